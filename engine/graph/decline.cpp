@@ -1,0 +1,70 @@
+#include "bnrun/decline.h"
+
+namespace bnrun {
+
+std::string_view name_of(Decline reason) {
+  switch (reason) {
+    case Decline::not_affine:
+      return "not_affine";
+    case Decline::no_linear_neighbour:
+      return "no_linear_neighbour";
+    case Decline::intermediate_used_elsewhere:
+      return "intermediate_used_elsewhere";
+    case Decline::intermediate_is_output:
+      return "intermediate_is_output";
+    case Decline::training_mode:
+      return "training_mode";
+    case Decline::extra_outputs_used:
+      return "extra_outputs_used";
+    case Decline::not_constant:
+      return "not_constant";
+    case Decline::spatial:
+      return "spatial";
+    case Decline::axis_unproven:
+      return "axis_unproven";
+    case Decline::shape_would_change:
+      return "shape_would_change";
+    case Decline::activation_between:
+      return "activation_between";
+    case Decline::padding:
+      return "padding";
+    case Decline::bad_variance:
+      return "bad_variance";
+    case Decline::overflow:
+      return "overflow";
+    case Decline::ill_conditioned:
+      return "ill_conditioned";
+    case Decline::type_mismatch:
+      return "type_mismatch";
+    case Decline::switched_off:
+      return "switched_off";
+  }
+  return "unknown";
+}
+
+std::string_view remedy_of(Decline reason) {
+  switch (reason) {
+    case Decline::intermediate_used_elsewhere:
+      return "give the other reader its own copy of the layer";
+    case Decline::intermediate_is_output:
+      return "remove it from the outputs of the graph";
+    case Decline::training_mode:
+      return "export the model in inference mode";
+    case Decline::extra_outputs_used:
+      return "drop the batch statistics from the graph";
+    case Decline::not_constant:
+      return "export the parameters as initializers that are not inputs";
+    case Decline::axis_unproven:
+      return "export with a known rank and channel count";
+    case Decline::bad_variance:
+      return "repair the running variance";
+    case Decline::ill_conditioned:
+      return "raise the growth limit if the accuracy suffices";
+    case Decline::type_mismatch:
+      return "store all parameters in one type";
+    default:
+      return "";
+  }
+}
+
+}  // namespace bnrun

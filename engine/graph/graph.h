@@ -1,0 +1,126 @@
+// Graph: an ONNX graph in memory. Vectors of nodes and values addressed by typed ids; removed ones stay as
+// holes so that ids remain valid. Standard operators only: everything here can be written back as ONNX.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "bnrun/tensor.h"
+#include "graph/value_type.h"
+
+namespace bnrun {
+
+class Graph;
+
+template <class Tag>
+struct Id {
+  std::int32_t index = -1;
+  bool valid() const { return index >= 0; }
+  friend auto operator<=>(const Id&, const Id&) = default;
+};
+using ValueId = Id<struct ValueTag>;  ///< invalid: an absent optional input or output
+using NodeId = Id<struct NodeTag>;
+
+/// An attribute of a kind the engine does not model (sparse tensors, types); kept only in the file it came
+/// from.
+struct OpaqueAttribute {};
+
+using AttributeValue = std::variant<OpaqueAttribute, std::int64_t, float, std::string, Tensor,
+                                    std::shared_ptr<const Graph>, std::vector<std::int64_t>,
+                                    std::vector<float>, std::vector<std::string>, std::vector<Tensor>>;
+using Attributes = std::map<std::string, AttributeValue, std::less<>>;
+
+struct Node {
+  std::string name;  ///< may be empty, may repeat
+  std::string op_type;
+  std::string domain;  ///< "" is ai.onnx
+  Attributes attributes;
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> outputs;
+  std::vector<ValueId> captures;  ///< values of this graph that subgraph attributes read by name
+  std::int32_t source = -1;       ///< position in the file the graph was read from; -1: made here
+  bool alive = true;
+};
+
+struct Value {
+  std::string name;  ///< unique within the graph
+  ValueType type;
+  Tensor constant;            ///< defined for initializers and computed constants
+  NodeId producer;            ///< invalid for inputs, constants and captured values
+  std::vector<NodeId> users;  ///< one entry per use, captures included, in no particular order
+  bool is_input = false;
+  bool is_output = false;
+  bool overridable =
+      false;  ///< an initializer that is also an input of an IR >= 4 model: not a constant to fold
+  bool captured = false;  ///< in a subgraph: defined by the graph around it
+  bool alive = true;
+
+  /// The tensor when the value is known and nobody may override it, else nullptr.
+  const Tensor* as_constant() const { return constant.defined() && !overridable ? &constant : nullptr; }
+};
+
+class Graph {
+ public:
+  std::string name;
+  std::map<std::string, std::int64_t, std::less<>> opsets;  ///< domain -> version
+
+  std::int64_t opset(std::string_view domain) const;  ///< 0 when the domain is not imported
+
+  // -------- reading
+  const Node& node(NodeId id) const { return nodes_[static_cast<std::size_t>(id.index)]; }
+  const Value& value(ValueId id) const { return values_[static_cast<std::size_t>(id.index)]; }
+  const std::vector<ValueId>& inputs() const { return inputs_; }  ///< overridable initializers included
+  const std::vector<ValueId>& outputs() const { return outputs_; }
+  std::size_t node_slots() const { return nodes_.size(); }
+  std::size_t value_slots() const { return values_.size(); }
+  std::vector<NodeId> live_nodes() const;
+  std::vector<ValueId> live_values() const;
+  /// Every live node after the producers of its inputs; otherwise in order of id. Throws invalid_model on a
+  /// cycle, naming a node on it.
+  std::vector<NodeId> topological_order() const;
+  ValueId find_value(std::string_view name) const;  ///< invalid when there is none
+  /// `stem`, or `stem` with the first free number behind it.
+  std::string fresh_name(std::string_view stem) const;
+
+  // -------- building (loaders, exporters, tests); changes of a finished graph go through Rewrite
+  ValueId add_input(std::string name, ValueType type);
+  ValueId add_constant(std::string name, Tensor tensor);
+  ValueId add_value(std::string name, ValueType type = {});
+  ValueId add_captured(std::string name, ValueType type = {});
+  /// Registers uses and producers. Each output must be a value without producer.
+  NodeId add_node(Node node);
+  void add_output(ValueId id);
+  void mark_overridable(ValueId id);
+  /// Gives an input or a produced value its type (inference) or its known elements (constant evaluation).
+  void set_type(ValueId id, ValueType type);
+
+  /// Throws `internal` when ids, uses, producers or names are inconsistent, `invalid_model` on a cycle.
+  void check() const;
+
+ private:
+  friend class RewriteDriver;
+  Node& mutable_node(NodeId id) { return nodes_[static_cast<std::size_t>(id.index)]; }
+  Value& mutable_value(ValueId id) { return values_[static_cast<std::size_t>(id.index)]; }
+  ValueId insert_value(Value value);
+  void remove_node(NodeId id);
+  void remove_value(ValueId id);
+
+  std::vector<Node> nodes_;
+  std::vector<Value> values_;
+  std::vector<ValueId> inputs_;
+  std::vector<ValueId> outputs_;
+  std::unordered_map<std::string, ValueId> by_name_;
+};
+
+/// "node 'dense_1' (Gemm)", or the name of its first output where the node has none.
+std::string describe(const Graph& graph, NodeId id);
+
+}  // namespace bnrun

@@ -1,0 +1,218 @@
+#include "graph/rewrite.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "graph/dispatch.h"
+#include "graph/fail.h"
+
+namespace bnrun {
+namespace {
+
+bool all_finite(const Tensor& tensor) {
+  if (!is_floating(tensor.dtype())) return true;
+  bool finite = true;
+  dispatch(FloatTypes{}, tensor.dtype(), [&]<class T>() {
+    for (const T& x : tensor.span<T>()) finite = finite && std::isfinite(static_cast<ComputeType<T>>(x));
+  });
+  return finite;
+}
+
+bool is_taken_over(const Rewrite& rewrite, ValueId id) {
+  for (const auto& added : rewrite.nodes) {
+    for (const Operand& output : added.outputs) {
+      if (output.kind == Operand::Kind::existing && output.index == id.index) return true;
+    }
+  }
+  return false;
+}
+
+bool is_redirected(const Rewrite& rewrite, ValueId id) {
+  return std::any_of(rewrite.redirected.begin(), rewrite.redirected.end(),
+                     [&](const auto& pair) { return pair.first == id; });
+}
+
+bool is_removed(const Rewrite& rewrite, NodeId id) {
+  return std::find(rewrite.removed.begin(), rewrite.removed.end(), id) != rewrite.removed.end();
+}
+
+bool is_captured_by(const Graph& graph, ValueId id, NodeId user) {
+  const auto& captures = graph.node(user).captures;
+  return std::find(captures.begin(), captures.end(), id) != captures.end();
+}
+
+}  // namespace
+
+Operand Rewrite::add_constant(std::string stem, Tensor tensor) {
+  constants.push_back({std::move(stem), std::move(tensor)});
+  return {Operand::Kind::constant, static_cast<std::int32_t>(constants.size() - 1)};
+}
+
+Operand Rewrite::add_value(std::string stem, ValueType type) {
+  values.push_back({std::move(stem), std::move(type)});
+  return {Operand::Kind::fresh, static_cast<std::int32_t>(values.size() - 1)};
+}
+
+std::optional<Declined> refuse(const Graph& graph, const Rewrite& rewrite) {
+  for (const NodeId id : rewrite.removed) {
+    if (!graph.node(id).alive)
+      return Declined{Decline::intermediate_used_elsewhere, "its node is already gone"};
+    for (const ValueId output : graph.node(id).outputs) {
+      if (!output.valid() || is_taken_over(rewrite, output)) continue;
+      const Value& value = graph.value(output);
+      if (value.is_output) return Declined{Decline::intermediate_is_output, "'" + value.name + "'"};
+      if (is_redirected(rewrite, output)) continue;
+      for (const NodeId user : value.users) {
+        if (is_removed(rewrite, user)) continue;
+        return Declined{is_captured_by(graph, output, user) ? Decline::intermediate_is_output
+                                                            : Decline::intermediate_used_elsewhere,
+                        "'" + value.name + "' is read by " + describe(graph, user)};
+      }
+    }
+  }
+  for (const auto& [from, to] : rewrite.redirected) {
+    for (const NodeId user : graph.value(from).users) {
+      if (is_captured_by(graph, from, user)) {  // a subgraph reads it by its name
+        return Declined{Decline::intermediate_is_output,
+                        "'" + graph.value(from).name + "' is read inside " + describe(graph, user)};
+      }
+    }
+    const ValueType& old_type = graph.value(from).type;
+    const ValueType& new_type = graph.value(to).type;
+    const bool same_dims = old_type.dims && new_type.dims && *old_type.dims == *new_type.dims;
+    if (old_type.dtype != new_type.dtype || !same_dims) {
+      return Declined{Decline::shape_would_change, "'" + graph.value(from).name + "' is " +
+                                                       to_string(old_type) + ", '" + graph.value(to).name +
+                                                       "' is " + to_string(new_type)};
+    }
+  }
+  for (const auto& constant : rewrite.constants) {
+    if (!all_finite(constant.tensor)) return Declined{Decline::overflow, constant.stem};
+  }
+  return std::nullopt;
+}
+
+/// The one place that edits finished graphs.
+class RewriteDriver {
+ public:
+  explicit RewriteDriver(Graph& graph) : graph_(graph) {}
+
+  void apply(const Rewrite& rewrite) {
+    std::vector<ValueId> constants;
+    std::vector<ValueId> fresh;
+    for (const auto& constant : rewrite.constants) {
+      constants.push_back(graph_.add_constant(graph_.fresh_name(constant.stem), constant.tensor));
+    }
+    for (const auto& value : rewrite.values) {
+      fresh.push_back(graph_.add_value(graph_.fresh_name(value.stem), value.type));
+    }
+    const auto resolve = [&](const Operand& operand) -> ValueId {
+      switch (operand.kind) {
+        case Operand::Kind::absent:
+          return {};
+        case Operand::Kind::existing:
+          return {operand.index};
+        case Operand::Kind::constant:
+          return constants.at(static_cast<std::size_t>(operand.index));
+        case Operand::Kind::fresh:
+          return fresh.at(static_cast<std::size_t>(operand.index));
+      }
+      return {};
+    };
+    std::set<ValueId> orphans;
+    for (const NodeId id : rewrite.removed) {
+      const Node& node = graph_.node(id);
+      for (const auto* list : {&node.inputs, &node.outputs, &node.captures})
+        orphans.insert(list->begin(), list->end());
+      graph_.remove_node(id);
+    }
+    for (const auto& added : rewrite.nodes) {
+      Node node = added.node;
+      node.inputs.clear();
+      node.outputs.clear();
+      for (const Operand& input : added.inputs) node.inputs.push_back(resolve(input));
+      for (const Operand& output : added.outputs) node.outputs.push_back(resolve(output));
+      graph_.add_node(std::move(node));
+    }
+    for (const auto& [from, to] : rewrite.redirected) redirect(from, to);
+    for (const ValueId id : orphans) {
+      if (id.valid()) drop_if_unused(id);
+    }
+    graph_.check();
+  }
+
+  void replace_by_constants(NodeId id, const std::vector<Tensor>& outputs) {
+    const std::vector<ValueId> produced = graph_.node(id).outputs;
+    graph_.remove_node(id);
+    for (std::size_t i = 0; i < produced.size(); ++i) {
+      if (!produced[i].valid() || !outputs[i].defined()) continue;
+      Value& value = graph_.mutable_value(produced[i]);
+      value.constant = outputs[i];
+      value.type = ValueType::of(outputs[i].view());
+    }
+  }
+
+  std::size_t remove_dead() {
+    std::size_t removed = 0;
+    auto order = graph_.topological_order();
+    std::reverse(order.begin(), order.end());
+    for (const NodeId id : order) {
+      const auto needed = [&](ValueId output) {
+        return output.valid() && (graph_.value(output).is_output || !graph_.value(output).users.empty());
+      };
+      const Node node = graph_.node(id);
+      if (std::any_of(node.outputs.begin(), node.outputs.end(), needed)) continue;
+      graph_.remove_node(id);
+      ++removed;
+      for (const auto* list : {&node.inputs, &node.outputs, &node.captures}) {
+        for (const ValueId value : *list) {
+          if (value.valid()) drop_if_unused(value);
+        }
+      }
+    }
+    for (const ValueId id : graph_.live_values()) drop_if_unused(id);
+    return removed;
+  }
+
+ private:
+  void redirect(ValueId from, ValueId to) {
+    const std::vector<NodeId> users = graph_.value(from).users;
+    for (const NodeId user : users) {
+      for (auto* list : {&graph_.mutable_node(user).inputs, &graph_.mutable_node(user).captures}) {
+        std::replace(list->begin(), list->end(), from, to);
+      }
+    }
+    auto& target = graph_.mutable_value(to).users;
+    target.insert(target.end(), users.begin(), users.end());
+    graph_.mutable_value(from).users.clear();
+  }
+
+  void drop_if_unused(ValueId id) {
+    const Value& value = graph_.value(id);
+    if (value.alive && value.users.empty() && !value.is_output && !value.is_input &&
+        !value.producer.valid()) {
+      graph_.remove_value(id);
+    }
+  }
+
+  Graph& graph_;
+};
+
+void apply(Graph& graph, const Rewrite& rewrite) {
+  if (const auto refused = refuse(graph, rewrite)) {
+    fail(ErrorCode::internal, "rewrite '{}' refused: {} {}", rewrite.why, name_of(refused->reason),
+         refused->detail);
+  }
+  RewriteDriver(graph).apply(rewrite);
+}
+
+void replace_by_constants(Graph& graph, NodeId id, const std::vector<Tensor>& outputs) {
+  RewriteDriver(graph).replace_by_constants(id, outputs);
+}
+
+std::size_t remove_dead(Graph& graph) {
+  return RewriteDriver(graph).remove_dead();
+}
+
+}  // namespace bnrun

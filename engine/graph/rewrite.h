@@ -1,0 +1,72 @@
+// Rewrite: a change of a graph as a value. It is checked in one place and applied whole or not at all.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bnrun/decline.h"
+#include "graph/graph.h"
+
+namespace bnrun {
+
+/// What a rewrite refers to inside itself: a value of the graph, or the n-th constant or fresh value it
+/// makes.
+struct Operand {
+  enum class Kind { absent, existing, constant, fresh };
+  Kind kind = Kind::absent;
+  std::int32_t index = -1;
+
+  static Operand absent() { return {}; }
+  static Operand of(ValueId id) { return id.valid() ? Operand{Kind::existing, id.index} : Operand{}; }
+};
+
+/// A change of a graph: nodes that go, constants and nodes that come, values that are read in place of
+/// others.
+///
+/// An output of a new node is either fresh or an existing value whose producer is among `removed`; it then
+/// keeps its name, type and readers, which is how a graph output survives a fold. A removed node's output
+/// that no new node takes over and that `redirected` does not mention must have no reader left.
+struct Rewrite {
+  struct NewConstant {
+    std::string stem;  ///< the name, made unique on application
+    Tensor tensor;
+  };
+  struct NewValue {
+    std::string stem;
+    ValueType type;
+  };
+  struct NewNode {
+    Node node;  ///< inputs and outputs are ignored; `source` may point at the node it replaces
+    std::vector<Operand> inputs;
+    std::vector<Operand> outputs;
+  };
+
+  std::string why;  ///< one line, for logs and reports
+  std::vector<NodeId> removed;
+  std::vector<NewConstant> constants;
+  std::vector<NewValue> values;
+  std::vector<NewNode> nodes;
+  std::vector<std::pair<ValueId, ValueId>> redirected;  ///< readers of first read second from now on
+
+  Operand add_constant(std::string stem, Tensor tensor);
+  Operand add_value(std::string stem, ValueType type);
+};
+
+/// Why the driver refuses `rewrite`, or nullopt when it is safe: every value that disappears has no reader or
+/// graph output left, redirections keep type and shape, and every new constant is finite.
+std::optional<Declined> refuse(const Graph& graph, const Rewrite& rewrite);
+
+/// Applies a rewrite that `refuse` accepts, drops constants that lost their last reader, and checks the
+/// graph. Throws `internal` when the rewrite is refused or leaves the graph inconsistent.
+void apply(Graph& graph, const Rewrite& rewrite);
+
+/// Removes a node and gives its outputs these elements; an undefined tensor leaves that output without
+/// origin, which only an output without readers may be.
+void replace_by_constants(Graph& graph, NodeId id, const std::vector<Tensor>& outputs);
+
+/// Removes nodes that lead to no output and constants nobody reads. Returns the number of nodes removed.
+std::size_t remove_dead(Graph& graph);
+
+}  // namespace bnrun

@@ -1,0 +1,71 @@
+// Folding: BatchNormalization and its disguises into the weights next to them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bnrun/decline.h"
+#include "bnrun/model.h"
+
+namespace bnrun {
+
+struct FoldOptions {
+  /// Glob patterns over node names. `only` empty: all. Nodes that do not match stay as they are.
+  std::vector<std::string> only;
+  std::vector<std::string> skip;
+  /// Stops after this many rewrites, to find the one at fault.
+  std::size_t max_rewrites = std::numeric_limits<std::size_t>::max();
+  /// A channel whose folded weights would grow the error bound by more than this declines
+  /// (`ill_conditioned`).
+  double max_growth = 1e6;
+};
+
+enum class FoldDirection {
+  backward,  ///< into the linear operator that produces its input
+  forward,   ///< into the linear operator that consumes its output
+};
+
+/// What became of one BatchNormalization, or of one chain of operators that is one in disguise.
+struct FoldEntry {
+  std::string name;  ///< of the node, or of the first of the chain
+  std::string form;  ///< "BatchNormalization", "Mul+Add", ...
+  bool folded = false;
+  std::string into;  ///< the linear operator that took it, e.g. "Gemm 'dense_1'"
+  FoldDirection direction = FoldDirection::backward;
+  Decline reason = Decline::not_affine;  ///< when not folded
+  std::string detail;
+  std::size_t channels = 0;
+  double max_scale = 0.0;  ///< largest |scale|
+  double max_growth =
+      0.0;  ///< largest of |W'| / |W| and |b'| / |b| over the channels: growth of the rounding error bound
+  std::size_t flushed_denormals = 0;
+};
+
+struct ModelCounts {
+  std::map<std::string, std::size_t> operators;  ///< operator name -> number of nodes
+  std::size_t nodes = 0;
+  std::int64_t parameters = 0;  ///< elements of floating-point constants
+};
+
+struct FoldReport {
+  std::vector<FoldEntry> entries;
+  ModelCounts before;
+  ModelCounts after;
+  std::size_t rewrites = 0;
+  /// True when no BatchNormalization and no disguise of one is left.
+  bool complete() const;
+};
+
+ModelCounts count(const Model& model);
+
+/// Folds in place: model in, equivalent standard ONNX model out (FOLDING.md). Folding twice equals folding
+/// once. Everything is computed in double and rounded to the storage type once. Inputs, outputs, their names
+/// and types, metadata and opsets stay. Throws unsupported or invalid_model as loading does; the model is
+/// then unchanged.
+FoldReport fold(Model& model, const FoldOptions& options = {});
+
+}  // namespace bnrun

@@ -1,0 +1,88 @@
+// Model: an ONNX model in memory, read from and written to .onnx files.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bnrun/tensor.h"
+
+namespace bnrun {
+
+class Graph;
+
+/// A dimension of an input or output: a number, or the name of a dynamic one ("?" when it has none).
+struct DimInfo {
+  std::optional<std::int64_t> extent;
+  std::string symbol;
+};
+
+struct PortInfo {
+  std::string name;
+  DType dtype = DType::undefined;
+  std::optional<std::vector<DimInfo>> dims;  ///< absent: unknown rank
+  bool optional = false;                     ///< an input with a default value (overridable initializer)
+};
+
+/// What the file says of itself, kept through folding.
+struct ModelMetadata {
+  std::int64_t ir_version = 8;
+  std::string producer_name;
+  std::string producer_version;
+  std::string doc_string;
+  std::map<std::string, std::string> properties;  ///< metadata_props
+};
+
+/// Where a model came from, kept so that writing it back loses nothing. Opaque outside the loader.
+struct ModelSource {
+  virtual ~ModelSource() = default;
+};
+
+/// When to store tensors in a file beside the model.
+enum class ExternalData {
+  automatic,  ///< when the model was read with external data, or would pass protobuf's 2 GiB limit
+  never,
+  always,
+};
+
+/// A model: metadata and a graph. Copyable (constants are shared); const use is thread-safe.
+class Model {
+ public:
+  explicit Model(Graph graph, ModelMetadata metadata = {},
+                 std::shared_ptr<const ModelSource> source = nullptr);
+  Model(const Model& other);
+  Model(Model&&) noexcept;
+  Model& operator=(Model other) noexcept;
+  ~Model();
+
+  /// Reads an .onnx file; relative external data is looked up in its folder and nowhere else.
+  /// Throws io, invalid_model, unsupported or resource_limit; messages name the file.
+  static Model load(const std::filesystem::path& path);
+  /// Reads a model from memory; `folder` is where its external data lies (empty: it may have none).
+  static Model parse(std::span<const std::byte> bytes, const std::filesystem::path& folder = {});
+
+  /// Writes the model, whole or not at all: beside the target first, then renamed over it.
+  void save(const std::filesystem::path& path, ExternalData external_data = ExternalData::automatic) const;
+
+  std::vector<PortInfo> inputs() const;
+  std::vector<PortInfo> outputs() const;
+  const ModelMetadata& metadata() const { return metadata_; }
+  ModelMetadata& metadata() { return metadata_; }
+
+  /// The engine's own view of the model; its type is private to the engine.
+  const Graph& graph() const { return *graph_; }
+  Graph& graph() { return *graph_; }
+  const std::shared_ptr<const ModelSource>& source() const { return source_; }
+
+ private:
+  std::unique_ptr<Graph> graph_;
+  ModelMetadata metadata_;
+  std::shared_ptr<const ModelSource> source_;
+};
+
+}  // namespace bnrun

@@ -1,0 +1,72 @@
+// Session: a compiled model, ready to run batches.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bnrun/fold.h"
+#include "bnrun/model.h"
+#include "bnrun/tensor.h"
+
+namespace bnrun {
+
+/// What multiplies matrices with constant weights.
+enum class Kernels {
+  automatic,
+  packed,  ///< the engine's own kernels on weights packed at compile time
+  blas,    ///< OpenBLAS
+};
+
+struct SessionOptions {
+  /// Threads that share one run; 0: as many as the process may use (affinity and cgroup limits).
+  int threads = 1;
+  /// Fold BatchNormalization into the weights first.
+  bool fold = true;
+  Kernels kernels = Kernels::automatic;
+};
+
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+/// A compiled model. `run` is const and may be called from any number of threads at once; each call takes an
+/// arena from the session's pool. A Session keeps nothing of the Model it was made from but shared constants.
+class Session {
+ public:
+  /// Throws unsupported when an operator is missing (naming it, its node and opset), invalid_model when
+  /// shapes clash.
+  explicit Session(const Model& model, const SessionOptions& options = {});
+  static Session load(const std::filesystem::path& path, const SessionOptions& options = {});
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  const std::vector<PortInfo>& inputs() const;
+  const std::vector<PortInfo>& outputs() const;
+  /// What folding did on load; empty with fold = false.
+  const FoldReport& fold_report() const;
+
+  /// Outputs in model order, freshly allocated. Inputs by name, each required one exactly once.
+  /// Throws invalid_input naming the input and what was expected.
+  std::vector<NamedTensor> run(std::span<const NamedTensor> inputs) const;
+
+  /// The same between the caller's buffers, in model order: nothing is allocated once this batch shape has
+  /// been seen. An undefined view keeps an optional input's default. `outputs` have the type and shape that
+  /// `output_types` tells; throws invalid_input otherwise, before anything is written.
+  void run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const;
+
+  /// Types and shapes of the outputs for inputs of these types and shapes (bytes are not looked at). Throws
+  /// unsupported when an output's shape depends on the data.
+  std::vector<std::pair<DType, Shape>> output_types(std::span<const TensorView> inputs) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace bnrun

@@ -1,0 +1,258 @@
+// .onnx bytes -> Model.
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+
+#include "bnrun/model.h"
+#include "graph/fail.h"
+#include "graph/graph.h"
+#include "onnx/source.h"
+#include "onnx/tensor_proto.h"
+#include "ops/evaluate.h"
+
+namespace bnrun {
+namespace {
+
+std::string normal_domain(const std::string& domain) {
+  return domain == "ai.onnx" ? "" : domain;
+}
+
+ValueType read_type(const onnx::ValueInfoProto& info) {
+  ValueType type;
+  if (!info.type().has_tensor_type()) return type;
+  const auto& tensor = info.type().tensor_type();
+  const auto dtype = static_cast<DType>(tensor.elem_type());
+  if (tensor.elem_type() > 0 && tensor.elem_type() <= 255 && element_bytes(dtype) != 0) type.dtype = dtype;
+  if (!tensor.has_shape()) return type;
+  type.dims.emplace();
+  for (const auto& dim : tensor.shape().dim()) {
+    if (dim.has_dim_value() && dim.dim_value() >= 0)
+      type.dims->push_back(Dim(dim.dim_value()));
+    else if (dim.has_dim_param() && !dim.dim_param().empty())
+      type.dims->push_back(Dim::symbol(dim.dim_param()));
+    else
+      type.dims->push_back(Dim());
+  }
+  return type;
+}
+
+class GraphReader {
+ public:
+  GraphReader(const std::map<std::string, std::int64_t, std::less<>>& opsets, std::int64_t ir_version,
+              const ExternalDataDoor& door)
+      : opsets_(opsets), ir_version_(ir_version), door_(door) {}
+
+  Graph read(onnx::GraphProto& proto, bool is_subgraph) const {
+    Graph graph;
+    graph.name = proto.name();
+    graph.opsets = opsets_;
+    if (proto.sparse_initializer_size() != 0) {
+      fail(ErrorCode::unsupported, "sparse initializers are not supported (graph '{}')", proto.name());
+    }
+    std::map<std::string, ValueType, std::less<>> declared;
+    for (const auto* list : {&proto.value_info(), &proto.output()}) {
+      for (const auto& info : *list) declared[info.name()] = read_type(info);
+    }
+    std::set<std::string, std::less<>> initializers;
+    for (const auto& tensor : proto.initializer()) initializers.insert(tensor.name());
+    std::set<std::string, std::less<>> overridable;
+    for (const auto& info : proto.input()) {
+      if (!initializers.contains(info.name())) {
+        check_input(info);
+        graph.add_input(info.name(), read_type(info));
+      } else if (ir_version_ >= 4) {
+        overridable.insert(info.name());
+      }
+    }
+    for (auto& tensor : *proto.mutable_initializer()) {
+      const std::string name = tensor.name();
+      const ValueId id = graph.add_constant(name, read_tensor(tensor, door_));
+      if (overridable.contains(name)) graph.mark_overridable(id);
+    }
+    for (const auto& node : proto.node()) {
+      for (const auto& output : node.output()) {
+        if (output.empty()) continue;
+        const auto type = declared.find(output);
+        graph.add_value(output, type != declared.end() ? type->second : ValueType{});
+      }
+    }
+    for (int i = 0; i < proto.node_size(); ++i) read_node(graph, *proto.mutable_node(i), i, is_subgraph);
+    for (const auto& info : proto.output()) {
+      ValueId id = graph.find_value(info.name());
+      if (!id.valid() && is_subgraph) id = graph.add_captured(info.name(), read_type(info));
+      if (!id.valid()) fail(ErrorCode::invalid_model, "output '{}' is computed by no node", info.name());
+      graph.add_output(id);
+    }
+    graph.check();
+    return graph;
+  }
+
+ private:
+  static void check_input(const onnx::ValueInfoProto& info) {
+    if (info.has_type() && !info.type().has_tensor_type() &&
+        info.type().value_case() != onnx::TypeProto::VALUE_NOT_SET) {
+      fail(ErrorCode::unsupported,
+           "input '{}' is not a tensor (sequences, maps and optionals are not supported)", info.name());
+    }
+  }
+
+  static ValueId resolve(Graph& graph, const std::string& name, bool is_subgraph, const std::string& reader) {
+    if (name.empty()) return {};
+    ValueId id = graph.find_value(name);
+    if (!id.valid() && is_subgraph) id = graph.add_captured(name);
+    if (!id.valid()) fail(ErrorCode::invalid_model, "{} reads '{}', which nothing defines", reader, name);
+    return id;
+  }
+
+  void read_node(Graph& graph, onnx::NodeProto& proto, int position, bool is_subgraph) const {
+    Node node;
+    node.name = proto.name();
+    node.op_type = proto.op_type();
+    node.domain = normal_domain(proto.domain());
+    node.source = position;
+    const std::string reader = fmt::format("node '{}' ({})", proto.name(), proto.op_type());
+    for (const auto& input : proto.input()) node.inputs.push_back(resolve(graph, input, is_subgraph, reader));
+    for (const auto& output : proto.output()) {
+      node.outputs.push_back(output.empty() ? ValueId{} : graph.find_value(output));
+    }
+    for (auto& attribute : *proto.mutable_attribute()) {
+      try {
+        node.attributes[attribute.name()] = read_attribute(attribute);
+      } catch (const Error& error) {
+        throw error.within(reader + ", attribute '" + attribute.name() + "'");
+      }
+    }
+    for (const auto& [name, value] : node.attributes) {
+      const auto* subgraph = std::get_if<std::shared_ptr<const Graph>>(&value);
+      if (subgraph == nullptr) continue;
+      for (const ValueId id : (*subgraph)->live_values()) {
+        const Value& inner = (*subgraph)->value(id);
+        if (!inner.captured) continue;
+        const ValueId outer = resolve(graph, inner.name, is_subgraph, reader);
+        if (std::find(node.captures.begin(), node.captures.end(), outer) == node.captures.end()) {
+          node.captures.push_back(outer);
+        }
+      }
+    }
+    graph.add_node(std::move(node));
+  }
+
+  AttributeValue read_attribute(onnx::AttributeProto& proto) const {
+    using A = onnx::AttributeProto;
+    auto type = proto.type();
+    if (type == A::UNDEFINED) {  // files before IR 2 leave it out: the field that is set tells
+      if (proto.has_f())
+        type = A::FLOAT;
+      else if (proto.has_i())
+        type = A::INT;
+      else if (proto.has_s())
+        type = A::STRING;
+      else if (proto.has_t())
+        type = A::TENSOR;
+      else if (proto.has_g())
+        type = A::GRAPH;
+      else if (proto.floats_size() != 0)
+        type = A::FLOATS;
+      else if (proto.strings_size() != 0)
+        type = A::STRINGS;
+      else
+        type = A::INTS;
+    }
+    switch (type) {
+      case A::INT:
+        return static_cast<std::int64_t>(proto.i());
+      case A::FLOAT:
+        return proto.f();
+      case A::STRING:
+        return proto.s();
+      case A::INTS:
+        return std::vector<std::int64_t>(proto.ints().begin(), proto.ints().end());
+      case A::FLOATS:
+        return std::vector<float>(proto.floats().begin(), proto.floats().end());
+      case A::STRINGS:
+        return std::vector<std::string>(proto.strings().begin(), proto.strings().end());
+      case A::TENSOR: {
+        onnx::TensorProto copy = proto.t();
+        return read_tensor(copy, door_);
+      }
+      case A::TENSORS: {
+        std::vector<Tensor> tensors;
+        for (onnx::TensorProto copy : proto.tensors()) tensors.push_back(read_tensor(copy, door_));
+        return tensors;
+      }
+      case A::GRAPH: {
+        onnx::GraphProto copy = proto.g();
+        return std::shared_ptr<const Graph>(std::make_shared<Graph>(read(copy, true)));
+      }
+      default:
+        return OpaqueAttribute{};
+    }
+  }
+
+  const std::map<std::string, std::int64_t, std::less<>>& opsets_;
+  std::int64_t ir_version_;
+  const ExternalDataDoor& door_;
+};
+
+Model read_model(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& door) {
+  onnx::ModelProto& proto = source->proto;
+  if (!proto.has_graph()) fail(ErrorCode::invalid_model, "it holds no graph: not an ONNX model");
+  std::map<std::string, std::int64_t, std::less<>> opsets;
+  for (const auto& import : proto.opset_import()) opsets[normal_domain(import.domain())] = import.version();
+  if (opsets.empty()) {
+    if (proto.ir_version() >= 3) fail(ErrorCode::invalid_model, "it imports no operator set");
+    opsets[""] = 1;  // before IR 3 there was only the first
+  }
+  for (const auto& tensor : proto.graph().initializer()) {
+    source->had_external_data =
+        source->had_external_data || tensor.data_location() == onnx::TensorProto::EXTERNAL;
+  }
+  ModelMetadata metadata;
+  metadata.ir_version = proto.ir_version();
+  metadata.producer_name = proto.producer_name();
+  metadata.producer_version = proto.producer_version();
+  metadata.doc_string = proto.doc_string();
+  for (const auto& property : proto.metadata_props()) metadata.properties[property.key()] = property.value();
+  Graph graph = GraphReader(opsets, proto.ir_version(), door).read(*proto.mutable_graph(), false);
+  infer_types(graph);
+  return Model(std::move(graph), std::move(metadata), std::move(source));
+}
+
+template <class Parse>
+Model parse_and_read(Parse&& parse, const std::filesystem::path& folder) {
+  auto source = std::make_shared<OnnxSource>();
+  if (!parse(source->proto)) {
+    fail(ErrorCode::invalid_model, "not an ONNX model, or damaged or cut off (protobuf cannot parse it)");
+  }
+  return read_model(std::move(source), {folder});
+}
+
+}  // namespace
+
+Model Model::load(const std::filesystem::path& path) {
+  try {
+    std::error_code error;
+    if (!std::filesystem::exists(path, error)) fail(ErrorCode::io, "no such file");
+    if (std::filesystem::is_directory(path, error)) fail(ErrorCode::io, "is a folder, not a model file");
+    std::ifstream file(path, std::ios::binary);
+    if (!file) fail(ErrorCode::io, "cannot be opened for reading");
+    google::protobuf::io::IstreamInputStream stream(&file);
+    const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+    return parse_and_read([&](auto& proto) { return proto.ParseFromZeroCopyStream(&stream); }, folder);
+  } catch (const Error& error) {
+    throw error.within(path.string());
+  }
+}
+
+Model Model::parse(std::span<const std::byte> bytes, const std::filesystem::path& folder) {
+  if (bytes.size() > 0x7fffffffu)
+    fail(ErrorCode::resource_limit, "a protobuf message of 2 GiB or more cannot be parsed");
+  return parse_and_read(
+      [&](auto& proto) { return proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())); },
+      folder);
+}
+
+}  // namespace bnrun

@@ -1,0 +1,17 @@
+// What the loader keeps of the file a model came from.
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include "bnrun/model.h"
+
+namespace bnrun {
+
+/// The parsed file without the elements of its initializers: the writer starts from it, so that fields this
+/// engine knows nothing of survive.
+struct OnnxSource : ModelSource {
+  onnx::ModelProto proto;
+  bool had_external_data = false;
+};
+
+}  // namespace bnrun

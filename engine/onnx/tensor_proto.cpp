@@ -1,0 +1,220 @@
+#include "onnx/tensor_proto.h"
+
+#include <bit>
+#include <cstring>
+#include <fstream>
+#include <optional>
+
+#include "bnrun/conformance.h"
+#include "graph/dispatch.h"
+#include "graph/fail.h"
+
+namespace bnrun {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "raw_data is little-endian and is copied as it is");
+
+std::string label(const onnx::TensorProto& proto) {
+  return fmt::format("tensor '{}'", proto.name());
+}
+
+DType read_dtype(const onnx::TensorProto& proto) {
+  const auto dtype = static_cast<DType>(proto.data_type());
+  if (proto.data_type() <= 0 || proto.data_type() > 255 || element_bytes(dtype) == 0) {
+    fail(ErrorCode::unsupported, "{} has element type {}, which is not supported", label(proto),
+         proto.data_type());
+  }
+  return dtype;
+}
+
+Shape read_shape(const onnx::TensorProto& proto) {
+  Shape shape;
+  for (const auto extent : proto.dims()) {
+    if (extent < 0) fail(ErrorCode::invalid_model, "{} has a negative dimension", label(proto));
+    shape.push_back(extent);
+  }
+  return shape;
+}
+
+/// A path that stays in the folder it is resolved against.
+std::filesystem::path resolve_inside(const ExternalDataDoor& door, const std::filesystem::path& location,
+                                     const onnx::TensorProto& proto) {
+  namespace fs = std::filesystem;
+  if (door.folder.empty())
+    fail(ErrorCode::invalid_model, "{} has external data, but the model has no folder", label(proto));
+  bool climbs = location.is_absolute() || location.empty();
+  for (const auto& part : location) climbs = climbs || part == "..";
+  std::error_code error;
+  const fs::path folder = fs::weakly_canonical(door.folder, error);
+  const fs::path file = fs::weakly_canonical(door.folder / location, error);
+  const auto inside = file.lexically_relative(folder);
+  if (climbs || inside.empty() || *inside.begin() == "..") {
+    fail(ErrorCode::invalid_model, "{} names external data outside the model's folder: '{}'", label(proto),
+         location.string());
+  }
+  return file;
+}
+
+std::optional<std::uint64_t> parse_count(const std::string& text) {
+  std::uint64_t value = 0;
+  if (text.empty()) return std::nullopt;
+  for (const char c : text) {
+    if (c < '0' || c > '9' || __builtin_mul_overflow(value, 10, &value) ||
+        __builtin_add_overflow(value, static_cast<std::uint64_t>(c - '0'), &value)) {
+      return std::nullopt;
+    }
+  }
+  return value;
+}
+
+void read_external(const onnx::TensorProto& proto, const ExternalDataDoor& door, MutableTensorView out) {
+  std::string location;
+  std::uint64_t offset = 0;
+  const std::uint64_t bytes = static_cast<std::uint64_t>(out.elements()) * element_bytes(out.dtype);
+  std::uint64_t length = bytes;
+  for (const auto& entry : proto.external_data()) {
+    if (entry.key() == "location") location = entry.value();
+    if (entry.key() != "offset" && entry.key() != "length") continue;
+    const auto count = parse_count(entry.value());
+    if (!count)
+      fail(ErrorCode::invalid_model, "{} has external {} '{}', which is no byte count", label(proto),
+           entry.key(), entry.value());
+    (entry.key() == "offset" ? offset : length) = *count;
+  }
+  if (length != bytes)
+    fail(ErrorCode::invalid_model, "{} has {} bytes of external data, its shape needs {}", label(proto),
+         length, bytes);
+  const auto path = resolve_inside(door, location, proto);
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) fail(ErrorCode::io, "{}: cannot read its external data file '{}'", label(proto), path.string());
+  const auto file_bytes = static_cast<std::uint64_t>(file.tellg());
+  if (offset > file_bytes || bytes > file_bytes - offset) {
+    fail(ErrorCode::invalid_model, "{}: external data file '{}' ends before byte {}", label(proto),
+         path.string(), offset + bytes);
+  }
+  file.seekg(static_cast<std::streamoff>(offset));
+  if (!file.read(static_cast<char*>(out.bytes), static_cast<std::streamsize>(bytes))) {
+    fail(ErrorCode::io, "{}: reading '{}' failed", label(proto), path.string());
+  }
+}
+
+template <class T, class Field, class Convert>
+void copy_field(const onnx::TensorProto& proto, const Field& field, MutableTensorView out, Convert convert,
+                std::int64_t numbers_per_element = 1) {
+  if (field.size() != out.elements() * numbers_per_element) {
+    fail(ErrorCode::invalid_model, "{} holds {} values, its shape {} needs {}", label(proto), field.size(),
+         to_string(out.shape), out.elements() * numbers_per_element);
+  }
+  T* target = static_cast<T*>(out.bytes);
+  for (const auto& value : field) *target++ = convert(value);
+}
+
+void read_typed(const onnx::TensorProto& proto, MutableTensorView out) {
+  const auto cast_to = []<class T>() { return [](auto value) { return static_cast<T>(value); }; };
+  switch (out.dtype) {
+    case DType::float32:
+      return copy_field<float>(proto, proto.float_data(), out, cast_to.operator()<float>());
+    case DType::complex64:
+      return copy_field<float>(proto, proto.float_data(), out, cast_to.operator()<float>(), 2);
+    case DType::float64:
+      return copy_field<double>(proto, proto.double_data(), out, cast_to.operator()<double>());
+    case DType::complex128:
+      return copy_field<double>(proto, proto.double_data(), out, cast_to.operator()<double>(), 2);
+    case DType::int64:
+      return copy_field<std::int64_t>(proto, proto.int64_data(), out, cast_to.operator()<std::int64_t>());
+    case DType::uint64:
+      return copy_field<std::uint64_t>(proto, proto.uint64_data(), out, cast_to.operator()<std::uint64_t>());
+    case DType::uint32:
+      return copy_field<std::uint32_t>(proto, proto.uint64_data(), out, cast_to.operator()<std::uint32_t>());
+    case DType::int32:
+      return copy_field<std::int32_t>(proto, proto.int32_data(), out, cast_to.operator()<std::int32_t>());
+    case DType::int16:
+      return copy_field<std::int16_t>(proto, proto.int32_data(), out, cast_to.operator()<std::int16_t>());
+    case DType::int8:
+      return copy_field<std::int8_t>(proto, proto.int32_data(), out, cast_to.operator()<std::int8_t>());
+    case DType::uint8:
+      return copy_field<std::uint8_t>(proto, proto.int32_data(), out, cast_to.operator()<std::uint8_t>());
+    case DType::uint16:
+    case DType::float16:
+    case DType::bfloat16:
+      return copy_field<std::uint16_t>(proto, proto.int32_data(), out, cast_to.operator()<std::uint16_t>());
+    case DType::boolean:
+      return copy_field<bool>(proto, proto.int32_data(), out, [](auto value) { return value != 0; });
+    case DType::string:
+      return copy_field<std::string>(proto, proto.string_data(), out,
+                                     [](const auto& value) { return value; });
+    case DType::undefined:
+      break;
+  }
+  fail(ErrorCode::internal, "{}: unhandled element type", label(proto));
+}
+
+std::uint64_t stored_bytes(const onnx::TensorProto& proto) {
+  return proto.raw_data().size() +
+         4 * static_cast<std::uint64_t>(proto.float_data_size() + proto.int32_data_size()) +
+         8 * static_cast<std::uint64_t>(proto.double_data_size() + proto.int64_data_size() +
+                                        proto.uint64_data_size()) +
+         sizeof(std::string) * static_cast<std::uint64_t>(proto.string_data_size());
+}
+
+}  // namespace
+
+Tensor read_tensor(onnx::TensorProto& proto, const ExternalDataDoor& door) {
+  const DType dtype = read_dtype(proto);
+  const Shape shape = read_shape(proto);
+  const bool external = proto.data_location() == onnx::TensorProto::EXTERNAL;
+  if (external && dtype == DType::string)
+    fail(ErrorCode::invalid_model, "{}: strings cannot be external data", label(proto));
+  // Checked before allocating, so that a few bytes of file cannot claim much memory.
+  const auto elements = static_cast<std::uint64_t>(shape.elements());
+  const std::uint64_t smallest = dtype == DType::string ? elements : elements * element_bytes(dtype);
+  if (!external && stored_bytes(proto) < smallest) {
+    fail(ErrorCode::invalid_model, "{} holds less data than its shape {} needs", label(proto),
+         to_string(shape));
+  }
+  Tensor tensor(dtype, shape);
+  const auto out = tensor.mutable_view();
+  if (external) {
+    read_external(proto, door, out);
+  } else if (proto.has_raw_data() && dtype != DType::string) {
+    if (proto.raw_data().size() != tensor.bytes()) {
+      fail(ErrorCode::invalid_model, "{} holds {} bytes, its shape {} needs {}", label(proto),
+           proto.raw_data().size(), to_string(shape), tensor.bytes());
+    }
+    std::memcpy(out.bytes, proto.raw_data().data(), tensor.bytes());
+  } else {
+    read_typed(proto, out);
+  }
+  delete proto.release_raw_data();
+  onnx::TensorProto emptied;
+  emptied.set_name(proto.name());
+  if (proto.has_doc_string()) emptied.set_doc_string(proto.doc_string());
+  emptied.mutable_unknown_fields()->MergeFrom(proto.unknown_fields());
+  proto.Swap(&emptied);
+  return tensor;
+}
+
+void write_tensor(const Tensor& tensor, onnx::TensorProto& proto) {
+  proto.set_data_type(static_cast<std::int32_t>(tensor.dtype()));
+  proto.clear_dims();
+  for (const auto extent : tensor.shape()) proto.add_dims(extent);
+  if (tensor.dtype() == DType::string) {
+    for (const auto& text : tensor.span<std::string>()) proto.add_string_data(text);
+  } else {
+    proto.set_raw_data(tensor.view().bytes, tensor.bytes());
+  }
+}
+
+Tensor read_tensor_file(const std::filesystem::path& path) {
+  try {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) fail(ErrorCode::io, "cannot be opened for reading");
+    onnx::TensorProto proto;
+    if (!proto.ParseFromIstream(&file)) fail(ErrorCode::invalid_input, "is no serialised TensorProto");
+    return read_tensor(proto, {});
+  } catch (const Error& error) {
+    throw error.within(path.string());
+  }
+}
+
+}  // namespace bnrun

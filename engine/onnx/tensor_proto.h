@@ -1,0 +1,24 @@
+// TensorProto <-> Tensor, and the one door for files that a model names (external data).
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include <filesystem>
+
+#include "bnrun/tensor.h"
+
+namespace bnrun {
+
+/// Where external data may be read from: files in or below this folder. Empty: nowhere.
+struct ExternalDataDoor {
+  std::filesystem::path folder;
+};
+
+/// Reads a tensor in any of ONNX's encodings. Empties `proto`'s data as it goes, so that a model is never
+/// held twice. Throws invalid_model, unsupported, resource_limit or io; messages name the tensor.
+Tensor read_tensor(onnx::TensorProto& proto, const ExternalDataDoor& door);
+
+/// Element type, dimensions and elements (raw_data where the type allows); leaves other fields alone.
+void write_tensor(const Tensor& tensor, onnx::TensorProto& proto);
+
+}  // namespace bnrun

@@ -1,0 +1,42 @@
+// Running operators one by one: the plain way, and the yardstick for every faster one.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "graph/graph.h"
+#include "ops/op.h"
+
+namespace bnrun {
+
+/// Infers shapes for these inputs, allocates, runs. Unlisted optional outputs come back undefined.
+/// `wanted[i]`: output i has a name in the node.
+std::vector<Tensor> evaluate(const Op& op, std::span<const TensorView> inputs, std::span<const bool> wanted,
+                             std::span<const TensorView> captures = {});
+
+/// Writes the inferred type of every value into the graph, merging it with what the file declares. A value
+/// whose producer is unknown to the operator table keeps its declared type. Throws invalid_model on a
+/// contradiction.
+void infer_types(Graph& graph);
+
+/// Replaces every node whose inputs are all constant by the constants it computes (outputs of at most
+/// `max_bytes` each), and removes what nobody reads any more. Returns the number of nodes computed.
+std::size_t evaluate_constants(Graph& graph, std::size_t max_bytes = std::size_t{1} << 28);
+
+/// Sees every computed value of an interpretation, in order.
+using ValueObserver = std::function<void(ValueId, const Tensor&)>;
+
+/// Runs a graph operator by operator. `inputs` in the order of `graph.inputs()`, an undefined view keeping
+/// the default of an overridable initializer; results in the order of `graph.outputs()`. `captures` are the
+/// values that a subgraph reads from the graph around it, by name.
+std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> inputs,
+                              const ValueObserver& observer = {},
+                              std::span<const std::pair<std::string, TensorView>> captures = {});
+
+/// The same graph with every float16, bfloat16 and float32 widened to float64: inputs, constants, declared
+/// types and the element types that attributes name (Cast, ConstantOfShape, ...). The truth results are
+/// measured against.
+Graph widened(const Graph& graph);
+
+}  // namespace bnrun

@@ -1,0 +1,148 @@
+// MatMul: Y[...,M,N] = A[...,M,K] * B[...,K,N] with numpy's rules for ranks and batches.
+#include "graph/dispatch.h"
+#include "graph/fail.h"
+#include "kernels/blas.h"
+#include "ops/common.h"
+#include "ops/op.h"
+
+namespace bnrun {
+namespace {
+
+class MatMul final : public Op {
+ public:
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& A = args.inputs[0];
+    const ValueType& B = args.inputs[1];
+    if (A.dtype != B.dtype)
+      fail(ErrorCode::invalid_model, "A is {} and B is {}", name_of(A.dtype), name_of(B.dtype));
+    ValueType Y{A.dtype, std::nullopt};
+    if (!A.ranked() || !B.ranked()) return {Y};
+    if (A.rank() == 0 || B.rank() == 0)
+      fail(ErrorCode::invalid_model, "a scalar cannot be multiplied as a matrix");
+    const Dim& k_of_A = A.dims->back();
+    const Dim& k_of_B = (*B.dims)[B.rank() == 1 ? 0 : B.rank() - 2];
+    if (k_of_A.known() && k_of_B.known() && !(k_of_A == k_of_B)) {
+      fail(ErrorCode::invalid_model, "inner dimensions differ: {} times {}", to_string(A), to_string(B));
+    }
+    const Dims batches[] = {
+        Dims(A.dims->begin(),
+             A.dims->end() - static_cast<std::ptrdiff_t>(std::min<std::size_t>(2, A.rank()))),
+        Dims(B.dims->begin(),
+             B.dims->end() - static_cast<std::ptrdiff_t>(std::min<std::size_t>(2, B.rank())))};
+    Y.dims = broadcast_dims(batches);
+    if (A.rank() > 1) Y.dims->push_back((*A.dims)[A.rank() - 2]);
+    if (B.rank() > 1) Y.dims->push_back(B.dims->back());
+    return {Y};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& A = args.in(0);
+    const TensorView& B = args.in(1);
+    // A vector is a row on the left and a column on the right.
+    Shape a = A.shape;
+    Shape b = B.shape;
+    if (a.rank() == 1) a.insert(0, 1);
+    if (b.rank() == 1) b.push_back(1);
+    const std::int64_t M = a[a.rank() - 2];
+    const std::int64_t K = a.back();
+    const std::int64_t N = b.back();
+    const auto batch_of = [](Shape shape) {
+      shape.erase(shape.rank() - 1);
+      shape.erase(shape.rank() - 1);
+      return shape;
+    };
+    const Shape batch_a = batch_of(a);
+    const Shape batch_b = batch_of(b);
+    const Shape batch = broadcast_shape(batch_a, batch_b);
+    const Shape step_a = broadcast_strides(batch_a, batch);
+    const Shape step_b = broadcast_strides(batch_b, batch);
+    dispatch(NumericTypes{}, A.dtype, [&]<class T>() {
+      Shape index = Shape::filled(batch.rank(), 0);
+      for (std::int64_t i = 0; i < batch.elements(); ++i) {
+        std::int64_t at_a = 0;
+        std::int64_t at_b = 0;
+        for (std::size_t axis = 0; axis < batch.rank(); ++axis) {
+          at_a += index[axis] * step_a[axis];
+          at_b += index[axis] * step_b[axis];
+        }
+        multiply<T>(M, N, K, A.data<T>() + at_a * M * K, B.data<T>() + at_b * K * N,
+                    args.out(0).data<T>() + i * M * N);
+        for (std::size_t axis = batch.rank(); axis-- > 0;) {
+          if (++index[axis] < batch[axis]) break;
+          index[axis] = 0;
+        }
+      }
+    });
+  }
+
+  /// W'[k,n] = W[k,n]*s_in[k]*s_out[n]; the shift (sum_k t_in[k]*W[k,n])*s_out[n] + t_out[n] stays as an Add.
+  OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
+                                     const FoldArgs& args) const override {
+    const Tensor* B = args.constant(1);
+    if (B == nullptr) return Declined{Decline::not_constant, "the weights are not constant"};
+    if (B->shape().rank() != 2) return Declined{Decline::axis_unproven, "the weights are no matrix"};
+    if (!is_floating(B->dtype())) return Declined{Decline::type_mismatch, "integer weights"};
+    if (!args.inputs[0].ranked() || args.inputs[0].rank() < 2)
+      return Declined{Decline::axis_unproven, "the rank of A is unknown or 1"};
+    const int last = static_cast<int>(args.inputs[0].rank()) - 1;
+    if (!before.uniform() && before.axis != last)
+      return Declined{Decline::axis_unproven, "not on the last axis of A"};
+    if (!after.uniform() && after.axis != last)
+      return Declined{Decline::axis_unproven, "not on the last axis of the result"};
+    const auto K = static_cast<std::size_t>(B->shape()[0]);
+    const auto N = static_cast<std::size_t>(B->shape()[1]);
+    const ChannelAffine s_in = before.on_axis(last, K);
+    const ChannelAffine s_out = after.on_axis(last, N);
+    const auto W = read_doubles(B->view());
+    Tensor folded(DType::float64, B->shape());
+    Absorbed absorbed;
+    absorbed.remaining = {last, std::vector<double>(N, 1.0), s_out.shift};
+    double* target = folded.mutable_data<double>();
+    for (std::size_t k = 0; k < K; ++k) {
+      for (std::size_t n = 0; n < N; ++n) {
+        const double w = W[k * N + n] * s_out.scale[n];
+        target[k * N + n] = w * s_in.scale[k];
+        absorbed.remaining.shift[n] += s_in.shift[k] * w;
+      }
+    }
+    absorbed.inputs.emplace_back(1, std::move(folded));
+    return absorbed;
+  }
+
+  std::optional<DenseForm> as_dense(const FoldArgs& args) const override {
+    const Tensor* B = args.constant(1);
+    if (B == nullptr || B->shape().rank() != 2 || !args.inputs[0].ranked() || args.inputs[0].rank() < 2)
+      return std::nullopt;
+    if (B->dtype() != DType::float32 && B->dtype() != DType::float64) return std::nullopt;
+    return DenseForm{*B, {}};
+  }
+
+  bool row_wise(const FoldArgs& args) const override { return as_dense(args).has_value(); }
+
+ private:
+  template <class T>
+  static void multiply(std::int64_t M, std::int64_t N, std::int64_t K, const T* A, const T* B, T* Y) {
+    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+      blas_gemm<T>(Transpose::no, Transpose::no, M, N, K, T(1), A, K, B, N, T(0), Y, N);
+    } else {
+      using Acc = std::conditional_t<std::is_integral_v<T>, std::uint64_t, ComputeType<T>>;
+      const auto widen = [](T x) { return static_cast<Acc>(static_cast<ComputeType<T>>(x)); };
+      for (std::int64_t m = 0; m < M; ++m) {
+        for (std::int64_t n = 0; n < N; ++n) {
+          Acc sum{};
+          for (std::int64_t k = 0; k < K; ++k) sum += widen(A[m * K + k]) * widen(B[k * N + n]);
+          Y[m * N + n] = T(static_cast<ComputeType<T>>(sum));
+        }
+      }
+    }
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_matmul(AttributeReader& node) {
+  check_inputs(node, 2, 2);
+  return std::make_unique<MatMul>();
+}
+
+}  // namespace bnrun

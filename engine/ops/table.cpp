@@ -1,0 +1,26 @@
+#include <algorithm>
+
+#include "ops/op.h"
+
+namespace bnrun {
+
+#define OP(domain, name, factory, ...) std::unique_ptr<const Op> factory(AttributeReader& node);
+#include "ops/table.inc"
+#undef OP
+
+std::span<const OpEntry> op_table() {
+  static const std::vector<OpEntry> table = [] {
+    std::vector<OpEntry> rows = {
+#define OP(domain, name, factory, ...) {domain, #name, {__VA_ARGS__}, factory},
+#include "ops/table.inc"
+#undef OP
+    };
+    std::sort(rows.begin(), rows.end(), [](const OpEntry& a, const OpEntry& b) {
+      return std::pair(a.domain, a.name) < std::pair(b.domain, b.name);
+    });
+    return rows;
+  }();
+  return table;
+}
+
+}  // namespace bnrun

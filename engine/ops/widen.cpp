@@ -1,0 +1,83 @@
+#include "graph/fail.h"
+#include "ops/evaluate.h"
+
+namespace bnrun {
+namespace {
+
+DType widen(DType dtype) {
+  return is_floating(dtype) ? DType::float64 : dtype;
+}
+
+Tensor widen(const Tensor& tensor) {
+  return is_floating(tensor.dtype()) ? convert(tensor, DType::float64) : tensor;
+}
+
+/// Attributes that name an element type by its ONNX number, or that are a tensor whose type the output takes.
+AttributeValue widen_attribute(std::string_view op_type, std::string_view name, const AttributeValue& value) {
+  const bool names_type = name == "dtype" || name == "output_dtype" || (op_type == "Cast" && name == "to");
+  if (names_type) {
+    if (const auto* number = std::get_if<std::int64_t>(&value)) {
+      return static_cast<std::int64_t>(widen(static_cast<DType>(*number)));
+    }
+    if (const auto* text = std::get_if<std::string>(&value);
+        text != nullptr && (*text == "FLOAT" || *text == "FLOAT16")) {
+      return std::string("DOUBLE");
+    }
+  }
+  if (const auto* tensor = std::get_if<Tensor>(&value)) return widen(*tensor);
+  if (const auto* graph = std::get_if<std::shared_ptr<const Graph>>(&value)) {
+    return std::shared_ptr<const Graph>(std::make_shared<Graph>(widened(**graph)));
+  }
+  return value;
+}
+
+}  // namespace
+
+Graph widened(const Graph& graph) {
+  Graph wide;
+  wide.name = graph.name;
+  wide.opsets = graph.opsets;
+  std::vector<ValueId> map(graph.value_slots());
+  const auto mapped = [&](ValueId id) {
+    return id.valid() ? map[static_cast<std::size_t>(id.index)] : ValueId{};
+  };
+  // Inputs first and in order, overridable initializers among them.
+  for (const ValueId id : graph.inputs()) {
+    const Value& value = graph.value(id);
+    ValueType type = value.type;
+    type.dtype = widen(type.dtype);
+    ValueId& target = map[static_cast<std::size_t>(id.index)];
+    if (value.constant.defined()) {
+      target = wide.add_constant(value.name, widen(value.constant));
+      wide.mark_overridable(target);
+    } else {
+      target = wide.add_input(value.name, type);
+    }
+  }
+  for (const ValueId id : graph.live_values()) {
+    const Value& value = graph.value(id);
+    ValueId& target = map[static_cast<std::size_t>(id.index)];
+    if (target.valid()) continue;
+    ValueType type = value.type;
+    type.dtype = widen(type.dtype);
+    if (value.constant.defined())
+      target = wide.add_constant(value.name, widen(value.constant));
+    else if (value.captured)
+      target = wide.add_captured(value.name, type);
+    else
+      target = wide.add_value(value.name, type);
+  }
+  for (const NodeId id : graph.topological_order()) {
+    Node node = graph.node(id);
+    for (auto* list : {&node.inputs, &node.outputs, &node.captures}) {
+      for (ValueId& v : *list) v = mapped(v);
+    }
+    for (auto& [name, value] : node.attributes) value = widen_attribute(node.op_type, name, value);
+    wide.add_node(std::move(node));
+  }
+  for (const ValueId id : graph.outputs()) wide.add_output(mapped(id));
+  wide.check();
+  return wide;
+}
+
+}  // namespace bnrun
