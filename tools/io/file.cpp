@@ -1,0 +1,132 @@
+#include "io/file.h"
+
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <limits>
+#include <new>
+
+#include "graph/fail.h"
+
+namespace bnrun::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_stream(std::istream& in, const std::string& name) {
+  constexpr std::size_t kBlock = std::size_t{1} << 20;
+  std::string bytes;
+  do {
+    const std::size_t size = bytes.size();
+    bytes.resize(size + kBlock);
+    in.read(bytes.data() + size, kBlock);
+    bytes.resize(size + static_cast<std::size_t>(in.gcount()));
+  } while (in);
+  if (in.bad()) fail(ErrorCode::io, "{}: cannot be read", name);
+  return bytes;
+}
+
+std::string read_raw(const std::string& path) {
+  const std::string name = display_name(path);
+  if (path == "-") return read_stream(std::cin, name);
+  if (fs::is_directory(path)) fail(ErrorCode::io, "{}: is a directory", name);
+  std::ifstream in(path, std::ios::binary);
+  if (!in) fail(ErrorCode::io, "{}: {}", name, std::strerror(errno));
+  return read_stream(in, name);
+}
+
+void produce_into(std::ostream& out, const std::string& name,
+                  const std::function<void(std::ostream&)>& produce) {
+  errno = 0;
+  produce(out);
+  out.flush();
+  if (!out) fail(ErrorCode::io, "{}: cannot be written: {}", name, std::strerror(errno != 0 ? errno : EIO));
+}
+
+/// Removes an unfinished file unless it was renamed.
+struct Unfinished {
+  fs::path path;
+  ~Unfinished() {
+    std::error_code ignored;
+    fs::remove(path, ignored);
+  }
+};
+
+}  // namespace
+
+std::string display_name(const std::string& path) {
+  return path == "-" ? "standard input" : path;
+}
+
+bool is_gzip(std::string_view bytes) {
+  return bytes.starts_with("\x1f\x8b");
+}
+
+std::string gunzip(std::string_view bytes, const std::string& name) {
+  constexpr int kGzipOnly = 15 + 16;
+  z_stream stream{};
+  if (inflateInit2(&stream, kGzipOnly) != Z_OK) fail(ErrorCode::resource_limit, "{}: no memory", name);
+  struct End {
+    z_stream* stream;
+    ~End() { inflateEnd(stream); }
+  } const end{&stream};
+
+  std::string out;
+  std::string block(std::size_t{1} << 16, '\0');
+  int state = Z_OK;
+  while (!bytes.empty() || stream.avail_in > 0) {
+    if (stream.avail_in == 0) {
+      const std::size_t part =
+          std::min(bytes.size(), static_cast<std::size_t>(std::numeric_limits<uInt>::max()));
+      stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+      stream.avail_in = static_cast<uInt>(part);
+      bytes.remove_prefix(part);
+    }
+    if (state == Z_STREAM_END) inflateReset(&stream);  // a file may hold several members
+    do {
+      stream.next_out = reinterpret_cast<Bytef*>(block.data());
+      stream.avail_out = static_cast<uInt>(block.size());
+      state = inflate(&stream, Z_NO_FLUSH);
+      if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR)
+        fail(ErrorCode::invalid_input, "{}: damaged gzip data", name);
+      out.append(block.data(), block.size() - stream.avail_out);
+    } while (state != Z_STREAM_END && stream.avail_out == 0);
+  }
+  if (state != Z_STREAM_END) fail(ErrorCode::invalid_input, "{}: truncated gzip data", name);
+  return out;
+}
+
+std::string read_file(const std::string& path) {
+  try {
+    std::string bytes = read_raw(path);
+    return is_gzip(bytes) ? gunzip(bytes, display_name(path)) : bytes;
+  } catch (const std::bad_alloc&) {
+    fail(ErrorCode::resource_limit, "{}: does not fit in memory", display_name(path));
+  }
+}
+
+void write_file(const std::string& path, const std::function<void(std::ostream&)>& produce) {
+  if (path == "-") return produce_into(std::cout, "standard output", produce);
+  std::error_code error;
+  const fs::path target = fs::exists(path, error) ? fs::canonical(path, error) : fs::path(path);
+  if (fs::is_directory(target)) fail(ErrorCode::io, "{}: is a directory", path);
+  const bool in_place = fs::exists(target) && !fs::is_regular_file(target);
+  const Unfinished part{in_place ? fs::path()
+                                 : fs::path(fmt::format("{}.{}.part", target.string(), ::getpid()))};
+  std::ofstream out(in_place ? target : part.path, std::ios::binary);
+  if (!out) fail(ErrorCode::io, "{}: cannot be written: {}", path, std::strerror(errno));
+  produce_into(out, path, produce);
+  out.close();
+  if (!out) fail(ErrorCode::io, "{}: cannot be written: {}", path, std::strerror(errno));
+  if (in_place) return;
+  fs::rename(part.path, target, error);
+  if (error) fail(ErrorCode::io, "{}: cannot be replaced: {}", path, error.message());
+}
+
+}  // namespace bnrun::io

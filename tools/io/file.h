@@ -1,0 +1,26 @@
+// Whole files in and out; "-" is standard input or output.
+#pragma once
+
+#include <functional>
+#include <ostream>
+#include <string>
+#include <string_view>
+
+namespace bnrun::io {
+
+/// "standard input" for "-", else the path as given: how messages name a file.
+std::string display_name(const std::string& path);
+
+/// All bytes of a file, decompressed when they are gzip. Throws io, invalid_input for damaged gzip data and
+/// resource_limit when memory does not suffice.
+std::string read_file(const std::string& path);
+
+/// Decompresses gzip data; `name` is for messages.
+std::string gunzip(std::string_view bytes, const std::string& name);
+bool is_gzip(std::string_view bytes);
+
+/// Writes what `produce` puts into the stream: beside the target first, then renamed over it, so that the
+/// target is there whole or not at all. "-" is standard output. Devices and pipes are written in place.
+void write_file(const std::string& path, const std::function<void(std::ostream&)>& produce);
+
+}  // namespace bnrun::io
