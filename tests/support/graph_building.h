@@ -1,0 +1,98 @@
+// Small graphs for tests, written the way one reads them:
+//   GraphBuilder b(13);
+//   const auto x = b.input("x", DType::float32, {"N", 64});
+//   b.output(b.op("Relu", {b.op("Gemm", {x, W, bias}, {{"transB", std::int64_t{1}}})}));
+//   const Model model = b.model();
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <random>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "bnrun/model.h"
+#include "graph/graph.h"
+
+namespace bnrun::testing {
+
+/// A dimension written as a number, a symbol ("?" is unknown) or a Dim.
+struct DimSpec : Dim {
+  DimSpec(int extent) : Dim(extent) {}
+  DimSpec(std::int64_t extent) : Dim(extent) {}
+  DimSpec(const char* name) : Dim(std::string(name) == "?" ? Dim() : Dim::symbol(name)) {}
+  DimSpec(Dim dim) : Dim(std::move(dim)) {}
+};
+
+/// An input of a node: a value, a tensor that becomes an initializer, or ValueId{} for an absent one.
+using NodeInput = std::variant<ValueId, Tensor>;
+
+class GraphBuilder {
+ public:
+  explicit GraphBuilder(std::int64_t opset = 13) { graph_.opsets[""] = opset; }
+
+  ValueId input(std::string name, DType dtype, std::initializer_list<DimSpec> dims) {
+    return graph_.add_input(std::move(name), {dtype, Dims(dims.begin(), dims.end())});
+  }
+  /// An initializer; with `overridable` it is an input of the graph as well.
+  ValueId constant(const Tensor& tensor, std::string name = "c", bool overridable = false) {
+    const ValueId id = graph_.add_constant(graph_.fresh_name(name), tensor);
+    if (overridable) graph_.mark_overridable(id);
+    return id;
+  }
+
+  /// Adds a node and returns its outputs. Its name is the operator's with a number behind it; an output named
+  /// "" is called after the node.
+  std::vector<ValueId> node(std::string op_type, const std::vector<NodeInput>& inputs, Attributes attributes,
+                            const std::vector<std::string>& outputs, std::string domain = "") {
+    Node added;
+    added.name = op_type + "_" + std::to_string(graph_.node_slots());
+    added.op_type = std::move(op_type);
+    added.domain = std::move(domain);
+    added.attributes = std::move(attributes);
+    for (const NodeInput& given : inputs) {
+      if (const auto* id = std::get_if<ValueId>(&given))
+        added.inputs.push_back(*id);
+      else
+        added.inputs.push_back(constant(std::get<Tensor>(given)));
+    }
+    for (const std::string& name : outputs)
+      added.outputs.push_back(graph_.add_value(graph_.fresh_name(name.empty() ? added.name + "_out" : name)));
+    std::vector<ValueId> produced = added.outputs;
+    last_ = graph_.add_node(std::move(added));
+    return produced;
+  }
+  /// The same for the usual node of one output.
+  ValueId op(std::string op_type, const std::vector<NodeInput>& inputs, Attributes attributes = {},
+             std::string output = "") {
+    return node(std::move(op_type), inputs, std::move(attributes), {std::move(output)})[0];
+  }
+  NodeId last_node() const { return last_; }
+
+  /// Declares an output, of type unknown unless the graph has inferred it.
+  void output(ValueId id) { graph_.add_output(id); }
+
+  const Graph& graph() const { return graph_; }
+  Model model() const {
+    graph_.check();
+    return Model(graph_);
+  }
+
+ private:
+  Graph graph_;
+  NodeId last_;
+};
+
+/// Elements uniform in [low, high), the same on every machine for one seed.
+template <class T = float>
+Tensor random_tensor(const Shape& shape, std::uint32_t seed, double low = -1.0, double high = 1.0) {
+  std::mt19937 engine(seed);
+  std::vector<T> values(static_cast<std::size_t>(shape.elements()));
+  for (T& value : values)
+    value = static_cast<T>(low + (high - low) * static_cast<double>(engine()) * 0x1p-32);
+  return Tensor(shape, values);
+}
+
+}  // namespace bnrun::testing
