@@ -1,0 +1,10 @@
+// The subcommands of bnrun: each adds itself to the program.
+#pragma once
+
+#include "common/program.h"
+
+namespace bnrun {
+
+void add_test(cli::Program& program);
+
+}  // namespace bnrun

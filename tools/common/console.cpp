@@ -1,0 +1,62 @@
+#include "common/console.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+namespace bnrun::cli {
+
+void Console::error(std::string_view message) const {
+  fmt::print(stderr, "{}: {}\n", program_, message);
+}
+
+void Console::note(std::string_view message) const {
+  if (!quiet) fmt::print(stderr, "{}\n", message);
+}
+
+void Console::detail(std::string_view message) const {
+  if (verbose) fmt::print(stderr, "{}\n", message);
+}
+
+bool Console::shows_progress() const {
+  return !quiet && ::isatty(STDERR_FILENO) != 0;
+}
+
+bool colour_output() {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  const bool refused =
+      (no_color != nullptr && *no_color != '\0') || term == nullptr || std::string_view(term) == "dumb";
+  return !refused && ::isatty(STDOUT_FILENO) != 0;
+}
+
+Progress::Progress(const Console& console, std::string label, std::size_t total)
+    : shown_(console.shows_progress()), label_(std::move(label)), total_(std::max<std::size_t>(total, 1)) {}
+
+Progress::~Progress() {
+  wipe();
+}
+
+void Progress::update(std::size_t done, std::string_view remark) {
+  constexpr std::size_t kWidth = 30;
+  const auto now = Clock::now();
+  if (!shown_ || (drawn_ && done < total_ && now - last_ < std::chrono::milliseconds(100))) return;
+  const std::size_t filled = std::min(done, total_) * kWidth / total_;
+  fmt::print(stderr, "\r\033[K{} [{}{}] {}/{} {}", label_, std::string(filled, '#'),
+             std::string(kWidth - filled, '.'), done, total_, remark);
+  std::fflush(stderr);
+  drawn_ = true;
+  last_ = now;
+}
+
+void Progress::wipe() {
+  if (!drawn_) return;
+  fmt::print(stderr, "\r\033[K");
+  std::fflush(stderr);
+  drawn_ = false;
+}
+
+}  // namespace bnrun::cli

@@ -1,0 +1,60 @@
+// The frame of a command-line program: subcommands, the options all of them have, errors to exit codes.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "bnrun/error.h"
+#include "common/console.h"
+
+namespace bnrun::cli {
+
+/// Exit codes (DESIGN.md, "Command line contract"). 70 is EX_SOFTWARE of sysexits.h: a defect of ours.
+enum Exit : int {
+  kDone = 0,
+  kAnswerIsNo = 1,
+  kUsage = 2,
+  kInvalidModel = 3,
+  kUnsupported = 4,
+  kInvalidInput = 5,
+  kResourceLimit = 6,
+  kIo = 7,
+  kDefect = 70,
+};
+int exit_code(ErrorCode code);
+
+/// What a body throws when the command line is well formed but makes no sense: one line, exit 2.
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class Program {
+ public:
+  Program(const std::string& name, const std::string& description);
+
+  const Console& console() const { return console_; }
+
+  /// A subcommand whose options the caller adds; `body` runs when it is chosen and returns the exit code.
+  /// `example` stands at the foot of its --help.
+  CLI::App& add(const std::string& name, const std::string& description, const std::string& example,
+                std::function<int()> body);
+  /// The subcommand meant when the command line names none.
+  void set_default(const std::string& name) { default_ = name; }
+
+  /// Parses, runs, reports: what `main` returns.
+  int main(int argc, const char* const* argv);
+
+ private:
+  int run_chosen();
+
+  Console console_;
+  CLI::App app_;
+  std::vector<std::string> commands_;
+  std::string default_;
+  std::function<int()> chosen_;
+};
+
+}  // namespace bnrun::cli
