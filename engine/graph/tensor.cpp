@@ -276,15 +276,19 @@ To convert_element(From value) {
 
 }  // namespace
 
+void convert(const TensorView& in, const MutableTensorView& out) {
+  dispatch(PlainTypes{}, in.dtype, [&]<class From>() {
+    dispatch(PlainTypes{}, out.dtype, [&]<class To>() {
+      const From* x = in.data<From>();
+      for (To& y : out.span<To>()) y = convert_element<To>(*x++);
+    });
+  });
+}
+
 Tensor convert(const TensorView& tensor, DType dtype) {
   if (tensor.dtype == dtype) return Tensor::copy_of(tensor);
   Tensor result(dtype, tensor.shape);
-  dispatch(PlainTypes{}, tensor.dtype, [&]<class From>() {
-    dispatch(PlainTypes{}, dtype, [&]<class To>() {
-      const From* in = tensor.data<From>();
-      for (To& out : result.mutable_span<To>()) out = convert_element<To>(*in++);
-    });
-  });
+  convert(tensor, result.mutable_view());
   return result;
 }
 

@@ -240,5 +240,7 @@ bool identical(const TensorView& a, const TensorView& b);
 /// Converts between numeric types and boolean, rounding to nearest; float to integer truncates as ONNX Cast
 /// does.
 Tensor convert(const TensorView& tensor, DType dtype);
+/// The same into elements that exist already. REQUIRES: as many of them.
+void convert(const TensorView& in, const MutableTensorView& out);
 
 }  // namespace bnrun

@@ -1,0 +1,50 @@
+// One operator on given tensors, as a test sees it:
+//   const auto Y = run_op("Softmax", 13, {X}, {{"axis", -1}}).at(0);
+//   expect_close(Y, tensor<float>({2}, {0.5F, 0.5F}));
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bnrun/error.h"
+#include "bnrun/tensor.h"
+#include "ops/op.h"
+
+namespace bnrun::test {
+
+/// Elements in row-major order; Half and BFloat16 through `tensor_of`.
+template <class T>
+Tensor tensor(const Shape& shape, const std::vector<T>& values) {
+  return Tensor(shape, values);
+}
+/// The same values, given as double, in any numeric element type.
+Tensor tensor_of(DType dtype, const Shape& shape, const std::vector<double>& values);
+/// Reproducible values, uniform in [low, high).
+Tensor random_tensor(DType dtype, const Shape& shape, double low = -1.0, double high = 1.0,
+                     std::uint32_t seed = 1);
+
+/// The operator of a node with that many inputs and outputs. Throws what make_op throws; an operator that the
+/// table lacks is `unsupported`.
+std::unique_ptr<const Op> op_of(const std::string& op_type, std::int64_t opset, std::size_t inputs,
+                                const Attributes& attributes = {}, std::size_t outputs = 1,
+                                const std::string& domain = "");
+
+/// Runs an operator through `evaluate`; an undefined Tensor among the inputs is an absent optional input.
+/// Expects on the way that `infer` allows the types and shapes that came out also when it knows less: every
+/// extent a symbol, or no shape at all.
+std::vector<Tensor> run_op(const std::string& op_type, std::int64_t opset, const std::vector<Tensor>& inputs,
+                           const Attributes& attributes = {}, std::size_t outputs = 1,
+                           const std::string& domain = "");
+
+/// The code of the Error that running it throws; fails the test when it throws none.
+ErrorCode run_op_error(const std::string& op_type, std::int64_t opset, const std::vector<Tensor>& inputs,
+                       const Attributes& attributes = {}, std::size_t outputs = 1);
+
+/// Same type and shape, and |actual - expected| <= atol + rtol*|expected| for each element; NaN equals NaN,
+/// an infinity only itself. Integers, booleans and strings exactly. Negative tolerances: what the element
+/// type allows (1e-5 for float, 1e-12 for double, 2e-3 for fp16, 2e-2 for bf16).
+void expect_close(const Tensor& actual, const Tensor& expected, double rtol = -1.0, double atol = -1.0);
+
+}  // namespace bnrun::test
