@@ -66,6 +66,8 @@ class Gemm final : public Op {
     });
   }
 
+  bool linear() const override { return true; }
+
   OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
                                      const FoldArgs& args) const override {
     const Tensor* B = args.constant(1);

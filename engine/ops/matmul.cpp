@@ -75,6 +75,8 @@ class MatMul final : public Op {
     });
   }
 
+  bool linear() const override { return true; }
+
   /// W'[k,n] = W[k,n]*s_in[k]*s_out[n]; the shift (sum_k t_in[k]*W[k,n])*s_out[n] + t_out[n] stays as an Add.
   OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
                                      const FoldArgs& args) const override {

@@ -112,6 +112,8 @@ class Op {
     return Declined{Decline::not_affine, {}};
   }
 
+  /// A linear operator in its data input 0: absorb_affine may succeed.
+  virtual bool linear() const { return false; }
   /// A linear operator takes `before` (applied to its data input 0) and `after` (applied to its output 0),
   /// either possibly identity, into its constant weights; everything in double.
   virtual OrDeclined<Absorbed> absorb_affine(const ChannelAffine& /*before*/, const ChannelAffine& /*after*/,

@@ -1,0 +1,83 @@
+#include "fold/chain.h"
+
+#include <map>
+#include <set>
+
+namespace bnrun {
+namespace {
+
+Declined declined_value(const Graph& graph, ValueId id) {
+  const Value& value = graph.value(id);
+  if (value.is_output) return {Decline::intermediate_is_output, "'" + value.name + "'"};
+  if (value.users.empty()) return {Decline::no_linear_neighbour, {}};
+  if (value.users.size() == 1) return {Decline::intermediate_is_output, "'" + value.name + "' is read by a subgraph"};
+  return {Decline::intermediate_used_elsewhere, "'" + value.name + "'"};
+}
+
+int cost_of(const ChannelAffine& affine) { return affine.has_scale() ? 2 : 1; }
+
+}  // namespace
+
+std::vector<Chain> find_chains(const Graph& graph, OpCache& ops) {
+  const auto order = graph.topological_order();
+  std::map<NodeId, AffineForm> forms;
+  for (const NodeId id : order) {
+    const Op* op = ops.find(id);
+    if (op == nullptr) continue;
+    const NodeArgs args(graph, id);
+    auto form = op->as_affine(args.get());
+    if (auto* found = std::get_if<AffineForm>(&form)) forms.emplace(id, std::move(*found));
+  }
+  std::vector<Chain> chains;
+  std::set<NodeId> in_chain;
+  for (const NodeId id : order) {
+    if (!forms.contains(id) || in_chain.contains(id)) continue;
+    const auto data_input = [&](NodeId node) { return graph.node(node).inputs[forms.at(node).input]; };
+    Chain chain{{id}, data_input(id), graph.node(id).outputs[0], forms.at(id).affine, cost_of(forms.at(id).affine)};
+    for (;;) {
+      const NodeId next = sole_reader(graph, chain.output);
+      if (!next.valid() || !forms.contains(next) || data_input(next) != chain.output) break;
+      auto both = compose(chain.affine, forms.at(next).affine);
+      if (std::holds_alternative<Declined>(both)) break;
+      chain.affine = std::move(std::get<ChannelAffine>(both));
+      chain.cost += cost_of(forms.at(next).affine);
+      chain.output = graph.node(next).outputs[0];
+      chain.nodes.push_back(next);
+      in_chain.insert(next);
+    }
+    chains.push_back(std::move(chain));
+  }
+  return chains;
+}
+
+OrDeclined<Route> find_route(const Graph& graph, OpCache& ops, const Chain& chain, FoldDirection direction) {
+  const bool back = direction == FoldDirection::backward;
+  Route route{{}, {}, chain.affine};
+  ValueId value = back ? chain.input : chain.output;
+  for (;;) {
+    // On the way up the value would change under its other readers; on the way down it would no longer exist.
+    const NodeId reader = sole_reader(graph, value);
+    if (!reader.valid()) return declined_value(graph, value);
+    const NodeId id = back ? graph.value(value).producer : reader;
+    if (!id.valid()) return Declined{Decline::no_linear_neighbour, {}};
+    const Node& node = graph.node(id);
+    const Op* op = ops.find(id);
+    const bool on_data_path = back ? node.outputs[0] == value : node.inputs[0] == value;
+    if (op == nullptr || !on_data_path) return Declined{Decline::activation_between, describe(graph, id)};
+    if (op->linear()) {
+      route.linear = id;
+      return route;
+    }
+    const NodeArgs args(graph, id);
+    auto passed = op->pass_affine(back ? Side::output : Side::input, route.affine, args.get());
+    if (auto* declined = std::get_if<Declined>(&passed)) {
+      if (declined->detail.empty()) declined->detail = describe(graph, id);
+      return *declined;
+    }
+    route.affine = std::move(std::get<ChannelAffine>(passed));
+    route.passed.insert(back ? route.passed.begin() : route.passed.end(), id);
+    value = back ? node.inputs[0] : node.outputs[0];
+  }
+}
+
+}  // namespace bnrun

@@ -1,0 +1,42 @@
+#include "ops/node_query.h"
+
+#include <algorithm>
+
+namespace bnrun {
+
+NodeArgs::NodeArgs(const Graph& graph, NodeId id) : used_(new bool[graph.node(id).outputs.size()]) {
+  const Node& node = graph.node(id);
+  for (const ValueId input : node.inputs) {
+    inputs_.push_back(input.valid() ? graph.value(input).type : ValueType{});
+    constants_.push_back(input.valid() ? graph.value(input).as_constant() : nullptr);
+  }
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+    const ValueId output = node.outputs[i];
+    outputs_.push_back(output.valid() ? graph.value(output).type : ValueType{});
+    used_[i] = output.valid() && (graph.value(output).is_output || !graph.value(output).users.empty());
+  }
+}
+
+FoldArgs NodeArgs::get() const {
+  return {.inputs = inputs_, .outputs = outputs_, .constants = constants_, .output_used = {used_.get(), outputs_.size()}};
+}
+
+const Op* OpCache::find(NodeId id) {
+  const auto index = static_cast<std::size_t>(id.index);
+  if (index >= slots_.size()) slots_.resize(index + 1);
+  Slot& slot = slots_[index];
+  if (!slot.looked_up) {
+    slot.looked_up = true;
+    slot.op = find_op(graph_, id);
+  }
+  return slot.op.get();
+}
+
+NodeId sole_reader(const Graph& graph, ValueId value) {
+  const Value& v = graph.value(value);
+  if (v.users.size() != 1 || v.is_output) return {};
+  const auto& inputs = graph.node(v.users[0]).inputs;
+  return std::find(inputs.begin(), inputs.end(), value) != inputs.end() ? v.users[0] : NodeId{};
+}
+
+}  // namespace bnrun
