@@ -8,13 +8,16 @@ namespace {
 
 Declined declined_value(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
-  if (value.is_output) return {Decline::intermediate_is_output, "'" + value.name + "'"};
   if (value.users.empty()) return {Decline::no_linear_neighbour, {}};
-  if (value.users.size() == 1) return {Decline::intermediate_is_output, "'" + value.name + "' is read by a subgraph"};
+  if (value.is_output) return {Decline::intermediate_is_output, "'" + value.name + "'"};
+  if (value.users.size() == 1)
+    return {Decline::intermediate_is_output, "'" + value.name + "' is read by a subgraph"};
   return {Decline::intermediate_used_elsewhere, "'" + value.name + "'"};
 }
 
-int cost_of(const ChannelAffine& affine) { return affine.has_scale() ? 2 : 1; }
+int cost_of(const ChannelAffine& affine) {
+  return affine.has_scale() ? 2 : 1;
+}
 
 }  // namespace
 
@@ -33,7 +36,8 @@ std::vector<Chain> find_chains(const Graph& graph, OpCache& ops) {
   for (const NodeId id : order) {
     if (!forms.contains(id) || in_chain.contains(id)) continue;
     const auto data_input = [&](NodeId node) { return graph.node(node).inputs[forms.at(node).input]; };
-    Chain chain{{id}, data_input(id), graph.node(id).outputs[0], forms.at(id).affine, cost_of(forms.at(id).affine)};
+    Chain chain{
+        {id}, data_input(id), graph.node(id).outputs[0], forms.at(id).affine, cost_of(forms.at(id).affine)};
     for (;;) {
       const NodeId next = sole_reader(graph, chain.output);
       if (!next.valid() || !forms.contains(next) || data_input(next) != chain.output) break;

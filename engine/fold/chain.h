@@ -9,15 +9,15 @@
 
 namespace bnrun {
 
-/// Consecutive operators that together are one per-channel affine map of `input`. Each intermediate value has no other
-/// reader.
+/// Consecutive operators that together are one per-channel affine map of `input`. Each intermediate value has
+/// no other reader.
 struct Chain {
   std::vector<NodeId> nodes;
   ValueId input;
   ValueId output;
   ChannelAffine affine;
-  /// Work left in the graph: 2 for an operator that scales, 1 for one that only shifts or does nothing. A rewrite must
-  /// lower the sum, which is why folding ends.
+  /// Work left in the graph: 2 for an operator that scales, 1 for one that only shifts or does nothing. A
+  /// rewrite must lower the sum, which is why folding ends.
   int cost = 0;
 };
 

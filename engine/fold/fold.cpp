@@ -1,5 +1,5 @@
-// The fold pass: finds chains of affine operators, asks the linear operators next to them to take them in, and lets
-// the rewrite driver decide whether that is safe.
+// The fold pass: finds chains of affine operators, asks the linear operators next to them to take them in,
+// and lets the rewrite driver decide whether that is safe.
 #include "bnrun/fold.h"
 
 #include <fnmatch.h>
@@ -23,11 +23,12 @@ namespace {
 constexpr double kNormalisedRange = 3.0;
 
 /// A map in front of W multiplies what is large before the shift brings it down to +-kNormalisedRange: with
-/// a = s*x + t, |s*x| reaches kNormalisedRange + |t|, and so does the rounding error relative to the unfolded one.
-/// Behind W nothing grows: |W'| = |s||W| and |b'| <= |s||b| + |t|.
+/// a = s*x + t, |s*x| reaches kNormalisedRange + |t|, and so does the rounding error relative to the unfolded
+/// one. Behind W nothing grows: |W'| = |s||W| and |b'| <= |s||b| + |t|.
 double forward_growth(const ChannelAffine& affine) {
   double growth = 1.0;
-  for (const double t : affine.shift) growth = std::max(growth, (kNormalisedRange + std::abs(t)) / kNormalisedRange);
+  for (const double t : affine.shift)
+    growth = std::max(growth, (kNormalisedRange + std::abs(t)) / kNormalisedRange);
   return growth;
 }
 
@@ -40,7 +41,8 @@ class FoldPass {
  public:
   FoldPass(Graph& graph, const FoldOptions& options) : graph_(graph), options_(options), ops_(graph) {}
 
-  /// Rewrites until nothing more can go, then adds what is left to the entries. Returns the number of rewrites.
+  /// Rewrites until nothing more can go, then adds what is left to the entries. Returns the number of
+  /// rewrites.
   std::size_t run() {
     std::size_t rewrites = 0;
     while (rewrites < options_.max_rewrites && fold_one()) ++rewrites;
@@ -54,8 +56,9 @@ class FoldPass {
  private:
   using Candidates = std::map<NodeId, Candidate>;  // by linear operator
 
-  /// Applies the first rewrite in topological order that is possible and lowers the cost. A chain between two linear
-  /// operators is offered to the one behind it first: backward never grows the error bound (see forward_growth).
+  /// Applies the first rewrite in topological order that is possible and lowers the cost. A chain between two
+  /// linear operators is offered to the one behind it first: backward never grows the error bound (see
+  /// forward_growth).
   bool fold_one() {
     declined_.clear();
     const auto chains = find_chains(graph_, ops_);
@@ -95,7 +98,8 @@ class FoldPass {
   bool is_switched_off(const Chain& chain) const {
     return std::any_of(chain.nodes.begin(), chain.nodes.end(), [&](NodeId id) {
       const std::string name = label_of(graph_, id);
-      return matches_any(options_.skip, name) || (!options_.only.empty() && !matches_any(options_.only, name));
+      return matches_any(options_.skip, name) ||
+             (!options_.only.empty() && !matches_any(options_.only, name));
     });
   }
 
@@ -120,11 +124,13 @@ class FoldPass {
       return decline({Decline::ill_conditioned, fmt::format("the error would grow {:.3g} times", growth)});
     }
     const NodeArgs args(graph_, linear);
-    const auto result = ops_.find(linear)->absorb_affine(before != nullptr ? before->route.affine : ChannelAffine{},
-                                                         after != nullptr ? after->route.affine : ChannelAffine{}, args.get());
+    const auto result = ops_.find(linear)->absorb_affine(
+        before != nullptr ? before->route.affine : ChannelAffine{},
+        after != nullptr ? after->route.affine : ChannelAffine{}, args.get());
     if (const auto* declined = std::get_if<Declined>(&result)) return decline(*declined);
     const auto& absorbed = std::get<Absorbed>(result);
-    const int cost = (before != nullptr ? before->chain->cost : 0) + (after != nullptr ? after->chain->cost : 0);
+    const int cost =
+        (before != nullptr ? before->chain->cost : 0) + (after != nullptr ? after->chain->cost : 0);
     if ((absorbed.remaining.is_identity() ? 0 : 1) >= cost) return false;
     std::size_t flushed = 0;
     const Rewrite rewrite = rewrite_linear(graph_, linear, before, after, absorbed, flushed);
@@ -139,8 +145,8 @@ class FoldPass {
 
   // ------------------------------------------------------------ report
 
-  /// The chain as its author knows it: each BatchNormalization by its own name, else the disguise as a whole; a chain
-  /// that does not scale is none.
+  /// The chain as its author knows it: each BatchNormalization by its own name, else the disguise as a whole;
+  /// a chain that does not scale is none.
   std::vector<FoldEntry> describe_chain(const Chain& chain) const {
     FoldEntry entry;
     entry.channels = chain.affine.channels();

@@ -53,7 +53,8 @@ class LinearRewriter {
     if (after != nullptr) {
       remove(after->chain->nodes);
       const auto& passed = after->route.passed;
-      for (const NodeId id : passed) result = copy_node(id, result, id == passed.back() ? std::optional(end) : std::nullopt);
+      for (const NodeId id : passed)
+        result = copy_node(id, result, id == passed.back() ? std::optional(end) : std::nullopt);
     }
     return std::move(rewrite_);
   }
@@ -77,8 +78,9 @@ class LinearRewriter {
       if (folded.inputs.size() <= index) folded.inputs.resize(index + 1);
       const ValueId previous = index < old_.inputs.size() ? old_.inputs[index] : ValueId{};
       const DType storage = graph_.value(previous.valid() ? previous : old_.outputs[0]).type.dtype;
-      const std::string stem = previous.valid() ? graph_.value(previous).name + "_folded"
-                                                : fmt::format("{}_input_{}", label_of(graph_, linear_), index);
+      const std::string stem = previous.valid()
+                                   ? graph_.value(previous).name + "_folded"
+                                   : fmt::format("{}_input_{}", label_of(graph_, linear_), index);
       folded.inputs[index] = rewrite_.add_constant(stem, round_to_storage(exact, storage, flushed_));
     }
     const Operand result = output ? *output : changed_value(old_.outputs[0]);
@@ -92,7 +94,8 @@ class LinearRewriter {
     Shape shape;
     if (!affine.uniform()) {
       shape.push_back(static_cast<std::int64_t>(affine.channels()));
-      for (auto axis = static_cast<std::size_t>(affine.axis) + 1; axis < type.rank(); ++axis) shape.push_back(1);
+      for (auto axis = static_cast<std::size_t>(affine.axis) + 1; axis < type.rank(); ++axis)
+        shape.push_back(1);
     }
     Node add;
     add.name = label_of(graph_, linear_) + "_bias";

@@ -15,12 +15,10 @@ struct Candidate {
 };
 
 /// before: x -> [chain] -> P.. -> L -> Q.. -> [chain] -> y        after: x -> P.. -> L' (-> Add) -> Q.. -> y
-/// Conditions: L's absorb_affine has accepted both maps (either may be absent); the driver checks the readers of
-/// everything removed.
-/// Derivation: P and Q let the maps pass, so both stand next to L, which has taken them into its constants up to
-/// `absorbed.remaining`.
-/// Constants are rounded to their storage type here, once; `flushed` counts those that became zero because they lie
-/// below its normal range.
+/// Conditions: L's absorb_affine has accepted both maps (either may be absent); the driver checks the readers
+/// of everything removed. Derivation: P and Q let the maps pass, so both stand next to L, which has taken
+/// them into its constants up to `absorbed.remaining`. Constants are rounded to their storage type here,
+/// once; `flushed` counts those that became zero because they lie below its normal range.
 Rewrite rewrite_linear(const Graph& graph, NodeId linear, const Candidate* before, const Candidate* after,
                        const Absorbed& absorbed, std::size_t& flushed);
 

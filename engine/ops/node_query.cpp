@@ -18,7 +18,10 @@ NodeArgs::NodeArgs(const Graph& graph, NodeId id) : used_(new bool[graph.node(id
 }
 
 FoldArgs NodeArgs::get() const {
-  return {.inputs = inputs_, .outputs = outputs_, .constants = constants_, .output_used = {used_.get(), outputs_.size()}};
+  return {.inputs = inputs_,
+          .outputs = outputs_,
+          .constants = constants_,
+          .output_used = {used_.get(), outputs_.size()}};
 }
 
 const Op* OpCache::find(NodeId id) {

@@ -38,8 +38,8 @@ class OpCache {
   std::vector<Slot> slots_;
 };
 
-/// The node that alone reads `value`, once, as an ordinary input; invalid when there are others, when it is an output
-/// of the graph, or when a subgraph reads it.
+/// The node that alone reads `value`, once, as an ordinary input; invalid when there are others, when it is
+/// an output of the graph, or when a subgraph reads it.
 NodeId sole_reader(const Graph& graph, ValueId value);
 
 }  // namespace bnrun

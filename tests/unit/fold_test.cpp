@@ -1,0 +1,365 @@
+// Folding: {disguise} x {linear operator form} x {direction} x {type}, structure and numbers; then every
+// guard.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "support/fold_testing.h"
+
+namespace bnrun {
+namespace {
+
+using namespace testing;
+
+constexpr std::int64_t kIn = 5;
+constexpr std::int64_t kOut = 4;
+
+/// Builds one graph in one element type.
+struct Maker {
+  GraphBuilder b{13};
+  DType dtype = DType::float32;
+  std::uint32_t seed = 100;
+
+  Tensor random(const Shape& shape, double low = -1.0, double high = 1.0) {
+    return convert(random_tensor<double>(shape, seed++, low, high), dtype);
+  }
+  ValueId batch_normalization(ValueId x, std::int64_t channels) {
+    return b.op("BatchNormalization", {x, random({channels}), random({channels}), random({channels}),
+                                       random({channels}, 0.5, 2.0)});
+  }
+};
+
+struct Disguise {
+  const char* name;
+  std::function<ValueId(Maker&, ValueId, std::int64_t)> build;
+};
+
+const std::vector<Disguise> kDisguises = {
+    {"BatchNormalization", [](Maker& m, ValueId x, std::int64_t c) { return m.batch_normalization(x, c); }},
+    {"MulAdd",
+     [](Maker& m, ValueId x, std::int64_t c) {
+       return m.b.op("Add", {m.b.op("Mul", {x, m.random({c})}), m.random({1, c})});
+     }},
+    {"AddMulConstantsFirst",
+     [](Maker& m, ValueId x, std::int64_t c) {
+       return m.b.op("Mul", {m.random({c}), m.b.op("Add", {m.random({c}), x})});
+     }},
+    {"SubDiv",
+     [](Maker& m, ValueId x, std::int64_t c) {
+       return m.b.op("Div", {m.b.op("Sub", {x, m.random({c})}), m.random({c}, 0.5, 2.0)});
+     }},
+    {"ConstantMinusX",
+     [](Maker& m, ValueId x, std::int64_t c) {
+       return m.b.op("Sub", {m.random({c}), x});
+     }},
+    {"ScalarMul",
+     [](Maker& m, ValueId x, std::int64_t) {
+       return m.b.op("Mul", {x, m.random({})});
+     }},
+    {"TwoBatchNormalizations",
+     [](Maker& m, ValueId x, std::int64_t c) {
+       return m.batch_normalization(m.batch_normalization(x, c), c);
+     }},
+    {"ParametersBehindIdentity",
+     [](Maker& m, ValueId x, std::int64_t c) {
+       const auto hidden = [&](double low, double high) {
+         return m.b.op("Identity", {m.random({c}, low, high)});
+       };
+       return m.b.op("BatchNormalization", {x, hidden(-1, 1), hidden(-1, 1), hidden(-1, 1), hidden(0.5, 2)});
+     }},
+    {"IdentityBetween",
+     [](Maker& m, ValueId x, std::int64_t c) { return m.batch_normalization(m.b.op("Identity", {x}), c); }},
+};
+
+struct LinearForm {
+  const char* name;
+  bool has_bias_input;  ///< a shift goes into the operator itself; else it stays as one Add
+  std::function<ValueId(Maker&, ValueId)> build;
+};
+
+const std::vector<LinearForm> kLinearForms = {
+    {"Gemm", true,
+     [](Maker& m, ValueId x) {
+       return m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({kOut})});
+     }},
+    {"GemmTransB", true,
+     [](Maker& m, ValueId x) {
+       return m.b.op("Gemm", {x, m.random({kOut, kIn}), m.random({kOut})}, {{"transB", std::int64_t{1}}});
+     }},
+    {"GemmAlphaBeta", true,
+     [](Maker& m, ValueId x) {
+       return m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({1, kOut})},
+                     {{"alpha", 0.5F}, {"beta", -2.0F}});
+     }},
+    {"GemmWithoutC", true,
+     [](Maker& m, ValueId x) {
+       return m.b.op("Gemm", {x, m.random({kIn, kOut})});
+     }},
+    {"GemmScalarC", true,
+     [](Maker& m, ValueId x) {
+       return m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({})});
+     }},
+    {"GemmBetaZeroIgnoresNaN", true,
+     [](Maker& m, ValueId x) {
+       const Tensor nan = convert(Tensor({kOut}, std::vector<double>(kOut, NAN)), m.dtype);
+       return m.b.op("Gemm", {x, m.random({kIn, kOut}), nan}, {{"beta", 0.0F}});
+     }},
+    {"MatMul", false,
+     [](Maker& m, ValueId x) {
+       return m.b.op("MatMul", {x, m.random({kIn, kOut})});
+     }},
+    {"MatMulAdd", false,
+     [](Maker& m, ValueId x) {
+       return m.b.op("Add", {m.b.op("MatMul", {x, m.random({kIn, kOut})}), m.random({kOut})});
+     }},
+    {"MatMulAddBiasFirst", false,
+     [](Maker& m, ValueId x) {
+       return m.b.op("Add", {m.random({kOut}), m.b.op("MatMul", {x, m.random({kIn, kOut})})});
+     }},
+};
+
+using FoldCase = std::tuple<std::size_t, std::size_t, bool, DType>;
+
+class FoldTable : public ::testing::TestWithParam<FoldCase> {};
+
+TEST_P(FoldTable, LeavesOnlyTheLinearOperator) {
+  const auto& [disguise_index, form_index, backward, dtype] = GetParam();
+  const Disguise& disguise = kDisguises[disguise_index];
+  const LinearForm& form = kLinearForms[form_index];
+  Maker m;
+  m.dtype = dtype;
+  const ValueId x = m.b.input("x", dtype, {"N", kIn});
+  // Forward: the activation in front keeps the map from going anywhere else.
+  const ValueId y = backward ? m.b.op("Relu", {disguise.build(m, form.build(m, x), kOut)})
+                             : form.build(m, disguise.build(m, m.b.op("Relu", {x}), kIn));
+  m.b.output(y);
+  const bool shifts = form.name != std::string("MatMul") || disguise.name != std::string("ScalarMul");
+  Operators left = {{"Relu", 1}, {form.has_bias_input ? "Gemm" : "MatMul", 1}};
+  if (!form.has_bias_input && shifts) left["Add"] = 1;
+  const auto report = expect_fold(m.b.model(), left, dtype == DType::float64 ? 1e-14 : 2e-6);
+  EXPECT_TRUE(report.complete());
+  ASSERT_FALSE(report.entries.empty());
+  EXPECT_EQ(report.entries[0].direction, backward ? FoldDirection::backward : FoldDirection::forward);
+}
+
+std::string case_name(const ::testing::TestParamInfo<FoldCase>& info) {
+  const auto& [disguise, form, backward, dtype] = info.param;
+  return std::string(kDisguises[disguise].name) + (backward ? "After" : "Before") + kLinearForms[form].name +
+         (dtype == DType::float64 ? "Double" : "Float");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FoldTable,
+                         ::testing::Combine(::testing::Range<std::size_t>(0, kDisguises.size()),
+                                            ::testing::Range<std::size_t>(0, kLinearForms.size()),
+                                            ::testing::Bool(),
+                                            ::testing::Values(DType::float32, DType::float64)),
+                         case_name);
+
+/// x -> Gemm -> h -> BatchNormalization -> y, with a hand in the middle.
+struct GemmThenBatchNormalization : Maker {
+  ValueId x = b.input("x", dtype, {"N", kIn});
+  ValueId h = b.op("Gemm", {x, random({kIn, kOut}), random({kOut})}, {}, "h");
+};
+
+TEST(Fold, TheNetworkOfTheMissionBecomesThreeGemmsAndASoftmax) {
+  Maker m;
+  ValueId x = m.b.input("x", DType::float32, {"N", 64});
+  std::int64_t width = 64;
+  for (const std::int64_t units : {32, 32}) {
+    x = m.batch_normalization(m.b.op("Gemm", {x, m.random({width, units}, -0.3, 0.3), m.random({units})}),
+                              units);
+    width = units;
+  }
+  m.b.output(m.b.op("Sigmoid", {m.b.op("Gemm", {x, m.random({width, 10}, -0.3, 0.3), m.random({10})})}));
+  const auto report = expect_fold(m.b.model(), {{"Gemm", 3}, {"Sigmoid", 1}});
+  ASSERT_EQ(report.entries.size(), 2U);
+  EXPECT_EQ(report.entries[0].into, "Gemm 'Gemm_0'");
+}
+
+TEST(Fold, BothSidesOfOneLayerAreRoundedTogether) {
+  Maker m;
+  const ValueId x = m.b.op("Relu", {m.b.input("x", DType::float32, {"N", kIn})});
+  const ValueId y = m.b.op("Gemm", {m.batch_normalization(x, kIn), m.random({kIn, kOut}), m.random({kOut})});
+  m.b.output(m.batch_normalization(y, kOut));
+  const auto report = expect_fold(m.b.model(), {{"Relu", 1}, {"Gemm", 1}});
+  EXPECT_EQ(report.rewrites, 1U);
+}
+
+TEST(Fold, PositiveScalePassesRelu) {
+  Maker m;
+  const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
+  const ValueId h = m.b.op("Relu", {m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({kOut})})});
+  m.b.output(m.b.op("Tanh", {m.b.op("Mul", {h, m.random({kOut}, 0.5, 2.0)})}));
+  expect_fold(m.b.model(), {{"Gemm", 1}, {"Relu", 1}, {"Tanh", 1}});
+}
+
+TEST(Fold, NegativeScaleDoesNotPassRelu) {
+  Maker m;
+  const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
+  const ValueId h = m.b.op("Relu", {m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({kOut})})});
+  m.b.output(m.b.op("Tanh", {m.b.op("Mul", {h, m.random({kOut}, -2.0, -0.5)})}));
+  expect_declined(m.b.model(), Decline::activation_between);
+}
+
+TEST(Fold, SharedWeightsOfTheOtherNodeKeepTheirBits) {
+  Maker m;
+  const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
+  const ValueId W = m.b.constant(m.random({kIn, kOut}), "W");
+  m.b.output(m.batch_normalization(m.b.op("MatMul", {x, W}), kOut));
+  const ValueId other = m.b.op("MatMul", {x, W}, {}, "other");
+  m.b.output(other);
+  const Model original = m.b.model();
+  expect_fold(original, {{"MatMul", 2}, {"Add", 1}});
+  Model folded = original;
+  fold(folded);
+  EXPECT_TRUE(identical(folded.graph().value(folded.graph().find_value("W")).constant,
+                        original.graph().value(original.graph().find_value("W")).constant));
+}
+
+TEST(Fold, BiasOfAMatMulStaysWhereItIs) {
+  Maker m;
+  const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
+  m.b.output(m.b.op("Add", {m.b.op("MatMul", {x, m.random({kIn, kOut})}), m.random({kOut})}));
+  const auto report = expect_fold(m.b.model(), {{"MatMul", 1}, {"Add", 1}});
+  EXPECT_TRUE(report.entries.empty());
+}
+
+TEST(Fold, DenormalsAreFlushedAndCounted) {
+  Maker m;
+  const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
+  const ValueId h = m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({kOut})});
+  m.b.output(m.b.op("Mul", {h, Tensor({kOut}, std::vector<float>{1.0F, 1.0F, 1e-38F, 1.0F})}));
+  const auto report = expect_fold(m.b.model(), {{"Gemm", 1}});
+  EXPECT_GE(report.entries.at(0).flushed_denormals, static_cast<std::size_t>(kIn));
+}
+
+// ---------------------------------------------------------------- guards
+
+TEST(FoldGuard, IntermediateUsedElsewhere) {
+  GemmThenBatchNormalization m;
+  m.b.output(m.batch_normalization(m.h, kOut));
+  m.b.output(m.b.op("Relu", {m.h}));
+  expect_declined(m.b.model(), Decline::intermediate_used_elsewhere);
+}
+
+TEST(FoldGuard, IntermediateIsOutput) {
+  GemmThenBatchNormalization m;
+  m.b.output(m.batch_normalization(m.h, kOut));
+  m.b.output(m.h);
+  expect_declined(m.b.model(), Decline::intermediate_is_output);
+}
+
+TEST(FoldGuard, TrainingMode) {
+  Maker m;
+  m.b = GraphBuilder(15);
+  const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
+  const ValueId h = m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({kOut})});
+  m.b.output(m.b.op("BatchNormalization",
+                    {h, m.random({kOut}), m.random({kOut}), m.random({kOut}), m.random({kOut}, 0.5, 2.0)},
+                    {{"training_mode", std::int64_t{1}}}));
+  expect_declined(m.b.model(), Decline::training_mode);
+}
+
+TEST(FoldGuard, TrainingModeOfOpset6WithoutIsTest) {
+  Maker m;
+  m.b = GraphBuilder(6);
+  const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
+  const ValueId h =
+      m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({kOut})}, {{"broadcast", std::int64_t{1}}});
+  m.b.output(m.b.op("BatchNormalization",
+                    {h, m.random({kOut}), m.random({kOut}), m.random({kOut}), m.random({kOut}, 0.5, 2.0)}));
+  expect_declined(m.b.model(), Decline::training_mode);
+}
+
+TEST(FoldGuard, NotConstantWhenAParameterIsAnInput) {
+  GemmThenBatchNormalization m;
+  const ValueId scale = m.b.input("scale", DType::float32, {kOut});
+  m.b.output(m.b.op("BatchNormalization",
+                    {m.h, scale, m.random({kOut}), m.random({kOut}), m.random({kOut}, 0.5, 2.0)}));
+  expect_declined(m.b.model(), Decline::not_constant);
+}
+
+TEST(FoldGuard, NotConstantWhenAParameterIsOverridable) {
+  GemmThenBatchNormalization m;
+  const ValueId scale = m.b.constant(m.random({kOut}), "scale", true);
+  m.b.output(m.b.op("BatchNormalization",
+                    {m.h, scale, m.random({kOut}), m.random({kOut}), m.random({kOut}, 0.5, 2.0)}));
+  expect_declined(m.b.model(), Decline::not_constant);
+}
+
+TEST(FoldGuard, NotConstantWeights) {
+  Maker m;
+  const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
+  const ValueId W = m.b.input("W", DType::float32, {kIn, kOut});
+  m.b.output(m.batch_normalization(m.b.op("MatMul", {x, W}), kOut));
+  expect_declined(m.b.model(), Decline::not_constant);
+}
+
+TEST(FoldGuard, AxisUnprovenWithoutARank) {
+  Maker m;
+  ValueId x = m.b.input("x", DType::float32, {"N", "T", kIn});
+  const ValueId h = m.b.op("MatMul", {x, m.random({kIn, kOut})});
+  // At rank 3 the channel of a BatchNormalization is axis 1, that of a MatMul the last one.
+  m.b.output(m.batch_normalization(h, 6));
+  expect_declined(m.b.model(), Decline::axis_unproven);
+}
+
+TEST(FoldGuard, ShapeWouldChange) {
+  Maker m;
+  const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
+  const ValueId h = m.b.op("Gemm", {x, m.random({kIn, 1}), m.random({1})});
+  m.b.output(m.b.op("Mul", {h, m.random({3})}));  // [N,1] becomes [N,3]
+  Model model = m.b.model();
+  EXPECT_EQ(fold(model).rewrites, 0U);
+}
+
+TEST(FoldGuard, BadVariance) {
+  for (const float variance : {-1.0F, NAN, INFINITY}) {
+    GemmThenBatchNormalization m;
+    Tensor var = m.random({kOut}, 0.5, 2.0);
+    var.mutable_data<float>()[2] = variance;
+    m.b.output(
+        m.b.op("BatchNormalization", {m.h, m.random({kOut}), m.random({kOut}), m.random({kOut}), var}));
+    expect_declined(m.b.model(), Decline::bad_variance);
+  }
+}
+
+TEST(FoldGuard, Overflow) {
+  GemmThenBatchNormalization m;
+  m.b.output(m.b.op("Mul", {m.b.op("Mul", {m.h, Tensor({}, std::vector<float>{1e38F})}),
+                            Tensor({}, std::vector<float>{1e38F})}));
+  expect_declined(m.b.model(), Decline::overflow);
+}
+
+TEST(FoldGuard, IllConditioned) {
+  Maker m;
+  const ValueId x = m.b.op("Relu", {m.b.input("x", DType::float32, {"N", kIn})});
+  const ValueId centred = m.b.op("Sub", {x, Tensor({}, std::vector<float>{1e7F})});
+  m.b.output(
+      m.b.op("Gemm", {m.b.op("Mul", {centred, m.random({kIn})}), m.random({kIn, kOut}), m.random({kOut})}));
+  expect_declined(m.b.model(), Decline::ill_conditioned, {.max_growth = 1000.0});
+}
+
+TEST(FoldGuard, ConstantDividedByXIsNoAffineMap) {
+  GemmThenBatchNormalization m;
+  m.b.output(m.b.op("Div", {m.random({kOut}), m.h}));
+  Model model = m.b.model();
+  EXPECT_EQ(fold(model).rewrites, 0U);
+}
+
+TEST(FoldGuard, SwitchedOffByName) {
+  GemmThenBatchNormalization m;
+  m.b.output(m.batch_normalization(m.h, kOut));
+  expect_declined(m.b.model(), Decline::switched_off, {.skip = {"BatchNorm*"}});
+  expect_declined(m.b.model(), Decline::switched_off, {.only = {"other"}});
+}
+
+TEST(FoldGuard, MaxRewritesStopsBefore) {
+  GemmThenBatchNormalization m;
+  m.b.output(m.batch_normalization(m.h, kOut));
+  Model model = m.b.model();
+  EXPECT_EQ(fold(model, {.max_rewrites = 0}).rewrites, 0U);
+}
+
+}  // namespace
+}  // namespace bnrun
