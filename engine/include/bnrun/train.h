@@ -1,0 +1,230 @@
+// Training: networks of Dense, BatchNormalization and activation layers, exported as standard ONNX models.
+// A library of its own, bnrun::train, on top of the engine. Everything runs on one thread, in float32 with
+// statistics in double, and the same seed gives the same bits on the same machine.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "bnrun/model.h"
+#include "bnrun/tensor.h"
+
+namespace bnrun::train {
+
+// -------- data
+
+/// A table to learn from: either `labels` or `targets` is filled. Rows are counted from 1 in messages.
+struct Dataset {
+  std::int64_t columns = 0;
+  std::vector<float> features;       ///< [rows, columns]
+  std::vector<std::int64_t> labels;  ///< [rows], from 0: classification
+  std::vector<float> targets;        ///< [rows, outputs]: regression
+
+  std::int64_t rows() const {
+    return columns == 0 ? 0 : static_cast<std::int64_t>(features.size()) / columns;
+  }
+};
+
+/// The named rows (from 0), in that order.
+Dataset take_rows(const Dataset& data, std::span<const std::size_t> rows);
+/// The numbers 0..rows-1 in an order that depends on the seed alone.
+std::vector<std::size_t> shuffled_rows(std::size_t rows, std::uint64_t seed);
+
+/// (x - offset) * factor per column. Empty vectors: every x as it is.
+struct Scaling {
+  std::vector<float> offset;
+  std::vector<float> factor;
+
+  bool identity() const { return factor.empty(); }
+  void apply(std::span<float> rows) const;
+  Scaling inverted() const;
+
+  /// Mean 0 and population variance 1, or the range 0..1, of the given rows [rows, columns]; a column that is
+  /// constant in them becomes 0.
+  static Scaling standardize(std::span<const float> rows, std::int64_t columns);
+  static Scaling min_max(std::span<const float> rows, std::int64_t columns);
+  static Scaling by(double factor, std::int64_t columns);
+};
+
+// -------- networks
+
+enum class Initializer {
+  glorot_uniform,  ///< +-sqrt(6 / (inputs + units)): Glorot and Bengio 2010
+  he_uniform,      ///< +-sqrt(6 / inputs), for ReLU: He et al. 2015, arXiv 1502.01852
+};
+
+struct Dense {
+  std::int64_t units = 1;
+  bool use_bias = true;
+  Initializer initializer = Initializer::glorot_uniform;
+};
+
+/// running = running * momentum + batch * (1 - momentum). The default momentum is 0.9, not the 0.99 of Keras:
+/// a table of some thousand rows gives a few hundred steps, in which 0.99 trails behind weights that still
+/// move.
+struct BatchNormalization {
+  double momentum = 0.9;
+  double epsilon = 1e-3;
+  bool center = true;  ///< learn B
+  bool scale = true;   ///< learn scale
+};
+
+enum class Activation { linear, relu, tanh, sigmoid, softmax };
+
+using LayerSpec = std::variant<Dense, BatchNormalization, Activation>;
+
+enum class Loss {
+  cross_entropy,       ///< mean over rows of -log(probability of the row's label); the last layer is softmax
+  mean_squared_error,  ///< mean over rows and outputs; the last layer is anything else
+};
+
+std::string_view name_of(Loss loss);
+
+/// What a summary prints of one layer.
+struct LayerInfo {
+  std::string name;  ///< of its node in the exported model, e.g. "batch_normalization_1"
+  std::string type;
+  std::int64_t outputs = 0;
+  std::int64_t trainable = 0;
+  std::int64_t fixed = 0;  ///< running statistics
+};
+
+struct Weight {
+  std::string name;  ///< e.g. "dense_1.W", "dense_1.b", "batch_normalization_1.mean"
+  Tensor tensor;
+};
+
+/// A feed-forward network and its weights. Movable. Const use is thread-safe.
+class Network {
+ public:
+  /// Initial weights drawn from `seed`. Throws invalid_input unless there is a Dense layer, every number
+  /// makes sense, and softmax stands at the end or nowhere.
+  Network(std::int64_t inputs, std::vector<LayerSpec> layers, std::uint64_t seed = 1);
+  Network(Network&&) noexcept;
+  Network& operator=(Network&&) noexcept;
+  ~Network();
+
+  std::int64_t inputs() const;
+  std::int64_t outputs() const;
+  Loss loss() const;
+  std::vector<LayerInfo> layers() const;
+  std::vector<Weight> weights() const;
+
+  /// Applied to features before the first layer; the exported model does the same.
+  void set_input_scaling(Scaling scaling);
+  /// Applied to targets before the loss, inverted on predictions. Regression only.
+  void set_target_scaling(Scaling scaling);
+  const Scaling& input_scaling() const;
+  const Scaling& target_scaling() const;
+
+  /// Inference with running statistics: unscaled features [rows, inputs] to probabilities or predictions
+  /// [rows, outputs].
+  std::vector<float> predict(std::span<const float> features) const;
+
+  /// The trainer's own view; its type is private.
+  struct State;
+  const State& state() const { return *state_; }
+  State& state() { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+// -------- fitting
+
+/// velocity = momentum * velocity - learning_rate * gradient;  weight += velocity
+struct Sgd {
+  double learning_rate = 0.01;
+  double momentum = 0.0;
+};
+
+/// Kingma and Ba 2014, arXiv 1412.6980.
+struct Adam {
+  double learning_rate = 1e-3;
+  double beta_1 = 0.9;
+  double beta_2 = 0.999;
+  double epsilon = 1e-7;
+};
+
+using Optimizer = std::variant<Sgd, Adam>;
+
+struct EpochReport {
+  int epoch = 0;        ///< from 1
+  double loss = 0.0;    ///< mean over the epoch's steps, each before its update; in scaled units
+  double metric = 0.0;  ///< classification: accuracy; regression: mean absolute error, in the data's units
+  std::optional<double> validation_loss;  ///< after the epoch, with running statistics
+  std::optional<double> validation_metric;
+  double seconds = 0.0;  ///< of training, validation not counted
+};
+
+struct FitOptions {
+  int epochs = 20;
+  /// Rows per step. The last step of an epoch takes what is left; a single row left over joins the step
+  /// before when the network has a BatchNormalization, because one row has no variance.
+  std::int64_t batch = 32;
+  Optimizer optimizer = Adam{};
+  double validation = 0.0;  ///< fraction of the rows set aside, drawn by seed
+  std::uint64_t seed = 1;   ///< of the validation split and of the order of rows
+  std::function<void(const EpochReport&)> on_epoch;
+};
+
+/// Trains in place. Throws invalid_input when the data does not fit the network (naming the row), when an
+/// option makes no sense, and when training diverges: the loss of a step or a weight is no longer finite.
+std::vector<EpochReport> fit(Network& network, const Dataset& data, const FitOptions& options = {});
+
+struct Evaluation {
+  double loss = 0.0;
+  double metric = 0.0;  ///< as in EpochReport
+};
+Evaluation evaluate(const Network& network, const Dataset& data);
+
+/// The largest relative difference between the gradients of backpropagation and those of finite differences,
+/// over every trainable weight, in double and with batch statistics. Relative to the gradient itself, but to
+/// no less than a thousandth of the network's largest, below which differences are rounding.
+double check_gradients(const Network& network, const Dataset& batch);
+
+// -------- measuring predictions
+
+struct ClassificationScore {
+  std::int64_t rows = 0;
+  std::int64_t correct = 0;
+  std::vector<std::int64_t> confusion;  ///< [true class, predicted class]
+  double accuracy() const;
+};
+/// `probabilities` [rows, classes]; the first of equal largest ones counts. Throws invalid_input naming the
+/// row whose label is outside.
+ClassificationScore score_classes(std::span<const float> probabilities, std::span<const std::int64_t> labels,
+                                  std::int64_t classes);
+
+struct RegressionScore {
+  std::int64_t elements = 0;
+  double mean_squared_error = 0.0;
+  double mean_absolute_error = 0.0;
+  double r2 = 0.0;  ///< 1 - squared error / squared deviation from the mean target; 0 when all are equal
+};
+RegressionScore score_predictions(std::span<const float> predictions, std::span<const float> targets);
+
+// -------- export
+
+/// Written into the model's metadata, for programs that prepare its inputs and read its outputs.
+struct ModelDescription {
+  std::vector<std::string> features;  ///< column names, "bnrun.features" as a JSON array
+  std::vector<std::string> classes;   ///< "bnrun.classes"
+  std::string target;                 ///< "bnrun.target"
+};
+
+/// The network at inference: input "input" float32 [N, inputs]; output "probabilities" or "prediction"
+/// [N, outputs]; opset 17. Scaling is Sub and Mul, Dense is Gemm, and each BatchNormalization stays one: to
+/// take them away is what folding is for.
+Model to_model(const Network& network, const ModelDescription& description = {});
+
+}  // namespace bnrun::train

@@ -1,0 +1,54 @@
+// Layers over a scalar type: float to train, double to check gradients.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bnrun/train.h"
+#include "train/random.h"
+
+namespace bnrun::train {
+
+/// One layer: x[rows, inputs] to y[rows, outputs]. Its trainable weights and their gradients lie in arrays of
+/// the whole network, so that an optimiser is one loop.
+template <class T>
+class Layer {
+ public:
+  Layer(std::int64_t inputs, std::int64_t outputs) : inputs_(inputs), outputs_(outputs) {}
+  virtual ~Layer() = default;
+
+  std::int64_t inputs() const { return inputs_; }
+  std::int64_t outputs() const { return outputs_; }
+
+  virtual std::int64_t trainable() const { return 0; }
+  virtual std::int64_t fixed() const { return 0; }
+  /// Its `trainable()` elements of both arrays, which outlive the layer.
+  virtual void bind(T* /*weights*/, T* /*gradients*/) {}
+  virtual void initialize(Random& /*random*/) {}
+
+  /// Training: batch statistics, running ones updated; keeps what `backward` needs besides x and y.
+  virtual void forward(std::int64_t rows, const T* x, T* y) = 0;
+  /// Inference.
+  virtual void infer(std::int64_t rows, const T* x, T* y) const = 0;
+  /// After `forward` of the same x and y: writes its gradients, and dx unless that is null.
+  virtual void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) = 0;
+
+  /// The constants of its ONNX node, in the order of the node's inputs behind the first.
+  virtual std::vector<std::pair<std::string, Tensor>> weights() const { return {}; }
+
+ private:
+  std::int64_t inputs_;
+  std::int64_t outputs_;
+};
+
+/// Throws invalid_input when a number in `spec` makes no sense.
+template <class T>
+std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec, std::int64_t inputs);
+
+extern template std::unique_ptr<Layer<float>> make_layer(const LayerSpec&, std::int64_t);
+extern template std::unique_ptr<Layer<double>> make_layer(const LayerSpec&, std::int64_t);
+
+}  // namespace bnrun::train
