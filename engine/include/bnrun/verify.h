@@ -43,7 +43,7 @@ struct OutputComparison {
   double flip_margin = 0.0;      ///< largest gap between the two best classes among flipped rows
   double needed_atol = 0.0;      ///< with the given rtol, the atol that would have sufficed
   bool within = true;
-  double error_of_a = 0.0, error_of_b = 0.0;  ///< largest distance from the same model evaluated in double
+  double error_of_a = 0.0, error_of_b = 0.0;  ///< largest distance of each from model A evaluated in double
 };
 
 /// The first value, in execution order, that leaves the tolerance.

@@ -1,0 +1,158 @@
+// Empirical comparison of two models, in their own precision and in double.
+#include "bnrun/verify.h"
+
+#include <algorithm>
+#include <map>
+
+#include "graph/fail.h"
+#include "graph/graph.h"
+#include "ops/evaluate.h"
+#include "verify/compare.h"
+#include "verify/draw.h"
+
+namespace bnrun {
+namespace {
+
+/// Position in `b` of each port of `a`. Throws invalid_input when the two lists do not match.
+std::vector<std::size_t> match_ports(const std::vector<PortInfo>& a, const std::vector<PortInfo>& b,
+                                     const char* kind) {
+  std::vector<std::size_t> positions;
+  for (const PortInfo& port : a) {
+    const auto found =
+        std::find_if(b.begin(), b.end(), [&](const PortInfo& other) { return other.name == port.name; });
+    if (found == b.end()) fail(ErrorCode::invalid_input, "the second model has no {} '{}'", kind, port.name);
+    const bool typed = port.dtype != DType::undefined && found->dtype != DType::undefined;
+    if (typed && found->dtype != port.dtype) {
+      fail(ErrorCode::invalid_input, "{} '{}' is {} in one model and {} in the other", kind, port.name,
+           name_of(port.dtype), name_of(found->dtype));
+    }
+    if (port.dims && found->dims && port.dims->size() != found->dims->size()) {
+      fail(ErrorCode::invalid_input, "{} '{}' has rank {} in one model and {} in the other", kind, port.name,
+           port.dims->size(), found->dims->size());
+    }
+    positions.push_back(static_cast<std::size_t>(found - b.begin()));
+  }
+  if (a.size() != b.size())
+    fail(ErrorCode::invalid_input, "the models have {} and {} {}s", a.size(), b.size(), kind);
+  return positions;
+}
+
+std::vector<InputSet> given_inputs(const Graph& graph, const VerifyOptions& options) {
+  std::vector<InputSet> sets;
+  for (const auto& named : options.inputs) {
+    InputSet set{"data", {}};
+    for (const ValueId id : graph.inputs()) {
+      const Value& value = graph.value(id);
+      const auto found = std::find_if(named.begin(), named.end(),
+                                      [&](const NamedTensor& n) { return n.name == value.name; });
+      if (found == named.end() && !value.constant.defined())
+        fail(ErrorCode::invalid_input, "no data for input '{}'", value.name);
+      set.inputs.push_back(found != named.end() ? found->tensor : value.constant);
+    }
+    sets.push_back(std::move(set));
+  }
+  return sets;
+}
+
+std::vector<TensorView> views_of(const std::vector<Tensor>& tensors) {
+  return {tensors.begin(), tensors.end()};
+}
+
+std::vector<Tensor> widen(const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> wide;
+  for (const Tensor& tensor : tensors)
+    wide.push_back(is_floating(tensor.dtype()) ? convert(tensor, DType::float64) : tensor);
+  return wide;
+}
+
+template <class T>
+std::vector<T> reordered(const std::vector<T>& items, const std::vector<std::size_t>& order, bool inverse) {
+  std::vector<T> result(items.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (inverse)
+      result[order[i]] = items[i];
+    else
+      result[i] = items[order[i]];
+  }
+  return result;
+}
+
+/// Runs both graphs in lockstep by name and finds the first value of B, in execution order, that leaves the
+/// tolerance.
+class Localiser {
+ public:
+  Localiser(const Graph& a, const Graph& b, Tolerance tolerance) : a_(a), b_(b), tolerance_(tolerance) {}
+
+  void find(const std::vector<Tensor>& inputs_a, const std::vector<Tensor>& inputs_b, double magnitude) {
+    std::map<std::string, Tensor> values;
+    interpret(a_, views_of(inputs_a),
+              [&](ValueId id, const Tensor& value) { values[a_.value(id).name] = value; });
+    interpret(b_, views_of(inputs_b), [&](ValueId id, const Tensor& value) {
+      const auto other = values.find(b_.value(id).name);
+      if (found_ || other == values.end() || !(other->second.shape() == value.shape()) ||
+          other->second.dtype() != value.dtype())
+        return;
+      const Excess excess = largest_excess(other->second, value, tolerance_, magnitude);
+      if (excess.ratio <= 1.0) return;
+      const NodeId producer = b_.value(id).producer;
+      found_ = Divergence{b_.value(id).name, producer.valid() ? describe(b_, producer) : "", excess.absolute,
+                          channel_of(value.shape(), excess.element)};
+    });
+  }
+  const std::optional<Divergence>& found() const { return found_; }
+
+ private:
+  static std::int64_t channel_of(const Shape& shape, std::int64_t element) {
+    if (shape.rank() < 2) return -1;
+    return element / shape.elements(2, shape.rank()) % shape[1];
+  }
+
+  const Graph& a_;
+  const Graph& b_;
+  Tolerance tolerance_;
+  std::optional<Divergence> found_;
+};
+
+}  // namespace
+
+VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options) {
+  const auto input_order = match_ports(a.inputs(), b.inputs(), "input");
+  const auto output_order = match_ports(a.outputs(), b.outputs(), "output");
+  const Graph wide_a = widened(a.graph());
+  const Graph wide_b = widened(b.graph());
+  std::vector<Comparison> comparisons;
+  for (const PortInfo& port : a.outputs()) comparisons.emplace_back(port.name, options.tolerance);
+  VerifyReport report;
+  Localiser localiser(a.graph(), b.graph(), options.tolerance);
+  const auto sets =
+      options.inputs.empty() ? draw_inputs(a.graph(), options) : given_inputs(a.graph(), options);
+  for (const InputSet& set : sets) {
+    const auto inputs_b = reordered(set.inputs, input_order, true);
+    const auto outputs_a = interpret(a.graph(), views_of(set.inputs));
+    const auto outputs_b = reordered(interpret(b.graph(), views_of(inputs_b)), output_order, false);
+    const auto truth_a = interpret(wide_a, views_of(widen(set.inputs)));
+    const auto truth_b = reordered(interpret(wide_b, views_of(widen(inputs_b))), output_order, false);
+    bool within = true;
+    for (std::size_t i = 0; i < comparisons.size(); ++i) {
+      comparisons[i].add(outputs_a[i], outputs_b[i], truth_a[i], set.magnitude);
+      within =
+          within && largest_excess(outputs_a[i], outputs_b[i], options.tolerance, set.magnitude).ratio <= 1.0;
+      const Excess apart = largest_excess(truth_a[i], truth_b[i], {.rtol = 0.0, .atol = 1.0}, 1.0);
+      report.truth_distance = std::max(report.truth_distance, apart.absolute);
+    }
+    if (!outputs_a.empty() && outputs_a[0].shape().rank() > 0) report.rows += outputs_a[0].shape()[0];
+    if (!within && !localiser.found()) localiser.find(set.inputs, inputs_b, set.magnitude);
+  }
+  report.agree = true;
+  std::int64_t elements = 0;
+  for (const Comparison& comparison : comparisons) {
+    report.outputs.push_back(comparison.result());
+    report.agree = report.agree && report.outputs.back().within;
+    elements += report.outputs.back().elements;
+  }
+  if (elements == 0) fail(ErrorCode::invalid_input, "nothing was compared: no output has an element");
+  report.first_divergence = localiser.found();
+  return report;
+}
+
+}  // namespace bnrun

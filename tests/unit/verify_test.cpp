@@ -1,0 +1,98 @@
+#include "bnrun/verify.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "bnrun/error.h"
+#include "bnrun/fold.h"
+#include "support/graph_building.h"
+
+namespace bnrun {
+namespace {
+
+using namespace testing;
+
+/// x[N,3] -> Gemm -> h -> BatchNormalization -> y, the bias of channel 1 moved by `change`.
+Model network(float change, bool named_x = true) {
+  GraphBuilder b;
+  const ValueId x = b.input(named_x ? "x" : "z", DType::float32, {"N", 3});
+  const Tensor W = random_tensor({3, 4}, 1);
+  Tensor bias = random_tensor({4}, 2);
+  bias.mutable_data<float>()[1] += change;
+  const ValueId h = b.op("Gemm", {x, W, bias}, {}, "h");
+  b.output(b.op("BatchNormalization",
+                {h, random_tensor({4}, 3, 0.5, 1.5), random_tensor({4}, 4), random_tensor({4}, 5),
+                 random_tensor({4}, 6, 0.5, 2)},
+                {}, "y"));
+  return b.model();
+}
+
+TEST(Verify, AModelAgreesWithItsFold) {
+  const Model original = network(0);
+  Model folded = original;
+  ASSERT_TRUE(fold(folded).complete());
+  const VerifyReport report = verify(original, folded);
+  EXPECT_TRUE(report.agree);
+  ASSERT_EQ(report.outputs.size(), 1U);
+  EXPECT_GT(report.outputs[0].elements, 1000);
+  EXPECT_GT(report.outputs[0].max_absolute,
+            0.0);  // rounding differs, so a distance of 0 would mean it compared a model with itself
+  EXPECT_LT(report.outputs[0].max_absolute, 1e-4);
+  EXPECT_GT(report.outputs[0].cosine, 0.999999);
+  EXPECT_EQ(report.outputs[0].class_flips, 0);
+  EXPECT_FALSE(report.first_divergence);
+  EXPECT_LT(report.truth_distance, 1e-4);
+}
+
+TEST(Verify, FindsTheFirstValueThatDiffersAndItsChannel) {
+  const VerifyReport report = verify(network(0), network(0.01F));
+  EXPECT_FALSE(report.agree);
+  ASSERT_TRUE(report.first_divergence);
+  EXPECT_EQ(report.first_divergence->value, "h");
+  EXPECT_EQ(report.first_divergence->channel, 1);
+  EXPECT_NEAR(report.first_divergence->max_absolute, 0.01, 1e-5);
+}
+
+TEST(Verify, NeededToleranceSuffices) {
+  VerifyOptions options;
+  options.tolerance = {.rtol = 0.0, .atol = 1e-9};
+  const double needed = verify(network(0), network(0.01F), options).outputs[0].needed_atol;
+  options.tolerance.atol = needed * 1.0001;
+  EXPECT_TRUE(verify(network(0), network(0.01F), options).agree);
+  options.tolerance.atol = needed * 0.99;
+  EXPECT_FALSE(verify(network(0), network(0.01F), options).agree);
+}
+
+TEST(Verify, ANaNOnOneSideDisagrees) {
+  EXPECT_FALSE(verify(network(0), network(NAN)).agree);
+  EXPECT_TRUE(verify(network(NAN), network(NAN)).agree);
+}
+
+TEST(Verify, GivenDataIsUsedInsteadOfDrawnData) {
+  VerifyOptions options;
+  options.inputs = {{{"x", random_tensor({5, 3}, 9)}}};
+  EXPECT_EQ(verify(network(0), network(0), options).rows, 5);
+}
+
+TEST(Verify, CountsClassFlips) {
+  VerifyOptions options;
+  options.tolerance = {.rtol = 10.0, .atol = 10.0};
+  const auto report = verify(network(0), network(1.0F), options);
+  EXPECT_TRUE(report.agree);
+  EXPECT_GT(report.outputs[0].class_flips, 0);
+  EXPECT_LT(report.outputs[0].class_flips, report.outputs[0].class_rows);
+}
+
+TEST(Verify, OtherInputNamesAreInvalid) {
+  EXPECT_THROW(verify(network(0), network(0, false)), Error);
+}
+
+TEST(Verify, ComparingNothingIsAnError) {
+  VerifyOptions options;
+  options.inputs = {{{"x", Tensor(DType::float32, {0, 3})}}};
+  EXPECT_THROW(verify(network(0), network(0), options), Error);
+}
+
+}  // namespace
+}  // namespace bnrun
