@@ -55,7 +55,36 @@ INSTANTIATE_TEST_SUITE_P(
         UnaryCase{"Sign", 9, {-3, 0, 5}, {-1, 0, 1}}, UnaryCase{"Sin", 7, {0, 1}, {0, 0.841470984808}},
         UnaryCase{"Sinh", 9, {0, 1, -1}, {0, 1.175201193644, -1.175201193644}},
         UnaryCase{"Sqrt", 6, {4, 0, 2, -1}, {2, 0, 1.414213562373, kNaN}},
-        UnaryCase{"Tan", 7, {0, 1}, {0, 1.557407724655}}),
+        UnaryCase{"Tan", 7, {0, 1}, {0, 1.557407724655}},
+        UnaryCase{"Celu", 12, {1, -1, 0}, {1, -0.632120558829, 0}},
+        UnaryCase{"Celu", 12, {1, -1}, {1, -0.786938680575}, {{"alpha", 2.0F}}},
+        UnaryCase{"Clip", 1, {-9, 0, 9}, {-1, 0, 9}, {{"min", -1.0F}}},
+        UnaryCase{"Clip", 6, {-9, 0, 9}, {-1, 0, 2}, {{"min", -1.0F}, {"max", 2.0F}}},
+        UnaryCase{"Clip", 6, {-kInf, 0, kInf}, {-kInf, 0, kInf}},
+        UnaryCase{"Clip", 6, {-9, 0, 9}, {-4, -4, -4}, {{"min", 1.0F}, {"max", -4.0F}}},
+        UnaryCase{"Elu", 1, {1, -1}, {1, -1.264241117657}, {{"alpha", 2.0F}}},
+        UnaryCase{"Elu", 6, {1, -1}, {1, -0.632120558829}},
+        UnaryCase{"Gelu", 20, {0, 1, -1, 10}, {0, 0.841344746069, -0.158655253931, 10}},
+        UnaryCase{"Gelu",
+                  20,
+                  {0, 1, -1},
+                  {0, 0.841191990608, -0.158808009392},
+                  {{"approximate", std::string("tanh")}}},
+        UnaryCase{"HardSigmoid", 6, {-9, 0, 9}, {0, 0.5, 1}},
+        UnaryCase{"HardSigmoid", 1, {-1, 0, 0.5}, {0, 0.25, 0.5}, {{"alpha", 0.5F}, {"beta", 0.25F}}},
+        UnaryCase{"HardSwish", 14, {-4, -1.5, 0, 3, 4}, {0, -0.375, 0, 3, 4}},
+        UnaryCase{"LeakyRelu", 6, {2, -2}, {2, -1}, {{"alpha", 0.5F}}},
+        UnaryCase{"Mish", 18, {0, 1, -1}, {0, 0.865098388267, -0.303401461374}},
+        UnaryCase{"Relu", 6, {2, -2}, {2, 0}},
+        UnaryCase{"Selu", 6, {1, -1}, {2, -1.896361676486}, {{"alpha", 1.5F}, {"gamma", 2.0F}}},
+        UnaryCase{"Shrink", 9, {-2, -1, 0, 1, 2}, {-1.5, 0, 0, 0, 1.5}, {{"lambd", 1.0F}, {"bias", 0.5F}}},
+        UnaryCase{"Sigmoid", 6, {0, 1, -1, 1000, -1000}, {0.5, 0.731058578630, 0.268941421370, 1, 0}},
+        UnaryCase{"Softplus", 1, {0, 1, 1000, -1000}, {0.693147180560, 1.313261687518, 1000, 0}},
+        UnaryCase{"Softsign", 1, {0, 1, -3}, {0, 0.5, -0.75}},
+        UnaryCase{"Swish", 24, {0, 1, -1}, {0, 0.880797077978, -0.119202922022}, {{"alpha", 2.0F}}},
+        UnaryCase{"Tanh", 6, {0, 1}, {0, 0.761594155956}},
+        UnaryCase{"ThresholdedRelu", 10, {0.5, 1, 2}, {0, 0, 2}},
+        UnaryCase{"ThresholdedRelu", 10, {0.5, 1, 2}, {0, 1, 2}, {{"alpha", 0.5F}}}),
     [](const auto& row) { return std::string(row.param.name) + "_" + std::to_string(row.index); });
 
 TEST(Unary, Integers) {
@@ -80,6 +109,66 @@ TEST(Unary, BooleanResults) {
   expect_close(run_op("IsInf", 20, {X}, {{"detect_positive", 0}})[0],
                Tensor({4}, Flags{false, false, false, true}));
   expect_close(run_op("Not", 1, {Tensor({2}, Flags{true, false})})[0], Tensor({2}, Flags{false, true}));
+}
+
+TEST(Selu, DefaultsOfEachVersion) {
+  const Tensor X = tensor<double>({1}, {1});
+  expect_close(run_op("Selu", 1, {X})[0], tensor<double>({1}, {1.0507}), 1e-7);
+  expect_close(run_op("Selu", 6, {X})[0], tensor<double>({1}, {1.0507010221481323}), 1e-12);
+}
+
+TEST(Gelu, FarBelowZeroKeepsItsDigits) {
+  expect_close(run_op("Gelu", 20, {tensor<float>({1}, {-5})})[0], tensor<float>({1}, {-1.4332579e-6F}), 1e-5,
+               0.0);
+}
+
+TEST(Clip, BoundsAsInputs) {
+  const Tensor X({3}, std::vector<float>{-9, 0, 9});
+  const Tensor low({}, std::vector<float>{-1});
+  const Tensor high({1}, std::vector<float>{2});
+  expect_close(run_op("Clip", 11, {X, low, high})[0], tensor<float>({3}, {-1, 0, 2}));
+  expect_close(run_op("Clip", 11, {X, {}, high})[0], tensor<float>({3}, {-9, 0, 2}));
+  expect_close(run_op("Clip", 12, {X, low})[0], tensor<float>({3}, {-1, 0, 9}));
+  expect_close(run_op("Clip", 12, {X, high, low})[0], tensor<float>({3}, {-1, -1, -1}));
+  expect_close(run_op("Clip", 13, {X})[0], X);
+  expect_close(run_op("Clip", 12, {tensor<std::int8_t>({3}, {-128, 0, 5}), tensor<std::int8_t>({}, {-3})})[0],
+               tensor<std::int8_t>({3}, {-3, 0, 5}));
+  const Tensor nan({1}, std::vector<float>{std::numeric_limits<float>::quiet_NaN()});
+  expect_close(run_op("Clip", 13, {nan, low, high})[0], nan);
+  EXPECT_EQ(run_op_error("Clip", 13, {X, X}), ErrorCode::invalid_input);
+  EXPECT_EQ(run_op_error("Clip", 13, {X, tensor<double>({}, {1})}), ErrorCode::invalid_model);
+}
+
+TEST(PRelu, SlopesOfEachVersion) {
+  const Tensor X({1, 2, 2}, std::vector<float>{-1, 2, -3, -4});
+  const Tensor slope({2}, std::vector<float>{0.5F, 2});
+  // along the channels before opset 7, along the last axis since
+  expect_close(run_op("PRelu", 6, {X, slope})[0], tensor<float>({1, 2, 2}, {-0.5F, 2, -6, -8}));
+  expect_close(run_op("PRelu", 7, {X, slope})[0], tensor<float>({1, 2, 2}, {-0.5F, 2, -1.5F, -8}));
+  expect_close(run_op("PRelu", 1, {X, tensor<float>({1}, {3})})[0],
+               tensor<float>({1, 2, 2}, {-3, 2, -9, -12}));
+  expect_close(run_op("PRelu", 16, {X, tensor<float>({2, 1}, {0, 1})})[0],
+               tensor<float>({1, 2, 2}, {0, 2, -3, -4}));
+  EXPECT_EQ(
+      run_op_error("PRelu", 16, {tensor<float>({2}, {1, 1}), tensor<float>({3, 2}, {1, 1, 1, 1, 1, 1})}),
+      ErrorCode::invalid_model);
+}
+
+TEST(Activations, PositiveScalesPassHomogeneousOnes) {
+  const ChannelAffine scale{1, {2.0, 0.5}, {0.0, 0.0}};
+  const ChannelAffine negative{1, {2.0, -0.5}, {0.0, 0.0}};
+  const ChannelAffine shifted{1, {2.0, 0.5}, {0.0, 1.0}};
+  const auto passes = [](const char* name, const ChannelAffine& affine) {
+    const auto op = op_of(name, 16, std::string(name) == "PRelu" ? 2 : 1);
+    return std::holds_alternative<ChannelAffine>(op->pass_affine(Side::input, affine, {}));
+  };
+  for (const char* name : {"Relu", "LeakyRelu", "PRelu"}) {
+    EXPECT_TRUE(passes(name, scale)) << name;
+    EXPECT_FALSE(passes(name, negative)) << name;
+    EXPECT_FALSE(passes(name, shifted)) << name;
+  }
+  EXPECT_FALSE(passes("Elu", scale));
+  EXPECT_TRUE(passes("Identity", shifted));
 }
 
 TEST(Neg, IsAffineAndLetsAffineMapsPass) {
