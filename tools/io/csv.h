@@ -16,6 +16,7 @@ class Table {
   const std::string& source() const { return source_; }  ///< the file, as messages name it
   std::size_t rows() const { return rows_.size(); }
   std::size_t columns() const { return columns_.size(); }
+  std::size_t line(std::size_t row) const { return rows_[row].line; }  ///< in the file, from 1
 
   /// Whether the first line was a header; without one the columns are named "column_1", ...
   bool has_header() const { return has_header_; }

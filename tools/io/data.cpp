@@ -1,0 +1,229 @@
+#include "io/data.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "bnrun/conformance.h"
+#include "graph/dispatch.h"
+#include "graph/fail.h"
+#include "io/file.h"
+#include "io/idx.h"
+#include "io/npy.h"
+#include "io/zip.h"
+
+namespace bnrun::io {
+namespace {
+
+std::string describe(const PortInfo& port) {
+  std::string dims = "?";
+  if (port.dims) {
+    dims.clear();
+    for (const auto& dim : *port.dims)
+      dims += (dims.empty() ? "" : ",") + (dim.extent ? std::to_string(*dim.extent) : dim.symbol);
+  }
+  return fmt::format("input '{}' ({}[{}])", port.name, name_of(port.dtype), dims);
+}
+
+bool fits(const Shape& shape, const PortInfo& port) {
+  if (!port.dims) return true;
+  return std::equal(
+      shape.begin(), shape.end(), port.dims->begin(), port.dims->end(),
+      [](std::int64_t extent, const DimInfo& dim) { return !dim.extent || *dim.extent == extent; });
+}
+
+/// [rows, trailing dimensions of the port], when those are known and hold `width` elements per row.
+std::optional<Shape> shape_of_rows(std::int64_t rows, std::int64_t width, const PortInfo& port) {
+  if (!port.dims) return Shape{rows, width};
+  if (port.dims->empty()) return std::nullopt;
+  Shape shape{rows};
+  std::size_t unknown = 0;  // an axis that takes what is left
+  for (std::size_t axis = 1; axis < port.dims->size(); ++axis) {
+    const auto& extent = (*port.dims)[axis].extent;
+    if (!extent && unknown != 0) return std::nullopt;
+    if (!extent) unknown = axis;
+    shape.push_back(extent.value_or(1));
+  }
+  const std::int64_t known = shape.elements(1, shape.rank());
+  if (unknown != 0 && known != 0 && width % known == 0) shape[unknown] = width / known;
+  return shape.elements(1, shape.rank()) == width && fits(shape, port) ? std::optional(shape) : std::nullopt;
+}
+
+/// A number as an element of T; false when T cannot hold it.
+template <class T>
+bool store(double number, T& element) {
+  if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
+    element = T(static_cast<float>(number));
+  } else if constexpr (std::is_floating_point_v<T>) {
+    element = static_cast<T>(number);
+  } else {
+    // Doubles count exactly up to 2^53.
+    constexpr double kExact = 9007199254740992.0;
+    const double low = std::max(static_cast<double>(std::numeric_limits<T>::min()), -kExact);
+    const double high = std::min(static_cast<double>(std::numeric_limits<T>::max()), kExact);
+    if (!(number >= low && number <= high) || number != std::trunc(number)) return false;
+    element = static_cast<T>(number);
+  }
+  return true;
+}
+
+void copy_text(const Table& table, Tensor& tensor) {
+  std::string* out = tensor.mutable_data<std::string>();
+  for (std::size_t column = 0; column < table.columns(); ++column) {
+    const auto cells = table.text(column);
+    for (std::size_t row = 0; row < cells.size(); ++row) out[row * table.columns() + column] = cells[row];
+  }
+}
+
+void copy_numbers(const Table& table, const PortInfo& port, Tensor& tensor) {
+  dispatch(PlainTypes{}, port.dtype, [&]<class T>() {
+    T* out = tensor.mutable_data<T>();
+    for (std::size_t column = 0; column < table.columns(); ++column) {
+      const auto numbers = table.numbers(column);
+      for (std::size_t row = 0; row < numbers.size(); ++row) {
+        if (!store(numbers[row], out[row * table.columns() + column]))
+          fail(ErrorCode::invalid_input, "{}: line {}, column {} ({}): {} does not fit {}", table.source(),
+               table.line(row), column + 1, table.name(column), numbers[row], describe(port));
+      }
+    }
+  });
+}
+
+void check_not_empty(const std::string& bytes, const std::string& source) {
+  if (bytes.empty()) fail(ErrorCode::invalid_input, "{}: is empty", source);
+}
+
+/// Files handed to inputs, one by one.
+class Feed {
+ public:
+  explicit Feed(std::span<const PortInfo> ports) : ports_(ports), fed_(ports.size()) {}
+
+  void add(const InputFile& file) {
+    const Data data = read_data(file.path);
+    if (data.table) {
+      const std::size_t i = file.name.empty() ? next(data.source) : find(file.name, data.source);
+      set(i, to_tensor(*data.table, ports_[i]), data.source);
+    } else if (data.arrays.size() == 1 && (data.arrays[0].name.empty() || !file.name.empty())) {
+      const std::size_t i = file.name.empty() ? next(data.source) : find(file.name, data.source);
+      set(i, to_tensor(data.arrays[0].tensor, data.untyped, data.source, ports_[i]), data.source);
+    } else {
+      if (!file.name.empty())
+        fail(ErrorCode::invalid_input, "{}: holds several arrays; give it without '{}='", data.source,
+             file.name);
+      for (const auto& [name, tensor] : data.arrays) {
+        const std::size_t i = find(name, data.source);
+        set(i, to_tensor(tensor, false, data.source, ports_[i]), data.source);
+      }
+    }
+  }
+
+  std::vector<NamedTensor> take() {
+    std::vector<NamedTensor> inputs;
+    for (std::size_t i = 0; i < ports_.size(); ++i) {
+      if (fed_[i].defined()) {
+        inputs.push_back({ports_[i].name, std::move(fed_[i])});
+      } else if (!ports_[i].optional) {
+        fail(ErrorCode::invalid_input, "{} has no data; give it with -i {}=FILE", describe(ports_[i]),
+             ports_[i].name);
+      }
+    }
+    return inputs;
+  }
+
+ private:
+  std::size_t find(const std::string& name, const std::string& source) const {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < ports_.size(); ++i) {
+      if (ports_[i].name == name) return i;
+      names.push_back(ports_[i].name);
+    }
+    fail(ErrorCode::invalid_input, "{}: the model has no input '{}' among: {}", source, name,
+         fmt::join(names, ", "));
+  }
+  std::size_t next(const std::string& source) const {
+    for (std::size_t i = 0; i < ports_.size(); ++i)
+      if (!fed_[i].defined() && !ports_[i].optional) return i;
+    fail(ErrorCode::invalid_input, "{}: there is no input left for it", source);
+  }
+  void set(std::size_t i, Tensor tensor, const std::string& source) {
+    if (fed_[i].defined())
+      fail(ErrorCode::invalid_input, "{}: input '{}' is given twice", source, ports_[i].name);
+    fed_[i] = std::move(tensor);
+  }
+
+  std::span<const PortInfo> ports_;
+  std::vector<Tensor> fed_;
+};
+
+}  // namespace
+
+Data read_data(const std::string& path) {
+  const std::filesystem::path file(path);
+  Data data;
+  data.source = display_name(path);
+  if (file.extension() == ".pb") {
+    data.arrays.push_back({"", read_tensor_file(file)});
+    return data;
+  }
+  std::string bytes = read_file(path);
+  check_not_empty(bytes, data.source);
+  if (is_npy(bytes) || file.extension() == ".npy") {
+    data.arrays.push_back({"", parse_npy(bytes, data.source)});
+  } else if (is_zip(bytes) || file.extension() == ".npz") {
+    data.arrays = parse_npz(bytes, data.source);
+  } else if (is_idx(bytes)) {
+    data.arrays.push_back({"", parse_idx(bytes, data.source)});
+    data.untyped = true;
+  } else {
+    data.table = parse_csv(std::move(bytes), data.source);
+    data.untyped = true;
+  }
+  return data;
+}
+
+Tensor to_tensor(const Table& table, const PortInfo& port) {
+  const auto rows = static_cast<std::int64_t>(table.rows());
+  const auto columns = static_cast<std::int64_t>(table.columns());
+  const auto shape = shape_of_rows(rows, columns, port);
+  if (!shape)
+    fail(ErrorCode::invalid_input, "{}: {} rows of {} columns do not fit {}", table.source(), rows, columns,
+         describe(port));
+  Tensor tensor(port.dtype, *shape);
+  if (port.dtype == DType::string) {
+    copy_text(table, tensor);
+  } else {
+    copy_numbers(table, port, tensor);
+  }
+  return tensor;
+}
+
+Tensor to_tensor(const Tensor& array, bool untyped, const std::string& source, const PortInfo& port) {
+  const auto mismatch = [&] {
+    fail(ErrorCode::invalid_input, "{}: {}{} does not fit {}", source, name_of(array.dtype()),
+         to_string(array.shape()), describe(port));
+  };
+  if (!untyped && array.dtype() != port.dtype) mismatch();
+  Tensor tensor = array;
+  if (!fits(array.shape(), port)) {
+    if (!untyped || array.shape().rank() == 0) mismatch();
+    const auto shape = shape_of_rows(array.shape()[0], array.shape().elements(1, array.shape().rank()), port);
+    if (!shape) mismatch();
+    tensor = array.reshaped(*shape);
+  }
+  return tensor.dtype() == port.dtype ? tensor : convert(tensor, port.dtype);
+}
+
+InputFile parse_input_file(const std::string& argument) {
+  const std::size_t sign = argument.find('=');
+  if (sign == std::string::npos || std::filesystem::exists(argument)) return {"", argument};
+  return {argument.substr(0, sign), argument.substr(sign + 1)};
+}
+
+std::vector<NamedTensor> read_inputs(std::span<const InputFile> files, std::span<const PortInfo> ports) {
+  Feed feed(ports);
+  for (const auto& file : files) feed.add(file);
+  return feed.take();
+}
+
+}  // namespace bnrun::io

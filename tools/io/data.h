@@ -1,0 +1,50 @@
+// Data files of any format, and how their contents become the inputs of a model.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bnrun/model.h"
+#include "bnrun/session.h"
+#include "bnrun/tensor.h"
+#include "io/csv.h"
+
+namespace bnrun::io {
+
+/// What one file holds. Exactly one of `arrays` and `table` is filled.
+struct Data {
+  std::string source;               ///< the file, as messages name it
+  std::vector<NamedTensor> arrays;  ///< named in an .npz, else one without a name
+  std::optional<Table> table;
+  bool untyped = false;  ///< the format's element type means nothing (tables, IDX): numbers are converted
+};
+
+/// Reads .npy, .npz, IDX and CSV, recognised by content, plain or gzip, and .pb (one TensorProto), recognised
+/// by its name. "-" is standard input. Throws io, invalid_input, resource_limit.
+Data read_data(const std::string& path);
+
+/// A table as a tensor for `port`: one row per row, all columns in order, the trailing dimensions being those
+/// of the port. Throws invalid_input when they do not fit, or a cell is no number.
+Tensor to_tensor(const Table& table, const PortInfo& port);
+
+/// An array as a tensor for `port`; an untyped one is converted and reshaped where its rows fit.
+/// Throws invalid_input naming source, input and what was expected.
+Tensor to_tensor(const Tensor& array, bool untyped, const std::string& source, const PortInfo& port);
+
+/// A file the user gave, for the input `name` or, when empty, for the next that has none.
+struct InputFile {
+  std::string name;
+  std::string path;
+};
+
+/// Splits "NAME=FILE" at its first '=', unless a file of the whole name exists.
+InputFile parse_input_file(const std::string& argument);
+
+/// Reads files and matches them to the inputs of a model. An .npz without NAME feeds the inputs its arrays
+/// are named after. Throws invalid_input when a name is unknown, given twice, or a required input is left
+/// without.
+std::vector<NamedTensor> read_inputs(std::span<const InputFile> files, std::span<const PortInfo> ports);
+
+}  // namespace bnrun::io
