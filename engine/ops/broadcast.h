@@ -53,4 +53,26 @@ void broadcast_apply(const TensorView& a, const TensorView& b, const MutableTens
   }
 }
 
+/// visit(i, offsets) for each element i of `target` in row-major order: offsets[k] is where the tensor of
+/// shapes[k] is read for it.
+template <class Visit>
+void broadcast_walk(std::span<const Shape> shapes, const Shape& target, Visit visit) {
+  std::vector<Shape> strides;
+  for (const Shape& shape : shapes) strides.push_back(broadcast_strides(shape, target));
+  std::vector<std::int64_t> offsets(shapes.size(), 0);
+  Shape index = Shape::filled(target.rank(), 0);
+  const std::int64_t total = target.elements();
+  for (std::int64_t i = 0; i < total; ++i) {
+    visit(i, std::span<const std::int64_t>(offsets));
+    for (std::size_t axis = target.rank(); axis-- > 0;) {
+      const bool carries = ++index[axis] == target[axis];
+      for (std::size_t k = 0; k < strides.size(); ++k) {
+        offsets[k] += strides[k][axis] * (carries ? 1 - target[axis] : 1);
+      }
+      if (!carries) break;
+      index[axis] = 0;
+    }
+  }
+}
+
 }  // namespace bnrun
