@@ -20,8 +20,9 @@ std::vector<Tensor> evaluate(const Op& op, std::span<const TensorView> inputs, s
 /// contradiction.
 void infer_types(Graph& graph);
 
-/// Replaces every node whose inputs are all constant by the constants it computes (outputs of at most
-/// `max_bytes` each), and removes what nobody reads any more. Returns the number of nodes computed.
+/// Replaces every node whose inputs are all constant, or whose outputs their types tell (the shape of a
+/// static tensor), by the constants it computes (outputs of at most `max_bytes` each), and removes what
+/// nobody reads any more. Returns the number of nodes computed.
 std::size_t evaluate_constants(Graph& graph, std::size_t max_bytes = std::size_t{1} << 28);
 
 /// Sees every computed value of an interpretation, in order.

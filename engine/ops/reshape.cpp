@@ -148,7 +148,8 @@ class Flatten final : public ReshapeLike {
 // An element of `shape` is an extent, -1 (inferred, once) or 0 (copied from the input unless allowzero).
 class Reshape final : public ReshapeLike {
  public:
-  explicit Reshape(AttributeReader& node) : allow_zero_(node.get_bool("allowzero", false)) {
+  explicit Reshape(AttributeReader& node)
+      : allow_zero_(node.version() >= 14 && node.get_bool("allowzero", false)) {
     if (node.version() >= 5) {
       check_inputs(node, 2, 2);
     } else {
