@@ -133,6 +133,8 @@ class Conv final : public Op {
     });
   }
 
+  bool linear() const override { return true; }
+
   OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
                                      const FoldArgs& args) const override {
     const Tensor* W = args.constant(1);
@@ -229,6 +231,8 @@ class ConvTranspose final : public Op {
       compute(e, table, x, w, Y);
     });
   }
+
+  bool linear() const override { return true; }
 
   OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
                                      const FoldArgs& args) const override {

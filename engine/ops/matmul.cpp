@@ -3,6 +3,7 @@
 #include "graph/fail.h"
 #include "kernels/blas.h"
 #include "ops/common.h"
+#include "ops/matmul_geometry.h"
 #include "ops/op.h"
 
 namespace bnrun {
@@ -15,63 +16,15 @@ class MatMul final : public Op {
     const ValueType& B = args.inputs[1];
     if (A.dtype != B.dtype)
       fail(ErrorCode::invalid_model, "A is {} and B is {}", name_of(A.dtype), name_of(B.dtype));
-    ValueType Y{A.dtype, std::nullopt};
-    if (!A.ranked() || !B.ranked()) return {Y};
-    if (A.rank() == 0 || B.rank() == 0)
-      fail(ErrorCode::invalid_model, "a scalar cannot be multiplied as a matrix");
-    const Dim& k_of_A = A.dims->back();
-    const Dim& k_of_B = (*B.dims)[B.rank() == 1 ? 0 : B.rank() - 2];
-    if (k_of_A.known() && k_of_B.known() && !(k_of_A == k_of_B)) {
-      fail(ErrorCode::invalid_model, "inner dimensions differ: {} times {}", to_string(A), to_string(B));
-    }
-    const Dims batches[] = {
-        Dims(A.dims->begin(),
-             A.dims->end() - static_cast<std::ptrdiff_t>(std::min<std::size_t>(2, A.rank()))),
-        Dims(B.dims->begin(),
-             B.dims->end() - static_cast<std::ptrdiff_t>(std::min<std::size_t>(2, B.rank())))};
-    Y.dims = broadcast_dims(batches);
-    if (A.rank() > 1) Y.dims->push_back((*A.dims)[A.rank() - 2]);
-    if (B.rank() > 1) Y.dims->push_back(B.dims->back());
-    return {Y};
+    return {{A.dtype, matmul_dims(A, B)}};
   }
 
   void run(const RunArgs& args) const override {
-    const TensorView& A = args.in(0);
-    const TensorView& B = args.in(1);
-    // A vector is a row on the left and a column on the right.
-    Shape a = A.shape;
-    Shape b = B.shape;
-    if (a.rank() == 1) a.insert(0, 1);
-    if (b.rank() == 1) b.push_back(1);
-    const std::int64_t M = a[a.rank() - 2];
-    const std::int64_t K = a.back();
-    const std::int64_t N = b.back();
-    const auto batch_of = [](Shape shape) {
-      shape.erase(shape.rank() - 1);
-      shape.erase(shape.rank() - 1);
-      return shape;
-    };
-    const Shape batch_a = batch_of(a);
-    const Shape batch_b = batch_of(b);
-    const Shape batch = broadcast_shape(batch_a, batch_b);
-    const Shape step_a = broadcast_strides(batch_a, batch);
-    const Shape step_b = broadcast_strides(batch_b, batch);
-    dispatch(NumericTypes{}, A.dtype, [&]<class T>() {
-      Shape index = Shape::filled(batch.rank(), 0);
-      for (std::int64_t i = 0; i < batch.elements(); ++i) {
-        std::int64_t at_a = 0;
-        std::int64_t at_b = 0;
-        for (std::size_t axis = 0; axis < batch.rank(); ++axis) {
-          at_a += index[axis] * step_a[axis];
-          at_b += index[axis] * step_b[axis];
-        }
-        multiply<T>(M, N, K, A.data<T>() + at_a * M * K, B.data<T>() + at_b * K * N,
-                    args.out(0).data<T>() + i * M * N);
-        for (std::size_t axis = batch.rank(); axis-- > 0;) {
-          if (++index[axis] < batch[axis]) break;
-          index[axis] = 0;
-        }
-      }
+    dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {
+      for_each_product(args.in(0).shape, args.in(1).shape, [&](const MatrixProduct& p) {
+        multiply<T>(p.M, p.N, p.K, args.in(0).data<T>() + p.A, args.in(1).data<T>() + p.B,
+                    args.out(0).data<T>() + p.Y);
+      });
     });
   }
 

@@ -341,6 +341,7 @@ TEST_P(ConvFoldTest, FoldedWeightsComputeTheSame) {
     constants.push_back(i == 0 ? nullptr : &inputs[i]);
   }
   const auto op = op_of(c.op, 11, inputs.size(), c.attributes);
+  EXPECT_TRUE(op->linear());
   const auto result = op->absorb_affine(before, after, {.inputs = types, .constants = constants});
   const auto* absorbed = std::get_if<Absorbed>(&result);
   ASSERT_NE(absorbed, nullptr);
