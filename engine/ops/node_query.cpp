@@ -4,14 +4,14 @@
 
 namespace bnrun {
 
-NodeArgs::NodeArgs(const Graph& graph, NodeId id) : used_(new bool[graph.node(id).outputs.size()]) {
-  const Node& node = graph.node(id);
-  for (const ValueId input : node.inputs) {
+NodeArgs::NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs)
+    : used_(new bool[outputs.size()]) {
+  for (const ValueId input : inputs) {
     inputs_.push_back(input.valid() ? graph.value(input).type : ValueType{});
     constants_.push_back(input.valid() ? graph.value(input).as_constant() : nullptr);
   }
-  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
-    const ValueId output = node.outputs[i];
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const ValueId output = outputs[i];
     outputs_.push_back(output.valid() ? graph.value(output).type : ValueType{});
     used_[i] = output.valid() && (graph.value(output).is_output || !graph.value(output).users.empty());
   }

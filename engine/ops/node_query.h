@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "graph/graph.h"
@@ -9,10 +10,12 @@
 
 namespace bnrun {
 
-/// FoldArgs of one node, with the arrays they point into. Valid while the graph does not change.
+/// FoldArgs of one node, or of an operator between given values, with the arrays they point into. Valid while
+/// the graph does not change.
 class NodeArgs {
  public:
-  NodeArgs(const Graph& graph, NodeId id);
+  NodeArgs(const Graph& graph, NodeId id) : NodeArgs(graph, graph.node(id).inputs, graph.node(id).outputs) {}
+  NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs);
   FoldArgs get() const;
 
  private:

@@ -1,0 +1,14 @@
+// Steps -> stages: which steps a block of rows goes through in one go.
+#pragma once
+
+#include <vector>
+
+#include "compile/program.h"
+#include "graph/graph.h"
+
+namespace bnrun {
+
+/// Every row-wise step joins the earliest stage that has its rows; other steps become stages of their own.
+std::vector<Stage> group_stages(const Graph& graph, std::vector<Step> steps);
+
+}  // namespace bnrun

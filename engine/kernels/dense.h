@@ -1,0 +1,48 @@
+// Dense layers with constant weights and everything that follows them element by element.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/activation.h"
+#include "kernels/aligned_buffer.h"
+
+namespace bnrun {
+
+/// What multiplies the matrices.
+enum class MatrixBackend {
+  packed,  ///< the engine's own kernels, weights in panels of one cache line
+  blas,
+};
+
+/// Y[M,N] = act(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n]).
+template <class T>
+class Dense {
+ public:
+  struct Epilogue {
+    std::vector<T> scale;  ///< [N], or empty: 1
+    std::vector<T> shift;  ///< [N], or empty: 0
+    Activation activation;
+  };
+
+  /// W is row-major and copied.
+  Dense(std::int64_t K, std::int64_t N, const T* W, Epilogue epilogue, MatrixBackend backend);
+
+  std::int64_t K() const { return K_; }
+  std::int64_t N() const { return N_; }
+
+  /// X and Y are row-major and do not overlap. Thread-safe, allocates nothing.
+  void run(const T* X, std::int64_t rows, T* Y) const;
+
+ private:
+  std::int64_t K_;
+  std::int64_t N_;
+  Epilogue epilogue_;
+  MatrixBackend backend_;
+  AlignedBuffer<T> weights_;
+};
+
+extern template class Dense<float>;
+extern template class Dense<double>;
+
+}  // namespace bnrun

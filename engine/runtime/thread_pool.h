@@ -1,0 +1,68 @@
+// Threads that share one loop and sleep between loops.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace bnrun {
+
+class ThreadPool {
+ public:
+  /// `threads` counts the calling thread, which takes part in its loops.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Calls body(index, worker) once for each index in [0, count), in any order; worker in [0, threads()) is
+  /// the caller's own number 0 or that of one helper. Returns when all calls have. When calls throw, the rest
+  /// may be left out and the exception of the lowest index that threw is rethrown. Allocates nothing. A loop
+  /// that finds the pool busy with another caller's runs on its own thread alone.
+  template <class F>
+  void parallel_for(std::int64_t count, F&& body) {
+    using Body = std::remove_reference_t<F>;
+    run(
+        count,
+        [](const void* context, std::int64_t index, int worker) {
+          (*static_cast<Body*>(const_cast<void*>(context)))(index, worker);
+        },
+        &body);
+  }
+
+ private:
+  using Call = void (*)(const void* body, std::int64_t index, int worker);
+  struct Loop {
+    Call call;
+    const void* body;
+    std::int64_t count;
+    std::atomic<std::int64_t> next{0};
+    std::mutex mutex{};
+    std::exception_ptr error{};
+    std::int64_t failed_at = 0;
+  };
+
+  void run(std::int64_t count, Call call, const void* body);
+  static void work(Loop& loop, int worker);
+  void serve(int worker);
+
+  std::mutex busy_;  ///< held by the caller whose loop it is
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable done_;
+  Loop* loop_ = nullptr;  ///< the loop to help with
+  std::uint64_t round_ = 0;
+  int helping_ = 0;
+  bool stop_ = false;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace bnrun
