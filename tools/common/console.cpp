@@ -8,17 +8,26 @@
 #include <cstdlib>
 
 namespace bnrun::cli {
+namespace {
+
+/// After everything printed before, wherever the two streams go.
+void print_line(std::string_view prefix, std::string_view message) {
+  std::fflush(stdout);
+  fmt::print(stderr, "{}{}\n", prefix, message);
+}
+
+}  // namespace
 
 void Console::error(std::string_view message) const {
-  fmt::print(stderr, "{}: {}\n", program_, message);
+  print_line(program_ + ": ", message);
 }
 
 void Console::note(std::string_view message) const {
-  if (!quiet) fmt::print(stderr, "{}\n", message);
+  if (!quiet) print_line("", message);
 }
 
 void Console::detail(std::string_view message) const {
-  if (verbose) fmt::print(stderr, "{}\n", message);
+  if (verbose) print_line("", message);
 }
 
 bool Console::shows_progress() const {

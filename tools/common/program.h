@@ -5,6 +5,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bnrun/error.h"
@@ -30,6 +31,32 @@ int exit_code(ErrorCode code);
 struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+/// Runs `body`; an Error that comes out of it names the file. For engine calls that know no file.
+template <class Body>
+auto in_file(const std::string& file, Body&& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw error.within(file);
+  }
+}
+
+/// An option that takes one of a few words, each standing for a value.
+template <class T>
+CLI::Option* add_choice(CLI::App& command, const std::string& name, T& target,
+                        const std::vector<std::pair<std::string, T>>& choices,
+                        const std::string& description) {
+  std::vector<std::string> words;
+  for (const auto& [word, value] : choices) words.push_back(word);
+  const auto choose = [&target, choices](const std::string& given) {
+    for (const auto& [word, value] : choices)
+      if (word == given) target = value;
+  };
+  return command.add_option_function<std::string>(name, choose, description)
+      ->check(CLI::IsMember(words).description(CLI::detail::join(words, "|")))
+      ->type_name("");
+}
 
 class Program {
  public:

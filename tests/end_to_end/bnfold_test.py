@@ -1,0 +1,162 @@
+"""bnfold as a user calls it."""
+
+import json
+import os
+import unittest
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from programs import (ANSWER_IS_NO, INVALID_INPUT, INVALID_MODEL, IO, MODELS, UNSUPPORTED, USAGE, ProgramTest)
+
+
+class BnfoldTest(ProgramTest):
+    program = "bnfold"
+
+
+class Fold(BnfoldTest):
+    def test_writes_a_standard_model_that_computes_the_same(self):
+        self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx")
+        folded = onnx.load(str(self.folder / "out.onnx"))
+        onnx.checker.check_model(folded)
+        self.assertEqual([node.op_type for node in folded.graph.node], ["Gemm", "Relu", "Gemm"])
+        constants = {t.name: numpy_helper.to_array(t).astype(np.float64) for t in folded.graph.initializer}
+        h = np.load(MODELS / "x.npy").astype(np.float64)
+        for node in folded.graph.node:
+            if node.op_type == "Relu":
+                h = np.maximum(h, 0)
+            else:
+                h = h @ constants[node.input[1]] + constants[node.input[2]]
+        np.testing.assert_allclose(h, np.load(MODELS / "y_expected.npy"), rtol=1e-5, atol=1e-6)
+
+    def test_says_what_became_of_each(self):
+        out = self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx").decode()
+        self.assertRegex(out, r"BatchNormalization +1 +0\n")
+        self.assertIn("folded    BatchNormalization 'bn' into Gemm 'fc1' (backward, 16 channels)", out)
+        self.assertIn("the models agree", out)
+        out = self.succeed(MODELS / "blocked.onnx", "-o", "out2.onnx").decode()
+        self.assertIn("declined  BatchNormalization 'bn': activation_between", out)
+
+    def test_reports_as_json(self):
+        self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "--report", "r.json")
+        report = json.loads((self.folder / "r.json").read_text())
+        self.assertTrue(report["complete"])
+        self.assertTrue(report["verification"]["agree"])
+        self.assertEqual(report["before"]["operators"]["BatchNormalization"], 1)
+        self.assertNotIn("BatchNormalization", report["after"]["operators"])
+        self.assertEqual(report["batch_normalizations"][0]["into"], "Gemm 'fc1'")
+
+    def test_skip_and_only_and_max_rewrites_leave_it(self):
+        for options, reason in [(["--skip", "b*"], "switched_off"), (["--only", "other"], "switched_off"),
+                                (["--max-rewrites", "0"], None)]:
+            with self.subTest(options):
+                self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "--report", "r.json", *options)
+                entry = json.loads((self.folder / "r.json").read_text())["batch_normalizations"][0]
+                self.assertFalse(entry["folded"])
+                if reason:
+                    self.assertEqual(entry["reason"], reason)
+                types = [n.op_type for n in onnx.load(str(self.folder / "out.onnx")).graph.node]
+                self.assertIn("BatchNormalization", types)
+
+    def test_dry_run_and_quiet(self):
+        out = self.succeed(MODELS / "mlp.onnx", "--dry-run")
+        self.assertIn(b"folded", out)
+        self.assertEqual(self.succeed("-q", MODELS / "mlp.onnx", "--dry-run"), b"")
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_external_data_always(self):
+        self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "--external-data", "always")
+        self.assertEqual(len(list(self.folder.iterdir())), 2)
+        self.succeed("verify", MODELS / "mlp.onnx", "out.onnx")
+
+    def test_replaces_an_existing_file(self):
+        self.write("out.onnx", "old")
+        self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx")
+        self.succeed("verify", MODELS / "mlp.onnx", "out.onnx")
+        self.assertEqual(len(list(self.folder.iterdir())), 1)
+
+    def test_strict_refuses_what_is_not_complete(self):
+        self.fail_with(ANSWER_IS_NO, MODELS / "blocked.onnx", "-o", "out.onnx", "--strict",
+                       message="not everything could be folded")
+        self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "--strict")
+
+
+class Verify(BnfoldTest):
+    def setUp(self):
+        super().setUp()
+        self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "-q")
+
+    def test_agreement(self):
+        self.assertIn(b"the models agree", self.succeed("verify", MODELS / "mlp.onnx", "out.onnx"))
+        report = json.loads(self.succeed("verify", MODELS / "mlp.onnx", "out.onnx", "-i", MODELS / "x.npy",
+                                         "--json"))
+        self.assertEqual((report["agree"], report["rows"]), (True, 5))
+        self.assertLess(report["outputs"][0]["max_absolute"], 1e-5)
+
+    def test_difference_is_found_and_located(self):
+        result = self.fail_with(ANSWER_IS_NO, "verify", "out.onnx", MODELS / "mlp_changed.onnx")
+        self.assertIn(b"they part at 'y', made by node 'fc2' (Gemm)", result.stdout)
+        self.assertIn(b"the models differ", result.stdout)
+
+    def test_a_wide_tolerance_agrees(self):
+        self.succeed("verify", "out.onnx", MODELS / "mlp_changed.onnx", "--atol", "1", "--rows", "3", "--seed",
+                     "5", "--range", "-1:1")
+
+    def test_models_that_cannot_be_compared(self):
+        self.fail_with(INVALID_INPUT, "verify", MODELS / "mlp.onnx", MODELS / "two.onnx")
+
+
+class BadInput(BnfoldTest):
+    def test_models(self):
+        for model, code, message in [
+                ("missing.onnx", IO, "no such file"),
+                ("truncated.onnx", INVALID_MODEL, "truncated.onnx"),
+                ("foreign.onnx", INVALID_MODEL, "foreign.onnx"),
+                ("clash.onnx", INVALID_MODEL, "node 'fc' (Gemm)"),
+                ("unknown.onnx", UNSUPPORTED, "Frobnicate")]:
+            with self.subTest(model):
+                self.fail_with(code, MODELS / model, "-o", "out.onnx", message=message)
+                self.fail_with(code, "verify", MODELS / model, MODELS / model, message=message)
+
+    def test_usage(self):
+        mlp = MODELS / "mlp.onnx"
+        for arguments in [[], [mlp], [mlp, "-o"], [mlp, "-o", "x", "--nonsense"], ["verify", mlp],
+                          ["verify", mlp, mlp, "--range", "1"], ["verify", mlp, mlp, "--rows", "0"],
+                          [mlp, "-o", "x", "--external-data", "maybe"], [mlp, "--dry-run", "--report", "r.txt"],
+                          [mlp, "-o", "x", "--max-rewrites", "many"]]:
+            with self.subTest(arguments):
+                self.fail_with(USAGE, *arguments)
+
+    def test_unwritable_targets(self):
+        self.write("file", "")
+        (self.folder / "folder").mkdir()
+        for target in ["missing/out.onnx", "file/out.onnx", "folder"]:
+            with self.subTest(target):
+                self.fail_with(IO, MODELS / "mlp.onnx", "-o", target, message=target)
+        self.fail_with(IO, MODELS / "mlp.onnx", "--dry-run", "--report", "missing/r.json")
+
+    def test_data_for_verify(self):
+        ragged = self.write("ragged.csv", "1,2,3,4,5,6,7,8\n1,2\n")
+        mlp = MODELS / "mlp.onnx"
+        self.fail_with(INVALID_INPUT, "verify", mlp, mlp, "-i", ragged, message="line 2 has 2 columns")
+        self.fail_with(IO, "verify", mlp, mlp, "-i", "none.csv", message="none.csv")
+
+
+class Help(BnfoldTest):
+    def test_every_help_has_an_example(self):
+        self.assertIn(b"verify", self.succeed("--help"))
+        for command in ["fold", "verify"]:
+            self.assertIn(b"Example:\n  bnfold", self.succeed(command, "--help"))
+
+    def test_version(self):
+        self.assertRegex(self.succeed("--version").decode(), r"^bnfold \d+\.\d+\.\d+\n$")
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "needs /dev/full")
+    def test_full_standard_output(self):
+        with open("/dev/full", "wb") as full:
+            self.fail_with(IO, MODELS / "mlp.onnx", "--dry-run", stdout=full, message="standard output")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,51 @@
+"""Calling the built programs, for the end-to-end tests. Both folders come from the environment."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+PROGRAMS = pathlib.Path(os.environ["BNRUN_PROGRAMS"])
+MODELS = pathlib.Path(os.environ["BNRUN_TEST_MODELS"])
+
+DONE, ANSWER_IS_NO, USAGE, INVALID_MODEL, UNSUPPORTED, INVALID_INPUT, RESOURCE_LIMIT, IO = range(8)
+
+
+class ProgramTest(unittest.TestCase):
+    """Runs each test in an empty folder of its own."""
+
+    program = ""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def run_program(self, *arguments, stdin=None, stdout=subprocess.PIPE):
+        return subprocess.run([PROGRAMS / self.program, *map(str, arguments)], cwd=self.folder, input=stdin,
+                              stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=False)
+
+    def succeed(self, *arguments, **options):
+        """Standard output of a run that must exit 0."""
+        result = self.run_program(*arguments, **options)
+        self.assertEqual(result.returncode, DONE, result.stderr.decode())
+        return result.stdout
+
+    def fail_with(self, code, *arguments, message="", **options):
+        """A run that must exit with `code`, say `message` in one line on standard error and leave no file."""
+        before = sorted(self.folder.iterdir())
+        result = self.run_program(*arguments, **options)
+        error = result.stderr.decode()
+        self.assertEqual(result.returncode, code, error)
+        if code != ANSWER_IS_NO:
+            self.assertEqual(error.count("\n"), 1, error)
+            self.assertTrue(error.startswith(f"{self.program}: "), error)
+        self.assertIn(message, error)
+        self.assertEqual(sorted(self.folder.iterdir()), before, "a file was left behind")
+        return result
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path

@@ -1,0 +1,126 @@
+"""Writes the models and data files that the end-to-end tests use: make_models.py FOLDER
+
+Needs onnx and numpy (Debian: python3-onnx). Everything is drawn from a fixed seed.
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+FLOAT = TensorProto.FLOAT
+
+
+def constants(**arrays):
+    return [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()]
+
+
+def model(nodes, inputs, outputs, initializers, opset=13):
+    graph = helper.make_graph(nodes, "graph", inputs, outputs, initializers)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8,
+                             producer_name="make_models", producer_version="1")
+    onnx.checker.check_model(made)
+    return made
+
+
+def value(name, shape, dtype=FLOAT):
+    return helper.make_tensor_value_info(name, dtype, shape)
+
+
+def batch_normalization(rng, prefix, channels):
+    return {
+        f"{prefix}_scale": rng.uniform(0.5, 1.5, channels).astype(np.float32),
+        f"{prefix}_B": rng.normal(size=channels).astype(np.float32),
+        f"{prefix}_mean": rng.normal(size=channels).astype(np.float32),
+        f"{prefix}_var": rng.uniform(0.2, 2.0, channels).astype(np.float32),
+    }
+
+
+def dense(rng, prefix, rows, columns):
+    return {
+        f"{prefix}_W": (rng.normal(size=(rows, columns)) / np.sqrt(rows)).astype(np.float32),
+        f"{prefix}_b": rng.normal(size=columns).astype(np.float32),
+    }
+
+
+def mlp(rng):
+    """x[N,8] -> Gemm -> BatchNormalization -> Relu -> Gemm -> y[N,3]: one fold, backward."""
+    names = ["bn_scale", "bn_B", "bn_mean", "bn_var"]
+    nodes = [
+        helper.make_node("Gemm", ["x", "fc1_W", "fc1_b"], ["h1"], name="fc1"),
+        helper.make_node("BatchNormalization", ["h1", *names], ["h2"], name="bn"),
+        helper.make_node("Relu", ["h2"], ["h3"], name="relu"),
+        helper.make_node("Gemm", ["h3", "fc2_W", "fc2_b"], ["y"], name="fc2"),
+    ]
+    arrays = {**dense(rng, "fc1", 8, 16), **batch_normalization(rng, "bn", 16), **dense(rng, "fc2", 16, 3)}
+    made = model(nodes, [value("x", ["N", 8])], [value("y", ["N", 3])], constants(**arrays))
+
+    def run(x):
+        a = {name: array.astype(np.float64) for name, array in arrays.items()}
+        h = x.astype(np.float64) @ a["fc1_W"] + a["fc1_b"]
+        h = (h - a["bn_mean"]) / np.sqrt(a["bn_var"] + 1e-5) * a["bn_scale"] + a["bn_B"]
+        return np.maximum(h, 0) @ a["fc2_W"] + a["fc2_b"]
+
+    return made, run
+
+
+def blocked(rng):
+    """A BatchNormalization between two activations: nothing to fold into."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["h1"], name="before"),
+        helper.make_node("BatchNormalization", ["h1", "bn_scale", "bn_B", "bn_mean", "bn_var"], ["h2"],
+                         name="bn"),
+        helper.make_node("Relu", ["h2"], ["y"], name="after"),
+    ]
+    return model(nodes, [value("x", ["N", 4])], [value("y", ["N", 4])],
+                 constants(**batch_normalization(rng, "bn", 4)))
+
+
+def changed(made, name, factor):
+    """A copy whose constant `name` is multiplied by `factor`."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(made)
+    for tensor in copy.graph.initializer:
+        if tensor.name == name:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(factor), name))
+    return copy
+
+
+def main(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(1)
+    made, run = mlp(rng)
+    onnx.save(made, folder / "mlp.onnx")
+    onnx.save(changed(made, "fc2_W", 1.01), folder / "mlp_changed.onnx")
+    onnx.save(blocked(rng), folder / "blocked.onnx")
+
+    x = rng.normal(size=(5, 8)).astype(np.float32)
+    np.save(folder / "x.npy", x)
+    np.save(folder / "y_expected.npy", run(x))
+
+    two = model([helper.make_node("Add", ["a", "b"], ["sum"], name="add"),
+                 helper.make_node("Mul", ["a", "b"], ["product"], name="mul")],
+                [value("a", ["N", 2]), value("b", ["N", 2])],
+                [value("sum", ["N", 2]), value("product", ["N", 2])], [])
+    onnx.save(two, folder / "two.onnx")
+
+    unknown = helper.make_model(helper.make_graph(
+        [helper.make_node("Frobnicate", ["x"], ["y"], name="odd", domain="example.org")], "graph",
+        [value("x", ["N", 8])], [value("y", ["N", 8])]),
+        opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("example.org", 1)], ir_version=8)
+    onnx.save(unknown, folder / "unknown.onnx")
+
+    clash = helper.make_model(helper.make_graph(
+        [helper.make_node("Gemm", ["x", "W"], ["y"], name="fc")], "graph", [value("x", ["N", 8])],
+        [value("y", ["N", 2])], constants(W=np.zeros((7, 2), np.float32))),
+        opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(clash, folder / "clash.onnx")
+
+    (folder / "truncated.onnx").write_bytes((folder / "mlp.onnx").read_bytes()[:-50])
+    (folder / "foreign.onnx").write_text("this is no model\n")
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))

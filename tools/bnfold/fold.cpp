@@ -1,0 +1,115 @@
+// bnfold MODEL -o OUT: fold, verify, write.
+#include "bnrun/fold.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+
+#include "bnrun/model.h"
+#include "bnrun/verify.h"
+#include "bnrun/version.h"
+#include "commands.h"
+#include "common/interrupt.h"
+#include "io/file.h"
+#include "print.h"
+
+namespace bnrun {
+namespace {
+
+struct Options {
+  std::string model;
+  std::string output;
+  std::string report;
+  FoldOptions fold;
+  ExternalData external_data = ExternalData::automatic;
+  bool strict = false;
+  bool dry_run = false;
+  bool no_verify = false;
+};
+
+constexpr const char* kExample =
+    "  bnfold model.onnx -o folded.onnx --report folding.json\n"
+    "  bnfold model.onnx --dry-run --skip 'head/*'";
+
+void write_report(const Options& options, const FoldReport& report,
+                  const std::optional<VerifyReport>& verified) {
+  nlohmann::json document = json_of(report);
+  document["program"] = "bnfold " BNRUN_VERSION;
+  document["model"] = options.model;
+  document["output"] = options.dry_run ? "" : options.output;
+  document["verification"] = verified ? json_of(*verified) : nlohmann::json();
+  const cli::DeferInterrupts whole;
+  io::write_file(options.report, [&](std::ostream& out) {
+    out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  });
+}
+
+int run(const cli::Console& console, const Options& options) {
+  if (options.output.empty() && !options.dry_run)
+    throw cli::UsageError("say where the folded model goes with -o OUT, or --dry-run");
+  if (!options.report.empty() && !options.report.ends_with(".json"))
+    throw cli::UsageError("a report is a .json file");
+
+  const Model original = Model::load(options.model);
+  Model folded = original;
+  FoldReport report;
+  std::optional<VerifyReport> verified;
+  cli::in_file(options.model, [&] {
+    report = fold(folded, options.fold);
+    if (!options.no_verify) verified = verify(original, folded);
+  });
+
+  if (!console.quiet) fmt::print("{}", text_of(report));
+  const bool agree = !verified || verified->agree;
+  if (verified && (!console.quiet || !agree)) fmt::print("\n{}", text_of(*verified));
+  if (!options.report.empty()) write_report(options, report, verified);
+  if (!agree) {
+    console.error(options.model + ": the folded model does not agree with the original; nothing was written");
+    return cli::kAnswerIsNo;
+  }
+  if (options.strict && !report.complete()) {
+    console.error(options.model + ": not everything could be folded; nothing was written");
+    return cli::kAnswerIsNo;
+  }
+  if (options.dry_run) return cli::kDone;
+  const cli::DeferInterrupts whole;
+  folded.save(options.output, options.external_data);
+  console.note("wrote " + options.output);
+  return cli::kDone;
+}
+
+}  // namespace
+
+void add_fold(cli::Program& program) {
+  const auto options = std::make_shared<Options>();
+  auto& command = program.add("fold", "Fold a model, verify the fold, write it", kExample,
+                              [&program, options] { return run(program.console(), *options); });
+  command.add_option("MODEL", options->model, "The model to fold")->required();
+  command.add_option("-o,--output", options->output, "Where the folded model goes");
+  command.add_option("--report", options->report, "Write what was done, and why not, as JSON");
+  command.add_flag("--strict", options->strict,
+                   "Exit 1, writing no model, unless everything could be folded");
+  command.add_option("--only", options->fold.only, "Fold only nodes whose name matches GLOB (repeatable)")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  command.add_option("--skip", options->fold.skip, "Leave nodes whose name matches GLOB (repeatable)")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  command
+      .add_option("--max-rewrites", options->fold.max_rewrites, "Stop after N rewrites, to find one at fault")
+      ->type_name("N");
+  command
+      .add_option("--max-growth", options->fold.max_growth,
+                  "Decline what would grow the rounding error more than X times")
+      ->type_name("X")
+      ->check(CLI::PositiveNumber);
+  command.add_flag("--dry-run", options->dry_run, "Write no model");
+  cli::add_choice<ExternalData>(
+      command, "--external-data", options->external_data,
+      {{"auto", ExternalData::automatic}, {"never", ExternalData::never}, {"always", ExternalData::always}},
+      "Store tensors in a file beside the model");
+  command.add_flag("--no-verify", options->no_verify, "Do not compare the folded model with the original");
+}
+
+}  // namespace bnrun

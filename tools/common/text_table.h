@@ -1,0 +1,27 @@
+// A table of text for a terminal.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace bnrun::cli {
+
+class TextTable {
+ public:
+  /// One letter per column: 'l' left-aligned, 'r' right-aligned.
+  explicit TextTable(std::string alignment) : alignment_(std::move(alignment)) {}
+
+  /// As many cells as there are columns.
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  /// Lines of equal columns, two spaces between them, nothing behind the last.
+  std::string text() const;
+
+ private:
+  std::string alignment_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// Letters on screen: code points of UTF-8 text.
+std::size_t display_width(const std::string& text);
+
+}  // namespace bnrun::cli
