@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "bnrun/model.h"
+#include "bnrun/session.h"
 #include "graph/fail.h"
 #include "graph/graph.h"
 #include "ops/common.h"
@@ -66,7 +67,20 @@ std::vector<Tensor> read_set(const std::filesystem::path& folder, const char* ki
   }
 }
 
-std::string run_data_set(const Model& model, const std::filesystem::path& folder) {
+/// Some published data sets (CastLike with bfloat16) have inputs of other shapes than their model declares; a
+/// session rightly refuses them.
+bool fit_declarations(const Graph& graph, std::span<const TensorView> inputs) {
+  for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
+    if (!inputs[i].defined()) continue;
+    const ValueType& declared = graph.value(graph.inputs()[i]).type;
+    if (!merge(declared, ValueType::of(inputs[i].dtype, inputs[i].shape))) return false;
+  }
+  return true;
+}
+
+/// Operator by operator, then compiled and folded, twice in the same arena: what a first run leaves behind
+/// must not show in a second one.
+std::string run_data_set(const Model& model, const Session& session, const std::filesystem::path& folder) {
   const Graph& graph = model.graph();
   const auto inputs = read_set(folder, "input", graph, graph.inputs());
   const auto expected = read_set(folder, "output", graph, graph.outputs());
@@ -79,6 +93,18 @@ std::string run_data_set(const Model& model, const std::filesystem::path& folder
     auto text = difference(graph.value(graph.outputs()[i]).name, outputs[i], expected[i]);
     if (!text.empty()) return text;
   }
+  std::vector<NamedTensor> named;
+  for (std::size_t i = 0; i < inputs.size() && i < session.inputs().size(); ++i) {
+    if (inputs[i].defined()) named.push_back({session.inputs()[i].name, inputs[i]});
+  }
+  if (!fit_declarations(graph, views)) return "";
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    const auto compiled = session.run(named);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      auto text = difference(compiled[i].name, compiled[i].tensor, expected[i]);
+      if (!text.empty()) return "compiled: " + text;
+    }
+  }
   return "";
 }
 
@@ -87,11 +113,12 @@ std::string run_data_set(const Model& model, const std::filesystem::path& folder
 BackendTestResult run_backend_test(const std::filesystem::path& folder) {
   try {
     const Model model = Model::load(folder / "model.onnx");
+    const Session session(model);
     int sets = 0;
     for (;; ++sets) {
       const auto set = folder / fmt::format("test_data_set_{}", sets);
       if (!std::filesystem::is_directory(set)) break;
-      auto text = run_data_set(model, set);
+      auto text = run_data_set(model, session, set);
       if (!text.empty()) return {TestOutcome::fail, std::move(text)};
     }
     if (sets == 0) return {TestOutcome::fail, "there is no test_data_set_0"};
