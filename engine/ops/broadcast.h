@@ -53,26 +53,32 @@ void broadcast_apply(const TensorView& a, const TensorView& b, const MutableTens
   }
 }
 
-/// visit(i, offsets) for each element i of `target` in row-major order: offsets[k] is where the tensor of
-/// shapes[k] is read for it.
+/// visit(i, offsets) for each element i of `extents` in row-major order, where offsets[k] is the sum of
+/// index times strides[k] over the axes.
 template <class Visit>
-void broadcast_walk(std::span<const Shape> shapes, const Shape& target, Visit visit) {
-  std::vector<Shape> strides;
-  for (const Shape& shape : shapes) strides.push_back(broadcast_strides(shape, target));
-  std::vector<std::int64_t> offsets(shapes.size(), 0);
-  Shape index = Shape::filled(target.rank(), 0);
-  const std::int64_t total = target.elements();
+void strided_walk(std::span<const Shape> strides, const Shape& extents, Visit visit) {
+  std::vector<std::int64_t> offsets(strides.size(), 0);
+  Shape index = Shape::filled(extents.rank(), 0);
+  const std::int64_t total = extents.elements();
   for (std::int64_t i = 0; i < total; ++i) {
     visit(i, std::span<const std::int64_t>(offsets));
-    for (std::size_t axis = target.rank(); axis-- > 0;) {
-      const bool carries = ++index[axis] == target[axis];
+    for (std::size_t axis = extents.rank(); axis-- > 0;) {
+      const bool carries = ++index[axis] == extents[axis];
       for (std::size_t k = 0; k < strides.size(); ++k) {
-        offsets[k] += strides[k][axis] * (carries ? 1 - target[axis] : 1);
+        offsets[k] += strides[k][axis] * (carries ? 1 - extents[axis] : 1);
       }
       if (!carries) break;
       index[axis] = 0;
     }
   }
+}
+
+/// The same for tensors broadcast to `target`: offsets[k] is where the one of shapes[k] is read.
+template <class Visit>
+void broadcast_walk(std::span<const Shape> shapes, const Shape& target, Visit visit) {
+  std::vector<Shape> strides;
+  for (const Shape& shape : shapes) strides.push_back(broadcast_strides(shape, target));
+  strided_walk(strides, target, visit);
 }
 
 }  // namespace bnrun
