@@ -26,7 +26,7 @@ class Dense {
   };
 
   /// W is row-major and copied.
-  Dense(std::int64_t K, std::int64_t N, const T* W, Epilogue epilogue, MatrixBackend backend);
+  Dense(std::int64_t K, std::int64_t N, const T* W, const Epilogue& epilogue, MatrixBackend backend);
 
   std::int64_t K() const { return K_; }
   std::int64_t N() const { return N_; }
@@ -35,11 +35,16 @@ class Dense {
   void run(const T* X, std::int64_t rows, T* Y) const;
 
  private:
+  void run_packed(const T* X, std::int64_t rows, T* Y) const;
+  void run_blas(const T* X, std::int64_t rows, T* Y) const;
+
   std::int64_t K_;
   std::int64_t N_;
-  Epilogue epilogue_;
   MatrixBackend backend_;
-  AlignedBuffer<T> weights_;
+  Activation activation_;
+  AlignedBuffer<T> weights_;  ///< panels, or row-major for BLAS
+  AlignedBuffer<T> scale_;    ///< padded to whole panels; empty: 1
+  AlignedBuffer<T> shift_;    ///< padded to whole panels; empty: 0
 };
 
 extern template class Dense<float>;

@@ -19,8 +19,7 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::run(std::int64_t count, Call call, const void* body) {
   Loop loop{call, body, count};
-  std::unique_lock busy(busy_, std::defer_lock);
-  const bool shared = count > 1 && !workers_.empty() && busy.try_lock();
+  const bool shared = count > 1 && !workers_.empty() && !busy_.exchange(true);
   if (shared) {
     {
       const std::lock_guard lock(mutex_);
@@ -35,6 +34,7 @@ void ThreadPool::run(std::int64_t count, Call call, const void* body) {
     std::unique_lock lock(mutex_);
     loop_ = nullptr;  // who has not woken up by now is not needed
     done_.wait(lock, [this] { return helping_ == 0; });
+    busy_ = false;
   }
   if (loop.error) std::rethrow_exception(loop.error);
 }

@@ -54,7 +54,7 @@ class ThreadPool {
   static void work(Loop& loop, int worker);
   void serve(int worker);
 
-  std::mutex busy_;  ///< held by the caller whose loop it is
+  std::atomic<bool> busy_{false};  ///< somebody's loop is being shared
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable done_;
