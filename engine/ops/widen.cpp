@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "graph/fail.h"
 #include "ops/evaluate.h"
 
@@ -29,6 +31,15 @@ AttributeValue widen_attribute(std::string_view op_type, std::string_view name, 
     return std::shared_ptr<const Graph>(std::make_shared<Graph>(widened(**graph)));
   }
   return value;
+}
+
+/// Operators of ai.onnx.ml whose results are float32 whatever they read. ONNX has no attribute to change
+/// that; the engine reads `output_dtype`.
+bool gives_float32(const Node& node) {
+  static constexpr std::string_view kNames[] = {
+      "FeatureVectorizer", "LabelEncoder", "LinearClassifier", "LinearRegressor", "Normalizer",
+      "OneHotEncoder",     "Scaler"};
+  return node.domain == "ai.onnx.ml" && std::ranges::find(kNames, node.op_type) != std::end(kNames);
 }
 
 }  // namespace
@@ -73,6 +84,7 @@ Graph widened(const Graph& graph) {
       for (ValueId& v : *list) v = mapped(v);
     }
     for (auto& [name, value] : node.attributes) value = widen_attribute(node.op_type, name, value);
+    if (gives_float32(node)) node.attributes["output_dtype"] = static_cast<std::int64_t>(DType::float64);
     wide.add_node(std::move(node));
   }
   for (const ValueId id : graph.outputs()) wide.add_output(mapped(id));
