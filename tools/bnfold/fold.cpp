@@ -10,9 +10,10 @@
 #include "bnrun/verify.h"
 #include "bnrun/version.h"
 #include "commands.h"
+#include "common/fold_report.h"
 #include "common/interrupt.h"
 #include "io/file.h"
-#include "print.h"
+#include "verify_report.h"
 
 namespace bnrun {
 namespace {
@@ -34,7 +35,7 @@ constexpr const char* kExample =
 
 void write_report(const Options& options, const FoldReport& report,
                   const std::optional<VerifyReport>& verified) {
-  nlohmann::json document = json_of(report);
+  nlohmann::json document = cli::json_of(report);
   document["program"] = "bnfold " BNRUN_VERSION;
   document["model"] = options.model;
   document["output"] = options.dry_run ? "" : options.output;
@@ -60,7 +61,7 @@ int run(const cli::Console& console, const Options& options) {
     if (!options.no_verify) verified = verify(original, folded);
   });
 
-  if (!console.quiet) fmt::print("{}", text_of(report));
+  if (!console.quiet) fmt::print("{}", cli::text_of(report));
   const bool agree = !verified || verified->agree;
   if (verified && (!console.quiet || !agree)) fmt::print("\n{}", text_of(*verified));
   if (!options.report.empty()) write_report(options, report, verified);

@@ -9,7 +9,7 @@
 #include "bnrun/model.h"
 #include "commands.h"
 #include "io/data.h"
-#include "print.h"
+#include "verify_report.h"
 
 namespace bnrun {
 namespace {

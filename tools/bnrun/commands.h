@@ -5,6 +5,8 @@
 
 namespace bnrun {
 
+void add_inspect(cli::Program& program);
+void add_run(cli::Program& program);
 void add_test(cli::Program& program);
 
 }  // namespace bnrun

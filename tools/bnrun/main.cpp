@@ -2,7 +2,12 @@
 #include "commands.h"
 
 int main(int argc, char** argv) {
-  bnrun::cli::Program program("bnrun", "Runs ONNX models with BatchNormalization folded away.");
+  bnrun::cli::Program program("bnrun",
+                              "Runs ONNX models with BatchNormalization folded away.\n"
+                              "`bnrun MODEL` is short for `bnrun run MODEL`.");
+  bnrun::add_run(program);
+  bnrun::add_inspect(program);
   bnrun::add_test(program);
+  program.set_default("run");
   return program.main(argc, argv);
 }

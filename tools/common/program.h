@@ -54,8 +54,8 @@ CLI::Option* add_choice(CLI::App& command, const std::string& name, T& target,
       if (word == given) target = value;
   };
   return command.add_option_function<std::string>(name, choose, description)
-      ->check(CLI::IsMember(words).description(CLI::detail::join(words, "|")))
-      ->type_name("");
+      ->check(CLI::IsMember(words).description(""))
+      ->type_name(CLI::detail::join(words, "|"));
 }
 
 class Program {

@@ -1,0 +1,44 @@
+// What a model consists of, what it costs to run, and what folding would do to it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bnrun/fold.h"
+#include "bnrun/model.h"
+
+namespace bnrun {
+
+/// One operator of the graph as it runs.
+struct LayerInfo {
+  std::string op_type;
+  std::string domain;  ///< "" is ai.onnx
+  std::string name;    ///< may be empty
+  std::string output;  ///< name of its first output
+  std::string type;    ///< of its first output, e.g. "float32[N,16]"; '?' is what cannot be told
+  std::int64_t parameters =
+      0;  ///< elements of its floating-point constants, each counted at its first reader
+  std::optional<std::int64_t> macs;  ///< multiply-accumulates of matrix products and convolutions per row
+  std::string problem;               ///< why it cannot run here; empty when it can
+};
+
+struct Inspection {
+  std::map<std::string, std::int64_t> opsets;  ///< domain -> version; "" is ai.onnx
+  std::vector<LayerInfo> layers;               ///< in execution order
+  std::size_t computed_ahead = 0;              ///< operators on constants alone, which are no layers
+  std::int64_t parameters = 0;
+  std::int64_t parameter_bytes = 0;
+  /// Rows are counted along axis 0 of the first input; absent when some shape depends on more than that.
+  std::optional<std::int64_t> macs;
+  FoldReport fold;           ///< what fold() would do
+  std::string fold_problem;  ///< why it cannot fold; empty when it can
+};
+
+/// Throws invalid_model when the model contradicts itself. What is merely unsupported is reported as such.
+Inspection inspect(const Model& model);
+
+}  // namespace bnrun

@@ -1,0 +1,292 @@
+"""bnrun as a user calls it."""
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+import numpy as np
+from onnx import numpy_helper
+
+from programs import (ANSWER_IS_NO, INVALID_INPUT, INVALID_MODEL, IO, MODELS, PROGRAMS, UNSUPPORTED, USAGE,
+                      ProgramTest)
+
+MLP = MODELS / "mlp.onnx"
+
+
+class BnrunTest(ProgramTest):
+    program = "bnrun"
+
+    def setUp(self):
+        super().setUp()
+        self.x = np.load(MODELS / "x.npy")
+        self.expected = np.load(MODELS / "y_expected.npy")
+
+    def check(self, actual):
+        self.assertEqual(actual.shape, self.expected.shape)
+        np.testing.assert_allclose(actual, self.expected, rtol=1e-5, atol=1e-6)
+
+    def save_csv(self, name="x.csv", header=True):
+        lines = [",".join(map(repr, map(float, row))) for row in self.x]
+        return self.write(name, "\n".join([",".join("abcdefgh")] * header + lines) + "\n")
+
+    def scores(self, *arguments, **options):
+        """The CSV on standard output as an array."""
+        lines = self.succeed(*arguments, **options).decode().splitlines()
+        self.assertEqual(lines[0], "y_0,y_1,y_2")
+        return np.array([[float(cell) for cell in line.split(",")] for line in lines[1:]])
+
+
+class Inputs(BnrunTest):
+    def test_npy(self):
+        self.check(self.scores(MLP, "-i", MODELS / "x.npy"))
+        self.check(self.scores("run", MLP, "-i", f"x={MODELS / 'x.npy'}"))
+
+    def test_npy_in_other_layouts(self):
+        np.save(self.folder / "fortran.npy", np.asfortranarray(self.x))
+        np.save(self.folder / "big.npy", self.x.astype(">f4"))
+        self.check(self.scores(MLP, "-i", "fortran.npy"))
+        self.check(self.scores(MLP, "-i", "big.npy"))
+
+    def test_npz_stored_and_deflated(self):
+        np.savez(self.folder / "stored.npz", x=self.x)
+        np.savez_compressed(self.folder / "deflated.npz", x=self.x)
+        self.check(self.scores(MLP, "-i", "stored.npz"))
+        self.check(self.scores(MLP, "-i", "deflated.npz"))
+
+    def test_csv_with_and_without_header(self):
+        self.check(self.scores(MLP, "-i", self.save_csv()))
+        self.check(self.scores(MLP, "-i", self.save_csv(header=False)))
+
+    def test_gzip(self):
+        plain = self.save_csv()
+        self.write("x.csv.gz", gzip.compress(plain.read_bytes()))
+        self.check(self.scores(MLP, "-i", "x.csv.gz"))
+
+    def test_pb(self):
+        self.write("x.pb", numpy_helper.from_array(self.x).SerializeToString())
+        self.check(self.scores(MLP, "-i", "x.pb"))
+
+    def test_idx_images_become_rows(self):
+        pixels = np.arange(2 * 2 * 4, dtype=np.uint8).reshape(2, 2, 4)
+        header = bytes([0, 0, 8, 3]) + b"".join(int(n).to_bytes(4, "big") for n in pixels.shape)
+        self.write("images", header + pixels.tobytes())
+        np.save(self.folder / "rows.npy", pixels.reshape(2, 8).astype(np.float32))
+        self.assertEqual(self.succeed(MLP, "-i", "images"), self.succeed(MLP, "-i", "rows.npy"))
+
+    def test_standard_input_of_any_format(self):
+        self.check(self.scores(MLP, "-i", "-", stdin=self.save_csv().read_bytes()))
+        self.check(self.scores(MLP, "-i", "x=-", stdin=(MODELS / "x.npy").read_bytes()))
+        self.check(self.scores(MLP, "-i", "-", stdin=gzip.compress(self.save_csv().read_bytes())))
+
+    def test_several_inputs_by_order_and_by_name(self):
+        a = self.write("a.csv", "1,2\n3,4\n")
+        b = self.write("b.csv", "10,20\n30,40\n")
+        expected = b"sum_0,sum_1,product_0,product_1\n11,22,10,40\n33,44,90,160\n"
+        two = MODELS / "two.onnx"
+        self.assertEqual(self.succeed(two, "-i", a, "-i", b), expected)
+        self.assertEqual(self.succeed(two, "-i", f"b={b}", "-i", a), expected)
+        np.savez(self.folder / "ab.npz", b=np.float32([[10, 20], [30, 40]]), a=np.float32([[1, 2], [3, 4]]))
+        self.assertEqual(self.succeed(two, "-i", "ab.npz"), expected)
+
+
+class Outputs(BnrunTest):
+    def test_files_by_ending(self):
+        x = MODELS / "x.npy"
+        self.assertEqual(self.succeed(MLP, "-i", x, "-o", "y.npy"), b"")
+        y = np.load(self.folder / "y.npy")
+        self.assertEqual(y.dtype, np.float32)
+        self.check(y)
+        self.succeed(MLP, "-i", x, "-o", "y.npz")
+        np.testing.assert_array_equal(np.load(self.folder / "y.npz")["y"], y)
+        self.succeed(MLP, "-i", x, "-o", "y.csv")
+        np.testing.assert_array_equal(
+            np.loadtxt(self.folder / "y.csv", delimiter=",", skiprows=1).astype(np.float32), y)
+        self.succeed(MLP, "-i", x, "-o", "y.json")
+        np.testing.assert_array_equal(np.float32(json.loads((self.folder / "y.json").read_text())["y"]), y)
+        self.assertEqual(len(list(self.folder.iterdir())), 4)
+
+    def test_formats_on_standard_output(self):
+        x = MODELS / "x.npy"
+        self.check(np.array(json.loads(self.succeed(MLP, "-i", x, "-f", "json"))["y"]))
+        self.write("y", self.succeed(MLP, "-i", x, "-f", "npy"))
+        self.check(np.load(self.folder / "y"))
+        self.succeed(MLP, "-i", x, "-f", "npy", "-o", "named.data")
+        self.check(np.load(self.folder / "named.data"))
+
+    def test_several_outputs_in_one_archive(self):
+        a = self.write("a.csv", "1,2\n")
+        self.succeed(MODELS / "two.onnx", "-i", a, "-i", a, "-o", "both.npz")
+        both = np.load(self.folder / "both.npz")
+        self.assertEqual(both.files, ["sum", "product"])
+        np.testing.assert_array_equal(both["product"], np.float32([[1, 4]]))
+
+    def test_options_of_the_session(self):
+        for options in [["--fold", "off"], ["--fold", "on"], ["--kernels", "blas"], ["--kernels", "packed"],
+                        ["--kernels", "auto"], ["-t", "2"], ["-t", "0"]]:
+            with self.subTest(options):
+                self.check(self.scores(MLP, "-i", MODELS / "x.npy", *options))
+
+    def test_verbose_tells_of_folding_on_standard_error(self):
+        result = self.run_program(MLP, "-i", MODELS / "x.npy", "-v")
+        self.assertIn(b"folded    BatchNormalization 'bn' into Gemm 'fc1'", result.stderr)
+
+    def test_replaces_a_file_and_writes_to_devices(self):
+        self.write("y.csv", "old")
+        self.succeed(MLP, "-i", MODELS / "x.npy", "-o", "y.csv")
+        self.assertTrue((self.folder / "y.csv").read_text().startswith("y_0"))
+        self.succeed(MLP, "-i", MODELS / "x.npy", "-o", "/dev/null", "-f", "csv")
+        self.assertFalse(os.path.isfile("/dev/null"))
+
+
+class Inspect(BnrunTest):
+    def test_text(self):
+        out = self.succeed("inspect", MLP).decode()
+        self.assertIn("opset     ai.onnx 13 (IR version 8)", out)
+        self.assertIn("input     x: float32[N,8]", out)
+        self.assertRegex(out, r"1  Gemm +fc1 +float32\[N,16\] +144 +128\n")
+        self.assertRegex(out, r"total +259 +176\n")
+        self.assertIn("BatchNormalization 'bn' into Gemm 'fc1'", out)
+
+    def test_json(self):
+        model = json.loads(self.succeed("inspect", MLP, "--json"))
+        self.assertEqual([layer["operator"] for layer in model["layers"]],
+                         ["Gemm", "BatchNormalization", "Relu", "Gemm"])
+        self.assertEqual((model["parameters"], model["parameter_bytes"], model["macs_per_row"]),
+                         (259, 4 * 259, 8 * 16 + 16 * 3))
+        self.assertEqual(model["inputs"][0]["shape"], ["N", 8])
+        self.assertTrue(model["fold"]["batch_normalizations"][0]["folded"])
+
+    def test_what_cannot_run_can_still_be_looked_at(self):
+        out = self.succeed("inspect", MODELS / "unknown.onnx").decode()
+        self.assertIn("example.org.Frobnicate", out)
+        self.assertIn("cannot run: ", out)
+
+
+class Test(BnrunTest):
+    def setUp(self):
+        super().setUp()
+        data = self.folder / "suite" / "mlp" / "test_data_set_0"
+        data.mkdir(parents=True)
+        (data.parent / "model.onnx").write_bytes(MLP.read_bytes())
+        (data / "input_0.pb").write_bytes(numpy_helper.from_array(self.x).SerializeToString())
+        self.output = data / "output_0.pb"
+        self.output.write_bytes(
+            numpy_helper.from_array(self.expected.astype(np.float32)).SerializeToString())
+        odd = self.folder / "suite" / "odd"
+        shutil.copytree(data.parent, odd)
+        shutil.copy(MODELS / "unknown.onnx", odd / "model.onnx")
+
+    def test_expands_folders_and_counts(self):
+        out = self.succeed("test", "suite").decode()
+        self.assertRegex(out, r"^PASS mlp\nSKIP odd: .*Frobnicate.*\n1 passed, 0 failed, 1 skipped\n$")
+        self.assertEqual(self.succeed("test", "--quiet", "suite/mlp/"), b"1 passed, 0 failed, 0 skipped\n")
+
+    def test_a_wrong_answer_fails(self):
+        self.output.write_bytes(
+            numpy_helper.from_array(self.expected.astype(np.float32) + np.float32(0.1)).SerializeToString())
+        result = self.run_program("test", "suite", "-q")
+        self.assertEqual(result.returncode, ANSWER_IS_NO)
+        self.assertRegex(result.stdout.decode(), r"^FAIL mlp: .*\n0 passed, 1 failed, 1 skipped\n$")
+
+    def test_nothing_to_test_fails(self):
+        result = self.run_program("test", "suite/mlp/test_data_set_0")
+        self.assertEqual(result.returncode, ANSWER_IS_NO)
+
+
+class BadInput(BnrunTest):
+    def test_models(self):
+        for model, code, message in [
+                ("missing.onnx", IO, "no such file"),
+                ("truncated.onnx", INVALID_MODEL, "truncated.onnx"),
+                ("foreign.onnx", INVALID_MODEL, "foreign.onnx"),
+                ("clash.onnx", INVALID_MODEL, "node 'fc' (Gemm)"),
+                ("unknown.onnx", UNSUPPORTED, "Frobnicate")]:
+            with self.subTest(model):
+                self.fail_with(code, MODELS / model, "-i", MODELS / "x.npy", "-o", "y.npy", message=message)
+        self.fail_with(INVALID_MODEL, "inspect", MODELS / "clash.onnx", message="clash.onnx")
+
+    def test_inputs(self):
+        good = ",".join("1" * 8) + "\n"
+        np.save(self.folder / "double.npy", self.x.astype(np.float64))
+        np.save(self.folder / "narrow.npy", self.x[:, :7])
+        np.save(self.folder / "flat.npy", self.x.ravel())
+        np.save(self.folder / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+        np.savez(self.folder / "other.npz", z=self.x)
+        npy = (MODELS / "x.npy").read_bytes()
+        for name, content, message in [
+                ("ragged.csv", good + "1,2\n", "line 2 has 2 columns, expected 8"),
+                ("text.csv", good + good.replace("1\n", "one\n"), "line 2, column 8 (column_8): 'one' is not a"),
+                ("narrow.csv", "1,2,3\n", "1 rows of 3 columns do not fit input 'x' (float32[N,8])"),
+                ("empty.csv", "", "empty.csv: is empty"),
+                ("header.csv", "a,b\n", "no rows"),
+                ("cut.npy", npy[:-1], "truncated"),
+                ("none.npy", "1,2\n", "no .npy file"),
+                ("cut.npz", (self.folder / "other.npz").read_bytes()[:-30], "damaged"),
+                ("cut.csv.gz", gzip.compress(good.encode())[:-9], "gzip"),
+                ("foreign.pb", "no tensor", "foreign.pb"),
+                ("model.data", MLP.read_bytes(), "zero bytes"),
+                ("double.npy", None, "float64[5,8] does not fit input 'x' (float32[N,8])"),
+                ("narrow.npy", None, "float32[5,7] does not fit input 'x' (float32[N,8])"),
+                ("flat.npy", None, "float32[40] does not fit input 'x' (float32[N,8])"),
+                ("objects.npy", None, "cannot be read"),
+                ("other.npz", None, "no input 'z' among: x")]:
+            with self.subTest(name):
+                if content is not None:
+                    self.write(name, content)
+                self.fail_with(INVALID_INPUT, MLP, "-i", name, "-o", "y.csv", message=message)
+
+    def test_names(self):
+        x = MODELS / "x.npy"
+        self.fail_with(INVALID_INPUT, MLP, "-i", f"z={x}", message="no input 'z' among: x")
+        self.fail_with(INVALID_INPUT, MLP, message="input 'x' (float32[N,8]) has no data")
+        self.fail_with(INVALID_INPUT, MLP, "-i", x, "-i", x, message="no input left")
+        self.fail_with(INVALID_INPUT, MLP, "-i", f"x={x}", "-i", f"x={x}", message="twice")
+        self.fail_with(IO, MLP, "-i", "missing.csv", message="missing.csv")
+        self.fail_with(IO, MLP, "-i", ".", message="directory")
+
+    def test_outputs(self):
+        x = MODELS / "x.npy"
+        self.write("file", "")
+        for target in ["missing/y.csv", "file/y.csv", "/dev/full"]:
+            with self.subTest(target):
+                self.fail_with(IO, MLP, "-i", x, "-o", target, "-f", "csv", message=target)
+        self.fail_with(INVALID_INPUT, MLP, "-i", x, "-o", "y.txt", message="y.txt")
+        a = self.write("a.csv", "1,2\n")
+        self.fail_with(INVALID_INPUT, MODELS / "two.onnx", "-i", a, "-i", a, "-o", "y.npy", message="npz")
+        with open("/dev/full", "wb") as full:
+            self.fail_with(IO, MLP, "-i", x, stdout=full, message="standard output")
+
+    def test_usage(self):
+        for arguments in [[], ["inspect"], ["test"], ["run"], [MLP, "--nonsense"], [MLP, "-f", "xml"],
+                          [MLP, "--fold", "maybe"], [MLP, "-t", "-1"], [MLP, "-t", "two"], [MLP, MLP]]:
+            with self.subTest(arguments):
+                self.fail_with(USAGE, *arguments)
+
+
+class Frame(BnrunTest):
+    def test_every_help_has_an_example(self):
+        self.assertIn(b"inspect", self.succeed("--help"))
+        for command in ["run", "inspect", "test"]:
+            self.assertIn(b"Example:\n  bnrun", self.succeed(command, "--help"))
+
+    def test_version(self):
+        self.assertRegex(self.succeed("--version").decode(), r"^bnrun \d+\.\d+\.\d+\n$")
+
+    def test_interrupts(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number):
+                with subprocess.Popen([PROGRAMS / "bnrun", MLP, "-i", "-", "-o", "y.csv"], cwd=self.folder,
+                                      stdin=subprocess.PIPE) as process:
+                    time.sleep(0.3)  # it waits for its input
+                    process.send_signal(number)
+                    self.assertEqual(process.wait(timeout=10), 128 + number)
+                self.assertEqual(list(self.folder.iterdir()), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,83 @@
+// bnrun MODEL: run a model on data files.
+#include <memory>
+
+#include "bnrun/session.h"
+#include "commands.h"
+#include "common/fold_report.h"
+#include "common/interrupt.h"
+#include "io/data.h"
+#include "io/file.h"
+#include "io/output.h"
+
+namespace bnrun {
+namespace {
+
+struct Options {
+  std::string model;
+  std::vector<std::string> inputs;
+  std::string output = "-";
+  std::optional<io::Format> format;
+  SessionOptions session;
+};
+
+constexpr const char* kExample =
+    "  bnrun model.onnx -i rows.csv\n"
+    "  bnrun model.onnx -i images=train-images-idx3-ubyte.gz -o scores.npy\n"
+    "  cat rows.csv | bnrun model.onnx -i - -f json";
+
+void log_fold(const cli::Console& console, const FoldReport& report) {
+  for (const auto& entry : report.entries) console.detail(cli::text_of(entry));
+}
+
+int run(const cli::Console& console, const Options& options) {
+  const io::Format format = options.format          ? *options.format
+                            : options.output == "-" ? io::Format::csv
+                                                    : io::format_of(options.output);
+  const Model model = Model::load(options.model);
+  const auto session = cli::in_file(options.model, [&] { return Session(model, options.session); });
+  log_fold(console, session.fold_report());
+  std::vector<io::InputFile> files;
+  for (const auto& argument : options.inputs) files.push_back(io::parse_input_file(argument));
+  const auto inputs = io::read_inputs(files, session.inputs());
+  const auto outputs = cli::in_file(options.model, [&] { return session.run(inputs); });
+  std::optional<cli::DeferInterrupts> whole;
+  if (options.output != "-") whole.emplace();
+  io::write_file(options.output, [&](std::ostream& out) { io::write_outputs(out, outputs, format); });
+  return cli::kDone;
+}
+
+}  // namespace
+
+void add_run(cli::Program& program) {
+  const auto options = std::make_shared<Options>();
+  auto& command = program.add("run", "Run a model on data files (the word `run` may be left out)", kExample,
+                              [&program, options] { return run(program.console(), *options); });
+  command.add_option("MODEL", options->model, "The model to run")->required();
+  command
+      .add_option("-i,--input", options->inputs,
+                  "[NAME=]FILE for an input: .npy, .npz, .csv(.gz), .pb or IDX; - is standard input. Without "
+                  "NAME, the first input not yet fed")
+      ->type_name("")
+      ->allow_extra_args(false);
+  command.add_option("-o,--output", options->output, "Where the outputs go; - is standard output")
+      ->type_name("FILE")
+      ->capture_default_str();
+  cli::add_choice<std::optional<io::Format>>(command, "-f,--format", options->format,
+                                             {{"csv", io::Format::csv},
+                                              {"npy", io::Format::npy},
+                                              {"npz", io::Format::npz},
+                                              {"json", io::Format::json}},
+                                             "How they are written; default: by FILE's ending, else csv");
+  cli::add_choice<bool>(command, "--fold", options->session.fold, {{"on", true}, {"off", false}},
+                        "Fold BatchNormalization into the weights first (on)");
+  command.add_option("-t,--threads", options->session.threads, "Threads; 0: as many as there are processors")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->capture_default_str();
+  cli::add_choice<Kernels>(
+      command, "--kernels", options->session.kernels,
+      {{"auto", Kernels::automatic}, {"packed", Kernels::packed}, {"blas", Kernels::blas}},
+      "What multiplies matrices (auto)");
+}
+
+}  // namespace bnrun
