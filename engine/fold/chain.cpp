@@ -21,13 +21,14 @@ int cost_of(const ChannelAffine& affine) {
 
 }  // namespace
 
-std::vector<Chain> find_chains(const Graph& graph, OpCache& ops) {
+std::vector<Chain> find_chains(FoldView& view) {
+  const Graph& graph = view.graph();
   const auto order = graph.topological_order();
   std::map<NodeId, AffineForm> forms;
   for (const NodeId id : order) {
-    const Op* op = ops.find(id);
+    const Op* op = view.op(id);
     if (op == nullptr) continue;
-    const NodeArgs args(graph, id);
+    const NodeArgs args = view.args(id);
     auto form = op->as_affine(args.get());
     if (auto* found = std::get_if<AffineForm>(&form)) forms.emplace(id, std::move(*found));
   }
@@ -54,9 +55,10 @@ std::vector<Chain> find_chains(const Graph& graph, OpCache& ops) {
   return chains;
 }
 
-OrDeclined<Route> find_route(const Graph& graph, OpCache& ops, const Chain& chain, FoldDirection direction) {
+OrDeclined<Route> find_route(FoldView& view, const Chain& chain, FoldDirection direction) {
+  const Graph& graph = view.graph();
   const bool back = direction == FoldDirection::backward;
-  Route route{{}, {}, chain.affine};
+  Route route{{}, {}, {}, chain.affine, chain.cost};
   ValueId value = back ? chain.input : chain.output;
   for (;;) {
     // On the way up the value would change under its other readers; on the way down it would no longer exist.
@@ -65,14 +67,28 @@ OrDeclined<Route> find_route(const Graph& graph, OpCache& ops, const Chain& chai
     const NodeId id = back ? graph.value(value).producer : reader;
     if (!id.valid()) return Declined{Decline::no_linear_neighbour, {}};
     const Node& node = graph.node(id);
-    const Op* op = ops.find(id);
-    const bool on_data_path = back ? node.outputs[0] == value : node.inputs[0] == value;
-    if (op == nullptr || !on_data_path) return Declined{Decline::activation_between, describe(graph, id)};
+    const Op* op = view.op(id);
+    if (op == nullptr) return Declined{Decline::activation_between, describe(graph, id)};
+    const NodeArgs args = view.args(id);
+    const auto on_path = [&](std::size_t input) {
+      return back ? node.outputs[0] == value : node.inputs[input] == value;
+    };
+    const auto step = [&](std::size_t input) { return back ? node.inputs[input] : node.outputs[0]; };
+    const auto form = op->as_affine(args.get());
+    if (const auto* affine = std::get_if<AffineForm>(&form); affine != nullptr && on_path(affine->input)) {
+      auto both = back ? compose(affine->affine, route.affine) : compose(route.affine, affine->affine);
+      if (auto* declined = std::get_if<Declined>(&both)) return *declined;
+      route.affine = std::move(std::get<ChannelAffine>(both));
+      route.cost += cost_of(affine->affine);
+      route.collected.push_back(id);
+      value = step(affine->input);
+      continue;
+    }
+    if (!on_path(0)) return Declined{Decline::activation_between, describe(graph, id)};
     if (op->linear()) {
       route.linear = id;
       return route;
     }
-    const NodeArgs args(graph, id);
     auto passed = op->pass_affine(back ? Side::output : Side::input, route.affine, args.get());
     if (auto* declined = std::get_if<Declined>(&passed)) {
       if (declined->detail.empty()) declined->detail = describe(graph, id);
@@ -80,7 +96,7 @@ OrDeclined<Route> find_route(const Graph& graph, OpCache& ops, const Chain& chai
     }
     route.affine = std::move(std::get<ChannelAffine>(passed));
     route.passed.insert(back ? route.passed.begin() : route.passed.end(), id);
-    value = back ? node.inputs[0] : node.outputs[0];
+    value = step(0);
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "fold/chain.h"
 #include "fold/rewrite_linear.h"
+#include "fold/simplify.h"
 #include "graph/fail.h"
 #include "graph/rewrite.h"
 #include "ops/evaluate.h"
@@ -39,29 +40,39 @@ bool matches_any(const std::vector<std::string>& globs, const std::string& name)
 
 class FoldPass {
  public:
-  FoldPass(Graph& graph, const FoldOptions& options) : graph_(graph), options_(options), ops_(graph) {}
+  FoldPass(Graph& graph, ExactConstants exact, const FoldOptions& options)
+      : graph_(graph), options_(options), view_(graph, std::move(exact)) {}
 
   /// Rewrites until nothing more can go, then adds what is left to the entries. Returns the number of
   /// rewrites.
   std::size_t run() {
     std::size_t rewrites = 0;
-    while (rewrites < options_.max_rewrites && fold_one()) ++rewrites;
-    if (rewrites == options_.max_rewrites) declined_.clear();  // nobody was asked this round
+    const auto may_go_on = [&] { return rewrites < options_.max_rewrites; };
+    // Folding comes first, so that a bias is rounded once; what it leaves may simplify and open the way for
+    // more.
+    for (std::size_t before = rewrites;; before = rewrites) {
+      while (may_go_on() && fold_one()) ++rewrites;
+      while (may_go_on() && simplify_one()) ++rewrites;
+      if (rewrites == before) break;
+    }
+    if (!may_go_on()) declined_.clear();  // nobody was asked this round
     report_what_is_left();
     return rewrites;
   }
 
+  std::vector<std::string> simplifications;
   std::vector<FoldEntry> entries;
 
  private:
-  using Candidates = std::map<NodeId, Candidate>;  // by linear operator
+  /// By linear operator, the one that takes along most first.
+  using Candidates = std::map<NodeId, std::vector<Candidate>>;
 
   /// Applies the first rewrite in topological order that is possible and lowers the cost. A chain between two
   /// linear operators is offered to the one behind it first: backward never grows the error bound (see
   /// forward_growth).
   bool fold_one() {
     declined_.clear();
-    const auto chains = find_chains(graph_, ops_);
+    const auto chains = find_chains(view_);
     Candidates on_output;
     Candidates on_input;
     for (const Chain& chain : chains) {
@@ -70,37 +81,53 @@ class FoldPass {
       // A pure shift right behind a linear operator is its bias: it is at home there.
       if (chain.affine.has_scale() || !follows_linear) collect(chain, FoldDirection::forward, on_input);
     }
-    const auto find = [](const Candidates& candidates, NodeId id) {
-      const auto found = candidates.find(id);
-      return found == candidates.end() ? nullptr : &found->second;
-    };
     for (const NodeId id : graph_.topological_order()) {
-      const Candidate* before = find(on_input, id);
-      const Candidate* after = find(on_output, id);
-      if (before != nullptr && after != nullptr && try_fold(id, before, after)) return true;
-      if (after != nullptr && try_fold(id, nullptr, after)) return true;
-      if (before != nullptr && try_fold(id, before, nullptr)) return true;
+      const auto& before = on_input[id];
+      const auto& after = on_output[id];
+      if (!before.empty() && !after.empty() && try_fold(id, &before.front(), &after.front())) return true;
+      for (const Candidate& candidate : after) {
+        if (try_fold(id, nullptr, &candidate)) return true;
+      }
+      for (const Candidate& candidate : before) {
+        if (try_fold(id, &candidate, nullptr)) return true;
+      }
     }
     return false;
   }
 
+  bool simplify_one() {
+    const auto rewrite = find_simplification(view_, options_.keep);
+    if (!rewrite) return false;
+    simplifications.push_back(rewrite->why);
+    apply(graph_, *rewrite);
+    return true;
+  }
+
   bool collect(const Chain& chain, FoldDirection direction, Candidates& candidates) {
-    auto route = find_route(graph_, ops_, chain, direction);
+    auto route = find_route(view_, chain, direction);
     if (const auto* declined = std::get_if<Declined>(&route)) {
       note(chain, *declined);
       return false;
     }
-    const NodeId linear = std::get<Route>(route).linear;
-    candidates.emplace(linear, Candidate{&chain, std::move(std::get<Route>(route))});
+    auto& found = std::get<Route>(route);
+    if (std::any_of(found.collected.begin(), found.collected.end(),
+                    [&](NodeId id) { return is_left_alone(id); })) {
+      note(chain, {Decline::switched_off, {}});
+      return true;
+    }
+    auto& list = candidates[found.linear];
+    const auto place = std::find_if(list.begin(), list.end(),
+                                    [&](const Candidate& other) { return other.route.cost < found.cost; });
+    list.insert(place, Candidate{&chain, std::move(found)});
     return true;
   }
 
   bool is_switched_off(const Chain& chain) const {
-    return std::any_of(chain.nodes.begin(), chain.nodes.end(), [&](NodeId id) {
-      const std::string name = label_of(graph_, id);
-      return matches_any(options_.skip, name) ||
-             (!options_.only.empty() && !matches_any(options_.only, name));
-    });
+    return std::any_of(chain.nodes.begin(), chain.nodes.end(), [&](NodeId id) { return is_left_alone(id); });
+  }
+  bool is_left_alone(NodeId id) const {
+    const std::string name = label_of(graph_, id);
+    return matches_any(options_.skip, name) || (!options_.only.empty() && !matches_any(options_.only, name));
   }
 
   /// Remembers why a chain could not go; a telling reason wins over "there is nothing to fold into".
@@ -123,10 +150,10 @@ class FoldPass {
     if (growth > options_.max_growth) {
       return decline({Decline::ill_conditioned, fmt::format("the error would grow {:.3g} times", growth)});
     }
-    const NodeArgs args(graph_, linear);
-    const auto result = ops_.find(linear)->absorb_affine(
-        before != nullptr ? before->route.affine : ChannelAffine{},
-        after != nullptr ? after->route.affine : ChannelAffine{}, args.get());
+    const NodeArgs args = view_.args(linear);
+    const auto result =
+        view_.op(linear)->absorb_affine(before != nullptr ? before->route.affine : ChannelAffine{},
+                                        after != nullptr ? after->route.affine : ChannelAffine{}, args.get());
     if (const auto* declined = std::get_if<Declined>(&result)) return decline(*declined);
     const auto& absorbed = std::get<Absorbed>(result);
     const int cost =
@@ -136,8 +163,8 @@ class FoldPass {
     const Rewrite rewrite = rewrite_linear(graph_, linear, before, after, absorbed, flushed);
     if (const auto refused = refuse(graph_, rewrite)) return decline(*refused);
     const std::size_t first = entries.size();
-    if (before != nullptr) report_folded(*before->chain, linear, FoldDirection::forward, growth);
-    if (after != nullptr) report_folded(*after->chain, linear, FoldDirection::backward, 1.0);
+    if (before != nullptr) report_folded(*before, linear, FoldDirection::forward, growth);
+    if (after != nullptr) report_folded(*after, linear, FoldDirection::backward, 1.0);
     if (entries.size() > first) entries[first].flushed_denormals = flushed;
     apply(graph_, rewrite);
     return true;
@@ -147,13 +174,13 @@ class FoldPass {
 
   /// The chain as its author knows it: each BatchNormalization by its own name, else the disguise as a whole;
   /// a chain that does not scale is none.
-  std::vector<FoldEntry> describe_chain(const Chain& chain) const {
+  std::vector<FoldEntry> describe_nodes(const std::vector<NodeId>& nodes, const ChannelAffine& affine) const {
     FoldEntry entry;
-    entry.channels = chain.affine.channels();
-    for (const double s : chain.affine.scale) entry.max_scale = std::max(entry.max_scale, std::abs(s));
+    entry.channels = affine.channels();
+    for (const double s : affine.scale) entry.max_scale = std::max(entry.max_scale, std::abs(s));
     std::vector<FoldEntry> found;
     std::string form;
-    for (const NodeId id : chain.nodes) {
+    for (const NodeId id : nodes) {
       const std::string& op_type = graph_.node(id).op_type;
       form += (form.empty() ? "" : "+") + op_type;
       if (op_type != kBatchNormalization) continue;
@@ -161,16 +188,20 @@ class FoldPass {
       entry.form = op_type;
       found.push_back(entry);
     }
-    if (found.empty() && chain.affine.has_scale()) {
-      entry.name = label_of(graph_, chain.nodes.front());
+    if (found.empty() && affine.has_scale()) {
+      entry.name = label_of(graph_, nodes.front());
       entry.form = form;
       found.push_back(entry);
     }
     return found;
   }
 
-  void report_folded(const Chain& chain, NodeId linear, FoldDirection direction, double growth) {
-    for (FoldEntry& entry : describe_chain(chain)) {
+  void report_folded(const Candidate& candidate, NodeId linear, FoldDirection direction, double growth) {
+    std::vector<NodeId> nodes = candidate.chain->nodes;
+    const auto& collected = candidate.route.collected;
+    nodes.insert(nodes.end(), collected.begin(), collected.end());
+    std::sort(nodes.begin(), nodes.end());
+    for (FoldEntry& entry : describe_nodes(nodes, candidate.route.affine)) {
       entry.folded = true;
       entry.into = fmt::format("{} '{}'", graph_.node(linear).op_type, label_of(graph_, linear));
       entry.direction = direction;
@@ -187,19 +218,20 @@ class FoldPass {
 
   void report_what_is_left() {
     std::set<NodeId> in_chain;
-    for (const Chain& chain : find_chains(graph_, ops_)) {
+    for (const Chain& chain : find_chains(view_)) {
       const auto reason = declined_.find(chain.nodes.front());
       const Declined declined = is_switched_off(chain)      ? Declined{Decline::switched_off, {}}
                                 : reason != declined_.end() ? reason->second
                                                             : Declined{Decline::no_linear_neighbour, {}};
-      for (FoldEntry& entry : describe_chain(chain)) report_left(std::move(entry), declined);
+      for (FoldEntry& entry : describe_nodes(chain.nodes, chain.affine))
+        report_left(std::move(entry), declined);
       in_chain.insert(chain.nodes.begin(), chain.nodes.end());
     }
     // A BatchNormalization that is no affine map says itself why.
     for (const NodeId id : graph_.topological_order()) {
       if (graph_.node(id).op_type != kBatchNormalization || in_chain.contains(id)) continue;
-      const NodeArgs args(graph_, id);
-      const auto form = ops_.find(id)->as_affine(args.get());
+      const NodeArgs args = view_.args(id);
+      const auto form = view_.op(id)->as_affine(args.get());
       FoldEntry entry;
       entry.name = label_of(graph_, id);
       entry.form = graph_.node(id).op_type;
@@ -211,7 +243,7 @@ class FoldPass {
 
   Graph& graph_;
   const FoldOptions& options_;
-  OpCache ops_;
+  FoldView view_;
   std::map<NodeId, Declined> declined_;  ///< of the last round, by first node of the chain
 };
 
@@ -240,11 +272,13 @@ FoldReport fold(Model& model, const FoldOptions& options) {
   report.before = count(model);
   Graph graph = model.graph();
   infer_types(graph);
-  evaluate_constants(graph);
+  ExactConstants exact;
+  evaluate_constants(graph, &exact);
   infer_types(graph);
-  FoldPass pass(graph, options);
+  FoldPass pass(graph, std::move(exact), options);
   report.rewrites = pass.run();
   report.entries = std::move(pass.entries);
+  report.simplifications = std::move(pass.simplifications);
   remove_dead(graph);
   model.graph() = std::move(graph);
   report.after = count(model);

@@ -42,6 +42,7 @@ class LinearRewriter {
     Operand data = Operand::of(old_.inputs[0]);
     if (before != nullptr) {
       remove(before->chain->nodes);
+      remove(before->route.collected);
       data = Operand::of(before->chain->input);
       for (const NodeId id : before->route.passed) data = copy_node(id, data, std::nullopt);
     }
@@ -52,6 +53,7 @@ class LinearRewriter {
     if (adds) result = add_shift(result, absorbed.remaining, passes ? std::nullopt : std::optional(end));
     if (after != nullptr) {
       remove(after->chain->nodes);
+      remove(after->route.collected);
       const auto& passed = after->route.passed;
       for (const NodeId id : passed)
         result = copy_node(id, result, id == passed.back() ? std::optional(end) : std::nullopt);

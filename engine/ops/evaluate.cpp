@@ -30,6 +30,32 @@ auto at_node(const Graph& graph, NodeId id, F&& action) {
   }
 }
 
+/// Parameters of layers are small; a weight matrix that passes an Identity is not worth a copy in double.
+constexpr std::int64_t kMaxExactElements = 1 << 16;
+
+/// Evaluates a node of constants in double. An operator that does not take double leaves no trace: the
+/// rounded constant is then as exact as it gets.
+void keep_exact(const Op& op, const Node& node, const Graph& graph, std::span<const bool> wanted,
+                ExactConstants& exact) {
+  std::vector<Tensor> inputs;
+  for (const ValueId id : node.inputs) {
+    const auto found = exact.find(id);
+    const Tensor input = !id.valid()            ? Tensor()
+                         : found != exact.end() ? found->second
+                                                : graph.value(id).constant;
+    if (input.defined() && input.elements() > kMaxExactElements) return;
+    inputs.push_back(input.defined() && is_floating(input.dtype()) ? convert(input, DType::float64) : input);
+  }
+  try {
+    const auto outputs = evaluate(op, {std::vector<TensorView>(inputs.begin(), inputs.end())}, wanted);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (outputs[i].defined() && outputs[i].dtype() == DType::float64) exact[node.outputs[i]] = outputs[i];
+    }
+  } catch (const Error&) {
+    return;
+  }
+}
+
 }  // namespace
 
 std::vector<Tensor> evaluate(const Op& op, std::span<const TensorView> inputs, std::span<const bool> wanted,
@@ -114,6 +140,7 @@ std::vector<Tensor> outputs_by_content(const Graph& graph, const Node& node) {
 }  // namespace
 
 std::size_t evaluate_constants(Graph& graph, std::size_t max_bytes) {
+std::size_t evaluate_constants(Graph& graph, ExactConstants* exact, std::size_t max_bytes) {
   std::size_t computed = 0;
   for (const NodeId id : graph.topological_order()) {
     const Node& node = graph.node(id);
@@ -143,6 +170,7 @@ std::size_t evaluate_constants(Graph& graph, std::size_t max_bytes) {
     const auto outputs = at_node(graph, id, [&] {
       return evaluate(*op, inputs, {wanted.get(), node.outputs.size()});
     });
+    if (exact != nullptr) keep_exact(*op, node, graph, {wanted.get(), node.outputs.size()}, *exact);
     replace_by_constants(graph, id, outputs);
     ++computed;
   }

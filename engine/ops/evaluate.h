@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,14 @@ void infer_types(Graph& graph);
 /// static tensor), by the constants it computes (outputs of at most `max_bytes` each), and removes what
 /// nobody reads any more. Returns the number of nodes computed.
 std::size_t evaluate_constants(Graph& graph, std::size_t max_bytes = std::size_t{1} << 28);
+/// Computed constants before rounding: what a constant subgraph gives when evaluated in double.
+using ExactConstants = std::map<ValueId, Tensor>;
+
+/// Replaces every node whose inputs are all constant by the constants it computes (outputs of at most
+/// `max_bytes` each), and removes what nobody reads any more. Returns the number of nodes computed. With
+/// `exact`, small floating-point results are kept there in double as well.
+std::size_t evaluate_constants(Graph& graph, ExactConstants* exact = nullptr,
+                               std::size_t max_bytes = std::size_t{1} << 28);
 
 /// Sees every computed value of an interpretation, in order.
 using ValueObserver = std::function<void(ValueId, const Tensor&)>;

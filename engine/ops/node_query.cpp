@@ -7,8 +7,17 @@ namespace bnrun {
 NodeArgs::NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs)
     : used_(new bool[outputs.size()]) {
   for (const ValueId input : inputs) {
+NodeArgs::NodeArgs(const Graph& graph, NodeId id, const ExactConstants* exact)
+    : used_(new bool[graph.node(id).outputs.size()]) {
+  const Node& node = graph.node(id);
+  for (const ValueId input : node.inputs) {
     inputs_.push_back(input.valid() ? graph.value(input).type : ValueType{});
-    constants_.push_back(input.valid() ? graph.value(input).as_constant() : nullptr);
+    const Tensor* constant = input.valid() ? graph.value(input).as_constant() : nullptr;
+    if (constant != nullptr && exact != nullptr) {
+      const auto found = exact->find(input);
+      if (found != exact->end()) constant = &found->second;
+    }
+    constants_.push_back(constant);
   }
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const ValueId output = outputs[i];

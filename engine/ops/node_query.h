@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "ops/evaluate.h"
 #include "ops/op.h"
 
 namespace bnrun {
@@ -16,6 +17,8 @@ class NodeArgs {
  public:
   NodeArgs(const Graph& graph, NodeId id) : NodeArgs(graph, graph.node(id).inputs, graph.node(id).outputs) {}
   NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs);
+  /// `exact`: constants to be seen in double instead of as stored.
+  NodeArgs(const Graph& graph, NodeId id, const ExactConstants* exact = nullptr);
   FoldArgs get() const;
 
  private:

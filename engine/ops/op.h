@@ -88,6 +88,13 @@ struct DenseForm {
   Tensor b;  ///< [N], or undefined: no bias
 };
 
+/// Output 0 holds the elements of input 0 and no others: in the same row-major order under other dimensions, or with
+/// the axes permuted (output axis i is input axis permutation[i]).
+struct Rearrangement {
+  bool same_order = false;
+  std::vector<std::size_t> permutation;
+};
+
 /// Which side of an operator an affine map stands on.
 enum class Side { input, output };
 
@@ -127,6 +134,8 @@ class Op {
     return Declined{Decline::activation_between, {}};
   }
 
+  /// How the elements move, for an operator that does nothing but move them.
+  virtual std::optional<Rearrangement> rearranges(const FoldArgs&) const { return std::nullopt; }
   /// Output 0 as a dense layer over the last axis of input 0 (leading axes are rows).
   virtual std::optional<DenseForm> as_dense(const FoldArgs&) const { return std::nullopt; }
   /// Output 0 as an activation of input 0.

@@ -111,6 +111,8 @@ class ReshapeLike : public Op {
                                : reshape_affine(affine, args.outputs[0], args.inputs[0]);
   }
 
+  std::optional<Rearrangement> rearranges(const FoldArgs&) const override { return Rearrangement{true, {}}; }
+
   bool row_wise(const FoldArgs& args) const override {
     const ValueType& in = args.inputs[0];
     const ValueType& out = args.outputs[0];

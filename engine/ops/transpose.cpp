@@ -55,6 +55,11 @@ class TransposeOp final : public Op {
     return passed;
   }
 
+  std::optional<Rearrangement> rearranges(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    return Rearrangement{false, permutation(args.inputs[0].rank())};
+  }
+
   bool row_wise(const FoldArgs& args) const override {
     return perm_ ? !perm_->empty() && perm_->front() == 0
                  : args.inputs[0].ranked() && args.inputs[0].rank() == 1;

@@ -32,6 +32,7 @@ struct Maker {
 struct Disguise {
   const char* name;
   std::function<ValueId(Maker&, ValueId, std::int64_t)> build;
+  bool shifts = true;
 };
 
 const std::vector<Disguise> kDisguises = {
@@ -67,52 +68,80 @@ const std::vector<Disguise> kDisguises = {
        };
        return m.b.op("BatchNormalization", {x, hidden(-1, 1), hidden(-1, 1), hidden(-1, 1), hidden(0.5, 2)});
      }},
+    {"DecomposedReciprocal",  // tf2onnx: Add(eps)-Sqrt-Reciprocal-Mul-Mul-Sub-Add
+     [](Maker& m, ValueId x, std::int64_t c) {
+       const ValueId deviation =
+           m.b.op("Sqrt", {m.b.op("Add", {m.random({c}, 0.5, 2), m.random({}, 1e-3, 2e-3)})});
+       const ValueId factor = m.b.op("Mul", {m.b.op("Reciprocal", {deviation}), m.random({c})});
+       const ValueId shift = m.b.op("Sub", {m.random({c}), m.b.op("Mul", {factor, m.random({c})})});
+       return m.b.op("Add", {m.b.op("Mul", {x, factor}), shift});
+     }},
+    {"DecomposedRsqrt",  // Keras 3 on torch: (x - mean) * (rsqrt(var + eps) * gamma) + beta
+     [](Maker& m, ValueId x, std::int64_t c) {
+       const ValueId deviation =
+           m.b.op("Sqrt", {m.b.op("Add", {m.random({1, c}, 0.5, 2), m.random({}, 1e-3, 2e-3)})});
+       const ValueId factor =
+           m.b.op("Mul", {m.b.op("Div", {m.random({}, 1, 1), deviation}), m.random({1, c})});
+       return m.b.op("Add", {m.b.op("Mul", {m.b.op("Sub", {x, m.random({c})}), factor}), m.random({c})});
+     }},
+    {"ParametersBehindReshapeAndCast",
+     [](Maker& m, ValueId x, std::int64_t c) {
+       const ValueId column =
+           m.b.op("Cast", {m.random({c, 1})}, {{"to", static_cast<std::int64_t>(m.dtype)}});
+       const ValueId row = m.b.op("Reshape", {column, Tensor({2}, std::vector<std::int64_t>{1, -1})});
+       return m.b.op("Mul", {m.b.op("Neg", {x}), m.b.op("Transpose", {m.b.op("Transpose", {row})})});
+     },
+     false},
+    {"UnsqueezeBatchNormalizationSqueeze",  // torch's old way at rank 2
+     [](Maker& m, ValueId x, std::int64_t c) {
+       const Tensor axis({1}, std::vector<std::int64_t>{2});
+       return m.b.op("Squeeze", {m.batch_normalization(m.b.op("Unsqueeze", {x, axis}), c), axis});
+     }},
     {"IdentityBetween",
      [](Maker& m, ValueId x, std::int64_t c) { return m.batch_normalization(m.b.op("Identity", {x}), c); }},
 };
 
 struct LinearForm {
   const char* name;
-  bool has_bias_input;  ///< a shift goes into the operator itself; else it stays as one Add
   std::function<ValueId(Maker&, ValueId)> build;
 };
 
 const std::vector<LinearForm> kLinearForms = {
-    {"Gemm", true,
+    {"Gemm",
      [](Maker& m, ValueId x) {
        return m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({kOut})});
      }},
-    {"GemmTransB", true,
+    {"GemmTransB",
      [](Maker& m, ValueId x) {
        return m.b.op("Gemm", {x, m.random({kOut, kIn}), m.random({kOut})}, {{"transB", std::int64_t{1}}});
      }},
-    {"GemmAlphaBeta", true,
+    {"GemmAlphaBeta",
      [](Maker& m, ValueId x) {
        return m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({1, kOut})},
                      {{"alpha", 0.5F}, {"beta", -2.0F}});
      }},
-    {"GemmWithoutC", true,
+    {"GemmWithoutC",
      [](Maker& m, ValueId x) {
        return m.b.op("Gemm", {x, m.random({kIn, kOut})});
      }},
-    {"GemmScalarC", true,
+    {"GemmScalarC",
      [](Maker& m, ValueId x) {
        return m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({})});
      }},
-    {"GemmBetaZeroIgnoresNaN", true,
+    {"GemmBetaZeroIgnoresNaN",
      [](Maker& m, ValueId x) {
        const Tensor nan = convert(Tensor({kOut}, std::vector<double>(kOut, NAN)), m.dtype);
        return m.b.op("Gemm", {x, m.random({kIn, kOut}), nan}, {{"beta", 0.0F}});
      }},
-    {"MatMul", false,
+    {"MatMul",
      [](Maker& m, ValueId x) {
        return m.b.op("MatMul", {x, m.random({kIn, kOut})});
      }},
-    {"MatMulAdd", false,
+    {"MatMulAdd",
      [](Maker& m, ValueId x) {
        return m.b.op("Add", {m.b.op("MatMul", {x, m.random({kIn, kOut})}), m.random({kOut})});
      }},
-    {"MatMulAddBiasFirst", false,
+    {"MatMulAddBiasFirst",
      [](Maker& m, ValueId x) {
        return m.b.op("Add", {m.random({kOut}), m.b.op("MatMul", {x, m.random({kIn, kOut})})});
      }},
@@ -133,9 +162,9 @@ TEST_P(FoldTable, LeavesOnlyTheLinearOperator) {
   const ValueId y = backward ? m.b.op("Relu", {disguise.build(m, form.build(m, x), kOut)})
                              : form.build(m, disguise.build(m, m.b.op("Relu", {x}), kIn));
   m.b.output(y);
-  const bool shifts = form.name != std::string("MatMul") || disguise.name != std::string("ScalarMul");
-  Operators left = {{"Relu", 1}, {form.has_bias_input ? "Gemm" : "MatMul", 1}};
-  if (!form.has_bias_input && shifts) left["Add"] = 1;
+  // A MatMul that has a shift to take becomes a Gemm; one that is only scaled stays what it is.
+  const bool stays_matmul = form.name == std::string("MatMul") && !disguise.shifts;
+  const Operators left = {{"Relu", 1}, {stays_matmul ? "MatMul" : "Gemm", 1}};
   const auto report = expect_fold(m.b.model(), left, dtype == DType::float64 ? 1e-14 : 2e-6);
   EXPECT_TRUE(report.complete());
   ASSERT_FALSE(report.entries.empty());
@@ -209,19 +238,51 @@ TEST(Fold, SharedWeightsOfTheOtherNodeKeepTheirBits) {
   const ValueId other = m.b.op("MatMul", {x, W}, {}, "other");
   m.b.output(other);
   const Model original = m.b.model();
-  expect_fold(original, {{"MatMul", 2}, {"Add", 1}});
+  expect_fold(original, {{"MatMul", 1}, {"Gemm", 1}});
   Model folded = original;
   fold(folded);
   EXPECT_TRUE(identical(folded.graph().value(folded.graph().find_value("W")).constant,
                         original.graph().value(original.graph().find_value("W")).constant));
 }
 
-TEST(Fold, BiasOfAMatMulStaysWhereItIs) {
+TEST(Fold, BiasOfAMatMulBecomesThatOfAGemm) {
   Maker m;
   const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
   m.b.output(m.b.op("Add", {m.b.op("MatMul", {x, m.random({kIn, kOut})}), m.random({kOut})}));
-  const auto report = expect_fold(m.b.model(), {{"MatMul", 1}, {"Add", 1}});
-  EXPECT_TRUE(report.entries.empty());
+  EXPECT_TRUE(expect_fold(m.b.model(), {{"Gemm", 1}}).entries.empty());
+  FoldOptions options;
+  options.keep = {"gemm"};
+  EXPECT_TRUE(expect_fold(m.b.model(), {{"MatMul", 1}, {"Add", 1}}, 2e-6, options).entries.empty());
+}
+
+TEST(Fold, BiasOfAMatMulOfRank3Stays) {
+  Maker m;
+  const ValueId x = m.b.input("x", DType::float32, {"N", 3, kIn});
+  m.b.output(m.b.op("Add", {m.b.op("MatMul", {x, m.random({kIn, kOut})}), m.random({kOut})}));
+  expect_fold(m.b.model(), {{"MatMul", 1}, {"Add", 1}});
+}
+
+TEST(Fold, TransposesAroundABatchNormalizationOfRank3Cancel) {
+  Maker m;
+  const ValueId x = m.b.input("x", DType::float32, {"N", 3, kIn});
+  const ValueId h = m.b.op("MatMul", {x, m.random({kIn, kOut})});
+  const Attributes swap = {{"perm", std::vector<std::int64_t>{0, 2, 1}}};
+  const ValueId y = m.batch_normalization(m.b.op("Transpose", {h}, swap), kOut);
+  m.b.output(m.b.op("Relu", {m.b.op("Transpose", {y}, swap)}));
+  expect_fold(m.b.model(), {{"MatMul", 1}, {"Add", 1}, {"Relu", 1}});
+}
+
+TEST(Fold, IdentityBeforeAnOutputHandsItsNameOver) {
+  Maker m;
+  const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
+  m.b.output(m.b.op("Identity", {m.b.op("Relu", {x})}, {}, "y"));
+  expect_fold(m.b.model(), {{"Relu", 1}});
+}
+
+TEST(Fold, IdentityBetweenInputAndOutputStays) {
+  Maker m;
+  m.b.output(m.b.op("Identity", {m.b.input("x", DType::float32, {"N", kIn})}, {}, "y"));
+  expect_fold(m.b.model(), {{"Identity", 1}});
 }
 
 TEST(Fold, DenormalsAreFlushedAndCounted) {

@@ -17,6 +17,8 @@ struct FoldOptions {
   /// Glob patterns over node names. `only` empty: all. Nodes that do not match stay as they are.
   std::vector<std::string> only;
   std::vector<std::string> skip;
+  /// Simplifications to leave out: "identity", "rearrange", "gemm".
+  std::vector<std::string> keep;
   /// Stops after this many rewrites, to find the one at fault.
   std::size_t max_rewrites = std::numeric_limits<std::size_t>::max();
   /// A channel whose folded weights would grow the error bound by more than this declines
@@ -53,6 +55,7 @@ struct ModelCounts {
 
 struct FoldReport {
   std::vector<FoldEntry> entries;
+  std::vector<std::string> simplifications;  ///< what else was done, one line each
   ModelCounts before;
   ModelCounts after;
   std::size_t rewrites = 0;
