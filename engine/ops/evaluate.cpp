@@ -139,7 +139,6 @@ std::vector<Tensor> outputs_by_content(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-std::size_t evaluate_constants(Graph& graph, std::size_t max_bytes) {
 std::size_t evaluate_constants(Graph& graph, ExactConstants* exact, std::size_t max_bytes) {
   std::size_t computed = 0;
   for (const NodeId id : graph.topological_order()) {

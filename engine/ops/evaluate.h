@@ -21,16 +21,13 @@ std::vector<Tensor> evaluate(const Op& op, std::span<const TensorView> inputs, s
 /// contradiction.
 void infer_types(Graph& graph);
 
-/// Replaces every node whose inputs are all constant, or whose outputs their types tell (the shape of a
-/// static tensor), by the constants it computes (outputs of at most `max_bytes` each), and removes what
-/// nobody reads any more. Returns the number of nodes computed.
-std::size_t evaluate_constants(Graph& graph, std::size_t max_bytes = std::size_t{1} << 28);
 /// Computed constants before rounding: what a constant subgraph gives when evaluated in double.
 using ExactConstants = std::map<ValueId, Tensor>;
 
-/// Replaces every node whose inputs are all constant by the constants it computes (outputs of at most
-/// `max_bytes` each), and removes what nobody reads any more. Returns the number of nodes computed. With
-/// `exact`, small floating-point results are kept there in double as well.
+/// Replaces every node whose outputs are known, because all its inputs are constant or because their types
+/// tell (the shape of a static tensor), by the constants it computes (outputs of at most `max_bytes` each),
+/// and removes what nobody reads any more. Returns the number of nodes computed. With `exact`, small
+/// floating-point results are kept there in double as well.
 std::size_t evaluate_constants(Graph& graph, ExactConstants* exact = nullptr,
                                std::size_t max_bytes = std::size_t{1} << 28);
 

@@ -4,13 +4,10 @@
 
 namespace bnrun {
 
-NodeArgs::NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs)
+NodeArgs::NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs,
+                   const ExactConstants* exact)
     : used_(new bool[outputs.size()]) {
   for (const ValueId input : inputs) {
-NodeArgs::NodeArgs(const Graph& graph, NodeId id, const ExactConstants* exact)
-    : used_(new bool[graph.node(id).outputs.size()]) {
-  const Node& node = graph.node(id);
-  for (const ValueId input : node.inputs) {
     inputs_.push_back(input.valid() ? graph.value(input).type : ValueType{});
     const Tensor* constant = input.valid() ? graph.value(input).as_constant() : nullptr;
     if (constant != nullptr && exact != nullptr) {

@@ -15,10 +15,11 @@ namespace bnrun {
 /// the graph does not change.
 class NodeArgs {
  public:
-  NodeArgs(const Graph& graph, NodeId id) : NodeArgs(graph, graph.node(id).inputs, graph.node(id).outputs) {}
-  NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs);
   /// `exact`: constants to be seen in double instead of as stored.
-  NodeArgs(const Graph& graph, NodeId id, const ExactConstants* exact = nullptr);
+  NodeArgs(const Graph& graph, NodeId id, const ExactConstants* exact = nullptr)
+      : NodeArgs(graph, graph.node(id).inputs, graph.node(id).outputs, exact) {}
+  NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs,
+           const ExactConstants* exact = nullptr);
   FoldArgs get() const;
 
  private:

@@ -56,7 +56,8 @@ const std::vector<Disguise> kDisguises = {
     {"ScalarMul",
      [](Maker& m, ValueId x, std::int64_t) {
        return m.b.op("Mul", {x, m.random({})});
-     }},
+     },
+     false},
     {"TwoBatchNormalizations",
      [](Maker& m, ValueId x, std::int64_t c) {
        return m.batch_normalization(m.batch_normalization(x, c), c);
