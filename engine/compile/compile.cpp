@@ -10,7 +10,7 @@
 
 namespace bnrun {
 
-Program compile(const Graph& original, MatrixBackend backend) {
+Program compile(const Graph& original, const CompileOptions& options) {
   Graph graph = original;
   infer_types(graph);
   evaluate_constants(graph);
@@ -18,7 +18,7 @@ Program compile(const Graph& original, MatrixBackend backend) {
   remove_dead(graph);
 
   Program program;
-  program.stages = group_stages(graph, fuse_steps(graph, backend));
+  program.stages = group_stages(graph, fuse_steps(graph, options.backend), options.block_rows);
   const auto ports_of = [&](const std::vector<ValueId>& ids) {
     std::vector<Program::Port> ports;
     for (const ValueId id : ids) ports.push_back({graph.value(id).name, graph.value(id).type, id});

@@ -13,7 +13,6 @@
 namespace bnrun {
 namespace {
 
-constexpr std::int64_t kBlockRows = 64;
 /// What the values between the steps of one block may take, so that they stay in the second-level cache.
 constexpr std::size_t kScratchBytes = std::size_t{1} << 19;
 
@@ -43,7 +42,7 @@ Shape block_shape(const RowType& type, std::int64_t rows) {
 /// The step's output for a block of rows of `input`, or nullopt when it does not keep the rows.
 std::optional<RowType> infer_rows(const Graph& graph, const Step& step, const RowType& input) {
   std::optional<RowType> result;
-  for (const std::int64_t rows : {std::int64_t{1}, kBlockRows}) {
+  for (const std::int64_t rows : {1, 64}) {
     std::vector<ValueType> types{ValueType::of(input.dtype, block_shape(input, rows))};
     std::vector<TensorView> values(1);
     for (std::size_t i = 1; i < step.inputs.size(); ++i) {
@@ -66,7 +65,7 @@ std::optional<RowType> infer_rows(const Graph& graph, const Step& step, const Ro
 
 class StageBuilder {
  public:
-  explicit StageBuilder(const Graph& graph) : graph_(graph) {}
+  StageBuilder(const Graph& graph, std::int64_t block_rows) : graph_(graph), block_rows_(block_rows) {}
 
   std::vector<Stage> build(std::vector<Step> steps) {
     std::vector<Stage> stages;
@@ -170,8 +169,8 @@ class StageBuilder {
     return graph_.value(id).is_output || graph_.value(id).users.size() != inside;
   }
 
-  static void plan_scratch(RowBlocks& blocks, std::vector<Lifetime>& lifetimes) {
-    for (blocks.rows = kBlockRows;; blocks.rows = std::max<std::int64_t>(1, blocks.rows / 2)) {
+  void plan_scratch(RowBlocks& blocks, std::vector<Lifetime>& lifetimes) const {
+    for (blocks.rows = block_rows_;; blocks.rows = std::max<std::int64_t>(1, blocks.rows / 2)) {
       for (std::size_t i = 0; i < lifetimes.size(); ++i) {
         const bool whole = blocks.values[i].whole;
         lifetimes[i].bytes = whole ? 0 : blocks.values[i].row_bytes * static_cast<std::size_t>(blocks.rows);
@@ -185,6 +184,7 @@ class StageBuilder {
   }
 
   const Graph& graph_;
+  std::int64_t block_rows_;
   std::set<ValueId> available_;
   Dim rows_;
   std::map<ValueId, RowType> rows_of_;
@@ -192,8 +192,8 @@ class StageBuilder {
 
 }  // namespace
 
-std::vector<Stage> group_stages(const Graph& graph, std::vector<Step> steps) {
-  return StageBuilder(graph).build(std::move(steps));
+std::vector<Stage> group_stages(const Graph& graph, std::vector<Step> steps, std::int64_t block_rows) {
+  return StageBuilder(graph, block_rows).build(std::move(steps));
 }
 
 }  // namespace bnrun

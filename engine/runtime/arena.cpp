@@ -70,43 +70,37 @@ const RunPlan& Arena::prepare(std::span<const TensorView> inputs) {
   }
   check_inputs(program_, inputs);
   auto plan = std::make_unique<RunPlan>(plan_run(program_, inputs));
+  bound_ = nullptr;
   if (plan->arena_bytes > memory_.size()) memory_ = make_memory(plan->arena_bytes);
   plans_.insert(plans_.begin(), std::move(plan));
   if (plans_.size() > kPlans) plans_.pop_back();
   return *plans_.front();
 }
 
-void Arena::bind(const RunPlan& plan, std::span<const TensorView> inputs,
-                 std::span<const MutableTensorView> outputs) {
+void Arena::bind(const RunPlan& plan) {
   for (std::size_t i = 0; i < plan.slots.size(); ++i) {
     const RunPlan::Slot& slot = plan.slots[i];
-    switch (slot.place) {
-      case Place::none:
-      case Place::heap:
-        views_[i] = {};
-        targets_[i] = {};
-        break;
-      case Place::constant:
-        views_[i] = program_.constants[i].view();
-        break;
-      case Place::input:
-        views_[i] = inputs[slot.offset];
-        break;
-      case Place::output:
-        targets_[i] = outputs[slot.offset];
-        views_[i] = targets_[i];
-        break;
-      case Place::arena:
-        targets_[i] = {slot.type.dtype, slot.shape, memory_.data() + slot.offset};
-        views_[i] = targets_[i];
-        break;
-    }
+    views_[i] = slot.place == Place::constant ? program_.constants[i].view() : TensorView{};
+    targets_[i] = {};
+    if (slot.place != Place::arena) continue;
+    targets_[i] = {slot.type.dtype, slot.shape, memory_.data() + slot.offset};
+    views_[i] = targets_[i];
   }
+  bound_ = &plan;
 }
 
 void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs,
                 std::span<const MutableTensorView> outputs, ThreadPool& pool) {
-  bind(plan, inputs, outputs);
+  if (bound_ != &plan) bind(plan);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].defined()) view(program_.inputs[i].slot) = inputs[i];
+  }
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const SlotId id = program_.outputs[i].slot;
+    if (!plan.is_target(id, i)) continue;
+    target(id) = outputs[i];
+    view(id) = outputs[i];
+  }
   for (std::size_t i = 0; i < program_.stages.size(); ++i) {
     const Stage& stage = program_.stages[i];
     const bool on_heap = plan.on_heap[i] != 0;
@@ -115,6 +109,26 @@ void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs,
     else
       run_step(stage.steps[0], on_heap);
   }
+}
+
+std::vector<Tensor> Arena::run(std::span<const TensorView> inputs, ThreadPool& pool) {
+  const RunPlan& plan = prepare(inputs);
+  std::vector<Tensor> outputs(program_.outputs.size());
+  std::vector<MutableTensorView> views(outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const SlotId id = program_.outputs[i].slot;
+    if (!plan.is_target(id, i)) continue;
+    outputs[i] = Tensor(plan.slot(id).type.dtype, plan.slot(id).shape);
+    views[i] = outputs[i].mutable_view();
+  }
+  run(plan, inputs, views, pool);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].defined()) continue;
+    const SlotId id = program_.outputs[i].slot;
+    const Tensor& own = heap_[at(id.index)];
+    outputs[i] = own.defined() ? own : Tensor::copy_of(view_of(id));
+  }
+  return outputs;
 }
 
 void Arena::run_step(const Step& step, bool on_heap) {
@@ -142,6 +156,7 @@ void Arena::run_step(const Step& step, bool on_heap) {
 }
 
 void Arena::keep(SlotId id, Tensor tensor) {
+  kept_.push_back(id);
   heap_[at(id.index)] = std::move(tensor);
   view(id) = heap_[at(id.index)].view();
 }
@@ -210,13 +225,9 @@ void Arena::run_block(const Stage& stage, std::size_t number, std::int64_t first
   }
 }
 
-Tensor Arena::fetch(SlotId id) const {
-  const Tensor& own = heap_[at(id.index)];
-  return own.defined() ? own : Tensor::copy_of(views_[at(id.index)]);
-}
-
 void Arena::release() {
-  for (Tensor& tensor : heap_) tensor = {};
+  for (const SlotId id : kept_) heap_[at(id.index)] = {};
+  kept_.clear();
 }
 
 }  // namespace bnrun

@@ -24,14 +24,15 @@ class Arena {
   /// shapes. Valid until the next call.
   const RunPlan& prepare(std::span<const TensorView> inputs);
 
-  /// Runs. outputs[i] is where output i goes; an undefined one is of no interest, or is fetched afterwards.
+  /// Runs what `prepare` planned for these inputs. outputs[i] is where output i goes if its place is
+  /// Place::output; where another output i lies, `view_of` tells afterwards.
   void run(const RunPlan& plan, std::span<const TensorView> inputs,
            std::span<const MutableTensorView> outputs, ThreadPool& pool);
+  /// Prepares, runs and returns the outputs, freshly allocated.
+  std::vector<Tensor> run(std::span<const TensorView> inputs, ThreadPool& pool);
 
-  /// What an output of the run that has just ended is, wherever it lies.
+  /// An output of the run that has just ended, wherever it lies.
   const TensorView& view_of(SlotId id) const { return views_[static_cast<std::size_t>(id.index)]; }
-  /// The same as a tensor, without a copy where the run allocated it.
-  Tensor fetch(SlotId id) const;
   /// Forgets tensors that the last run allocated.
   void release();
 
@@ -47,8 +48,7 @@ class Arena {
     std::vector<StageArgs> stages;
   };
 
-  void bind(const RunPlan& plan, std::span<const TensorView> inputs,
-            std::span<const MutableTensorView> outputs);
+  void bind(const RunPlan& plan);
   void run_step(const Step& step, bool on_heap);
   void run_blocks(const Stage& stage, std::size_t number, bool on_heap, ThreadPool& pool);
   void run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,
@@ -61,10 +61,12 @@ class Arena {
   const Program& program_;
   std::vector<Worker> workers_;
   std::vector<std::unique_ptr<RunPlan>> plans_;  ///< the most recently used first
+  const RunPlan* bound_ = nullptr;               ///< whose places the views and targets show
   AlignedBuffer<std::byte> memory_;
   std::vector<TensorView> views_;           ///< by slot: what steps read
   std::vector<MutableTensorView> targets_;  ///< by slot: where steps write
   std::vector<Tensor> heap_;                ///< by slot: what this run has allocated
+  std::vector<SlotId> kept_;                ///< slots of those
   std::vector<TensorView> step_inputs_;     ///< arguments of the step that is being run
   std::vector<TensorView> step_captures_;
   std::vector<MutableTensorView> step_outputs_;

@@ -34,6 +34,10 @@ struct RunPlan {
   std::size_t arena_bytes = 0;
 
   const Slot& slot(SlotId id) const { return slots[static_cast<std::size_t>(id.index)]; }
+  /// Output `index` of the program is computed right where the caller wants it.
+  bool is_target(SlotId id, std::size_t index) const {
+    return slot(id).place == Place::output && slot(id).offset == index;
+  }
   bool fits(std::span<const TensorView> given) const;
 };
 

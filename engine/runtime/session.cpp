@@ -40,7 +40,7 @@ struct Session::State {
       : report(std::move(folded)),
         inputs(model.inputs()),
         outputs(model.outputs()),
-        program(compile(model.graph(), backend_of(options.kernels))),
+        program(compile(model.graph(), {.backend = backend_of(options.kernels)})),
         pool(threads_of(options.threads)) {}
 
   FoldReport report;
@@ -84,7 +84,6 @@ class Lease {
   ~Lease() { state_.give_back(std::move(arena_)); }
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
-  Arena& operator*() const { return *arena_; }
   Arena* operator->() const { return arena_.get(); }
 
  private:
@@ -133,20 +132,10 @@ std::vector<NamedTensor> Session::run(std::span<const NamedTensor> given) const 
   }
 
   const Lease arena(*state_);
-  const RunPlan& plan = arena->prepare(inputs);
+  auto outputs = arena->run(inputs, state_->pool);
   std::vector<NamedTensor> results;
-  std::vector<MutableTensorView> views;
-  for (std::size_t i = 0; i < state_->program.outputs.size(); ++i) {
-    const auto& port = state_->program.outputs[i];
-    const RunPlan::Slot& slot = plan.slot(port.slot);
-    NamedTensor& result = results.emplace_back(NamedTensor{port.name, {}});
-    if (slot.place == Place::output && slot.offset == i) result.tensor = Tensor(slot.type.dtype, slot.shape);
-    views.push_back(result.tensor.defined() ? result.tensor.mutable_view() : MutableTensorView{});
-  }
-  arena->run(plan, inputs, views, state_->pool);
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    if (!results[i].tensor.defined()) results[i].tensor = arena->fetch(state_->program.outputs[i].slot);
-  }
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    results.push_back({state_->program.outputs[i].name, std::move(outputs[i])});
   return results;
 }
 
@@ -180,9 +169,7 @@ void Session::run(std::span<const TensorView> inputs, std::span<const MutableTen
   }
   arena->run(plan, inputs, outputs, state_->pool);
   for (std::size_t i = 0; i < ports.size(); ++i) {
-    const RunPlan::Slot& slot = plan.slot(ports[i].slot);
-    if (slot.place != Place::output || slot.offset != i)
-      copy_elements(arena->view_of(ports[i].slot), outputs[i]);
+    if (!plan.is_target(ports[i].slot, i)) copy_elements(arena->view_of(ports[i].slot), outputs[i]);
   }
 }
 

@@ -249,7 +249,7 @@ TEST(Session, SameBitsForAnyNumberOfThreads) {
 // ---------------------------------------------------------------- the compiler's structure
 
 TEST(Compile, DenseChainIsOneStageAndEveryLayerOneStep) {
-  const Program program = compile(classifier().graph(), MatrixBackend::packed);
+  const Program program = compile(classifier().graph());
   ASSERT_EQ(program.stages.size(), 1U);
   ASSERT_TRUE(program.stages[0].blocks);
   EXPECT_EQ(program.stages[0].steps.size(), 4U);  // three dense layers and Softmax
@@ -262,7 +262,7 @@ TEST(Compile, AValueReadElsewhereIsNotFusedAway) {
   const auto h = dense(b, b.input("x", F32, {"N", 6}), 6, 4, 1);
   b.output(b.op("Relu", {h}));
   b.output(h);
-  const Program program = compile(b.graph(), MatrixBackend::packed);
+  const Program program = compile(b.graph());
   ASSERT_EQ(program.stages.size(), 1U);
   EXPECT_EQ(program.stages[0].steps.size(), 2U);
 }
@@ -273,7 +273,7 @@ TEST(Compile, ScratchDoesNotGrowWithTheModelsDepth) {
     auto h = b.input("x", F32, {"N", 16});
     for (int i = 0; i < layers; ++i) h = b.op("Relu", {dense(b, h, 16, 16, 1)});
     b.output(h);
-    return compile(b.graph(), MatrixBackend::packed).stages.at(0).blocks->scratch_bytes;
+    return compile(b.graph()).stages.at(0).blocks->scratch_bytes;
   };
   EXPECT_EQ(scratch_of(1), 0U);
   EXPECT_EQ(scratch_of(4), scratch_of(20));
