@@ -13,48 +13,48 @@
 namespace bnrun {
 namespace {
 
-enum class Reduction { none, add, mul, max, min };
+enum class ScatterReduction { none, add, mul, max, min };
 
-Reduction read_reduction(AttributeReader& node) {
-  if (node.version() < 16) return Reduction::none;
-  static const std::map<std::string, Reduction> kNames = {{"none", Reduction::none},
-                                                          {"add", Reduction::add},
-                                                          {"mul", Reduction::mul},
-                                                          {"max", Reduction::max},
-                                                          {"min", Reduction::min}};
+ScatterReduction read_reduction(AttributeReader& node) {
+  if (node.version() < 16) return ScatterReduction::none;
+  static const std::map<std::string, ScatterReduction> kNames = {{"none", ScatterReduction::none},
+                                                                 {"add", ScatterReduction::add},
+                                                                 {"mul", ScatterReduction::mul},
+                                                                 {"max", ScatterReduction::max},
+                                                                 {"min", ScatterReduction::min}};
   const auto found = kNames.find(node.get_string("reduction", "none"));
   if (found == kNames.end()) fail(ErrorCode::unsupported, "this reduction is not known");
   return found->second;
 }
 
 template <class T>
-T reduce(Reduction reduction, T old, T update) {
+T reduce(ScatterReduction reduction, T old, T update) {
   // Integers wrap around.
   using Sum = std::conditional_t<std::is_integral_v<T>, std::uint64_t, ComputeType<T>>;
   const auto a = static_cast<ComputeType<T>>(old);
   const auto b = static_cast<ComputeType<T>>(update);
   switch (reduction) {
-    case Reduction::add:
+    case ScatterReduction::add:
       return T(static_cast<ComputeType<T>>(static_cast<Sum>(a) + static_cast<Sum>(b)));
-    case Reduction::mul:
+    case ScatterReduction::mul:
       return T(static_cast<ComputeType<T>>(static_cast<Sum>(a) * static_cast<Sum>(b)));
-    case Reduction::max:
+    case ScatterReduction::max:
       return b > a || b != b ? update : old;
-    case Reduction::min:
+    case ScatterReduction::min:
       return b < a || b != b ? update : old;
-    case Reduction::none:
+    case ScatterReduction::none:
       break;
   }
   return update;
 }
 
 /// Block k of the updates, of `block` elements, goes to positions[k].
-void scatter(Reduction reduction, const std::vector<std::int64_t>& positions, std::int64_t block,
+void scatter(ScatterReduction reduction, const std::vector<std::int64_t>& positions, std::int64_t block,
              const TensorView& updates, const MutableTensorView& out) {
   if (updates.elements() != static_cast<std::int64_t>(positions.size()) * block)
     fail(ErrorCode::invalid_model, "the updates are {}, which does not fit the indices",
          to_string(updates.shape));
-  if (reduction == Reduction::none) {
+  if (reduction == ScatterReduction::none) {
     dispatch_moved(out.dtype, [&]<class T>() {
       const T* update = moved<T>(updates);
       for (const std::int64_t at : positions) {
@@ -86,7 +86,7 @@ class ScatterBase : public Op {
   }
 
  protected:
-  Reduction reduction_;
+  ScatterReduction reduction_;
 };
 
 class ScatterElements final : public ScatterBase {
