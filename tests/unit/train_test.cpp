@@ -12,6 +12,7 @@
 #include "ops/evaluate.h"
 #include "train/optimizer.h"
 #include "train/random.h"
+#include "train/stack.h"
 
 namespace bnrun::train {
 namespace {
@@ -143,6 +144,38 @@ TEST(BatchNormalization, NeedsTwoRows) {
   expect_error([&] { fit(network, two, {.batch = 1}); }, "two rows");
   const Dataset one{.columns = 1, .features = {1}, .targets = {1}};
   expect_error([&] { fit(network, one); }, "two rows");
+}
+
+// FOLDING.md, section 6: in one training step BatchNormalization folded with the batch's statistics is the
+// same function, W' = W * scale / sigma and b' = (b - mean) * scale / sigma + B.
+TEST(BatchNormalization, FoldedTrainingStepIsTheSameFunction) {
+  constexpr std::int64_t kRows = 16;
+  const std::vector<float> x = draw(kRows * 3, 21);
+  Random random(22);
+  Stack<double> plain(3, Layers{Dense{4}});
+  Stack<double> normalized(3, Layers{Dense{4}, BatchNormalization{.epsilon = 1e-5}});
+  for (double& weight : normalized.weights()) weight = random.uniform(0.5, 1.5);
+  const auto from = normalized.weights();
+  std::copy_n(from.begin(), 16, plain.weights().begin());
+
+  const std::vector<double> features(x.begin(), x.end());
+  const std::vector<double> targets(kRows * 4, 0.25);
+  const Batch<double> batch{kRows, features.data(), nullptr, targets.data()};
+  plain.forward(batch);
+  const auto h = plain.output(batch);
+  for (std::size_t c = 0; c < 4; ++c) {
+    double mean = 0.0;
+    double var = 0.0;
+    for (std::size_t r = 0; r < kRows; ++r) mean += h[r * 4 + c] / kRows;
+    for (std::size_t r = 0; r < kRows; ++r) var += (h[r * 4 + c] - mean) * (h[r * 4 + c] - mean) / kRows;
+    const double factor = from[16 + c] / std::sqrt(var + 1e-5);
+    for (std::size_t k = 0; k < 3; ++k) plain.weights()[k * 4 + c] *= factor;
+    plain.weights()[12 + c] = (plain.weights()[12 + c] - mean) * factor + from[20 + c];
+  }
+  EXPECT_NEAR(plain.forward(batch), normalized.forward(batch), 1e-12);
+  for (std::size_t i = 0; i < kRows * 4; ++i) {
+    EXPECT_NEAR(plain.output(batch)[i], normalized.output(batch)[i], 1e-12);
+  }
 }
 
 // -------- optimisers
