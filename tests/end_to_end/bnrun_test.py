@@ -62,6 +62,13 @@ class Inputs(BnrunTest):
         self.check(self.scores(MLP, "-i", self.save_csv()))
         self.check(self.scores(MLP, "-i", self.save_csv(header=False)))
 
+    def test_columns_are_found_by_the_names_the_model_was_trained_on(self):
+        rows = ["label," + ",".join("hgfedcba")]
+        rows += ["text," + ",".join(map(repr, map(float, row[::-1]))) for row in self.x]
+        self.write("shuffled.csv", "\n".join(rows))
+        self.check(self.scores(MODELS / "mlp_features.onnx", "-i", "shuffled.csv"))
+        self.fail_with(INVALID_INPUT, MLP, "-i", "shuffled.csv", message="rows of 9 columns do not fit")
+
     def test_gzip(self):
         plain = self.save_csv()
         self.write("x.csv.gz", gzip.compress(plain.read_bytes()))

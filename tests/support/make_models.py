@@ -95,6 +95,8 @@ def main(folder):
     onnx.save(made, folder / "mlp.onnx")
     onnx.save(changed(made, "fc2_W", 1.01), folder / "mlp_changed.onnx")
     onnx.save(blocked(rng), folder / "blocked.onnx")
+    helper.set_model_props(made, {"bnrun.features": '["a", "b", "c", "d", "e", "f", "g", "h"]'})
+    onnx.save(made, folder / "mlp_features.onnx")
 
     x = rng.normal(size=(5, 8)).astype(np.float32)
     np.save(folder / "x.npy", x)

@@ -18,6 +18,10 @@ PortInfo port(DType dtype, std::vector<std::int64_t> dims) {  // -1: dynamic
   return info;
 }
 
+Tensor whole(const Table& table, const PortInfo& port) {
+  return to_tensor(table, all_columns(table), port);
+}
+
 struct ShapeCase {
   std::vector<std::int64_t> dims;
   std::vector<std::int64_t> expected;  // empty: refused
@@ -41,9 +45,9 @@ TEST(TableToTensor, TakesTheTrailingDimensionsOfTheInput) {
   for (const auto& [dims, expected] : cases) {
     SCOPED_TRACE(testing::PrintToString(dims));
     if (expected.empty()) {
-      EXPECT_THROW(to_tensor(table, port(DType::float32, dims)), Error);
+      EXPECT_THROW(whole(table, port(DType::float32, dims)), Error);
     } else {
-      const Tensor tensor = to_tensor(table, port(DType::float32, dims));
+      const Tensor tensor = whole(table, port(DType::float32, dims));
       EXPECT_EQ(tensor.shape(), Shape(expected));
       EXPECT_EQ(tensor.data<float>()[7], 8);
     }
@@ -51,25 +55,36 @@ TEST(TableToTensor, TakesTheTrailingDimensionsOfTheInput) {
 }
 
 TEST(TableToTensor, OneColumnFeedsAVector) {
-  EXPECT_EQ(to_tensor(parse_csv("1\n2\n", "t"), port(DType::float64, {-1})).shape(), Shape({2}));
+  EXPECT_EQ(whole(parse_csv("1\n2\n", "t"), port(DType::float64, {-1})).shape(), Shape({2}));
 }
 
 TEST(TableToTensor, IntegersMustBeIntegers) {
   const Table table = parse_csv("1,2\n3,4.5\n", "t.csv");
   try {
-    to_tensor(table, port(DType::int64, {-1, 2}));
+    whole(table, port(DType::int64, {-1, 2}));
     FAIL();
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "t.csv: line 2, column 2 (column_2): 4.5 does not fit input 'x' (int64[N,2])");
   }
-  EXPECT_THROW(to_tensor(parse_csv("256\n", "t"), port(DType::uint8, {-1, 1})), Error);
-  EXPECT_THROW(to_tensor(parse_csv("nan\n", "t"), port(DType::int32, {-1, 1})), Error);
-  EXPECT_EQ(to_tensor(parse_csv("255\n", "t"), port(DType::uint8, {-1, 1})).data<std::uint8_t>()[0], 255);
+  EXPECT_THROW(whole(parse_csv("256\n", "t"), port(DType::uint8, {-1, 1})), Error);
+  EXPECT_THROW(whole(parse_csv("nan\n", "t"), port(DType::int32, {-1, 1})), Error);
+  EXPECT_EQ(whole(parse_csv("255\n", "t"), port(DType::uint8, {-1, 1})).data<std::uint8_t>()[0], 255);
 }
 
 TEST(TableToTensor, TextFeedsTextInputs) {
-  const Tensor tensor = to_tensor(parse_csv("a,b\n1,x\n", "t"), port(DType::string, {-1, 2}));
+  const Tensor tensor = whole(parse_csv("a,b\n1,x\n", "t"), port(DType::string, {-1, 2}));
   EXPECT_EQ(tensor.data<std::string>()[1], "x");
+}
+
+TEST(TableToTensor, FeaturesAreFoundByName) {
+  const Table table = parse_csv("b,label,a\n1,x,2\n3,y,4\n", "t.csv");
+  const std::vector<std::string> features = {"a", "b"};
+  const Tensor tensor =
+      to_tensor(table, feature_columns(table, features).value(), port(DType::float32, {-1, 2}));
+  EXPECT_TRUE(identical(tensor, Tensor({2, 2}, std::vector<float>{2, 1, 4, 3})));
+  const std::vector<std::string> others = {"a", "c"};
+  EXPECT_EQ(feature_columns(table, others), std::nullopt);
+  EXPECT_EQ(feature_columns(table, {}), std::nullopt);
 }
 
 TEST(ArrayToTensor, TypedArraysMustFitExactly) {

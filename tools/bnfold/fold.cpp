@@ -66,11 +66,12 @@ int run(const cli::Console& console, const Options& options) {
   if (verified && (!console.quiet || !agree)) fmt::print("\n{}", text_of(*verified));
   if (!options.report.empty()) write_report(options, report, verified);
   if (!agree) {
-    console.error(options.model + ": the folded model does not agree with the original; nothing was written");
+    console.error(options.model +
+                  ": the folded model does not agree with the original; no model was written");
     return cli::kAnswerIsNo;
   }
   if (options.strict && !report.complete()) {
-    console.error(options.model + ": not everything could be folded; nothing was written");
+    console.error(options.model + ": not everything could be folded; no model was written");
     return cli::kAnswerIsNo;
   }
   if (options.dry_run) return cli::kDone;

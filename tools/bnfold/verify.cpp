@@ -8,6 +8,7 @@
 
 #include "bnrun/model.h"
 #include "commands.h"
+#include "common/metadata.h"
 #include "io/data.h"
 #include "verify_report.h"
 
@@ -45,7 +46,7 @@ int run(const cli::Console& console, Options options) {
   if (!options.inputs.empty()) {
     std::vector<io::InputFile> files;
     for (const auto& argument : options.inputs) files.push_back(io::parse_input_file(argument));
-    options.verify.inputs.push_back(io::read_inputs(files, a.inputs()));
+    options.verify.inputs.push_back(io::read_inputs(files, a.inputs(), cli::features_of(a)));
   }
   const VerifyReport report = verify(a, b, options.verify);
   if (options.json) {

@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "common/fold_report.h"
 #include "common/interrupt.h"
+#include "common/metadata.h"
 #include "io/data.h"
 #include "io/file.h"
 #include "io/output.h"
@@ -38,7 +39,7 @@ int run(const cli::Console& console, const Options& options) {
   log_fold(console, session.fold_report());
   std::vector<io::InputFile> files;
   for (const auto& argument : options.inputs) files.push_back(io::parse_input_file(argument));
-  const auto inputs = io::read_inputs(files, session.inputs());
+  const auto inputs = io::read_inputs(files, session.inputs(), cli::features_of(model));
   const auto outputs = cli::in_file(options.model, [&] { return session.run(inputs); });
   std::optional<cli::DeferInterrupts> whole;
   if (options.output != "-") whole.emplace();

@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "bnrun/error.h"
+#include "common/metadata.h"
+#include "io/data.h"
 
 namespace bnrun {
 namespace {
@@ -95,18 +96,6 @@ void fill_labels(const io::Table& table, std::size_t target, const std::vector<s
   }
 }
 
-std::vector<std::string> list_property(const Model& model, const std::string& key) {
-  const auto& properties = model.metadata().properties;
-  const auto found = properties.find(key);
-  if (found == properties.end()) return {};
-  const auto json = nlohmann::json::parse(found->second, nullptr, false);
-  const auto is_string = [](const nlohmann::json& item) { return item.is_string(); };
-  if (!json.is_array() || !std::all_of(json.begin(), json.end(), is_string)) {
-    throw Error(ErrorCode::invalid_model, fmt::format("metadata '{}' is not a JSON array of strings", key));
-  }
-  return json.get<std::vector<std::string>>();
-}
-
 std::vector<std::size_t> columns_but(const io::Table& table, std::size_t target) {
   std::vector<std::size_t> columns;
   for (std::size_t c = 0; c < table.columns(); ++c) {
@@ -145,16 +134,10 @@ LabelledTable label_table_for(const Model& model, const io::Table& table, const 
   }
   const std::size_t target = table.find(target_name);
   LabelledTable result;
-  result.description.features = list_property(model, "bnrun.features");
-  result.description.classes = list_property(model, "bnrun.classes");
-  std::vector<std::size_t> columns = columns_but(table, target);
-  const auto names = table.names();
-  const auto& features = result.description.features;
-  const auto has = [&](const std::string& name) { return std::ranges::find(names, name) != names.end(); };
-  if (!features.empty() && std::all_of(features.begin(), features.end(), has)) {
-    columns.clear();
-    for (const auto& name : features) columns.push_back(table.find(name));
-  }
+  result.description.features = cli::features_of(model);
+  result.description.classes = cli::list_property(model, "bnrun.classes");
+  const auto columns =
+      io::feature_columns(table, result.description.features).value_or(columns_but(table, target));
   fill_features(table, columns, result.data);
   const bool classes_unnamed = outputs[0].name == "probabilities" && !result.classification();
   if (classes_unnamed && outputs[0].dims && outputs[0].dims->size() == 2 && (*outputs[0].dims)[1].extent) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <numeric>
 
 #include "bnrun/conformance.h"
 #include "graph/dispatch.h"
@@ -68,23 +69,24 @@ bool store(double number, T& element) {
   return true;
 }
 
-void copy_text(const Table& table, Tensor& tensor) {
+void copy_text(const Table& table, std::span<const std::size_t> columns, Tensor& tensor) {
   std::string* out = tensor.mutable_data<std::string>();
-  for (std::size_t column = 0; column < table.columns(); ++column) {
-    const auto cells = table.text(column);
-    for (std::size_t row = 0; row < cells.size(); ++row) out[row * table.columns() + column] = cells[row];
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const auto cells = table.text(columns[i]);
+    for (std::size_t row = 0; row < cells.size(); ++row) out[row * columns.size() + i] = cells[row];
   }
 }
 
-void copy_numbers(const Table& table, const PortInfo& port, Tensor& tensor) {
+void copy_numbers(const Table& table, std::span<const std::size_t> columns, const PortInfo& port,
+                  Tensor& tensor) {
   dispatch(PlainTypes{}, port.dtype, [&]<class T>() {
     T* out = tensor.mutable_data<T>();
-    for (std::size_t column = 0; column < table.columns(); ++column) {
-      const auto numbers = table.numbers(column);
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const auto numbers = table.numbers(columns[i]);
       for (std::size_t row = 0; row < numbers.size(); ++row) {
-        if (!store(numbers[row], out[row * table.columns() + column]))
+        if (!store(numbers[row], out[row * columns.size() + i]))
           fail(ErrorCode::invalid_input, "{}: line {}, column {} ({}): {} does not fit {}", table.source(),
-               table.line(row), column + 1, table.name(column), numbers[row], describe(port));
+               table.line(row), columns[i] + 1, table.name(columns[i]), numbers[row], describe(port));
       }
     }
   });
@@ -97,13 +99,15 @@ void check_not_empty(const std::string& bytes, const std::string& source) {
 /// Files handed to inputs, one by one.
 class Feed {
  public:
-  explicit Feed(std::span<const PortInfo> ports) : ports_(ports), fed_(ports.size()) {}
+  Feed(std::span<const PortInfo> ports, std::span<const std::string> features)
+      : ports_(ports), features_(features), fed_(ports.size()) {}
 
   void add(const InputFile& file) {
     const Data data = read_data(file.path);
     if (data.table) {
       const std::size_t i = file.name.empty() ? next(data.source) : find(file.name, data.source);
-      set(i, to_tensor(*data.table, ports_[i]), data.source);
+      const auto columns = feature_columns(*data.table, features_).value_or(all_columns(*data.table));
+      set(i, to_tensor(*data.table, columns, ports_[i]), data.source);
     } else if (data.arrays.size() == 1 && (data.arrays[0].name.empty() || !file.name.empty())) {
       const std::size_t i = file.name.empty() ? next(data.source) : find(file.name, data.source);
       set(i, to_tensor(data.arrays[0].tensor, data.untyped, data.source, ports_[i]), data.source);
@@ -153,6 +157,7 @@ class Feed {
   }
 
   std::span<const PortInfo> ports_;
+  std::span<const std::string> features_;
   std::vector<Tensor> fed_;
 };
 
@@ -182,18 +187,35 @@ Data read_data(const std::string& path) {
   return data;
 }
 
-Tensor to_tensor(const Table& table, const PortInfo& port) {
+std::optional<std::vector<std::size_t>> feature_columns(const Table& table,
+                                                        std::span<const std::string> features) {
+  std::vector<std::size_t> columns;
+  const auto names = table.names();
+  for (const auto& feature : features) {
+    if (std::find(names.begin(), names.end(), feature) == names.end()) return std::nullopt;
+    columns.push_back(table.find(feature));
+  }
+  return features.empty() ? std::nullopt : std::optional(columns);
+}
+
+std::vector<std::size_t> all_columns(const Table& table) {
+  std::vector<std::size_t> columns(table.columns());
+  std::iota(columns.begin(), columns.end(), std::size_t{0});
+  return columns;
+}
+
+Tensor to_tensor(const Table& table, std::span<const std::size_t> columns, const PortInfo& port) {
   const auto rows = static_cast<std::int64_t>(table.rows());
-  const auto columns = static_cast<std::int64_t>(table.columns());
-  const auto shape = shape_of_rows(rows, columns, port);
+  const auto width = static_cast<std::int64_t>(columns.size());
+  const auto shape = shape_of_rows(rows, width, port);
   if (!shape)
-    fail(ErrorCode::invalid_input, "{}: {} rows of {} columns do not fit {}", table.source(), rows, columns,
+    fail(ErrorCode::invalid_input, "{}: {} rows of {} columns do not fit {}", table.source(), rows, width,
          describe(port));
   Tensor tensor(port.dtype, *shape);
   if (port.dtype == DType::string) {
-    copy_text(table, tensor);
+    copy_text(table, columns, tensor);
   } else {
-    copy_numbers(table, port, tensor);
+    copy_numbers(table, columns, port, tensor);
   }
   return tensor;
 }
@@ -220,8 +242,9 @@ InputFile parse_input_file(const std::string& argument) {
   return {argument.substr(0, sign), argument.substr(sign + 1)};
 }
 
-std::vector<NamedTensor> read_inputs(std::span<const InputFile> files, std::span<const PortInfo> ports) {
-  Feed feed(ports);
+std::vector<NamedTensor> read_inputs(std::span<const InputFile> files, std::span<const PortInfo> ports,
+                                     std::span<const std::string> features) {
+  Feed feed(ports, features);
   for (const auto& file : files) feed.add(file);
   return feed.take();
 }

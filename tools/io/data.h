@@ -25,9 +25,15 @@ struct Data {
 /// by its name. "-" is standard input. Throws io, invalid_input, resource_limit.
 Data read_data(const std::string& path);
 
-/// A table as a tensor for `port`: one row per row, all columns in order, the trailing dimensions being those
-/// of the port. Throws invalid_input when they do not fit, or a cell is no number.
-Tensor to_tensor(const Table& table, const PortInfo& port);
+/// Positions of the columns that are called as `features` say, in that order; nullopt when there are no
+/// features or the table lacks one of them.
+std::optional<std::vector<std::size_t>> feature_columns(const Table& table,
+                                                        std::span<const std::string> features);
+std::vector<std::size_t> all_columns(const Table& table);
+
+/// `columns` of a table as a tensor for `port`: one row per row, the trailing dimensions being those of the
+/// port. Throws invalid_input when they do not fit, or a cell is no number.
+Tensor to_tensor(const Table& table, std::span<const std::size_t> columns, const PortInfo& port);
 
 /// An array as a tensor for `port`; an untyped one is converted and reshaped where its rows fit.
 /// Throws invalid_input naming source, input and what was expected.
@@ -43,8 +49,9 @@ struct InputFile {
 InputFile parse_input_file(const std::string& argument);
 
 /// Reads files and matches them to the inputs of a model. An .npz without NAME feeds the inputs its arrays
-/// are named after. Throws invalid_input when a name is unknown, given twice, or a required input is left
-/// without.
-std::vector<NamedTensor> read_inputs(std::span<const InputFile> files, std::span<const PortInfo> ports);
+/// are named after. Of a table that has the `features` go these, else all columns. Throws invalid_input when
+/// a name is unknown, given twice, or a required input is left without.
+std::vector<NamedTensor> read_inputs(std::span<const InputFile> files, std::span<const PortInfo> ports,
+                                     std::span<const std::string> features = {});
 
 }  // namespace bnrun::io
