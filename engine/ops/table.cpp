@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "bnrun/operators.h"
 #include "ops/op.h"
 
 namespace bnrun {
@@ -21,6 +22,12 @@ std::span<const OpEntry> op_table() {
     return rows;
   }();
   return table;
+}
+
+std::vector<OperatorInfo> supported_operators() {
+  std::vector<OperatorInfo> operators;
+  for (const OpEntry& entry : op_table()) operators.push_back({entry.domain, entry.name, entry.versions});
+  return operators;
 }
 
 }  // namespace bnrun

@@ -6,6 +6,7 @@
 namespace bnrun {
 
 void add_inspect(cli::Program& program);
+void add_operators(cli::Program& program);
 void add_run(cli::Program& program);
 void add_test(cli::Program& program);
 

@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
   bnrun::add_run(program);
   bnrun::add_inspect(program);
   bnrun::add_test(program);
+  bnrun::add_operators(program);
   program.set_default("run");
   return program.main(argc, argv);
 }
