@@ -78,8 +78,7 @@ std::vector<LayerInfo> Network::layers() const {
   std::vector<LayerInfo> list;
   for (std::size_t i = 0; i < state_->specs.size(); ++i) {
     const auto [stem, type] = kind_of(state_->specs[i]);
-    const auto number =
-        1 + std::count_if(list.begin(), list.end(), [&](const LayerInfo& l) { return l.type == type; });
+    const auto number = 1 + std::ranges::count(list, type, &LayerInfo::type);
     const auto& layer = *state_->stack.layers()[i];
     list.push_back({fmt::format("{}_{}", stem, number), std::string(type), layer.outputs(), layer.trainable(),
                     layer.fixed()});
