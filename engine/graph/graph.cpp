@@ -138,6 +138,7 @@ void Graph::add_output(ValueId id) {
 void Graph::mark_overridable(ValueId id) {
   Value& value = mutable_value(id);
   value.overridable = true;
+  value.type.content.reset();  // another tensor may take its place
   value.is_input = true;
   inputs_.push_back(id);
 }
@@ -202,6 +203,20 @@ void Graph::check() const {
   for (const ValueId id : outputs_)
     require(value(id).alive && value(id).is_output, "a lost output", value(id).name);
   topological_order();
+}
+
+std::vector<std::string> captured_names(const Attributes& attributes) {
+  std::vector<std::string> names;
+  for (const auto& [name, attribute] : attributes) {
+    const auto* subgraph = std::get_if<std::shared_ptr<const Graph>>(&attribute);
+    if (subgraph == nullptr) continue;
+    for (const ValueId id : (*subgraph)->live_values()) {
+      const Value& inner = (*subgraph)->value(id);
+      if (inner.captured && std::find(names.begin(), names.end(), inner.name) == names.end())
+        names.push_back(inner.name);
+    }
+  }
+  return names;
 }
 
 std::string describe(const Graph& graph, NodeId id) {

@@ -120,6 +120,9 @@ class Graph {
   std::unordered_map<std::string, ValueId> by_name_;
 };
 
+/// The names that subgraph attributes read from the graph around them, each once, in Node::captures order.
+std::vector<std::string> captured_names(const Attributes& attributes);
+
 /// "node 'dense_1' (Gemm)", or the name of its first output where the node has none.
 std::string describe(const Graph& graph, NodeId id);
 

@@ -125,18 +125,8 @@ class GraphReader {
         throw error.within(reader + ", attribute '" + attribute.name() + "'");
       }
     }
-    for (const auto& [name, value] : node.attributes) {
-      const auto* subgraph = std::get_if<std::shared_ptr<const Graph>>(&value);
-      if (subgraph == nullptr) continue;
-      for (const ValueId id : (*subgraph)->live_values()) {
-        const Value& inner = (*subgraph)->value(id);
-        if (!inner.captured) continue;
-        const ValueId outer = resolve(graph, inner.name, is_subgraph, reader);
-        if (std::find(node.captures.begin(), node.captures.end(), outer) == node.captures.end()) {
-          node.captures.push_back(outer);
-        }
-      }
-    }
+    for (const std::string& name : captured_names(node.attributes))
+      node.captures.push_back(resolve(graph, name, is_subgraph, reader));
     graph.add_node(std::move(node));
   }
 
@@ -185,7 +175,9 @@ class GraphReader {
       }
       case A::GRAPH: {
         onnx::GraphProto copy = proto.g();
-        return std::shared_ptr<const Graph>(std::make_shared<Graph>(read(copy, true)));
+        auto subgraph = std::make_shared<Graph>(read(copy, true));
+        infer_types(*subgraph);
+        return std::shared_ptr<const Graph>(std::move(subgraph));
       }
       default:
         return OpaqueAttribute{};

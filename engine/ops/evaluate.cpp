@@ -4,6 +4,7 @@
 
 #include "graph/fail.h"
 #include "graph/rewrite.h"
+#include "ops/inline_branches.h"
 
 namespace bnrun {
 namespace {
@@ -137,9 +138,8 @@ std::vector<Tensor> outputs_by_content(const Graph& graph, const Node& node) {
   return outputs;
 }
 
-}  // namespace
-
-std::size_t evaluate_constants(Graph& graph, ExactConstants* exact, std::size_t max_bytes) {
+/// One pass in topological order. Returns the number of nodes that became constants.
+std::size_t compute_constants(Graph& graph, ExactConstants* exact, std::size_t max_bytes) {
   std::size_t computed = 0;
   for (const NodeId id : graph.topological_order()) {
     const Node& node = graph.node(id);
@@ -148,13 +148,19 @@ std::size_t evaluate_constants(Graph& graph, ExactConstants* exact, std::size_t 
       ++computed;
       continue;
     }
-    std::vector<TensorView> inputs;
-    const auto constant = [&](ValueId input) {
-      const Tensor* tensor = input.valid() ? graph.value(input).as_constant() : nullptr;
-      inputs.push_back(tensor != nullptr ? tensor->view() : TensorView{});
-      return !input.valid() || tensor != nullptr;
+    bool constant = true;
+    const auto views_of = [&](const std::vector<ValueId>& ids) {
+      std::vector<TensorView> views;
+      for (const ValueId value : ids) {
+        const Tensor* tensor = value.valid() ? graph.value(value).as_constant() : nullptr;
+        views.push_back(tensor != nullptr ? tensor->view() : TensorView{});
+        constant = constant && (!value.valid() || tensor != nullptr);
+      }
+      return views;
     };
-    if (!node.captures.empty() || !std::all_of(node.inputs.begin(), node.inputs.end(), constant)) continue;
+    const auto inputs = views_of(node.inputs);
+    const auto captures = views_of(node.captures);
+    if (!constant) continue;
     const auto op = find_op(graph, id);
     if (op == nullptr || !op->deterministic()) continue;
     const bool affordable = std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
@@ -167,14 +173,37 @@ std::size_t evaluate_constants(Graph& graph, ExactConstants* exact, std::size_t 
     const std::unique_ptr<bool[]> wanted(new bool[node.outputs.size()]);
     for (std::size_t i = 0; i < node.outputs.size(); ++i) wanted[i] = node.outputs[i].valid();
     const auto outputs = at_node(graph, id, [&] {
-      return evaluate(*op, inputs, {wanted.get(), node.outputs.size()});
+      return evaluate(*op, inputs, {wanted.get(), node.outputs.size()}, captures);
     });
-    if (exact != nullptr) keep_exact(*op, node, graph, {wanted.get(), node.outputs.size()}, *exact);
+    if (exact != nullptr && node.captures.empty())
+      keep_exact(*op, node, graph, {wanted.get(), node.outputs.size()}, *exact);
     replace_by_constants(graph, id, outputs);
     ++computed;
   }
-  if (computed != 0) remove_dead(graph);
   return computed;
+}
+
+}  // namespace
+
+std::size_t evaluate_constants(Graph& graph, ExactConstants* exact, std::size_t max_bytes) {
+  std::size_t computed = compute_constants(graph, exact, max_bytes);
+  while (inline_constant_branches(graph) != 0) {
+    infer_types(graph);
+    computed += compute_constants(graph, exact, max_bytes);
+  }
+  remove_dead(graph);
+  return computed;
+}
+
+void check_supported(const Graph& graph) {
+  for (const NodeId id : graph.live_nodes()) {
+    // What lies deepest is named: a control flow operator is supported as far as its subgraphs are.
+    for (const auto& [name, attribute] : graph.node(id).attributes) {
+      if (const auto* subgraph = std::get_if<std::shared_ptr<const Graph>>(&attribute))
+        check_supported(**subgraph);
+    }
+    require_op(graph, id);
+  }
 }
 
 std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> inputs,

@@ -26,10 +26,14 @@ using ExactConstants = std::map<ValueId, Tensor>;
 
 /// Replaces every node whose outputs are known, because all its inputs are constant or because their types
 /// tell (the shape of a static tensor), by the constants it computes (outputs of at most `max_bytes` each),
-/// and removes what nobody reads any more. Returns the number of nodes computed. With `exact`, small
-/// floating-point results are kept there in double as well.
+/// puts the branch taken in place of each If with a constant condition, and removes what nobody reads any
+/// more. Returns the number of nodes computed. With `exact`, small floating-point results are kept there in
+/// double as well.
 std::size_t evaluate_constants(Graph& graph, ExactConstants* exact = nullptr,
                                std::size_t max_bytes = std::size_t{1} << 28);
+
+/// Throws `unsupported`, naming the node, unless the engine can run every node, those of subgraphs included.
+void check_supported(const Graph& graph);
 
 /// Sees every computed value of an interpretation, in order.
 using ValueObserver = std::function<void(ValueId, const Tensor&)>;
