@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import unittest
 
 import numpy as np
@@ -148,6 +147,14 @@ class Outputs(BnrunTest):
         self.assertTrue((self.folder / "y.csv").read_text().startswith("y_0"))
         self.succeed(MLP, "-i", MODELS / "x.npy", "-o", "/dev/null", "-f", "csv")
         self.assertFalse(os.path.isfile("/dev/null"))
+        self.check(self.scores(MLP, "-i", MODELS / "x.npy", "-o", "/dev/stdout", "-f", "csv"))
+
+    def test_keeps_links(self):
+        target = self.write("target.csv", "old")
+        (self.folder / "link.csv").symlink_to("target.csv")
+        self.succeed(MLP, "-i", MODELS / "x.npy", "-o", "link.csv")
+        self.assertTrue((self.folder / "link.csv").is_symlink())
+        self.assertTrue(target.read_text().startswith("y_0"))
 
 
 class Inspect(BnrunTest):
@@ -255,6 +262,7 @@ class BadInput(BnrunTest):
         self.fail_with(INVALID_INPUT, MLP, "-i", f"x={x}", "-i", f"x={x}", message="twice")
         self.fail_with(IO, MLP, "-i", "missing.csv", message="missing.csv")
         self.fail_with(IO, MLP, "-i", ".", message="directory")
+        self.fail_with(IO, MLP, "-i", "x" * 300, message="File name too long")
 
     def test_outputs(self):
         x = MODELS / "x.npy"
@@ -287,11 +295,11 @@ class Frame(BnrunTest):
     def test_interrupts(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number):
-                with subprocess.Popen([PROGRAMS / "bnrun", MLP, "-i", "-", "-o", "y.csv"], cwd=self.folder,
-                                      stdin=subprocess.PIPE) as process:
-                    time.sleep(0.3)  # it waits for its input
+                with subprocess.Popen([PROGRAMS / "bnrun", "-v", MLP, "-i", "-", "-o", "y.csv"],
+                                      cwd=self.folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                    process.stderr.readline()  # the model is loaded; now it waits for its input
                     process.send_signal(number)
-                    self.assertEqual(process.wait(timeout=10), 128 + number)
+                    self.assertEqual(process.wait(timeout=60), 128 + number)
                 self.assertEqual(list(self.folder.iterdir()), [])
 
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <utility>
 #include <vector>
@@ -81,6 +82,9 @@ int Program::run_chosen() {
   } catch (const UsageError& error) {
     console_.error(error.what());
     return kUsage;
+  } catch (const std::filesystem::filesystem_error& error) {
+    console_.error(error.path1().string() + ": " + error.code().message());
+    return kIo;
   } catch (const std::bad_alloc&) {
     console_.error("out of memory");
     return kResourceLimit;

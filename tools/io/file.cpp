@@ -114,9 +114,10 @@ std::string read_file(const std::string& path) {
 void write_file(const std::string& path, const std::function<void(std::ostream&)>& produce) {
   if (path == "-") return produce_into(std::cout, "standard output", produce);
   std::error_code error;
-  const fs::path target = fs::exists(path, error) ? fs::canonical(path, error) : fs::path(path);
-  if (fs::is_directory(target)) fail(ErrorCode::io, "{}: is a directory", path);
-  const bool in_place = fs::exists(target) && !fs::is_regular_file(target);
+  const auto kind = fs::status(path, error).type();
+  if (kind == fs::file_type::directory) fail(ErrorCode::io, "{}: is a directory", path);
+  const bool in_place = fs::exists(fs::file_status(kind)) && kind != fs::file_type::regular;
+  const fs::path target = kind == fs::file_type::regular ? fs::canonical(path) : fs::path(path);
   const Unfinished part{in_place ? fs::path()
                                  : fs::path(fmt::format("{}.{}.part", target.string(), ::getpid()))};
   std::ofstream out(in_place ? target : part.path, std::ios::binary);
