@@ -116,7 +116,8 @@ class Fuser {
 
   std::optional<Activation> activation_behind(NodeId id) const {
     const auto op = require_op(graph_, id);
-    return only_first_output_used(NodeArgs(graph_, id).get()) ? op->as_activation() : std::nullopt;
+    const NodeArgs args(graph_, id);
+    return only_first_output_used(args.get()) ? op->as_activation(args.get()) : std::nullopt;
   }
 
   Step take(std::shared_ptr<const Op> op, ValueId input, const std::vector<NodeId>& path) {

@@ -63,7 +63,10 @@ class BatchNormalization final : public Op {
              parameters[i].size());
       }
     }
-    const auto& [scale, B, mean, var] = parameters;
+    const auto& scale = parameters[0];
+    const auto& B = parameters[1];
+    const auto& mean = parameters[2];
+    const auto& var = parameters[3];
     dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
       const T* x = X.data<T>();
       T* y = args.out(0).data<T>();
@@ -89,10 +92,10 @@ class BatchNormalization final : public Op {
           var_c = squares / count;
           write_statistics(args, c, mean[c], var[c], mean_c, var_c);
         }
-        const auto [s, t] = batch_normalization_channel(scale[c], B[c], mean_c, var_c, epsilon_);
+        const auto map = batch_normalization_channel(scale[c], B[c], mean_c, var_c, epsilon_);
         each([&](std::size_t i) {
-          y[i] =
-              T(static_cast<ComputeType<T>>(static_cast<double>(static_cast<ComputeType<T>>(x[i])) * s + t));
+          y[i] = T(static_cast<ComputeType<T>>(
+              static_cast<double>(static_cast<ComputeType<T>>(x[i])) * map.first + map.second));
         });
       }
     });

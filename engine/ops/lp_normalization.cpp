@@ -12,8 +12,12 @@
 namespace bnrun {
 namespace {
 
-/// Y = f(X set by set), a set being the elements that differ in `axes` only: `parameters` tells shift and
-/// divisor of a set from its elements.
+struct ShiftAndDivisor {
+  double shift, divisor;
+};
+
+/// Y = (X - shift) / divisor set by set, a set being the elements that differ in `axes` only: `parameters`
+/// tells the map of a set from its elements. 0 where the divisor is 0.
 template <class F>
 void normalize_sets(const TensorView& X, const MutableTensorView& Y, const std::vector<std::size_t>& axes,
                     F parameters) {
@@ -33,12 +37,12 @@ void normalize_sets(const TensorView& X, const MutableTensorView& Y, const std::
           std::span(&inner_strides, 1), inner, [&](std::int64_t i, std::span<const std::int64_t> at) {
             set[static_cast<std::size_t>(i)] = static_cast<double>(static_cast<ComputeType<T>>(x[at[0]]));
           });
-      const auto [shift, divisor] = parameters(set);
-      strided_walk(std::span(&inner_strides, 1), inner,
-                   [&](std::int64_t i, std::span<const std::int64_t> at) {
-                     const double centred = set[static_cast<std::size_t>(i)] - shift;
-                     y[at[0]] = T(static_cast<ComputeType<T>>(divisor == 0.0 ? 0.0 : centred / divisor));
-                   });
+      const ShiftAndDivisor map = parameters(set);
+      strided_walk(
+          std::span(&inner_strides, 1), inner, [&](std::int64_t i, std::span<const std::int64_t> at) {
+            const double centred = set[static_cast<std::size_t>(i)] - map.shift;
+            y[at[0]] = T(static_cast<ComputeType<T>>(map.divisor == 0.0 ? 0.0 : centred / map.divisor));
+          });
     });
   });
 }
@@ -61,7 +65,7 @@ class LpNormalization final : public Op {
     normalize_sets(args.in(0), args.out(0), {axis}, [&](const std::vector<double>& set) {
       double norm = 0.0;
       for (const double x : set) norm += p_ == 1 ? std::abs(x) : x * x;
-      return std::pair(0.0, p_ == 1 ? norm : std::sqrt(norm));
+      return ShiftAndDivisor{0.0, p_ == 1 ? norm : std::sqrt(norm)};
     });
   }
 
@@ -95,7 +99,7 @@ class MeanVarianceNormalization final : public Op {
                      const double mean = sum / count;
                      double squares = 0.0;
                      for (const double x : set) squares += (x - mean) * (x - mean);
-                     return std::pair(mean, std::sqrt(squares / count) + 1e-9);
+                     return ShiftAndDivisor{mean, std::sqrt(squares / count) + 1e-9};
                    });
   }
 

@@ -139,7 +139,7 @@ class Op {
   /// Output 0 as a dense layer over the last axis of input 0 (leading axes are rows).
   virtual std::optional<DenseForm> as_dense(const FoldArgs&) const { return std::nullopt; }
   /// Output 0 as an activation of input 0.
-  virtual std::optional<Activation> as_activation() const { return std::nullopt; }
+  virtual std::optional<Activation> as_activation(const FoldArgs&) const { return std::nullopt; }
   /// Row i of output 0 (along axis 0) depends on row i of input 0 alone and on constants; one output.
   virtual bool row_wise(const FoldArgs&) const { return false; }
 };

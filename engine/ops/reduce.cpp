@@ -17,11 +17,11 @@
 namespace bnrun {
 namespace {
 
-enum class Reduction { sum, mean, prod, max, min, l1, l2, sum_square, log_sum, log_sum_exp };
+enum class ReduceKind { sum, mean, prod, max, min, l1, l2, sum_square, log_sum, log_sum_exp };
 
 /// Integers wrap around in sums and products; roots and logarithms of them are truncated.
 template <class T>
-T reduced(Reduction kind, const T* first, std::span<const std::int64_t> offsets) {
+T reduced(ReduceKind kind, const T* first, std::span<const std::int64_t> offsets) {
   using C = ComputeType<T>;
   constexpr bool kInteger = std::is_integral_v<T>;
   using Sum = std::conditional_t<kInteger, std::uint64_t, double>;
@@ -55,18 +55,18 @@ T reduced(Reduction kind, const T* first, std::span<const std::int64_t> offsets)
   };
   using Limits = std::numeric_limits<C>;
   switch (kind) {
-    case Reduction::max:
+    case ReduceKind::max:
       return extreme(kInteger ? Limits::lowest() : -Limits::infinity(), std::greater<>());
-    case Reduction::min:
+    case ReduceKind::min:
       return extreme(kInteger ? Limits::max() : Limits::infinity(), std::less<>());
     default:
       break;
   }
   if constexpr (!std::is_same_v<T, bool>) {
     switch (kind) {
-      case Reduction::sum:
+      case ReduceKind::sum:
         return rounded(total(0, add));
-      case Reduction::mean: {
+      case ReduceKind::mean: {
         const Sum sum = total(0, add);
         if constexpr (std::is_signed_v<T> && kInteger)
           return offsets.empty() ? T(0)
@@ -76,21 +76,21 @@ T reduced(Reduction kind, const T* first, std::span<const std::int64_t> offsets)
         else
           return rounded(sum / static_cast<double>(offsets.size()));
       }
-      case Reduction::prod:
+      case ReduceKind::prod:
         return rounded(total(1, [](Sum product, C x) { return product * static_cast<Sum>(x); }));
-      case Reduction::l1:
+      case ReduceKind::l1:
         return rounded(total(0, [](Sum sum, C x) {
           const auto wide = static_cast<Sum>(x);
           return sum + (x < C(0) ? Sum(0) - wide : wide);
         }));
-      case Reduction::l2:
+      case ReduceKind::l2:
         return rounded(std::sqrt(total_double([](double x) { return x * x; })));
-      case Reduction::sum_square:
+      case ReduceKind::sum_square:
         return rounded(total(0, square));
-      case Reduction::log_sum:
+      case ReduceKind::log_sum:
         return rounded(std::log(total_double([](double x) { return x; })));
-      case Reduction::log_sum_exp: {
-        const auto m = static_cast<double>(static_cast<C>(reduced(Reduction::max, first, offsets)));
+      case ReduceKind::log_sum_exp: {
+        const auto m = static_cast<double>(static_cast<C>(reduced(ReduceKind::max, first, offsets)));
         if (offsets.empty()) return rounded(-std::numeric_limits<double>::infinity());
         if (!std::isfinite(m)) return rounded(m);
         return rounded(m + std::log(total_double([m](double x) { return std::exp(x - m); })));
@@ -123,8 +123,8 @@ struct ReducedAxes {
 
 class Reduce final : public Op {
  public:
-  Reduce(Reduction kind, AttributeReader& node) : kind_(kind), keepdims_(node.get_bool("keepdims", true)) {
-    axes_are_input_ = node.version() >= (kind == Reduction::sum ? 13 : 18);
+  Reduce(ReduceKind kind, AttributeReader& node) : kind_(kind), keepdims_(node.get_bool("keepdims", true)) {
+    axes_are_input_ = node.version() >= (kind == ReduceKind::sum ? 13 : 18);
     check_inputs(node, 1, axes_are_input_ ? 2 : 1);
     if (axes_are_input_)
       noop_ = node.get_bool("noop_with_empty_axes", false);
@@ -176,7 +176,7 @@ class Reduce final : public Op {
   OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
                                         const FoldArgs& args) const override {
     const auto resolved = resolve(args);
-    if (kind_ != Reduction::mean || !resolved) return Declined{Decline::activation_between, {}};
+    if (kind_ != ReduceKind::mean || !resolved) return Declined{Decline::activation_between, {}};
     if (affine.uniform()) return affine;
     ChannelAffine passed = affine;
     const auto& X = args.inputs[0];
@@ -220,7 +220,7 @@ class Reduce final : public Op {
     return resolve(read_ints(args.constant(1)->view()), args.inputs[0].rank());
   }
 
-  Reduction kind_;
+  ReduceKind kind_;
   bool keepdims_;
   bool axes_are_input_;
   bool noop_ = false;
@@ -230,13 +230,14 @@ class Reduce final : public Op {
 }  // namespace
 
 std::unique_ptr<const Op> make_reduce(AttributeReader& node) {
-  static constexpr std::pair<std::string_view, Reduction> kKinds[] = {
-      {"ReduceL1", Reduction::l1},          {"ReduceL2", Reduction::l2},
-      {"ReduceLogSum", Reduction::log_sum}, {"ReduceLogSumExp", Reduction::log_sum_exp},
-      {"ReduceMax", Reduction::max},        {"ReduceMean", Reduction::mean},
-      {"ReduceMin", Reduction::min},        {"ReduceProd", Reduction::prod},
-      {"ReduceSum", Reduction::sum},        {"ReduceSumSquare", Reduction::sum_square}};
-  const auto* row = std::ranges::find(kKinds, node.op_type(), &std::pair<std::string_view, Reduction>::first);
+  static constexpr std::pair<std::string_view, ReduceKind> kKinds[] = {
+      {"ReduceL1", ReduceKind::l1},          {"ReduceL2", ReduceKind::l2},
+      {"ReduceLogSum", ReduceKind::log_sum}, {"ReduceLogSumExp", ReduceKind::log_sum_exp},
+      {"ReduceMax", ReduceKind::max},        {"ReduceMean", ReduceKind::mean},
+      {"ReduceMin", ReduceKind::min},        {"ReduceProd", ReduceKind::prod},
+      {"ReduceSum", ReduceKind::sum},        {"ReduceSumSquare", ReduceKind::sum_square}};
+  const auto* row =
+      std::ranges::find(kKinds, node.op_type(), &std::pair<std::string_view, ReduceKind>::first);
   if (row == std::end(kKinds)) fail(ErrorCode::internal, "{} has no row", node.op_type());
   return std::make_unique<Reduce>(row->second, node);
 }

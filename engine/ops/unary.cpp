@@ -72,7 +72,7 @@ class ActivationOp final : public Op {
     return pass_positive_scale(affine);
   }
 
-  std::optional<Activation> as_activation() const override { return activation_; }
+  std::optional<Activation> as_activation(const FoldArgs&) const override { return activation_; }
   bool row_wise(const FoldArgs&) const override { return true; }
 
  private:
@@ -115,9 +115,19 @@ class Clip final : public Op {
     });
   }
 
+  std::optional<Activation> as_activation(const FoldArgs& args) const override {
+    if (!is_floating(args.inputs[0].dtype) || !row_wise(args)) return std::nullopt;
+    const auto bound = [&](std::size_t i, double otherwise) {
+      return args.present(i) ? read_doubles(args.constant(i)->view())[0] : otherwise;
+    };
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    return Activation{Kind::clip, bound(1, -kInfinity), bound(2, kInfinity)};
+  }
+
   bool row_wise(const FoldArgs& args) const override {
     for (std::size_t i = 1; i < args.inputs.size(); ++i) {
-      if (args.present(i) && args.constant(i) == nullptr) return false;
+      const bool known = args.constant(i) != nullptr && args.constant(i)->elements() == 1;
+      if (args.present(i) && !known) return false;
     }
     return true;
   }
@@ -161,6 +171,13 @@ class PRelu final : public Op {
 
   OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine, const FoldArgs&) const override {
     return pass_positive_scale(affine);
+  }
+
+  /// One slope for all is LeakyRelu.
+  std::optional<Activation> as_activation(const FoldArgs& args) const override {
+    const Tensor* slope = args.constant(1);
+    if (slope == nullptr || slope->elements() != 1 || !is_floating(slope->dtype())) return std::nullopt;
+    return Activation{Kind::leaky_relu, read_doubles(slope->view())[0]};
   }
 
   bool row_wise(const FoldArgs& args) const override {

@@ -171,6 +171,24 @@ TEST(Activations, PositiveScalesPassHomogeneousOnes) {
   EXPECT_TRUE(passes("Identity", shifted));
 }
 
+TEST(Activations, ConstantBoundsAndSlopesCanBeFused) {
+  const ValueType types[] = {
+      {DType::float32, Dims{Dim::symbol("N"), Dim(4)}}, {DType::float32, Dims{}}, {DType::float32, Dims{}}};
+  const Tensor zero({}, std::vector<float>{0});
+  const Tensor six({1}, std::vector<float>{6});
+  const Tensor per_channel({4}, std::vector<float>{1, 2, 3, 4});
+  const auto activation = [&](const char* name, const std::vector<const Tensor*>& constants) {
+    return op_of(name, 16, constants.size())
+        ->as_activation({.inputs = std::span(types, constants.size()), .constants = constants});
+  };
+  EXPECT_EQ(activation("Clip", {nullptr, &zero, &six}), (Activation{Activation::Kind::clip, 0.0, 6.0}));
+  EXPECT_EQ(activation("Clip", {nullptr, &zero}), (Activation{Activation::Kind::clip, 0.0, kInf}));
+  EXPECT_EQ(activation("Clip", {nullptr, &zero, nullptr}), std::nullopt);
+  EXPECT_EQ(activation("PRelu", {nullptr, &six}), (Activation{Activation::Kind::leaky_relu, 6.0}));
+  EXPECT_EQ(activation("PRelu", {nullptr, &per_channel}), std::nullopt);
+  EXPECT_EQ(activation("Relu", {nullptr}), Activation{Activation::Kind::relu});
+}
+
 TEST(Neg, IsAffineAndLetsAffineMapsPass) {
   const auto op = op_of("Neg", 13, 1);
   const ValueType X{DType::float32, Dims{Dim::symbol("N"), Dim(2)}};
