@@ -19,6 +19,12 @@ Program compile(const Graph& original, const CompileOptions& options) {
 
   Program program;
   program.stages = group_stages(graph, fuse_steps(graph, options.backend), options.block_rows);
+  if (options.backend == MatrixBackend::blas) {
+    // The last bits of BLAS depend on the number of rows, which must not depend on the number of threads.
+    for (Stage& stage : program.stages) {
+      if (stage.blocks) stage.blocks->least_rows = stage.blocks->rows;
+    }
+  }
   const auto ports_of = [&](const std::vector<ValueId>& ids) {
     std::vector<Program::Port> ports;
     for (const ValueId id : ids) ports.push_back({graph.value(id).name, graph.value(id).type, id});

@@ -39,6 +39,7 @@ struct RowValue {
 /// Steps that a block of rows goes through while it is in cache, before the next block starts.
 struct RowBlocks {
   std::int64_t rows = 0;         ///< of one block, at most
+  std::int64_t least_rows = 0;   ///< what is worth waking a thread for: a small batch is cut no finer
   std::vector<RowValue> values;  ///< all that are not constant
   std::vector<std::int32_t>
       inputs;  ///< of all steps, one after the other: index into `values`, -1: a constant

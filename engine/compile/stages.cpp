@@ -13,6 +13,10 @@
 namespace bnrun {
 namespace {
 
+/// Values of so many bytes in and out of its steps make a block worth another thread, but no tile of the
+/// packed kernels is cut.
+constexpr std::size_t kLeastBytes = std::size_t{1} << 16;
+constexpr std::int64_t kLeastRows = 12;
 /// What the values between the steps of one block may take, so that they stay in the second-level cache.
 constexpr std::size_t kScratchBytes = std::size_t{1} << 19;
 
@@ -159,6 +163,10 @@ class StageBuilder {
       value.whole = true;
     }
     plan_scratch(blocks, lifetimes);
+    std::size_t row_bytes = 1;
+    for (const auto& value : blocks.values) row_bytes += value.row_bytes;
+    blocks.least_rows =
+        std::min(blocks.rows, std::max(kLeastRows, static_cast<std::int64_t>(kLeastBytes / row_bytes)));
     return blocks;
   }
 

@@ -185,10 +185,12 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
     target(value.slot) = tensor.mutable_view();
     keep(value.slot, std::move(tensor));
   }
-  const std::int64_t count = (rows + blocks.rows - 1) / blocks.rows;
-  pool.parallel_for(count, [&](std::int64_t block, int worker) {
-    const std::int64_t first = block * blocks.rows;
-    run_block(stage, number, first, std::min(blocks.rows, rows - first), workers_[at(worker)]);
+  // Two blocks per thread even out what the threads get.
+  const std::int64_t shares = pool.threads() > 1 ? 2 * pool.threads() : 1;
+  const std::int64_t size = std::clamp((rows + shares - 1) / shares, blocks.least_rows, blocks.rows);
+  pool.parallel_for((rows + size - 1) / size, [&](std::int64_t block, int worker) {
+    const std::int64_t first = block * size;
+    run_block(stage, number, first, std::min(size, rows - first), workers_[at(worker)]);
   });
 }
 

@@ -119,16 +119,18 @@ const FoldReport& Session::fold_report() const {
 std::vector<NamedTensor> Session::run(std::span<const NamedTensor> given) const {
   const auto& ports = state_->program.inputs;
   std::vector<TensorView> inputs(ports.size());
-  for (const auto& [name, tensor] : given) {
-    const auto port = std::find_if(ports.begin(), ports.end(), [&](const auto& p) { return p.name == name; });
+  for (const NamedTensor& input : given) {
+    const auto port =
+        std::find_if(ports.begin(), ports.end(), [&](const auto& p) { return p.name == input.name; });
     if (port == ports.end()) {
       std::vector<std::string> names;
       for (const auto& p : ports) names.push_back("'" + p.name + "'");
-      fail(ErrorCode::invalid_input, "the model has no input '{}', it has {}", name, fmt::join(names, ", "));
+      fail(ErrorCode::invalid_input, "the model has no input '{}', it has {}", input.name,
+           fmt::join(names, ", "));
     }
-    TensorView& input = inputs[static_cast<std::size_t>(port - ports.begin())];
-    if (input.defined()) fail(ErrorCode::invalid_input, "input '{}' is given twice", name);
-    input = tensor.view();
+    TensorView& view = inputs[static_cast<std::size_t>(port - ports.begin())];
+    if (view.defined()) fail(ErrorCode::invalid_input, "input '{}' is given twice", input.name);
+    view = input.tensor.view();
   }
 
   const Lease arena(*state_);

@@ -246,6 +246,22 @@ TEST(Session, SameBitsForAnyNumberOfThreads) {
   }
 }
 
+TEST(Session, SmallBatchesOfWideLayersAreSharedWithoutChangingBits) {
+  GraphBuilder b;
+  auto h = b.input("x", F32, {"N", 300});
+  for (std::uint32_t i = 0; i < 2; ++i) h = b.op("Relu", {dense(b, h, 300, 300, i)});
+  b.output(dense(b, h, 300, 2000, 7));
+  const Model model = b.model();
+  const auto& blocks = compile(model.graph()).stages.at(0).blocks;
+  ASSERT_LT(blocks->least_rows, blocks->rows);
+  const Session one(model, {.threads = 1});
+  const Session four(model, {.threads = 4});
+  for (const std::int64_t rows : {1, 12, 13, 40, 64}) {
+    const std::vector<NamedTensor> inputs = {{"x", random_tensor({rows, 300}, 3)}};
+    EXPECT_TRUE(identical(one.run(inputs)[0].tensor, four.run(inputs)[0].tensor)) << rows;
+  }
+}
+
 // ---------------------------------------------------------------- the compiler's structure
 
 TEST(Compile, DenseChainIsOneStageAndEveryLayerOneStep) {

@@ -18,7 +18,8 @@ namespace bnrun {
 enum class Kernels {
   automatic,
   packed,  ///< the engine's own kernels on weights packed at compile time
-  blas,    ///< OpenBLAS
+  blas,    ///< OpenBLAS; the last bits of a row may differ with the rows around it, which never happens with
+           ///< packed
 };
 
 struct SessionOptions {
@@ -56,7 +57,8 @@ class Session {
   std::vector<NamedTensor> run(std::span<const NamedTensor> inputs) const;
 
   /// The same between the caller's buffers, in model order: nothing is allocated once this batch shape has
-  /// been seen. An undefined view keeps an optional input's default. `outputs` have the type and shape that
+  /// been seen, except by operators whose output shapes depend on data and by subgraphs. No output overlaps
+  /// an input. An undefined view keeps an optional input's default. `outputs` have the type and shape that
   /// `output_types` tells; throws invalid_input otherwise, before anything is written.
   void run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const;
 
