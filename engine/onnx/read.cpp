@@ -9,6 +9,7 @@
 #include "bnrun/model.h"
 #include "graph/fail.h"
 #include "graph/graph.h"
+#include "onnx/functions.h"
 #include "onnx/source.h"
 #include "onnx/tensor_proto.h"
 #include "ops/evaluate.h"
@@ -192,6 +193,7 @@ class GraphReader {
 Model read_model(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& door) {
   onnx::ModelProto& proto = source->proto;
   if (!proto.has_graph()) fail(ErrorCode::invalid_model, "it holds no graph: not an ONNX model");
+  inline_functions(proto);
   std::map<std::string, std::int64_t, std::less<>> opsets;
   for (const auto& import : proto.opset_import()) opsets[normal_domain(import.domain())] = import.version();
   if (opsets.empty()) {

@@ -60,6 +60,9 @@ void store(const RunArgs& args, std::size_t i, const Tensor& result) {
   if (i >= args.outputs.size()) return;
   const MutableTensorView& out = args.out(i);
   const bool fits = out.defined() && out.dtype == result.dtype() && out.shape == result.shape();
+  if (!fits && args.allocator == nullptr)
+    fail(ErrorCode::invalid_model, "output {} is {}{}, which its subgraph does not declare", i,
+         name_of(result.dtype()), to_string(result.shape()));
   copy_elements(result, fits ? out : args.make(i, result.dtype(), result.shape()));
 }
 
