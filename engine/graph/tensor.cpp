@@ -247,6 +247,15 @@ bool identical(const TensorView& a, const TensorView& b) {
 
 namespace {
 
+/// value as a float whose last bit is set where digits were cut off ("round to odd"): rounding it to a type
+/// of fewer digits then gives what rounding `value` itself would.
+float sticky_float(double value) {
+  auto rounded = static_cast<float>(value);
+  if (static_cast<double>(rounded) == value || !std::isfinite(rounded)) return rounded;
+  if (std::abs(static_cast<double>(rounded)) > std::abs(value)) rounded = std::nextafter(rounded, 0.0F);
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(rounded) | 1U);
+}
+
 // Integers of 64 bits must not pass through float on their way to other integers; every other pair may go
 // through the wider of the two compute types without a second rounding.
 template <class To, class From>
@@ -256,6 +265,7 @@ To convert_element(From value) {
   } else if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, BFloat16>) {
     return convert_element<To>(static_cast<float>(value));
   } else if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>) {
+    if constexpr (std::is_same_v<From, double>) return To(sticky_float(value));
     return To(static_cast<float>(value));
   } else if constexpr (std::is_same_v<To, bool>) {
     return value != From(0);

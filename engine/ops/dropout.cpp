@@ -27,6 +27,8 @@ class Dropout final : public Op {
   }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
+    if (args.present(2) && args.inputs[2].dtype != DType::boolean)
+      fail(ErrorCode::invalid_model, "training_mode is not boolean");
     std::vector<ValueType> types{args.inputs[0]};
     types[0].content.reset();
     if (args.outputs > 1)

@@ -39,6 +39,7 @@ class ClassLoss final : public Op {
       fail(ErrorCode::invalid_input, "the target is {}, not {}", to_string(args.in(1).shape),
            to_string(expected));
     const std::int64_t C = shape[1];
+    if (C == 0) fail(ErrorCode::invalid_input, "X has no classes");
     const std::int64_t inner = shape.elements(2, shape.rank());
     const auto targets = read_ints(args.in(1));
     std::vector<double> weight(static_cast<std::size_t>(C), 1.0);

@@ -52,6 +52,7 @@ TEST(Dropout, DropsAndRescalesInTraining) {
   expect_close(run_op("Dropout", 13, {X, zero, yes})[0], X);
   const Tensor one({}, std::vector<double>{1.0});
   EXPECT_EQ(run_op_error("Dropout", 13, {X, one, yes}), ErrorCode::invalid_input);
+  EXPECT_EQ(run_op_error("Dropout", 13, {X, one, one}), ErrorCode::invalid_model);
 }
 
 TEST(Dropout, TellsWhetherItIsRandom) {
@@ -130,6 +131,9 @@ TEST(Loss, HigherRanksAndBadTargets) {
   EXPECT_EQ(run_op_error("NegativeLogLikelihoodLoss", 13, {X, tensor<std::int64_t>({1, 2}, {1, 2})}),
             ErrorCode::invalid_input);
   EXPECT_EQ(run_op_error("NegativeLogLikelihoodLoss", 13, {X, tensor<std::int64_t>({2}, {1, 1})}),
+            ErrorCode::invalid_input);
+  EXPECT_EQ(run_op_error("SoftmaxCrossEntropyLoss", 13,
+                         {Tensor(DType::float32, {2, 0}), tensor<std::int64_t>({2}, {0, 0})}),
             ErrorCode::invalid_input);
   EXPECT_EQ(run_op_error("SoftmaxCrossEntropyLoss", 13, {X, tensor<std::int64_t>({1, 2}, {-1, 0})}),
             ErrorCode::invalid_input);

@@ -64,6 +64,20 @@ TEST(Half, RoundsToNearestEven) {
   EXPECT_EQ(Half(0x1.8p-25F).bits, 1);
 }
 
+TEST(Convert, DoubleToHalfRoundsOnce) {
+  // A hair above and below halfway between two neighbours, which a float in between would lose.
+  const double hair = 0x1p-40;
+  const Tensor in({5}, std::vector<double>{1.0 + 0x1p-11 + hair, 1.0 + 0x3p-11 - hair, -1.0 - 0x1p-11 - hair,
+                                           1.0 + 0x1p-11, 65520.0 - 0x1p-30});
+  const Tensor half = convert(in, DType::float16);
+  const std::vector<float> expected = {1.0F + 0x1p-10F, 1.0F + 0x1p-10F, -1.0F - 0x1p-10F, 1.0F, 65504.0F};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(static_cast<float>(half.span<Half>()[i]), expected[i]) << i;
+  }
+  const Tensor brain = convert(Tensor({1}, std::vector<double>{1.0 + 0x1p-8 + hair}), DType::bfloat16);
+  EXPECT_EQ(static_cast<float>(brain.span<BFloat16>()[0]), 1.0F + 0x1p-7F);
+}
+
 TEST(Convert, FloatToIntegerSaturates) {
   const Tensor in({4}, std::vector<float>{-1.7F, 300.0F, -300.0F, std::numeric_limits<float>::quiet_NaN()});
   const Tensor out = convert(in, DType::int8);
