@@ -2,6 +2,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 
 namespace bnrun {
 namespace {
@@ -55,14 +56,14 @@ std::vector<Chain> find_chains(FoldView& view) {
   return chains;
 }
 
-OrDeclined<Route> find_route(FoldView& view, const Chain& chain, FoldDirection direction) {
+OrDeclined<Route> find_route(FoldView& view, const Chain& chain, FoldDirection direction, NodeId first) {
   const Graph& graph = view.graph();
   const bool back = direction == FoldDirection::backward;
   Route route{{}, {}, {}, chain.affine, chain.cost};
   ValueId value = back ? chain.input : chain.output;
   for (;;) {
     // On the way up the value would change under its other readers; on the way down it would no longer exist.
-    const NodeId reader = sole_reader(graph, value);
+    const NodeId reader = first.valid() ? std::exchange(first, NodeId{}) : sole_reader(graph, value);
     if (!reader.valid()) return declined_value(graph, value);
     const NodeId id = back ? graph.value(value).producer : reader;
     if (!id.valid()) return Declined{Decline::no_linear_neighbour, {}};

@@ -52,6 +52,7 @@ struct Route {
 
 /// The way up (backward) or down (forward), or why there is none: `intermediate_used_elsewhere`,
 /// `intermediate_is_output`, `no_linear_neighbour` or what an operator on the way gives as reason.
-OrDeclined<Route> find_route(FoldView& view, const Chain& chain, FoldDirection direction);
+/// With `reader`, the way down begins there although the chain's output has other readers too.
+OrDeclined<Route> find_route(FoldView& view, const Chain& chain, FoldDirection direction, NodeId reader = {});
 
 }  // namespace bnrun

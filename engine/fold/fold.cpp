@@ -92,7 +92,8 @@ class FoldPass {
         if (try_fold(id, &candidate, nullptr)) return true;
       }
     }
-    return false;
+    return std::any_of(chains.begin(), chains.end(),
+                       [&](const Chain& chain) { return try_fold_into_all_readers(chain); });
   }
 
   bool simplify_one() {
@@ -139,6 +140,18 @@ class FoldPass {
     if (!fresh && weight(declined.reason) > weight(entry->second.reason)) entry->second = declined;
   }
 
+  /// The linear operator with the maps in its constants, or why not.
+  OrDeclined<Absorbed> absorb(NodeId linear, const Candidate* before, const Candidate* after) {
+    const double growth = before != nullptr ? forward_growth(before->route.affine) : 1.0;
+    if (growth > options_.max_growth) {
+      return Declined{Decline::ill_conditioned, fmt::format("the error would grow {:.3g} times", growth)};
+    }
+    const NodeArgs args = view_.args(linear);
+    return view_.op(linear)->absorb_affine(before != nullptr ? before->route.affine : ChannelAffine{},
+                                           after != nullptr ? after->route.affine : ChannelAffine{},
+                                           args.get());
+  }
+
   bool try_fold(NodeId linear, const Candidate* before, const Candidate* after) {
     const auto decline = [&](const Declined& declined) {
       for (const Candidate* candidate : {before, after}) {
@@ -146,28 +159,73 @@ class FoldPass {
       }
       return false;
     };
-    const double growth = before != nullptr ? forward_growth(before->route.affine) : 1.0;
-    if (growth > options_.max_growth) {
-      return decline({Decline::ill_conditioned, fmt::format("the error would grow {:.3g} times", growth)});
-    }
-    const NodeArgs args = view_.args(linear);
-    const auto result =
-        view_.op(linear)->absorb_affine(before != nullptr ? before->route.affine : ChannelAffine{},
-                                        after != nullptr ? after->route.affine : ChannelAffine{}, args.get());
+    const auto result = absorb(linear, before, after);
     if (const auto* declined = std::get_if<Declined>(&result)) return decline(*declined);
     const auto& absorbed = std::get<Absorbed>(result);
     const int cost =
-        (before != nullptr ? before->chain->cost : 0) + (after != nullptr ? after->chain->cost : 0);
-    if ((absorbed.remaining.is_identity() ? 0 : 1) >= cost) return false;
+        (before != nullptr ? before->route.cost : 0) + (after != nullptr ? after->route.cost : 0);
+    if (cost_left(absorbed) >= cost) return false;
     std::size_t flushed = 0;
-    const Rewrite rewrite = rewrite_linear(graph_, linear, before, after, absorbed, flushed);
+    Rewrite rewrite;
+    rewrite.why = "fold into " + describe(graph_, linear);
+    rewrite_linear(graph_, linear, before, after, absorbed, rewrite, flushed);
+    for (const Candidate* candidate : {before, after}) {
+      if (candidate != nullptr) remove_chain(*candidate->chain, rewrite);
+    }
     if (const auto refused = refuse(graph_, rewrite)) return decline(*refused);
     const std::size_t first = entries.size();
-    if (before != nullptr) report_folded(*before, linear, FoldDirection::forward, growth);
-    if (after != nullptr) report_folded(*after, linear, FoldDirection::backward, 1.0);
+    if (before != nullptr) report_folded(*before, label_with_type(linear), FoldDirection::forward);
+    if (after != nullptr) report_folded(*after, label_with_type(linear), FoldDirection::backward);
     if (entries.size() > first) entries[first].flushed_denormals = flushed;
     apply(graph_, rewrite);
     return true;
+  }
+
+  /// before: x -> [chain] -> L1, L2, ...     after: x -> L1', L2', ...
+  /// Conditions: every reader leads to a linear operator of its own that takes the map; no graph output reads
+  /// it. One reader less than all would keep the chain alive and save nothing.
+  bool try_fold_into_all_readers(const Chain& chain) {
+    const Value& output = graph_.value(chain.output);
+    if (output.users.size() < 2 || output.is_output || is_switched_off(chain) || !chain.affine.has_scale())
+      return false;
+    Rewrite rewrite;
+    rewrite.why = "fold '" + output.name + "' into all its readers";
+    std::set<NodeId> into;
+    std::string names;
+    std::size_t flushed = 0;
+    int left = 0;
+    std::vector<Candidate> candidates;
+    for (const NodeId reader : output.users) {
+      auto route = find_route(view_, chain, FoldDirection::forward, reader);
+      if (std::holds_alternative<Declined>(route))
+        return false;  // that it has other readers is the better reason
+      candidates.push_back({&chain, std::move(std::get<Route>(route))});
+      const Candidate& candidate = candidates.back();
+      if (!candidate.route.collected.empty() || !into.insert(candidate.route.linear).second) return false;
+      const auto result = absorb(candidate.route.linear, &candidate, nullptr);
+      if (const auto* declined = std::get_if<Declined>(&result)) {
+        note(chain, *declined);
+        return false;
+      }
+      left += cost_left(std::get<Absorbed>(result));
+      rewrite_linear(graph_, candidate.route.linear, &candidate, nullptr, std::get<Absorbed>(result), rewrite,
+                     flushed);
+      names += (names.empty() ? "" : ", ") + label_with_type(candidate.route.linear);
+    }
+    if (left >= chain.cost) return false;
+    remove_chain(chain, rewrite);
+    if (refuse(graph_, rewrite)) return false;
+    const std::size_t first = entries.size();
+    report_folded(candidates.front(), names, FoldDirection::forward);
+    if (entries.size() > first) entries[first].flushed_denormals = flushed;
+    apply(graph_, rewrite);
+    return true;
+  }
+
+  static int cost_left(const Absorbed& absorbed) { return absorbed.remaining.is_identity() ? 0 : 1; }
+
+  std::string label_with_type(NodeId id) const {
+    return fmt::format("{} '{}'", graph_.node(id).op_type, label_of(graph_, id));
   }
 
   // ------------------------------------------------------------ report
@@ -196,16 +254,16 @@ class FoldPass {
     return found;
   }
 
-  void report_folded(const Candidate& candidate, NodeId linear, FoldDirection direction, double growth) {
+  void report_folded(const Candidate& candidate, const std::string& into, FoldDirection direction) {
     std::vector<NodeId> nodes = candidate.chain->nodes;
     const auto& collected = candidate.route.collected;
     nodes.insert(nodes.end(), collected.begin(), collected.end());
     std::sort(nodes.begin(), nodes.end());
     for (FoldEntry& entry : describe_nodes(nodes, candidate.route.affine)) {
       entry.folded = true;
-      entry.into = fmt::format("{} '{}'", graph_.node(linear).op_type, label_of(graph_, linear));
+      entry.into = into;
       entry.direction = direction;
-      entry.max_growth = growth;
+      entry.max_growth = direction == FoldDirection::forward ? forward_growth(candidate.route.affine) : 1.0;
       entries.push_back(std::move(entry));
     }
   }

@@ -33,15 +33,13 @@ Tensor round_to_storage(const Tensor& exact, DType dtype, std::size_t& flushed) 
 
 class LinearRewriter {
  public:
-  LinearRewriter(const Graph& graph, NodeId linear, std::size_t& flushed)
-      : graph_(graph), linear_(linear), old_(graph.node(linear)), flushed_(flushed) {}
+  LinearRewriter(const Graph& graph, NodeId linear, Rewrite& rewrite, std::size_t& flushed)
+      : graph_(graph), linear_(linear), old_(graph.node(linear)), rewrite_(rewrite), flushed_(flushed) {}
 
-  Rewrite make(const Candidate* before, const Candidate* after, const Absorbed& absorbed) {
-    rewrite_.why = "fold into " + describe(graph_, linear_);
+  void make(const Candidate* before, const Candidate* after, const Absorbed& absorbed) {
     rewrite_.removed.push_back(linear_);
     Operand data = Operand::of(old_.inputs[0]);
     if (before != nullptr) {
-      remove(before->chain->nodes);
       remove(before->route.collected);
       data = Operand::of(before->chain->input);
       for (const NodeId id : before->route.passed) data = copy_node(id, data, std::nullopt);
@@ -52,13 +50,11 @@ class LinearRewriter {
     Operand result = add_linear(data, absorbed, adds || passes ? std::nullopt : std::optional(end));
     if (adds) result = add_shift(result, absorbed.remaining, passes ? std::nullopt : std::optional(end));
     if (after != nullptr) {
-      remove(after->chain->nodes);
       remove(after->route.collected);
       const auto& passed = after->route.passed;
       for (const NodeId id : passed)
         result = copy_node(id, result, id == passed.back() ? std::optional(end) : std::nullopt);
     }
-    return std::move(rewrite_);
   }
 
  private:
@@ -125,15 +121,19 @@ class LinearRewriter {
   const Graph& graph_;
   NodeId linear_;
   const Node& old_;
+  Rewrite& rewrite_;
   std::size_t& flushed_;
-  Rewrite rewrite_;
 };
 
 }  // namespace
 
-Rewrite rewrite_linear(const Graph& graph, NodeId linear, const Candidate* before, const Candidate* after,
-                       const Absorbed& absorbed, std::size_t& flushed) {
-  return LinearRewriter(graph, linear, flushed).make(before, after, absorbed);
+void rewrite_linear(const Graph& graph, NodeId linear, const Candidate* before, const Candidate* after,
+                    const Absorbed& absorbed, Rewrite& rewrite, std::size_t& flushed) {
+  LinearRewriter(graph, linear, rewrite, flushed).make(before, after, absorbed);
+}
+
+void remove_chain(const Chain& chain, Rewrite& rewrite) {
+  rewrite.removed.insert(rewrite.removed.end(), chain.nodes.begin(), chain.nodes.end());
 }
 
 std::string label_of(const Graph& graph, NodeId id) {

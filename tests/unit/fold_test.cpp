@@ -273,6 +273,25 @@ TEST(Fold, TransposesAroundABatchNormalizationOfRank3Cancel) {
   expect_fold(m.b.model(), {{"MatMul", 1}, {"Add", 1}, {"Relu", 1}});
 }
 
+TEST(Fold, IntoEveryReaderOrIntoNone) {
+  for (const bool all : {true, false}) {
+    Maker m;
+    const ValueId x =
+        m.batch_normalization(m.b.op("Relu", {m.b.input("x", DType::float32, {"N", kIn})}), kIn);
+    m.b.output(m.b.op("Gemm", {x, m.random({kIn, kOut}), m.random({kOut})}));
+    m.b.output(m.b.op("MatMul", {x, m.random({kIn, kOut})}));
+    if (all) {
+      const auto report = expect_fold(m.b.model(), {{"Relu", 1}, {"Gemm", 1}, {"MatMul", 1}, {"Add", 1}},
+                                      2e-6, {.keep = {"gemm"}});
+      ASSERT_EQ(report.entries.size(), 1U);
+      EXPECT_EQ(report.entries[0].into, "Gemm 'Gemm_2', MatMul 'MatMul_3'");
+    } else {
+      m.b.output(m.b.op("Tanh", {x}));
+      expect_declined(m.b.model(), Decline::intermediate_used_elsewhere);
+    }
+  }
+}
+
 TEST(Fold, IdentityBeforeAnOutputHandsItsNameOver) {
   Maker m;
   const ValueId x = m.b.input("x", DType::float32, {"N", kIn});
