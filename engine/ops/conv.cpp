@@ -180,6 +180,13 @@ class ConvTranspose final : public Op {
         output_padding_(node.get_ints("output_padding").value_or(std::vector<std::int64_t>{})),
         output_shape_(node.get_ints("output_shape")) {
     check_inputs(node, 2, 3);
+    for (const std::int64_t extra : output_padding_) {
+      if (extra < 0) fail(ErrorCode::invalid_model, "output_padding holds {}", extra);
+      checked_extent(extra);
+    }
+    for (const std::int64_t extent : output_shape_.value_or(std::vector<std::int64_t>{})) {
+      if (extent < 0) fail(ErrorCode::invalid_model, "output_shape holds {}", extent);
+    }
   }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
@@ -197,7 +204,7 @@ class ConvTranspose final : public Op {
       const Dim& c = (*W.dims)[0];
       if (C.known() && c.known() && !(C == c))
         fail(ErrorCode::invalid_model, "X has {} channels, W takes {}", C.extent(), c.extent());
-      if ((*W.dims)[1].known()) M = Dim((*W.dims)[1].extent() * convolution_.group);
+      if ((*W.dims)[1].known()) M = Dim(checked_extent((*W.dims)[1].extent()) * convolution_.group);
     }
     check_operands(args, M);
     const std::size_t axes = X.rank() - 2;
@@ -257,7 +264,9 @@ class ConvTranspose final : public Op {
   /// The axis of the convolution whose adjoint this is: its input is Y, its output is X.
   WindowAxis axis_over(std::size_t i, std::int64_t extent, std::int64_t kernel) const {
     const WindowAttributes& a = convolution_.window;
-    WindowAxis axis{0, extent, kernel, a.stride(i), a.dilation(i), a.pad_begin(i), a.pad_end(i)};
+    WindowAxis axis{0,           checked_extent(extent), checked_extent(kernel),
+                    a.stride(i), a.dilation(i),          a.pad_begin(i),
+                    a.pad_end(i)};
     const std::int64_t extra = output_padding_.empty() ? 0 : output_padding_[i];
     const std::int64_t natural = axis.stride * (extent - 1) + extra + axis.reach();
     const bool same = a.auto_pad == AutoPad::same_upper || a.auto_pad == AutoPad::same_lower;

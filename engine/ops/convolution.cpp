@@ -12,6 +12,7 @@ void check_groups(const Dim& count, std::int64_t group, const char* what) {
 ConvolutionAttributes ConvolutionAttributes::read(AttributeReader& node) {
   ConvolutionAttributes convolution{WindowAttributes::read(node), node.get_int("group", 1)};
   if (convolution.group < 1) fail(ErrorCode::invalid_model, "group is {}", convolution.group);
+  checked_extent(convolution.group);
   return convolution;
 }
 
@@ -39,7 +40,8 @@ std::optional<Dims> ConvolutionAttributes::infer_dims(const ValueType& X, const 
     check_groups(M, group, "output channels");
     const Dim& C = (*X.dims)[1];
     const Dim& per_group = (*W.dims)[1];
-    if (C.known() && per_group.known() && C.extent() != per_group.extent() * group)
+    if (C.known() && per_group.known() &&
+        (C.extent() % group != 0 || C.extent() / group != per_group.extent()))
       fail(ErrorCode::invalid_model, "X has {} channels, W takes {} in {} groups", C.extent(),
            per_group.extent(), group);
   }

@@ -206,13 +206,11 @@ class Pool final : public Op {
 
 class MaxUnpool final : public Op {
  public:
-  explicit MaxUnpool(AttributeReader& node)
-      : kernel_shape_(node.get_ints("kernel_shape").value_or(std::vector<std::int64_t>{})),
-        strides_(node.get_ints("strides").value_or(std::vector<std::int64_t>(kernel_shape_.size(), 1))),
-        pads_(node.get_ints("pads").value_or(std::vector<std::int64_t>(2 * kernel_shape_.size(), 0))) {
+  explicit MaxUnpool(AttributeReader& node) : window_(WindowAttributes::read(node)) {
     check_inputs(node, 2, 3);
-    if (strides_.size() != kernel_shape_.size() || pads_.size() != 2 * kernel_shape_.size())
-      fail(ErrorCode::invalid_model, "kernel_shape, strides and pads count different axes");
+    if (!window_.kernel_shape) fail(ErrorCode::invalid_model, "attribute 'kernel_shape' is missing");
+    if (window_.auto_pad != AutoPad::notset || !window_.dilations.empty())
+      fail(ErrorCode::unsupported, "auto_pad and dilations mean nothing here");
   }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
@@ -261,24 +259,22 @@ class MaxUnpool final : public Op {
   /// The smallest shape that MaxPool would pool to X's; Indices count in it, whatever output_shape asks for.
   Dims pooled_from(const ValueType& X) const {
     check_spatial(X);
-    const std::size_t axes = kernel_shape_.size();
-    if (X.rank() != axes + 2)
-      fail(ErrorCode::invalid_model, "kernel_shape has {} numbers, X is {}", axes, to_string(X));
+    window_.check_axes(X.rank() - 2);
     Dims dims{(*X.dims)[0], (*X.dims)[1]};
-    for (std::size_t i = 0; i < axes; ++i) {
+    for (std::size_t i = 0; i < X.rank() - 2; ++i) {
       const Dim& extent = (*X.dims)[2 + i];
-      if (extent.known())
-        dims.emplace_back((extent.extent() - 1) * strides_[i] + kernel_shape_[i] - pads_[i] -
-                          pads_[axes + i]);
-      else
+      if (extent.known()) {
+        dims.emplace_back(std::max<std::int64_t>(
+            0, (checked_extent(extent.extent()) - 1) * window_.stride(i) + (*window_.kernel_shape)[i] -
+                   window_.pad_begin(i) - window_.pad_end(i)));
+      } else {
         dims.emplace_back();
+      }
     }
     return dims;
   }
 
-  std::vector<std::int64_t> kernel_shape_;
-  std::vector<std::int64_t> strides_;
-  std::vector<std::int64_t> pads_;
+  WindowAttributes window_;
 };
 
 }  // namespace

@@ -16,9 +16,16 @@ AutoPad read_auto_pad(AttributeReader& node) {
   fail(ErrorCode::invalid_model, "auto_pad is '{}'", text);
 }
 
-void check_least(const char* name, const std::vector<std::int64_t>& values, std::int64_t least) {
+/// Numbers up to this one multiply and add without overflow.
+constexpr std::int64_t kMost = std::int64_t{1} << 30;
+
+/// Entries of a window table: 2 GiB.
+constexpr std::int64_t kMostEntries = std::int64_t{1} << 28;
+
+void check_range(const char* name, const std::vector<std::int64_t>& values, std::int64_t least) {
   for (const std::int64_t value : values) {
-    if (value < least) fail(ErrorCode::invalid_model, "{} holds {}, the least is {}", name, value, least);
+    if (value < least || value > kMost)
+      fail(ErrorCode::invalid_model, "{} holds {}, expected {} to {}", name, value, least, kMost);
   }
 }
 
@@ -45,7 +52,16 @@ Shape Window::kernel() const {
   return collect(axes, &WindowAxis::kernel);
 }
 
+std::int64_t checked_extent(std::int64_t extent) {
+  if (extent > kMost) fail(ErrorCode::resource_limit, "an axis has {} elements, at most {}", extent, kMost);
+  return extent;
+}
+
 std::vector<std::int64_t> window_table(const Window& window) {
+  const std::int64_t all_taps = window.kernel().elements();
+  const std::int64_t all_outputs = window.output().elements();
+  if (all_outputs != 0 && all_taps > kMostEntries / all_outputs)
+    fail(ErrorCode::resource_limit, "{} taps at {} positions", all_taps, all_outputs);
   // Axis by axis: every (tap, output) pair so far is combined with those of the next axis.
   std::vector<std::int64_t> table{0};
   std::int64_t taps = 1;
@@ -80,10 +96,10 @@ WindowAttributes WindowAttributes::read(AttributeReader& node) {
   window.dilations = node.get_ints("dilations").value_or(window.dilations);
   window.pads = node.get_ints("pads").value_or(window.pads);
   window.auto_pad = read_auto_pad(node);
-  if (window.kernel_shape) check_least("kernel_shape", *window.kernel_shape, 1);
-  check_least("strides", window.strides, 1);
-  check_least("dilations", window.dilations, 1);
-  check_least("pads", window.pads, 0);
+  if (window.kernel_shape) check_range("kernel_shape", *window.kernel_shape, 1);
+  check_range("strides", window.strides, 1);
+  check_range("dilations", window.dilations, 1);
+  check_range("pads", window.pads, 0);
   if (window.auto_pad != AutoPad::notset) window.pads.clear();
   return window;
 }
@@ -107,7 +123,9 @@ void WindowAttributes::check_axes(std::size_t axes) const {
 }
 
 WindowAxis WindowAttributes::axis_over(std::size_t axis, std::int64_t input, std::int64_t kernel) const {
-  WindowAxis window{input, 0, kernel, stride(axis), dilation(axis), pad_begin(axis), pad_end(axis)};
+  WindowAxis window{
+      checked_extent(input), 0, checked_extent(kernel), stride(axis), dilation(axis), pad_begin(axis),
+      pad_end(axis)};
   if (auto_pad == AutoPad::same_upper || auto_pad == AutoPad::same_lower) {
     window.output = ceil_div(input, window.stride);
     const std::int64_t total =

@@ -35,8 +35,11 @@ struct Window {
   Shape kernel() const;
 };
 
+/// The extent, which must leave room to multiply by a stride. Throws resource_limit.
+std::int64_t checked_extent(std::int64_t extent);
+
 /// For tap k (row-major over the kernel) and output o (row-major over the outputs), element [k * outputs + o]
-/// is the position in the flattened input, or kPadding.
+/// is the position in the flattened input, or kPadding. Throws resource_limit when it would be too large.
 inline constexpr std::int64_t kPadding = -1;
 std::vector<std::int64_t> window_table(const Window& window);
 

@@ -41,6 +41,9 @@ struct ConvCase {
   Shape Y;
   Attributes attributes;
 };
+void PrintTo(const ConvCase& c, std::ostream* out) {
+  *out << c.name;
+}
 
 Ints tail(const Ints& at, std::int64_t first, std::int64_t second) {
   Ints result = at;
@@ -319,6 +322,9 @@ struct FoldCase {
   bool shift_before;
   Attributes attributes;
 };
+void PrintTo(const FoldCase& c, std::ostream* out) {
+  *out << c.op;
+}
 
 class ConvFoldTest : public testing::TestWithParam<FoldCase> {};
 

@@ -23,6 +23,9 @@ struct PoolCase {
   Shape Y;
   std::vector<double> y;
 };
+void PrintTo(const PoolCase& c, std::ostream* out) {
+  *out << c.name;
+}
 
 class PoolTest : public testing::TestWithParam<PoolCase> {};
 
@@ -170,6 +173,22 @@ TEST(MaxUnpool, PutsElementsBackAtIndicesOfTheSmallestShape) {
   EXPECT_EQ(run_op_error("MaxUnpool", 9, {X, outside}, attributes), ErrorCode::invalid_input);
 }
 
+// Whoever writes such a model wants memory, or an overflow.
+TEST(Pool, AbsurdWindowsAreErrorsNotAllocations) {
+  const Tensor X(DType::float32, {1, 1, 4});
+  const std::int64_t huge = std::int64_t{1} << 29;
+  const auto error = [&](const Ints& kernel, const Ints& pads, const Ints& strides) {
+    return run_op_error("MaxPool", 12, {X}, {{"kernel_shape", kernel}, {"pads", pads}, {"strides", strides}});
+  };
+  EXPECT_EQ(error({huge}, {huge / 2, huge / 2}, {1}), ErrorCode::resource_limit);
+  EXPECT_EQ(error({2}, {huge * 16, 0}, {1}), ErrorCode::invalid_model);
+  EXPECT_EQ(error({2}, {0, 0}, {std::int64_t{1} << 62}), ErrorCode::invalid_model);
+  const auto op = op_of("MaxPool", 12, 1, kPair);
+  const std::vector<ValueType> types{{DType::float32, Dims{Dim(1), Dim(1), Dim(std::int64_t{1} << 62)}}};
+  const std::vector<TensorView> values(1);
+  EXPECT_THROW(op->infer({.inputs = types, .values = values}), Error);
+}
+
 TEST(MaxUnpool, UndoesMaxPool) {
   const Tensor X = random_tensor(DType::float32, {2, 3, 4, 6}, 1.0, 2.0);
   const Attributes attributes{{"kernel_shape", Ints{2, 3}}, {"strides", Ints{2, 3}}};
@@ -185,6 +204,9 @@ struct PassCase {
   ChannelAffine map;
   std::optional<Decline> reason;
 };
+void PrintTo(const PassCase& c, std::ostream* out) {
+  *out << c.op;
+}
 
 class PoolFoldTest : public testing::TestWithParam<PassCase> {};
 

@@ -22,6 +22,9 @@ struct QuantizeCase {
   double zero_point;
   std::vector<double> q;
 };
+void PrintTo(const QuantizeCase& c, std::ostream* out) {
+  *out << name_of(c.dtype);
+}
 
 class QuantizeTest : public testing::TestWithParam<QuantizeCase> {};
 

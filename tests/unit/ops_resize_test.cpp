@@ -30,6 +30,9 @@ struct LineCase {
   std::vector<double> y;
   Floats roi = {};
 };
+void PrintTo(const LineCase& c, std::ostream* out) {
+  *out << c.name;
+}
 
 class ResizeLineTest : public testing::TestWithParam<LineCase> {};
 
