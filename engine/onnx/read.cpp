@@ -21,12 +21,18 @@ std::string normal_domain(const std::string& domain) {
   return domain == "ai.onnx" ? "" : domain;
 }
 
+/// DType::undefined for an element type that is absent or unknown here.
+DType read_dtype(const onnx::TypeProto::Tensor& tensor) {
+  const auto dtype = static_cast<DType>(tensor.elem_type());
+  const bool known = tensor.elem_type() > 0 && tensor.elem_type() <= 255 && element_bytes(dtype) != 0;
+  return known ? dtype : DType::undefined;
+}
+
 ValueType read_type(const onnx::ValueInfoProto& info) {
   ValueType type;
   if (!info.type().has_tensor_type()) return type;
   const auto& tensor = info.type().tensor_type();
-  const auto dtype = static_cast<DType>(tensor.elem_type());
-  if (tensor.elem_type() > 0 && tensor.elem_type() <= 255 && element_bytes(dtype) != 0) type.dtype = dtype;
+  type.dtype = read_dtype(tensor);
   if (!tensor.has_shape()) return type;
   type.dims.emplace();
   for (const auto& dim : tensor.shape().dim()) {
@@ -97,6 +103,11 @@ class GraphReader {
         info.type().value_case() != onnx::TypeProto::VALUE_NOT_SET) {
       fail(ErrorCode::unsupported,
            "input '{}' is not a tensor (sequences, maps and optionals are not supported)", info.name());
+    }
+    const auto& tensor = info.type().tensor_type();
+    if (tensor.elem_type() != onnx::TensorProto::UNDEFINED && read_dtype(tensor) == DType::undefined) {
+      fail(ErrorCode::unsupported, "input '{}' has element type {}, which is not supported", info.name(),
+           tensor.elem_type());
     }
   }
 

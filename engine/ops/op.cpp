@@ -72,8 +72,9 @@ DType AttributeReader::get_dtype(std::string_view name, DType otherwise) {
   if (value == nullptr) return otherwise;
   const auto number = static_cast<DType>(*value);
   if (*value <= 0 || *value > 255 || element_bytes(number) == 0) {
-    fail(ErrorCode::unsupported, "attribute '{}' names element type {}, which is not supported", name,
-         *value);
+    fail(ErrorCode::unsupported,
+         "attribute '{}' names element type {}, which is not supported (operator version {})", name, *value,
+         version_);
   }
   return number;
 }
