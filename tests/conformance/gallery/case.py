@@ -83,7 +83,7 @@ class Graph:
     def __init__(self, producer, opset, ir, constants="initializers", ml=None):
         self.producer, self.opset, self.ir, self.constants = producer, opset, ir, constants
         self.opsets = [helper.make_opsetid("", opset)] + ([helper.make_opsetid("ai.onnx.ml", ml)] if ml else [])
-        self.nodes, self.initializers, self.also_inputs = [], [], []
+        self.nodes, self.initializers, self.also_inputs, self.functions = [], [], [], []
 
     def op(self, op_type, name, *inputs, output=None, **attributes):
         """Adds a node; its output's name, or the list of them where `output` is a list."""
@@ -91,6 +91,12 @@ class Graph:
         outputs = output if isinstance(output, list) else [output or f"{name}_output_0"]
         self.nodes.append(helper.make_node(op_type, names, outputs, name=name, **attributes))
         return outputs if isinstance(output, list) else outputs[0]
+
+    def function(self, domain, name, inputs, *nodes, attributes=()):
+        """Adds a local function whose only output is y."""
+        if domain not in [opset.domain for opset in self.opsets]:
+            self.opsets.append(helper.make_opsetid(domain, 1))
+        self.functions.append(helper.make_function(domain, name, inputs, ["y"], nodes, self.opsets[:1], attributes))
 
     def constant(self, name, value):
         array = np.asarray(value)
@@ -140,7 +146,8 @@ class Case:
         inputs = [self.value_info(name, array) for name, array in self.inputs.items()]
         outputs = [self.value_info(name, array) for name, array in self.outputs.items()]
         graph = helper.make_graph(g.nodes, "graph", inputs + g.also_inputs, outputs, g.initializers)
-        return helper.make_model(graph, opset_imports=g.opsets, ir_version=g.ir, producer_name=g.producer)
+        return helper.make_model(graph, opset_imports=g.opsets, ir_version=g.ir, producer_name=g.producer,
+                                 functions=g.functions)
 
     def expectation(self):
         named = isinstance(self.batch, str) or (self.batch is not None and self.batch > 0)

@@ -1,7 +1,7 @@
 """Dense and BatchNormalization as each exporter writes them, at the opset and IR version that it used."""
 
 import numpy as np
-from onnx import TensorProto
+from onnx import AttributeProto, TensorProto, helper
 
 from case import ROWS, Case, Dense, Draw, Graph, Norm, relu, softmax
 
@@ -119,6 +119,40 @@ def torch_dynamo(seed):
 
 def torch_dynamo_rank3(seed):
     return rank3(seed, Graph("pytorch", opset=18, ir=10))
+
+
+def passing_on(node, **names):
+    """The node with float attributes that are those of the function around it: its name -> the function's name."""
+    node.attribute.extend(AttributeProto(name=name, ref_attr_name=outer, type=AttributeProto.FLOAT)
+                          for name, outer in names.items())
+    return node
+
+
+def torch_dynamo_functions(seed):
+    """Unoptimised: every operator of torch is a local function, weights are transposed in the graph."""
+    x, fc1, bn, fc2 = mlp(seed)
+    library = "pkg.onnxscript.torch_lib"
+    g = Graph("pytorch", opset=18, ir=8)
+    g.function(library, "aten_t", ["self"], helper.make_node("Transpose", ["self"], ["y"], perm=[1, 0]))
+    g.function(library, "aten_relu", ["self"], helper.make_node("Relu", ["self"], ["y"]))
+    g.function(library, "aten_addmm", ["self", "mat1", "mat2"],
+               passing_on(helper.make_node("Gemm", ["mat1", "mat2", "self"], ["y"]), alpha="alpha", beta="beta"),
+               attributes=["alpha", "beta"])
+    parameters = ["weight", "bias", "running_mean", "running_var"]
+    g.function(library, "_aten_native_batch_norm_inference_onnx", ["input", *parameters],
+               passing_on(helper.make_node("BatchNormalization", ["input", *parameters], ["norm"], name="n0"),
+                          epsilon="eps", momentum="momentum"),
+               helper.make_node("Identity", ["norm"], ["y"], name="n1"), attributes=["eps", "momentum"])
+
+    def linear(name, x, fc, **output):
+        t = g.op("aten_t", f"{name}/aten_t", fc.W.T, domain=library)
+        return g.op("aten_addmm", f"{name}/aten_addmm", fc.b, x, t, domain=library, alpha=1.0, beta=1.0, **output)
+
+    h = g.op("aten_relu", "relu", linear("fc1", "x", fc1), domain=library)
+    h = g.op("_aten_native_batch_norm_inference_onnx", "bn", h, *bn, domain=library, eps=1e-3, momentum=0.9)
+    linear("fc2", h, fc2, output="addmm_1")
+    return Case(g, {"x": x}, {"addmm_1": fc2(bn(relu(fc1(x)), epsilon=1e-3))}, "Gemm Relu Gemm", ["bn/n0"],
+                shapes={"bn/n0": [8]})
 
 
 # ---- tf2onnx (Keras 2)
@@ -327,6 +361,7 @@ GALLERY = {
     "torch_script_rank3": torch_script_rank3,
     "torch_dynamo": torch_dynamo,
     "torch_dynamo_rank3": torch_dynamo_rank3,
+    "torch_dynamo_functions": torch_dynamo_functions,
     "tf2onnx_rank2": tf2onnx_rank2,
     "tf2onnx_static": tf2onnx_static,
     "tf2onnx_decomposed": tf2onnx_decomposed,

@@ -6,19 +6,15 @@ from onnx import TensorProto, helper, numpy_helper
 FLOAT8E4M3FN = 17  # newer than Debian's onnx
 
 
-def one_node(node, opsets, dtype=TensorProto.FLOAT, out=None, functions=()):
+def one_node(node, opsets, dtype=TensorProto.FLOAT, out=None):
     def model():
         value = helper.make_tensor_value_info
         graph = helper.make_graph([node], "graph", [value("x", dtype, ["N", 4])], [value("y", out or dtype, ["N", 4])],
                                   [numpy_helper.from_array(np.eye(4, dtype=np.float32), "W")])
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid(*o) for o in opsets], ir_version=8,
-                                 functions=functions)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid(*o) for o in opsets], ir_version=8)
 
     return model
 
-
-FUNCTION = helper.make_function("pkg.onnxscript.torch_lib", "aten_relu", ["self"], ["result"],
-                                [helper.make_node("Relu", ["self"], ["result"])], [helper.make_opsetid("", 18)])
 
 GALLERY = {
     "unknown_operator": (
@@ -39,8 +35,4 @@ GALLERY = {
         one_node(helper.make_node("Cast", ["x"], ["y"], name="widen", to=TensorProto.FLOAT), [("", 19)], FLOAT8E4M3FN,
                  out=TensorProto.FLOAT),
         ["'x'", "17"]),
-    "local_function": (
-        one_node(helper.make_node("aten_relu", ["x"], ["y"], name="relu_0", domain="pkg.onnxscript.torch_lib"),
-                 [("", 18), ("pkg.onnxscript.torch_lib", 1)], functions=[FUNCTION]),
-        ["'relu_0'", "aten_relu", "'pkg.onnxscript.torch_lib'", "opset 1"]),
 }
