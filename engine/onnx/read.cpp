@@ -63,21 +63,22 @@ class GraphReader {
     for (const auto* list : {&proto.value_info(), &proto.output()}) {
       for (const auto& info : *list) declared[info.name()] = read_type(info);
     }
-    std::set<std::string, std::less<>> initializers;
-    for (const auto& tensor : proto.initializer()) initializers.insert(tensor.name());
+    std::map<std::string, onnx::TensorProto*, std::less<>> initializers;
+    for (auto& tensor : *proto.mutable_initializer()) initializers.emplace(tensor.name(), &tensor);
+    // Inputs keep their order, those that have a default value included.
     std::set<std::string, std::less<>> overridable;
     for (const auto& info : proto.input()) {
-      if (!initializers.contains(info.name())) {
+      const auto initializer = initializers.find(info.name());
+      if (initializer == initializers.end()) {
         check_input(info);
         graph.add_input(info.name(), read_type(info));
       } else if (ir_version_ >= 4) {
+        graph.mark_overridable(graph.add_constant(info.name(), read_tensor(*initializer->second, door_)));
         overridable.insert(info.name());
       }
     }
     for (auto& tensor : *proto.mutable_initializer()) {
-      const std::string name = tensor.name();
-      const ValueId id = graph.add_constant(name, read_tensor(tensor, door_));
-      if (overridable.contains(name)) graph.mark_overridable(id);
+      if (!overridable.contains(tensor.name())) graph.add_constant(tensor.name(), read_tensor(tensor, door_));
     }
     for (const auto& node : proto.node()) {
       for (const auto& output : node.output()) {
