@@ -1,0 +1,275 @@
+// Folding on random networks: whatever it does, the network computes the same, says what was done, and is
+// still a model. BNRUN_FOLD_NETWORKS is the number of networks, BNRUN_FOLD_SEED the first seed.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <set>
+
+#include "bnrun/fold.h"
+#include "graph/fail.h"
+#include "ops/common.h"
+#include "ops/evaluate.h"
+#include "support/error_bound.h"
+#include "support/random_graph.h"
+
+namespace bnrun::testing {
+namespace {
+
+/// A property that does not hold.
+struct Violation : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+template <class... Args>
+void require(bool holds, fmt::format_string<Args...> format, Args&&... args) {
+  if (!holds) throw Violation(fmt::format(format, std::forward<Args>(args)...));
+}
+
+std::uint64_t setting(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+/// What all networks together have exercised: a property that holds because nothing folds says nothing.
+struct Tally {
+  std::size_t networks = 0;
+  std::size_t folded = 0;
+  std::size_t declined = 0;
+  std::size_t compared = 0;  ///< elements
+  std::size_t beyond = 0;    ///< of these, too large for a bound in the element type
+  double worst = 0.0;        ///< largest error as a part of its bound
+  std::set<Decline> reasons;
+  std::set<std::string> into;
+  std::set<std::string> operators;
+};
+
+using Values = std::map<std::string, Tensor>;
+
+Values values_of(const Graph& graph, const std::vector<Tensor>& inputs) {
+  Values values;
+  std::vector<TensorView> views(inputs.begin(), inputs.end());
+  interpret(graph, views, [&](ValueId id, const Tensor& value) { values[graph.value(id).name] = value; });
+  return values;
+}
+
+/// Every value that `computed` has in common with the truth lies within the bound.
+void check_values(const char* which, const Values& computed, const Values& truth, const ErrorBound& bound,
+                  Tally& tally) {
+  for (const auto& [name, value] : computed) {
+    const auto exact = truth.find(name);
+    if (exact == truth.end() || !is_floating(value.dtype())) continue;
+    require(value.shape() == exact->second.shape(), "{} '{}' is {}, it was {}", which, name,
+            to_string(value.shape()), to_string(exact->second.shape()));
+    // In double the truth itself is rounded as well.
+    const bool narrow = value.dtype() == DType::float32;
+    const double u = narrow ? 0x1p-24 : 0x1p-52;
+    const double largest = narrow ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+    const auto got = read_doubles(value);
+    const auto expected = read_doubles(exact->second);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const double allowed = u * bound(name, i);
+      ++tally.compared;
+      if (!(allowed < 1e-6 * largest)) {  // an intermediate may have overflowed
+        ++tally.beyond;
+        continue;
+      }
+      const double error = std::abs(got[i] - expected[i]);
+      require(error <= allowed, "{} '{}'[{}] is {:.17g}, exactly {:.17g}: error {:.3g}, bound {:.3g}", which,
+              name, i, got[i], expected[i], error, allowed);
+      if (allowed > 0.0) tally.worst = std::max(tally.worst, error / allowed);
+    }
+  }
+}
+
+void check_ports(const std::vector<PortInfo>& before, const std::vector<PortInfo>& after) {
+  require(before.size() == after.size(), "{} inputs or outputs, there were {}", after.size(), before.size());
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const PortInfo& a = before[i];
+    const PortInfo& b = after[i];
+    require(a.name == b.name && a.dtype == b.dtype && a.optional == b.optional, "'{}' became '{}'", a.name,
+            b.name);
+    const auto same_dim = [](const DimInfo& x, const DimInfo& y) {
+      return x.extent == y.extent && x.symbol == y.symbol;
+    };
+    require(a.dims.has_value() == b.dims.has_value() &&
+                (!a.dims || std::ranges::equal(*a.dims, *b.dims, same_dim)),
+            "the dimensions of '{}' changed", a.name);
+  }
+}
+
+std::set<std::string> batch_normalizations(const Graph& graph) {
+  std::set<std::string> names;
+  for (const NodeId id : graph.live_nodes()) {
+    if (graph.node(id).op_type == "BatchNormalization") names.insert(graph.node(id).name);
+  }
+  return names;
+}
+
+void check_report(const FoldReport& report, const Model& original, const Model& folded, Tally& tally) {
+  const auto before = batch_normalizations(original.graph());
+  const auto after = batch_normalizations(folded.graph());
+  std::set<std::string> seen;
+  for (const FoldEntry& entry : report.entries) {
+    ++(entry.folded ? tally.folded : tally.declined);
+    if (entry.folded) {
+      tally.into.insert(entry.into.substr(0, entry.into.find(' ')) +
+                        (entry.direction == FoldDirection::forward ? " forward" : " backward"));
+    } else {
+      tally.reasons.insert(entry.reason);
+    }
+    if (entry.form != "BatchNormalization") continue;
+    require(seen.insert(entry.name).second, "two entries for '{}'", entry.name);
+    require(before.contains(entry.name), "an entry for '{}', which never was", entry.name);
+    require(after.contains(entry.name) != entry.folded, "'{}' is reported as {}", entry.name,
+            entry.folded ? "folded" : "declined");
+  }
+  require(seen == before, "{} entries for {} BatchNormalizations", seen.size(), before.size());
+  require(!report.complete() || after.empty(), "complete, but {} are left", after.size());
+  require(report.before.operators == count(original).operators, "wrong counts before");
+  require(report.after.operators == count(folded).operators, "wrong counts after");
+  require(report.after.nodes <= report.before.nodes, "{} nodes became {}", report.before.nodes,
+          report.after.nodes);
+}
+
+void check_stable(const Model& folded) {
+  Model again = folded;
+  const FoldReport report = fold(again);
+  require(report.rewrites == 0, "folding again did something:\n{}", listing(again.graph()));
+  require(listing(again.graph()) == listing(folded.graph()), "folding again changed the graph:\n{}",
+          listing(again.graph()));
+  for (const ValueId id : folded.graph().live_values()) {
+    const Value& value = folded.graph().value(id);
+    if (!value.constant.defined()) continue;
+    require(identical(value.constant, again.graph().value(again.graph().find_value(value.name)).constant),
+            "folding again changed '{}'", value.name);
+  }
+}
+
+void check_round_trip(const Model& folded, const std::vector<Tensor>& inputs,
+                      const std::filesystem::path& file) {
+  folded.save(file);
+  const Model loaded = Model::load(file);
+  check_ports(folded.inputs(), loaded.inputs());
+  check_ports(folded.outputs(), loaded.outputs());
+  const std::vector<TensorView> views(inputs.begin(), inputs.end());
+  const auto before = interpret(folded.graph(), views);
+  const auto after = interpret(loaded.graph(), views);
+  for (std::size_t i = 0; i < before.size(); ++i)
+    require(identical(before[i], after[i]), "output {} differs after saving and loading", i);
+}
+
+/// All properties of one network, or the first that does not hold.
+std::optional<std::string> violation(const Recipe& recipe, Tally& tally,
+                                     const std::optional<std::filesystem::path>& file) {
+  try {
+    const auto [original, inputs] = random_network(recipe);
+    const Graph wide = widened(original.graph());
+    std::vector<Tensor> wide_inputs;
+    for (const Tensor& input : inputs)
+      wide_inputs.push_back(input.defined() ? convert(input, DType::float64) : input);
+    const Values truth = values_of(wide, wide_inputs);
+    const ErrorBound bound(wide, wide_inputs);
+    // A bound that the original broke would be a wrong bound.
+    check_values("unfolded", values_of(original.graph(), inputs), truth, bound, tally);
+
+    Model folded = original;
+    const FoldReport report = fold(folded);
+    folded.graph().check();
+    check_ports(original.inputs(), folded.inputs());
+    check_ports(original.outputs(), folded.outputs());
+    check_report(report, original, folded, tally);
+    const Values values = values_of(folded.graph(), inputs);
+    check_values("folded", values, truth, bound, tally);
+    for (const ValueId id : folded.graph().outputs())
+      require(values.contains(folded.graph().value(id).name) || folded.graph().value(id).constant.defined(),
+              "output '{}' is not computed", folded.graph().value(id).name);
+    check_stable(folded);
+    if (file) check_round_trip(folded, inputs, *file);
+    ++tally.networks;
+    for (const auto& [name, n] : report.before.operators) tally.operators.insert(name);
+    return std::nullopt;
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+/// Leaves out one step after the other for as long as what is left still fails.
+Recipe shrunk(Recipe recipe, const std::optional<std::filesystem::path>& file) {
+  Tally unused;
+  for (std::size_t i = 0; i < recipe.steps.size();) {
+    Recipe smaller = recipe;
+    smaller.steps.erase(smaller.steps.begin() + static_cast<std::ptrdiff_t>(i));
+    if (violation(smaller, unused, file)) {
+      recipe = std::move(smaller);
+      i = 0;
+    } else {
+      ++i;
+    }
+  }
+  return recipe;
+}
+
+std::string account_of(const Recipe& recipe, const std::string& problem) {
+  std::string text =
+      fmt::format("seed {}, steps {}: {}\n", recipe.seed, fmt::join(recipe.steps, ","), problem);
+  try {
+    Model model = random_network(recipe).model;
+    text += listing(model.graph());
+    fold(model);
+    text += "folded:\n" + listing(model.graph());
+  } catch (const std::exception& error) {
+    text += error.what();
+  }
+  return text;
+}
+
+TEST(FoldProperty, FoldedNetworksComputeTheSame) {
+  constexpr std::uint64_t kRoundTrips = 16;  // every so many networks go through a file
+  constexpr int kEnoughFailures = 5;
+  const std::uint64_t first = setting("BNRUN_FOLD_SEED", 1);
+  const std::uint64_t networks = setting("BNRUN_FOLD_NETWORKS", 20000);
+  const auto file = std::filesystem::temp_directory_path() / fmt::format("fold_property_{}.onnx", ::getpid());
+  Tally tally;
+  int failures = 0;
+  for (std::uint64_t seed = first; seed < first + networks && failures < kEnoughFailures; ++seed) {
+    const auto where = seed % kRoundTrips == 0 ? std::optional(file) : std::nullopt;
+    const Recipe recipe = Recipe::of(seed);
+    if (!violation(recipe, tally, where)) continue;
+    const Recipe smallest = shrunk(recipe, where);
+    ADD_FAILURE() << account_of(smallest, violation(smallest, tally, where).value_or("?"));
+    ++failures;
+  }
+  std::filesystem::remove(file);
+  std::vector<std::string_view> reasons;
+  for (const Decline reason : tally.reasons) reasons.push_back(name_of(reason));
+  fmt::print(
+      "{} networks: {} folded into {}; {} declined: {}\n{} elements, {} without a bound, largest error / "
+      "bound {:.3g}\n"
+      "operators: {}\n",
+      tally.networks, tally.folded, fmt::join(tally.into, ", "), tally.declined, fmt::join(reasons, ", "),
+      tally.compared, tally.beyond, tally.worst, fmt::join(tally.operators, " "));
+  if (networks >= 2000) {
+    EXPECT_GE(tally.folded, networks / 2);
+    EXPECT_GE(tally.into.size(), 8U) << "both directions into Gemm, MatMul, Conv and ConvTranspose";
+    EXPECT_GE(tally.reasons.size(), 7U);
+    EXPECT_LT(tally.beyond, tally.compared / 100);
+  }
+}
+
+/// The folded models themselves, for another implementation's checker (property/check_sample.py).
+TEST(FoldProperty, WriteSample) {
+  const char* folder = std::getenv("BNRUN_FOLD_SAMPLE");
+  if (folder == nullptr) GTEST_SKIP() << "BNRUN_FOLD_SAMPLE names no folder";
+  for (std::uint64_t seed = 1; seed <= setting("BNRUN_FOLD_NETWORKS", 200); ++seed) {
+    Model model = random_network(Recipe::of(seed)).model;
+    fold(model);
+    model.save(std::filesystem::path(folder) / fmt::format("folded_{}.onnx", seed));
+  }
+}
+
+}  // namespace
+}  // namespace bnrun::testing

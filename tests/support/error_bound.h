@@ -1,0 +1,39 @@
+// How far rounding may take a network from its values in exact arithmetic.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bnrun/tensor.h"
+#include "graph/graph.h"
+
+namespace bnrun::testing {
+
+/// Bounds |computed - exact| <= roundings(graph) * u * magnitude for every value of a network, by name.
+///
+/// The magnitude M(v) of a value is what the network gives for it when no two terms can cancel: inputs and
+/// constants by their absolute values, differences as sums, activations of Lipschitz constant 1 that keep 0
+/// as the identity. So M >= |v|, and M passes on an error of its inputs at least as well as the network does.
+/// A layer y = W*x + b of K terms in floating point (N. Higham, Accuracy and Stability of Numerical
+/// Algorithms, ch. 3) has
+///   e_y <= |W|*e_x + (K+2)*u*(|W|*|x| + |b|) <= |W|*e_x + (K+2)*u*M(y);
+/// with e_x <= n*u*M(x) that is e_y <= (n+K+2)*u*M(y): the counts of all operators simply add up.
+///
+/// Folding regroups factors, (W*s)*x + (b*s + t) for (W*x + b)*s + t, and never lets a new sum cancel: its
+/// absolute values are part of M already. It adds one rounding for each constant it writes. Hence the same M
+/// bounds the folded network.
+class ErrorBound {
+ public:
+  /// `graph` has all its floating-point values in double (widened()), as have `inputs`.
+  ErrorBound(const Graph& graph, const std::vector<Tensor>& inputs);
+
+  /// For element i of the value called `name`, in units of the unit roundoff.
+  double operator()(const std::string& name, std::size_t i) const;
+
+ private:
+  std::map<std::string, std::vector<double>> magnitudes_;
+  double roundings_ = 0.0;
+};
+
+}  // namespace bnrun::testing
