@@ -6,7 +6,7 @@ namespace bnrun {
 namespace {
 
 /// Rewires `to` in place of `from`, whose producers are `removed`. A graph output keeps its name: the
-/// producer of `to` then takes the name over, if nobody else reads `to`.
+/// producer of `to` then takes the name over, and who else reads `to` reads `from`.
 std::optional<Rewrite> bypass(const Graph& graph, std::vector<NodeId> removed, ValueId from, ValueId to,
                               std::string why) {
   Rewrite rewrite;
@@ -17,9 +17,10 @@ std::optional<Rewrite> bypass(const Graph& graph, std::vector<NodeId> removed, V
     return rewrite;
   }
   const NodeId producer = graph.value(to).producer;
-  const bool private_value = !graph.value(to).is_output && graph.value(to).users.size() == 1;
-  if (!producer.valid() || !private_value || graph.value(from).type.dtype != graph.value(to).type.dtype)
+  if (!producer.valid() || graph.value(to).is_output ||
+      graph.value(from).type.dtype != graph.value(to).type.dtype)
     return std::nullopt;
+  if (graph.value(to).users.size() > 1) rewrite.redirected = {{to, from}};
   const Node& node = graph.node(producer);
   if (!node.captures.empty()) return std::nullopt;
   rewrite.removed.push_back(producer);

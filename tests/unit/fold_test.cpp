@@ -299,6 +299,22 @@ TEST(Fold, IdentityBeforeAnOutputHandsItsNameOver) {
   expect_fold(m.b.model(), {{"Relu", 1}});
 }
 
+TEST(Fold, IdentityBeforeAnOutputHandsItsNameOverToOtherReadersToo) {
+  Maker m;
+  const ValueId h = m.b.op("Relu", {m.b.input("x", DType::float32, {"N", kIn})});
+  m.b.output(m.b.op("Identity", {h}, {}, "y"));
+  m.b.output(m.b.op("Exp", {h}, {}, "z"));
+  expect_fold(m.b.model(), {{"Relu", 1}, {"Exp", 1}});
+}
+
+TEST(Fold, IdentityOfAnOutputStays) {
+  Maker m;
+  const ValueId h = m.b.op("Relu", {m.b.input("x", DType::float32, {"N", kIn})}, {}, "h");
+  m.b.output(h);
+  m.b.output(m.b.op("Identity", {h}, {}, "y"));
+  expect_fold(m.b.model(), {{"Relu", 1}, {"Identity", 1}});
+}
+
 TEST(Fold, IdentityBetweenInputAndOutputStays) {
   Maker m;
   m.b.output(m.b.op("Identity", {m.b.input("x", DType::float32, {"N", kIn})}, {}, "y"));
