@@ -118,6 +118,15 @@ class Folded(GalleryTest):
         files = [path for path in (self.folded / name).iterdir() if path.is_file()]
         self.assertEqual(len(files), 3 if expected["external"] else 2, files)
 
+    @for_each_model
+    def test_folds_no_further(self, name, expected):
+        self.program = "bnfold"
+        again = self.folder / "again"
+        again.mkdir(exist_ok=True)
+        self.succeed("-q", "--no-verify", self.folded / name / "model.onnx", "-o", again / "model.onnx")
+        once, twice = (onnx.load(str(folder / "model.onnx")).graph for folder in (self.folded / name, again))
+        self.assertEqual(once, twice)
+
     def test_computes_the_same_in_place_of_the_original(self):
         self.assert_all_pass(self.folded)
 

@@ -276,11 +276,11 @@ CLASSES = np.array([3, 5, 8])
 
 
 def skl2onnx_scaler(seed):
-    """StandardScaler and MLPClassifier: ml.Scaler, a Cast of float to float, biases of [1, n], Softmax without axis.
-    The Identity that names an output stays: what it copies has another reader."""
-    x, fc1, bn, fc2 = mlp(seed, hidden=6)
-    offset, scale = bn.mean, 1 / np.sqrt(bn.var)
-    offset, scale = np.float32(offset).astype(float), np.float32(scale).astype(float)
+    """StandardScaler and MLPClassifier: ml.Scaler, a Cast of float to float, biases of [1, n], Softmax without axis,
+    and an Identity that gives an output its name."""
+    draw = Draw(seed)
+    x, fc1, fc2 = draw.normal(ROWS, 6), draw.dense(6, 8), draw.dense(8, 3)
+    offset, scale = draw.normal(6), draw.between(0.5, 2.0, 6)
     g = Graph("skl2onnx", opset=12, ir=7, ml=1)
     h = g.op("Scaler", "Scaler", "X", domain="ai.onnx.ml", offset=offset.tolist(), scale=scale.tolist())
     h = g.op("Cast", "Ca_Cast", h, to=TensorProto.FLOAT)
@@ -289,14 +289,14 @@ def skl2onnx_scaler(seed):
     g.op("Identity", "Id_Identity", p, output="probabilities")
     y = softmax(fc2(relu(fc1((x - offset) * scale))))
     return Case(g, {"X": x}, {"label": CLASSES[y.argmax(axis=1)], "probabilities": y},
-                f"Gemm Relu Gemm Softmax Identity {SKL_LABEL}", ["Scaler"], shapes={"Ma_MatMul": [6]}, batch="N")
+                f"Gemm Relu Gemm Softmax {SKL_LABEL}", ["Scaler"], shapes={"Ma_MatMul": [8]}, batch="N")
 
 
 def skl2onnx_zipmap(seed):
     """Integer features, Sub and Div in front, and probabilities as a sequence of maps."""
-    x, fc1, bn, fc2 = mlp(seed, hidden=6)
-    x = np.rint(x * 3).astype(np.int64)
-    mean, std = bn.mean, np.float32(np.sqrt(bn.var)).astype(float)
+    draw = Draw(seed)
+    x, fc1, fc2 = np.rint(draw.normal(ROWS, 6) * 3).astype(np.int64), draw.dense(6, 8), draw.dense(8, 3)
+    mean, std = draw.normal(6), draw.between(0.5, 2.0, 6)
     g = Graph("skl2onnx", opset=13, ir=8, ml=1)
     h = g.op("Cast", "Ca_Cast", "X", to=TensorProto.FLOAT)
     h = g.op("Div", "Di_Div", g.op("Sub", "Su_Sub", h, mean.reshape(1, -1)), std.reshape(1, -1))
@@ -329,12 +329,12 @@ def paddle(opset, ir, batch):
 # ---- MXNet
 
 def mxnet(opset, ir, foldable):
-    """Flatten, Gemm with a C of [1] where there is no bias. Parameters are graph inputs too: constant below IR 4,
+    """Flatten, Gemm with a scalar C where there is no bias (of rank 0 or 1). Parameters are graph inputs too: constant below IR 4,
     to be overridden by a caller from IR 4 on."""
     def case(seed):
         draw = Draw(seed)
         x, fc1, bn, fc2 = draw.normal(ROWS, 2, 3), draw.dense(6, 8), draw.norm(8), draw.dense(8, 3)
-        fc1 = Dense(fc1.W, np.zeros(1))
+        fc1 = Dense(fc1.W, np.zeros(1 if foldable else ()))
         g = Graph("", opset=opset, ir=ir, constants="inputs")
         h = g.op("Gemm", "fc1", g.op("Flatten", "flatten_fc1", "data"), fc1.W.T, fc1.b, alpha=1.0, beta=1.0, transA=0,
                  transB=1)
