@@ -102,6 +102,34 @@ def torch_script_rank3(seed):
     return rank3(seed, Graph("pytorch", opset=17, ir=8))
 
 
+def torch_script_view(seed):
+    """x.view(x.size(0), -1): the shape is worked out in the graph."""
+    draw = Draw(seed)
+    x, fc1, bn, fc2 = draw.normal(ROWS, 2, 3), draw.dense(6, 8), draw.norm(8), draw.dense(8, 3)
+    g = Graph("pytorch", opset=13, ir=7)
+    rows = g.op("Gather", "/Gather", g.op("Shape", "/Shape", "x"), np.array(0), axis=0)
+    rows = g.op("Unsqueeze", "/Unsqueeze", rows, np.array([0]))
+    h = g.op("Reshape", "/Reshape", "x", g.op("Concat", "/Concat", rows, np.array([-1]), axis=0))
+    h = g.op("BatchNormalization", "/bn/BatchNormalization", torch_gemm(g, "/fc1/Gemm", h, fc1), *bn, **TORCH_BN)
+    torch_gemm(g, "/fc2/Gemm", g.op("Relu", "/Relu", h), fc2, output="y")
+    return Case(g, {"x": x}, {"y": fc2(relu(bn(fc1(x.reshape(ROWS, 6)))))},
+                "Shape Gather Unsqueeze Concat Reshape Gemm Relu Gemm", ["/bn/BatchNormalization"],
+                shapes={"/Reshape": [6], "/fc1/Gemm": [8]})
+
+
+def torch_script_rows_view(seed):
+    """[N, T, F]: BatchNormalization over the features of all N*T rows, between two views."""
+    draw = Draw(seed)
+    x, fc1, bn, fc2 = draw.normal(ROWS, 4, 6), draw.dense(6, 8), draw.norm(8), draw.dense(8, 3)
+    g = Graph("pytorch", opset=14, ir=7)
+    h = g.op("Reshape", "/Reshape", torch_linear(g, "/fc1", "x", fc1), np.array([-1, 8]))
+    h = g.op("BatchNormalization", "/bn/BatchNormalization", h, *bn, **TORCH_BN)
+    h = g.op("Relu", "/Relu", g.op("Reshape", "/Reshape_1", h, np.array([-1, 4, 8])))
+    torch_linear(g, "/fc2", h, fc2, output="y")
+    return Case(g, {"x": x}, {"y": fc2(relu(bn(fc1(x))))}, "MatMul Add Relu MatMul Add", ["/bn/BatchNormalization"],
+                shapes={"/Relu": [4, 8]})
+
+
 # ---- PyTorch, dynamo exporter
 
 def torch_dynamo(seed):
@@ -241,7 +269,7 @@ def keras3_jax(seed):
 # ---- keras2onnx
 
 def keras2onnx(seed):
-    """It folds mean and variance into scale and B itself, and leaves a BatchNormalization with 0, 1 and epsilon/1000."""
+    """mean and var are already in scale and B; a BatchNormalization with 0, 1 and epsilon/1000 is left."""
     x, fc1, bn, fc2 = mlp(seed)
     s, t = bn.as_mul_add(epsilon=1e-3)
     normal = Norm(s, t, np.zeros(8), np.ones(8))
@@ -329,8 +357,8 @@ def paddle(opset, ir, batch):
 # ---- MXNet
 
 def mxnet(opset, ir, foldable):
-    """Flatten, Gemm with a scalar C where there is no bias (of rank 0 or 1). Parameters are graph inputs too: constant below IR 4,
-    to be overridden by a caller from IR 4 on."""
+    """Flatten, Gemm with a scalar C where there is no bias (of rank 0 or 1). Parameters are graph inputs too: constant
+    below IR 4, to be overridden by a caller from IR 4 on."""
     def case(seed):
         draw = Draw(seed)
         x, fc1, bn, fc2 = draw.normal(ROWS, 2, 3), draw.dense(6, 8), draw.norm(8), draw.dense(8, 3)
@@ -359,6 +387,8 @@ GALLERY = {
     "torch_script_all_identity": torch_script_all_identity,
     "torch_script_mm": torch_script_mm,
     "torch_script_rank3": torch_script_rank3,
+    "torch_script_view": torch_script_view,
+    "torch_script_rows_view": torch_script_rows_view,
     "torch_dynamo": torch_dynamo,
     "torch_dynamo_rank3": torch_dynamo_rank3,
     "torch_dynamo_functions": torch_dynamo_functions,

@@ -70,7 +70,7 @@ def cast_saturate(seed):
 
 
 def group_normalization(seed):
-    """21: GroupNormalization takes scale and bias per channel. A BatchNormalization in disguise goes into the MatMul."""
+    """21: GroupNormalization takes scale and bias per channel."""
     draw = Draw(seed)
     x, fc1, bn, fc2 = draw.normal(ROWS, 4, 5), draw.dense(5, 6), draw.norm(6), draw.dense(6, 3)
     s, t = bn.as_mul_add()
