@@ -36,18 +36,22 @@ constexpr std::array<Multiplying, 8> kMultiplying = {{{"Conv", Depth::kernel},
                                                       {"QLinearConv", Depth::kernel, 3},
                                                       {"QLinearMatMul", Depth::last_of_input}}};
 
+/// Operators whose work depends on more than their shapes.
+constexpr std::array<std::string_view, 4> kUncounted = {"Einsum", "If", "Loop", "Scan"};
+
 /// The shape of a value, where all of it is a number.
 std::optional<Shape> shape_of(const Graph& graph, ValueId id) {
   if (!id.valid() || !graph.value(id).type.static_shape()) return std::nullopt;
   return graph.value(id).type.shape();
 }
 
-/// Multiply-accumulates of one node in a graph whose batch is bound; nullopt where shapes stay unknown.
+/// Multiply-accumulates of one node in a graph whose batch is bound; nullopt where it cannot be told.
 std::optional<std::int64_t> count_macs(const Graph& graph, const Node& node) {
-  const auto* const found = std::find_if(kMultiplying.begin(), kMultiplying.end(), [&](const Multiplying& m) {
-    return node.domain.empty() && m.op_type == node.op_type;
-  });
+  if (!node.domain.empty() || std::ranges::find(kUncounted, node.op_type) != kUncounted.end())
+    return std::nullopt;
+  const auto* const found = std::ranges::find(kMultiplying, node.op_type, &Multiplying::op_type);
   if (found == kMultiplying.end()) return 0;
+  if (node.inputs.size() <= found->weight || node.outputs.empty()) return std::nullopt;
   const auto input = shape_of(graph, node.inputs[0]);
   const auto output = shape_of(graph, node.outputs[0]);
   const auto weight = shape_of(graph, node.inputs[found->weight]);

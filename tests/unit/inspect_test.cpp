@@ -45,6 +45,12 @@ TEST(Inspect, CountsMultiplyAccumulatesPerRow) {
        {2, 3, 2, 2},
        {},
        32 * 12},
+      {"Einsum is not counted",
+       "Einsum",
+       {"N", 3},
+       {3, 5},
+       {{"equation", std::string("ij,jk->ik")}},
+       std::nullopt},
       {"Mul is none", "Mul", {"N", 3}, {3}, {}, 0},
   };
   for (const auto& c : cases) {

@@ -20,10 +20,12 @@ struct LayerInfo {
   std::string name;    ///< may be empty
   std::string output;  ///< name of its first output
   std::string type;    ///< of its first output, e.g. "float32[N,16]"; '?' is what cannot be told
-  std::int64_t parameters =
-      0;  ///< elements of its floating-point constants, each counted at its first reader
-  std::optional<std::int64_t> macs;  ///< multiply-accumulates of matrix products and convolutions per row
-  std::string problem;               ///< why it cannot run here; empty when it can
+  /// Elements of its floating-point constants, each counted at its first reader.
+  std::int64_t parameters = 0;
+  /// Multiply-accumulates of matrix products and convolutions per row, 0 for other operators; absent where
+  /// they cannot be told (unknown shapes, Einsum, loops, other domains).
+  std::optional<std::int64_t> macs;
+  std::string problem;  ///< why it cannot run here; empty when it can
 };
 
 struct Inspection {
@@ -32,7 +34,7 @@ struct Inspection {
   std::size_t computed_ahead = 0;              ///< operators on constants alone, which are no layers
   std::int64_t parameters = 0;
   std::int64_t parameter_bytes = 0;
-  /// Rows are counted along axis 0 of the first input; absent when some shape depends on more than that.
+  /// Rows are counted along axis 0 of the first input; absent when some layer's cannot be told.
   std::optional<std::int64_t> macs;
   FoldReport fold;           ///< what fold() would do
   std::string fold_problem;  ///< why it cannot fold; empty when it can
