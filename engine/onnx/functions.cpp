@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "graph/fail.h"
+#include "onnx/source.h"
 
 namespace bnrun {
 namespace {
@@ -23,10 +24,6 @@ using FunctionKey = std::pair<std::string, std::string>;
 constexpr int kAttributeProtoField = 11;
 constexpr int kOverloadField = 13;
 constexpr std::size_t kMaxNodes = 250'000;
-
-std::string normal_domain(const std::string& domain) {
-  return domain == "ai.onnx" ? "" : domain;
-}
 
 template <class Message>
 FunctionKey key_of(const Message& message, const std::string& name) {

@@ -17,10 +17,6 @@
 namespace bnrun {
 namespace {
 
-std::string normal_domain(const std::string& domain) {
-  return domain == "ai.onnx" ? "" : domain;
-}
-
 /// DType::undefined for an element type that is absent or unknown here.
 DType read_dtype(const onnx::TypeProto::Tensor& tensor) {
   const auto dtype = static_cast<DType>(tensor.elem_type());

@@ -3,9 +3,16 @@
 
 #include <onnx/onnx_pb.h>
 
+#include <string>
+
 #include "bnrun/model.h"
 
 namespace bnrun {
+
+/// The default domain has two spellings in files, "" and "ai.onnx"; graphs use the first.
+inline std::string normal_domain(const std::string& domain) {
+  return domain == "ai.onnx" ? "" : domain;
+}
 
 /// The parsed file without the elements of its initializers: the writer starts from it, so that fields this
 /// engine knows nothing of survive.
