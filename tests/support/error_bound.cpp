@@ -68,12 +68,13 @@ Graph network_of_magnitudes(const Graph& graph) {
       for (ValueId& v : *list) v = mapped(v);
     }
     for (auto& [name, value] : node.attributes) value = absolute(value);
-    static constexpr std::string_view kIdentities[] = {"Neg", "Relu", "LeakyRelu", "Tanh"};
+    static constexpr std::string_view kIdentities[] = {"Neg", "Relu", "LeakyRelu", "PRelu", "Tanh"};
     if (node.op_type == "Sub") {
       node.op_type = "Add";
     } else if (std::ranges::find(kIdentities, node.op_type) != std::end(kIdentities)) {
       node.op_type = "Identity";
       node.attributes.clear();
+      node.inputs.resize(1);
     } else if (node.op_type == "Sigmoid") {  // it takes 0 to 1/2
       node.op_type = "Add";
       node.inputs.push_back(
@@ -101,8 +102,8 @@ double terms(const Graph& graph, const Node& node, const std::map<std::string, S
   if (node.op_type == "ConvTranspose") {
     return static_cast<double>(shape(1)[0] * shape(1).elements(2, shape(1).rank()));
   }
-  if (node.op_type == "AveragePool" || node.op_type == "GlobalAveragePool")
-    return static_cast<double>(shape(0).elements(2, shape(0).rank()));
+  if (node.op_type == "AveragePool" || node.op_type == "GlobalAveragePool" || node.op_type == "ReduceMean")
+    return static_cast<double>(shape(0).elements(1, shape(0).rank()));
   return 0.0;
 }
 

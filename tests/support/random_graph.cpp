@@ -322,18 +322,22 @@ class Generator {
     for (std::int64_t left = random_.integer(1, 3); left > 0; --left) {
       const Shape shape = operand_shape(x);
       const bool swapped = random_.chance(0.4);
-      switch (random_.integer(0, 4)) {
+      switch (random_.integer(0, 6)) {
         case 0:
+        case 1:
           x = binary("Mul", x, gamma(shape), swapped);
           break;
-        case 1:
+        case 2:
           x = binary("Add", x, offset(shape), swapped);
           break;
-        case 2:
+        case 3:
           x = binary("Sub", x, offset(shape), swapped);
           break;
-        case 3:
+        case 4:
           x = binary("Div", x, uniform(shape, 0.5, 2.0), false);
+          break;
+        case 5:
+          x = binary(random_.chance(0.5) ? "Sum" : "Mean", x, offset(shape), swapped);
           break;
         default:
           x = op("Neg", x);
@@ -367,13 +371,23 @@ class Generator {
   // ------------------------------------------------------------ the rest
 
   Flow activation(const Flow& x) {
-    const std::string op_type = random_.pick<std::string>({"Relu", "Relu", "LeakyRelu", "Tanh", "Sigmoid"});
+    const std::string op_type =
+        random_.pick<std::string>({"Relu", "Relu", "LeakyRelu", "PRelu", "Tanh", "Sigmoid"});
+    if (op_type == "PRelu") {
+      Shape slope = Shape::filled(x.rank() - 1, 1);
+      slope[0] = random_.chance(0.5) ? x.channels() : 1;
+      return op(op_type, {x.id, parameter(uniform(slope, -0.5, 1.0))});
+    }
     if (op_type != "LeakyRelu") return op(op_type, x);
     return op(op_type, x, {{"alpha", random_.pick<float>({0.01F, 0.25F, -0.5F})}});
   }
 
   Flow pool(const Flow& x) {
     if (random_.chance(0.2)) return op(random_.chance(0.7) ? "GlobalAveragePool" : "GlobalMaxPool", x);
+    if (random_.chance(0.2)) {
+      const std::int64_t axis = random_.integer(1, static_cast<std::int64_t>(x.rank()) - 1);
+      return op("ReduceMean", x, {{"axes", Ints{axis}}, {"keepdims", random_.integer(0, 1)}});
+    }
     Ints kernel;
     Attributes attributes = window(x, kernel);
     attributes["kernel_shape"] = kernel;

@@ -1,73 +1,16 @@
 // What went wrong in other folders of BatchNormalization, one test each, named after the mistake; the
-// reference is the report of it. Numbers are worked by hand.
+// reference is the report of it. Here: what may change and what must stay.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <limits>
 
-#include "support/fold_testing.h"
-#include "support/random_graph.h"
+#include "support/fold_layer.h"
 
 namespace bnrun::testing {
 namespace {
-
-using Floats = std::vector<float>;
-using Ints = std::vector<std::int64_t>;
-
-Tensor row(const Floats& values) {
-  return {Shape{static_cast<std::int64_t>(values.size())}, values};
-}
-Tensor weights() {
-  return {Shape{2, 2}, Floats{1, 2, 3, 4}};
-}
-
-/// Input 1 or 2 of the one operator of this name.
-std::vector<double> constant_of(const Model& model, std::string_view op_type, std::size_t input) {
-  const Graph& graph = model.graph();
-  for (const NodeId id : graph.live_nodes()) {
-    if (graph.node(id).op_type != op_type) continue;
-    return read_doubles(graph.value(graph.node(id).inputs.at(input)).constant);
-  }
-  return {};
-}
-
-Model folded(Model model, const FoldOptions& options = {}) {
-  fold(model, options);
-  return model;
-}
-
-/// x[N,2], and BatchNormalization that is s = {1, -2}, t = {-0.5, 4.25} exactly.
-struct Layer {
-  GraphBuilder b{13};
-  ValueId x = b.input("x", DType::float32, {"N", 2});
-
-  std::vector<NodeInput> parameters(ValueId data) {
-    return {data, row({2, -1}), row({0.5F, 0.25F}), row({1, 2}), row({4, 0.25F})};
-  }
-  ValueId batch_normalization(ValueId data) {
-    return b.op("BatchNormalization", parameters(data), {{"epsilon", 0.0F}});
-  }
-  ValueId gemm(Attributes attributes = {}) {
-    return b.op("Gemm", {x, weights(), row({10, 20})}, std::move(attributes), "h");
-  }
-};
-
-/// Declines for this reason, and the outputs keep their bits.
-void expect_untouched(const Model& original, Decline reason, const FoldOptions& options = {}) {
-  expect_declined(original, reason, options);
-  const Model after = folded(original, options);
-  const auto inputs = random_inputs(original.graph(), 3, 5);
-  const std::vector<TensorView> views(inputs.begin(), inputs.end());
-  const auto expected = interpret(original.graph(), views);
-  const auto actual = interpret(after.graph(), views);
-  ASSERT_EQ(expected.size(), actual.size());
-  for (std::size_t i = 0; i < expected.size(); ++i)
-    EXPECT_TRUE(identical(expected[i], actual[i])) << "output " << i;
-}
 
 // ---------------------------------------------------------------- structure
 
@@ -137,6 +80,34 @@ TEST(FoldBugs, AnIntermediateThatASubgraphReadsVanished) {
   const ValueId same = identity.b.op("Identity", {identity.x});
   Model model = with_branches_that_read(identity.b.graph(), same);
   EXPECT_EQ(fold(model).rewrites, 0U);
+}
+
+TEST(FoldBugs, AValueThatAllLayersReadAndTheCallerTooVanished) {
+  Layer m;
+  const ValueId a = m.batch_normalization(m.b.op("Relu", {m.x}));
+  m.b.output(m.b.op("MatMul", {a, weights()}));
+  m.b.output(m.b.op("Gemm", {a, weights(), row({1, 2})}));
+  expect_fold(m.b.model(), {{"Gemm", 2}, {"Relu", 1}});
+  m.b.output(a);
+  expect_untouched(m.b.model(), Decline::intermediate_is_output);
+}
+
+TEST(FoldBugs, OneReaderOfSeveralCouldNotTakeTheMap) {
+  Layer m;
+  const ValueId a = m.batch_normalization(m.b.op("Relu", {m.x}));
+  for (int i = 0; i < 2; ++i) m.b.output(m.b.op("Gemm", {a, weights(), row({1, 2})}));
+  m.b.output(m.b.op("Sigmoid", {a}));
+  expect_untouched(m.b.model(), Decline::intermediate_used_elsewhere);
+}
+
+TEST(FoldBugs, ANodeThatWasToStayWentWithItsNeighbour) {
+  Layer m;  // the maps stand on both sides of an operator that both may pass
+  const ValueId scaled = m.b.op("Mul", {m.gemm(), row({2, 3})});
+  const ValueId wide = m.b.op("Unsqueeze", {scaled, Tensor({1}, Ints{2})});
+  m.b.output(m.batch_normalization(wide));
+  Model model = m.b.model();
+  EXPECT_EQ(fold(model, {.skip = {"Mul_*"}}).rewrites, 0U);
+  expect_fold(m.b.model(), {{"Gemm", 1}, {"Unsqueeze", 1}});
 }
 
 // opencv#28689: BatchNormalization was folded across an activation.
@@ -304,211 +275,6 @@ TEST(FoldBugs, NegativeAndZeroGammaWereRefused) {
   const Model model = folded(m.b.model());  // s = {-1, 0}, t = {0.5 + 1, 0.25}
   EXPECT_EQ(constant_of(model, "Gemm", 1), (std::vector<double>{-1, 0, -3, 0}));
   EXPECT_EQ(constant_of(model, "Gemm", 2), (std::vector<double>{-8.5, 0.25}));
-}
-
-// ---------------------------------------------------------------- arithmetic
-
-// ncnn#1339 and three others: a bias that was there already stayed unscaled.
-TEST(FoldBugs, AnExistingBiasWasNotScaled) {
-  Layer m;
-  m.b.output(m.batch_normalization(m.gemm()));
-  const Model model = folded(m.b.model());
-  EXPECT_EQ(constant_of(model, "Gemm", 1), (std::vector<double>{1, -4, 3, -8}));
-  EXPECT_EQ(constant_of(model, "Gemm", 2), (std::vector<double>{9.5, -35.75}));
-  GraphBuilder b;
-  const ValueId x = b.input("x", DType::float32, {"N", 1, 2, 2});
-  const ValueId h = b.op("Conv", {x, Tensor({2, 1, 1, 1}, Floats{1, 2}), row({10, 20})});
-  b.output(b.op("BatchNormalization", {h, row({2, -1}), row({0.5F, 0.25F}), row({1, 2}), row({4, 0.25F})},
-                {{"epsilon", 0.0F}}));
-  const Model conv = folded(b.model());
-  EXPECT_EQ(constant_of(conv, "Conv", 1), (std::vector<double>{1, -4}));
-  EXPECT_EQ(constant_of(conv, "Conv", 2), (std::vector<double>{9.5, -35.75}));
-}
-
-TEST(FoldBugs, AShiftInFrontWasNotMultipliedByTheWeights) {
-  Layer m;  // a = s*x + t: W' = {1*1, 1*2; -2*3, -2*4}, b' = {10 - 0.5*1 + 4.25*3, 20 - 0.5*2 + 4.25*4}
-  const ValueId a = m.batch_normalization(m.b.op("Relu", {m.x}));
-  m.b.output(m.b.op("Gemm", {a, weights(), row({10, 20})}));
-  const Model model = folded(m.b.model());
-  EXPECT_EQ(constant_of(model, "Gemm", 1), (std::vector<double>{1, 2, -6, -8}));
-  EXPECT_EQ(constant_of(model, "Gemm", 2), (std::vector<double>{22.25, 36}));
-}
-
-// onnxscript#3027, OnnxSlim: alpha and beta were dropped.
-TEST(FoldBugs, AlphaAndBetaWereIgnored) {
-  Layer m;  // W' = 0.5*W*s, b' = 2*b*s + t
-  m.b.output(m.batch_normalization(m.gemm({{"alpha", 0.5F}, {"beta", 2.0F}})));
-  const Model model = folded(m.b.model());
-  EXPECT_EQ(constant_of(model, "Gemm", 1), (std::vector<double>{0.5, -2, 1.5, -4}));
-  EXPECT_EQ(constant_of(model, "Gemm", 2), (std::vector<double>{19.5, -75.75}));
-  expect_fold(m.b.model(), {{"Gemm", 1}});
-}
-
-TEST(FoldBugs, AlphaScaledAShiftInFrontTwice) {
-  Layer m;  // b' = 10 + 0.5*(-0.5*1 + 4.25*3), 20 + 0.5*(-0.5*2 + 4.25*4)
-  const ValueId a = m.batch_normalization(m.b.op("Relu", {m.x}));
-  m.b.output(m.b.op("Gemm", {a, weights(), row({10, 20})}, {{"alpha", 0.5F}}));
-  EXPECT_EQ(constant_of(folded(m.b.model()), "Gemm", 2), (std::vector<double>{16.125, 28}));
-}
-
-// Wrong in four systems.
-TEST(FoldBugs, OperandsOfSubAndDivWereSwapped) {
-  const auto bias_of = [](const char* op_type, bool constant_first) {
-    Layer m;
-    const ValueId h = m.gemm();
-    const ValueId c = m.b.constant(row({4, 2}));
-    m.b.output(constant_first ? m.b.op(op_type, {c, h}) : m.b.op(op_type, {h, c}));
-    return folded(m.b.model());
-  };
-  EXPECT_EQ(constant_of(bias_of("Sub", false), "Gemm", 2), (std::vector<double>{6, 18}));
-  EXPECT_EQ(constant_of(bias_of("Sub", true), "Gemm", 2), (std::vector<double>{-6, -18}));
-  EXPECT_EQ(constant_of(bias_of("Sub", true), "Gemm", 1), (std::vector<double>{-1, -2, -3, -4}));
-  EXPECT_EQ(constant_of(bias_of("Div", false), "Gemm", 2), (std::vector<double>{2.5, 10}));
-  EXPECT_EQ(constant_of(bias_of("Div", false), "Gemm", 1), (std::vector<double>{0.25, 1, 0.75, 2}));
-  EXPECT_EQ(constant_of(bias_of("Div", true), "Gemm", 2), (std::vector<double>{10, 20}))
-      << "c / x is not affine";
-}
-
-TEST(FoldBugs, RowsOfAFullBiasWereTakenForOne) {
-  for (const Shape& shape : {Shape{3, 2}, Shape{3, 1}, Shape{1, 2}, Shape{1, 1}, Shape{1}}) {
-    GraphBuilder each;
-    const ValueId data = each.input("x", DType::float32, {3, 2});
-    const ValueId h = each.op("Gemm", {data, weights(), random_tensor(shape, 3)});
-    each.output(each.op("Mul", {h, row({2, -3})}));
-    expect_fold(each.model(), {{"Gemm", 1}});
-  }
-}
-
-TEST(FoldBugs, WeightsOfATransposedGemmWereScaledAlongTheWrongAxis) {
-  Layer m;  // W[n,k] = {1, 2; 3, 4}: row n takes s[n]
-  m.b.output(m.b.op("Mul", {m.b.op("Gemm", {m.x, weights(), row({1, 1})}, {{"transB", 1}}), row({2, -1})}));
-  EXPECT_EQ(constant_of(folded(m.b.model()), "Gemm", 1), (std::vector<double>{2, 4, -3, -4}));
-}
-
-TEST(FoldBugs, AMapOnTheRowsOfATransposedOperandWasTakenForOneOnItsColumns) {
-  GraphBuilder b;  // A[2,2] transposed: axis 1 of A counts rows of the result
-  const ValueId x = b.op("Relu", {b.input("x", DType::float32, {2, 2})});
-  b.output(b.op("Gemm", {b.op("Mul", {x, row({2, -1})}), weights(), row({1, 1})}, {{"transA", 1}}));
-  expect_untouched(b.model(), Decline::axis_unproven);
-}
-
-TEST(FoldBugs, TheDataOnTheRightOfAProductWasTakenForTheLeft) {
-  GraphBuilder b;
-  const ValueId x = b.input("x", DType::float32, {2, 2});
-  b.output(b.op("MatMul", {weights(), b.op("Mul", {b.op("Relu", {x}), row({2, -1})})}));
-  expect_untouched(b.model(), Decline::activation_between);
-}
-
-// ---------------------------------------------------------------- axes and shapes
-
-// onnxruntime#22512, pytorch#118990: equal extents were taken for the same axis.
-TEST(FoldBugs, AnAxisWasGuessedFromItsExtent) {
-  const auto image = [](const Shape& constant, bool in_front) {
-    GraphBuilder b;
-    ValueId x = b.op("Relu", {b.input("x", DType::float32, {"N", 3, 3, 3})});
-    const Tensor c = random_tensor(constant, 3);
-    if (in_front) x = b.op("Mul", {x, c});
-    x = b.op("Conv", {x, random_tensor({3, 3, 1, 1}, 1)});
-    if (!in_front) x = b.op("Mul", {x, c});
-    b.output(b.op("Relu", {x}));
-    return b.model();
-  };
-  for (const bool in_front : {false, true}) {
-    for (const Shape& wrong : {Shape{3}, Shape{3, 1}, Shape{1, 3}})
-      expect_untouched(image(wrong, in_front), Decline::axis_unproven);
-    Model along_two_axes = image({3, 3, 1}, in_front);
-    EXPECT_EQ(fold(along_two_axes).rewrites, 0U);
-    for (const Shape& right : {Shape{3, 1, 1}, Shape{1, 3, 1, 1}, Shape{}, Shape{1, 1}})
-      expect_fold(image(right, in_front), {{"Conv", 1}, {"Relu", 2}});
-  }
-}
-
-TEST(FoldBugs, AxisOneOfASequenceWasTakenForTheFeaturesOfAMatMul) {
-  GraphBuilder b;
-  const ValueId x = b.input("x", DType::float32, {"N", 2, 2});
-  const ValueId h = b.op("MatMul", {x, weights()});
-  b.output(b.op("BatchNormalization", {h, row({2, -1}), row({1, 2}), row({1, 2}), row({1, 2})}));
-  expect_untouched(b.model(), Decline::axis_unproven);
-}
-
-TEST(FoldBugs, AConstantPerRowWasTakenForOnePerChannel) {
-  GraphBuilder b;
-  const ValueId x = b.input("x", DType::float32, {2, 2});
-  b.output(b.op("Mul", {b.op("Gemm", {x, weights(), row({1, 2})}), Tensor({2, 1}, Floats{2, 3})}));
-  expect_untouched(b.model(), Decline::axis_unproven);
-}
-
-TEST(FoldBugs, AnUnknownChannelCountWasTakenForTheConstants) {
-  GraphBuilder b;
-  const ValueId x = b.input("x", DType::float32, {"N", "?"});
-  b.output(b.op("MatMul", {b.op("Mul", {x, row({2, 3})}), weights()}));  // x may be [N,1]
-  Model model = b.model();
-  EXPECT_EQ(fold(model).rewrites, 0U);
-}
-
-// tensorflow#124103, openvino#25876: the map stretches its input, the folded layer does not.
-TEST(FoldBugs, AMapThatStretchesItsInputWasFolded) {
-  for (const Shape& shape : {Shape{3}, Shape{1, 1, 1}, Shape{4, 1, 1}}) {
-    GraphBuilder b;
-    const ValueId x = b.input("x", DType::float32, {"N", 2});
-    const ValueId h = b.op("Gemm", {x, Tensor({2, 1}, Floats{1, 2}), row({3})});
-    b.output(b.op("Mul", {h, random_tensor(shape, 1)}));
-    Model model = b.model();
-    EXPECT_EQ(fold(model).rewrites, 0U) << to_string(shape);
-    GraphBuilder sum;
-    const ValueId a = sum.input("x", DType::float32, {"N", 2});
-    sum.output(sum.op("Add", {sum.op("MatMul", {a, Tensor({2, 1}, Floats{1, 2})}), random_tensor(shape, 1)}));
-    Model joined = sum.model();
-    EXPECT_EQ(fold(joined).rewrites, 0U) << to_string(shape);
-  }
-}
-
-// ---------------------------------------------------------------- numbers
-
-// coreai-torch#54: folded half-precision weights became infinite.
-TEST(FoldBugs, FoldedWeightsOverflowedHalfPrecision) {
-  const auto model = [](DType dtype) {
-    GraphBuilder b;
-    const ValueId x = b.input("x", dtype, {"N", 2});
-    const auto stored = [&](const Tensor& tensor) { return convert(tensor, dtype); };
-    const ValueId h = b.op("Gemm", {x, stored(Tensor({2, 2}, Floats{6e4F, 1, 1, 1})), stored(row({1, 1}))});
-    b.output(b.op("Mul", {h, stored(row({2, 1}))}));
-    return b.model();
-  };
-  expect_untouched(model(DType::float16), Decline::overflow);
-  expect_fold(model(DType::float32), {{"Gemm", 1}});
-}
-
-TEST(FoldBugs, AnOverflowHalfWayLeftAHalfFoldedModel) {
-  Layer m;  // only the bias overflows
-  m.b.output(m.b.op("Mul", {m.b.op("Gemm", {m.x, weights(), row({3e38F, 1})}), row({10, 1})}));
-  const Model original = m.b.model();
-  expect_declined(original, Decline::overflow);
-  EXPECT_EQ(listing(folded(original).graph()), listing(original.graph()));
-}
-
-TEST(FoldBugs, TypesWereMixed) {
-  GraphBuilder b;
-  const ValueId x = b.input("x", DType::float32, {"N", 2});
-  const ValueId h = b.op("Gemm", {x, weights(), row({1, 2})});
-  const ValueId half = b.op("Cast", {h}, {{"to", static_cast<std::int64_t>(DType::float16)}});
-  b.output(b.op("Mul", {half, convert(row({2, 3}), DType::float16)}));
-  expect_untouched(b.model(), Decline::type_mismatch);
-  GraphBuilder integers;
-  const Tensor numbers({2, 2}, std::vector<std::int32_t>{1, 2, 3, 4});
-  const ValueId n = integers.op("MatMul", {integers.input("x", DType::int32, {"N", 2}), numbers});
-  integers.output(integers.op("Mul", {n, Tensor({2}, std::vector<std::int32_t>{2, 3})}));
-  Model model = integers.model();
-  EXPECT_EQ(fold(model).rewrites, 0U);
-}
-
-TEST(FoldBugs, TheGrowthLimitIsALimit) {
-  // In front of a layer, t = 297 makes the error (3 + 297)/3 = 100 times as large.
-  Layer m;
-  const ValueId shifted = m.b.op("Add", {m.b.op("Relu", {m.x}), row({297, 0})});
-  m.b.output(m.b.op("Gemm", {m.b.op("Mul", {shifted, row({1, 2})}), weights(), row({1, 2})}));
-  expect_untouched(m.b.model(), Decline::ill_conditioned, {.max_growth = 99.0});
-  expect_fold(m.b.model(), {{"Gemm", 1}, {"Relu", 1}}, 1e-4, {.max_growth = 101.0});
 }
 
 // ---------------------------------------------------------------- the file

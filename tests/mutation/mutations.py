@@ -1,0 +1,174 @@
+"""Guards and signs that folding rests on, each with the edits that take it away.
+
+An edit is (file, text, replacement); the text occurs once in the file. A mutation with edits in two files
+removes a guard that stands twice, so that either alone would be enough.
+"""
+
+REWRITE = "engine/graph/rewrite.cpp"
+CHAIN = "engine/fold/chain.cpp"
+FOLD = "engine/fold/fold.cpp"
+LINEAR = "engine/fold/rewrite_linear.cpp"
+SIMPLIFY = "engine/fold/simplify.cpp"
+BROADCAST = "engine/ops/binary_affine.cpp"
+BINARY = "engine/ops/binary.cpp"
+AFFINE = "engine/ops/channel_affine.cpp"
+BN = "engine/ops/batch_normalization.cpp"
+GEMM = "engine/ops/gemm.cpp"
+MATMUL = "engine/ops/matmul.cpp"
+CONV = "engine/ops/conv.cpp"
+POOL = "engine/ops/pool.cpp"
+UNARY = "engine/ops/unary.cpp"
+MATH = "engine/ops/unary_math.cpp"
+RESHAPE = "engine/ops/reshape.cpp"
+TRANSPOSE = "engine/ops/transpose.cpp"
+DROPOUT = "engine/ops/dropout.cpp"
+CAST = "engine/ops/cast.cpp"
+
+_IGNORE_READERS = (CHAIN, "if (!reader.valid()) return declined_value(graph, value);",
+                   "if (!reader.valid() && (!back || graph.value(value).users.empty())) "
+                   "return declined_value(graph, value);")
+
+
+def _mutation(name, *edits):
+    return {"name": name, "edits": edits}
+
+
+MUTATIONS = [
+    # ---- who reads what changes
+    _mutation("a changed value may have other readers", _IGNORE_READERS,
+              (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")),
+    _mutation("a changed value may be an output", _IGNORE_READERS,
+              (REWRITE, "if (value.is_output) return Declined", "if (false) return Declined"),
+              (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")),
+    _mutation("a redirected value may be read by a subgraph",
+              (REWRITE, "if (is_captured_by(graph, from, user)) {", "if (false) {")),
+    _mutation("a redirection may change the shape",
+              (REWRITE, "if (old_type.dtype != new_type.dtype || !same_dims) {", "if (false) {"),
+              (SIMPLIFY, "if (!x_dims || !y_dims || *x_dims != *y_dims) return std::nullopt;", "")),
+    _mutation("rearrangements cancel whatever the dimensions",
+              (SIMPLIFY, "if (!x_dims || !y_dims || *x_dims != *y_dims) return std::nullopt;", "")),
+    _mutation("a folded constant may be infinite",
+              (REWRITE, "if (!all_finite(constant.tensor))", "if (false)")),
+    _mutation("the data may be any operand", (CHAIN, "if (!on_path(0)) return", "if (false) return")),
+    # ---- what the caller asked for
+    _mutation("the growth limit is ignored", (FOLD, "if (growth > options_.max_growth) {", "if (false) {")),
+    _mutation("skipped nodes are folded", (FOLD, "if (is_switched_off(chain)) continue;", "")),
+    _mutation("skipped nodes are taken along",
+              (FOLD, "[&](NodeId id) { return is_left_alone(id); })) {\n      note(",
+               "[&](NodeId) { return false; })) {\n      note(")),
+    _mutation("the number of rewrites is not limited",
+              (FOLD, "return rewrites < options_.max_rewrites;", "return true;")),
+    _mutation("a fold need not save anything", (FOLD, "if (cost_left(absorbed) >= cost) return false;", "")),
+    # ---- folding into several readers
+    _mutation("one reader may decline",
+              (FOLD, "return false;  // that it has other readers is the better reason", "continue;"),
+              (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")),
+    _mutation("all readers, though the value is an output",
+              (FOLD, "output.users.size() < 2 || output.is_output ||", "output.users.size() < 2 ||"),
+              (REWRITE, "if (value.is_output) return Declined", "if (false) return Declined")),
+    # ---- rounding
+    _mutation("denormal constants stay", (LINEAR, "static_cast<ComputeType<T>>(flush ? 0.0 : value)",
+                                          "static_cast<ComputeType<T>>(value)")),
+    # ---- simplifications
+    _mutation("a name is taken over from a value with readers",
+              (SIMPLIFY, "if (!producer.valid() || !private_value ||", "if (!producer.valid() ||")),
+    _mutation("any two rearrangements cancel",
+              (SIMPLIFY, "if (moved->permutation[moved_back->permutation[i]] != i) return std::nullopt;", "")),
+    _mutation("MatMul of any rank becomes Gemm",
+              (SIMPLIFY, "return graph.value(id).type.ranked() && graph.value(id).type.rank() == 2;",
+               "return graph.value(id).type.ranked();")),
+    # ---- constants as maps
+    _mutation("a constant of higher rank is a map",
+              (BROADCAST, "if (shape.rank() > data.rank()) {", "if (false) {")),
+    _mutation("a constant may stretch the data", (BROADCAST, "if (dim == Dim(1))", "if (false)")),
+    _mutation("an unknown extent is the constant's", (BROADCAST, "if (!dim.known())", "if (false)")),
+    _mutation("a constant may vary along two axes",
+              (BROADCAST, "if (axis != ChannelAffine::kUniform)", "if (false)")),
+    _mutation("a constant's axis counts from the front",
+              (BROADCAST, "axis = static_cast<int>(data_axis);", "axis = static_cast<int>(i);")),
+    _mutation("c / x is x / c", (BINARY, "if (kind_ == Arithmetic::div && constant_input == 0)", "if (false)")),
+    _mutation("c - x is x - c",
+              (BINARY, "return constant_input == 1 ? std::pair(1.0, -c) : std::pair(-1.0, c);",
+               "return std::pair(1.0, -c);")),
+    _mutation("x - c is x + c", (BINARY, "std::pair(1.0, -c) : std::pair(-1.0, c)",
+                                 "std::pair(1.0, c) : std::pair(-1.0, c)")),
+    _mutation("integers are folded",
+              (BINARY, "if (!is_floating(args.inputs[data_input].dtype)) return", "if (false) return"),
+              (MATMUL, "if (!is_floating(B->dtype())) return", "if (false) return")),
+    _mutation("maps on different axes compose", (AFFINE, "(first.axis != second.axis || ", "(false && ")),
+    _mutation("a second shift forgets the second scale",
+              (AFFINE, "result.shift[c] = a.shift[c] * b.scale[c] + b.shift[c];",
+               "result.shift[c] = a.shift[c] + b.shift[c];")),
+    # ---- BatchNormalization
+    _mutation("the variance may be anything",
+              (AFFINE, "if (!(variance > 0.0) || !std::isfinite(variance)) {", "if (false) {")),
+    _mutation("the variance may be zero", (AFFINE, "if (!(variance > 0.0)", "if (!(variance >= 0.0)")),
+    _mutation("epsilon is forgotten", (AFFINE, "const double variance = var[c] + epsilon;",
+                                       "const double variance = var[c];")),
+    _mutation("a training BatchNormalization is folded",
+              (BN, "if (training_) return Declined{Decline::training_mode, {}};", "")),
+    _mutation("readers of the statistics are ignored",
+              (BN, "if (args.output_used[i]) return", "if (false) return")),
+    _mutation("a parameter need not be constant",
+              (BN, "if (constant == nullptr) return Declined{Decline::not_constant, fmt::format(\"input {}\", i + 1)};",
+               "if (constant == nullptr) { parameters[i] = parameters[0]; continue; }")),
+    _mutation("parameters per position pass as per channel",
+              (BN, "if (constant->shape().rank() != 1)", "if (false)"),
+              (BN, "if (!spatial_ && X.rank() > 2) return", "if (false) return")),
+    _mutation("spatial = 0 is ignored", (BN, "if (!spatial_ && X.rank() > 2) return", "if (false) return")),
+    # ---- Gemm
+    _mutation("Gemm: transA is ignored", (GEMM, "(before.axis != 1 || trans_a_)", "(before.axis != 1)")),
+    _mutation("Gemm: a map on the rows of A", (GEMM, "(before.axis != 1 || trans_a_)", "(trans_a_)")),
+    _mutation("Gemm: a map on the rows of the result",
+              (GEMM, "if (!after.uniform() && after.axis != 1)", "if (false)")),
+    _mutation("Gemm: alpha is ignored", (GEMM, "const double w = alpha_ * W[at];", "const double w = W[at];")),
+    _mutation("Gemm: beta is ignored", (GEMM, "has_C ? beta_ * C[", "has_C ? C[")),
+    _mutation("Gemm: beta = 0 reads C",
+              (GEMM, "const bool has_C = args.present(2) && beta_ != 0.0;\n    if (has_C && args.constant(2) == nullptr)",
+               "const bool has_C = args.present(2);\n    if (has_C && args.constant(2) == nullptr)")),
+    _mutation("Gemm: C has one row", (GEMM, "if (C_shape.rank() == 2) rows = static_cast<std::size_t>(C_shape[0]);", "")),
+    _mutation("Gemm: the bias is not scaled", (GEMM, "(c + carried[n]) * s_out.scale[n] + s_out.shift[n]",
+                                               "(c + carried[n]) + s_out.shift[n]")),
+    _mutation("Gemm: the shift in front is dropped", (GEMM, "carried[n] += s_in.shift[k] * w;", "")),
+    _mutation("Gemm: transB is ignored",
+              (GEMM, "const std::size_t at = trans_b_ ? n * K + k : k * N + n;\n        const double w",
+               "const std::size_t at = k * N + n;\n        const double w")),
+    # ---- MatMul
+    _mutation("MatMul: a map on another axis of A", (MATMUL, "if (!before.uniform() && before.axis != last)", "if (false)")),
+    _mutation("MatMul: a map on another axis of the result",
+              (MATMUL, "if (!after.uniform() && after.axis != last)", "if (false)")),
+    _mutation("MatMul: the shift in front is not scaled",
+              (MATMUL, "absorbed.remaining.shift[n] += s_in.shift[k] * w;",
+               "absorbed.remaining.shift[n] += s_in.shift[k] * W[k * N + n];")),
+    _mutation("MatMul: weights of any rank", (MATMUL, "if (B->shape().rank() != 2) return Declined", "if (false) return Declined")),
+    # ---- Conv
+    _mutation("Conv: a shift in front of padding",
+              (CONV, "if (before.has_shift() && W != nullptr && convolution_.window.may_pad(spatial(W->shape())))",
+               "if (false)")),
+    _mutation("ConvTranspose: a shift in front",
+              (CONV, "if (before.has_shift()) return Declined{Decline::padding, \"fewer", "if (false) return Declined{Decline::padding, \"fewer")),
+    _mutation("Conv: a map on another axis", (CONV, "if (!map->uniform() && map->axis != 1) return", "if (false) return")),
+    _mutation("Conv: the bias is not scaled", (CONV, "bias[m] = bias[m] * s_out.scale[m] + s_out.shift[m];",
+                                               "bias[m] = bias[m] + s_out.shift[m];")),
+    _mutation("Conv: groups are ignored", (CONV, "const std::size_t first_of_group = i / (outer / groups) * inner;",
+                                           "const std::size_t first_of_group = 0;")),
+    _mutation("Conv: the bias need not be constant",
+              (CONV, "if (args.present(2) && args.constant(2) == nullptr)\n    return Declined",
+               "if (false)\n    return Declined"),
+              (CONV, "      args.present(2) ? read_doubles", "      args.constant(2) != nullptr ? read_doubles")),
+    # ---- operators that maps pass
+    _mutation("a shift passes Relu", (UNARY, "if (affine.has_shift()) return", "if (false) return")),
+    _mutation("a negative scale passes Relu",
+              (UNARY, "if (!(s > 0.0)) return", "if (false) return")),
+    _mutation("any activation is homogeneous", (UNARY, "if (!homogeneous) return", "if (false) return")),
+    _mutation("a negative scale passes MaxPool", (POOL, "if (!(s > 0.0)) return", "if (false) return")),
+    _mutation("a shift passes padding that counts", (POOL, "if (affine.has_shift() && zeros_count) return", "if (false) return")),
+    _mutation("a map on a pooled axis", (POOL, "if (affine.axis > 1) return", "if (false) return")),
+    _mutation("Neg keeps the shift", (MATH, "for (double& t : passed.shift) t = -t;", "")),
+    _mutation("Reshape: channels that share a place may differ", (RESHAPE, "if (shared) return result;", "return result;")),
+    _mutation("Transpose: the axis stays", (TRANSPOSE, "from == Side::output\n            ? perm[axis]", "from == Side::output\n            ? axis")),
+    _mutation("Dropout: training is ignored",
+              (DROPOUT, "return mode == nullptr || mode->elements() != 1 || mode->data<bool>()[0];", "return false;")),
+    _mutation("Cast may change the type", (CAST, "return args.inputs[0].dtype == args.outputs[0].dtype;", "return true;"),
+              (REWRITE, "if (old_type.dtype != new_type.dtype || !same_dims) {", "if (!same_dims) {")),
+]
