@@ -17,6 +17,7 @@ GEMM = "engine/ops/gemm.cpp"
 MATMUL = "engine/ops/matmul.cpp"
 CONV = "engine/ops/conv.cpp"
 POOL = "engine/ops/pool.cpp"
+REDUCE = "engine/ops/reduce.cpp"
 UNARY = "engine/ops/unary.cpp"
 MATH = "engine/ops/unary_math.cpp"
 RESHAPE = "engine/ops/reshape.cpp"
@@ -66,12 +67,19 @@ MUTATIONS = [
     _mutation("all readers, though the value is an output",
               (FOLD, "output.users.size() < 2 || output.is_output ||", "output.users.size() < 2 ||"),
               (REWRITE, "if (value.is_output) return Declined", "if (false) return Declined")),
+    _mutation("all readers, though the node is skipped",
+              (FOLD, "output.is_output || is_switched_off(chain) ||", "output.is_output ||")),
+    _mutation("all readers, though that saves nothing", (FOLD, "if (left >= chain.cost) return false;", "")),
     # ---- rounding
     _mutation("denormal constants stay", (LINEAR, "static_cast<ComputeType<T>>(flush ? 0.0 : value)",
                                           "static_cast<ComputeType<T>>(value)")),
     # ---- simplifications
-    _mutation("a name is taken over from a value with readers",
-              (SIMPLIFY, "if (!producer.valid() || !private_value ||", "if (!producer.valid() ||")),
+    _mutation("one output takes over the name of another",
+              (SIMPLIFY, "if (!producer.valid() || graph.value(to).is_output ||", "if (!producer.valid() ||"),
+              (REWRITE, "if (value.is_output) return Declined", "if (false) return Declined")),
+    _mutation("a value whose name goes keeps its readers",
+              (SIMPLIFY, "if (graph.value(to).users.size() > 1) rewrite.redirected = {{to, from}};", ""),
+              (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")),
     _mutation("any two rearrangements cancel",
               (SIMPLIFY, "if (moved->permutation[moved_back->permutation[i]] != i) return std::nullopt;", "")),
     _mutation("MatMul of any rank becomes Gemm",
@@ -133,6 +141,8 @@ MUTATIONS = [
     _mutation("Gemm: transB is ignored",
               (GEMM, "const std::size_t at = trans_b_ ? n * K + k : k * N + n;\n        const double w",
                "const std::size_t at = k * N + n;\n        const double w")),
+    _mutation("Gemm: a stretched C without the flag of old opsets",
+              (GEMM, "if (needs_broadcast_flag_) absorbed.attributes", "if (false) absorbed.attributes")),
     # ---- MatMul
     _mutation("MatMul: a map on another axis of A", (MATMUL, "if (!before.uniform() && before.axis != last)", "if (false)")),
     _mutation("MatMul: a map on another axis of the result",
@@ -164,6 +174,10 @@ MUTATIONS = [
     _mutation("a negative scale passes MaxPool", (POOL, "if (!(s > 0.0)) return", "if (false) return")),
     _mutation("a shift passes padding that counts", (POOL, "if (affine.has_shift() && zeros_count) return", "if (false) return")),
     _mutation("a map on a pooled axis", (POOL, "if (affine.axis > 1) return", "if (false) return")),
+    _mutation("any pool takes a map", (POOL, "if (kind_ == Pooling::lp) return", "if (false) return")),
+    _mutation("averaged channels are still there",
+              (REDUCE, "return Declined{Decline::axis_unproven, \"the channels are averaged\"};", "return passed;")),
+    _mutation("any reduction is a mean", (REDUCE, "if (kind_ != ReduceKind::mean || !resolved)", "if (!resolved)")),
     _mutation("Neg keeps the shift", (MATH, "for (double& t : passed.shift) t = -t;", "")),
     _mutation("Reshape: channels that share a place may differ", (RESHAPE, "if (shared) return result;", "return result;")),
     _mutation("Transpose: the axis stays", (TRANSPOSE, "from == Side::output\n            ? perm[axis]", "from == Side::output\n            ? axis")),

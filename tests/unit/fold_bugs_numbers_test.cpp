@@ -81,6 +81,17 @@ TEST(FoldBugs, RowsOfAFullBiasWereTakenForOne) {
   }
 }
 
+TEST(FoldBugs, ABiasThatIsStretchedLackedTheFlagOfOldOpsets) {
+  GraphBuilder b(6);
+  const ValueId x = b.input("x", DType::float32, {1, 2});
+  const ValueId h = b.op("Gemm", {x, weights(), Tensor({1, 2}, Floats{1, 2})});  // needs no flag
+  b.output(b.op("Neg", {h}));
+  const Model model = folded(b.model());
+  const Node& gemm = model.graph().node(model.graph().live_nodes().at(0));
+  EXPECT_EQ(gemm.op_type, "Gemm");
+  EXPECT_EQ(std::get<std::int64_t>(gemm.attributes.at("broadcast")), 1);
+}
+
 TEST(FoldBugs, WeightsOfATransposedGemmWereScaledAlongTheWrongAxis) {
   Layer m;  // W[n,k] = {1, 2; 3, 4}: row n takes s[n]
   m.b.output(m.b.op("Mul", {m.b.op("Gemm", {m.x, weights(), row({1, 1})}, {{"transB", 1}}), row({2, -1})}));

@@ -100,6 +100,23 @@ TEST(FoldBugs, OneReaderOfSeveralCouldNotTakeTheMap) {
   expect_untouched(m.b.model(), Decline::intermediate_used_elsewhere);
 }
 
+TEST(FoldBugs, ANodeThatWasToStayWentIntoAllItsReaders) {
+  Layer m;
+  const ValueId a = m.batch_normalization(m.b.op("Relu", {m.x}));
+  for (int i = 0; i < 2; ++i) m.b.output(m.b.op("Gemm", {a, weights(), row({1, 2})}));
+  expect_fold(m.b.model(), {{"Gemm", 2}, {"Relu", 1}});
+  expect_untouched(m.b.model(), Decline::switched_off, {.skip = {"BatchNormalization_*"}});
+}
+
+TEST(FoldBugs,
+     OneOperatorBecameTwo) {  // a shift behind each MatMul of rank 3 in place of one BatchNormalization
+  GraphBuilder b;
+  const ValueId x = b.op("Relu", {b.input("x", DType::float32, {"N", 3, 2})});
+  const ValueId a = b.op("Add", {b.op("Mul", {x, row({2, -1})}), row({1, 2})});
+  for (int i = 0; i < 3; ++i) b.output(b.op("MatMul", {a, weights()}));
+  expect_untouched(b.model(), Decline::intermediate_used_elsewhere);
+}
+
 TEST(FoldBugs, ANodeThatWasToStayWentWithItsNeighbour) {
   Layer m;  // the maps stand on both sides of an operator that both may pass
   const ValueId scaled = m.b.op("Mul", {m.gemm(), row({2, 3})});
