@@ -97,6 +97,9 @@ void check_inputs(const AttributeReader& node, std::size_t least, std::size_t mo
     fail(ErrorCode::invalid_model, "{} takes {} to {} inputs, the node has {}", node.op_type(), least, most,
          node.inputs());
   }
+  for (std::size_t i = 0; i < least; ++i) {
+    if (!node.node().inputs[i].valid()) fail(ErrorCode::invalid_model, "required input {} is absent", i);
+  }
 }
 
 }  // namespace bnrun

@@ -32,7 +32,7 @@ std::optional<std::vector<std::int64_t>> known_ints(const InferArgs& args, std::
 /// All elements as double; any numeric type.
 std::vector<double> read_doubles(const TensorView& tensor);
 
-/// Throws invalid_model unless the node has between `least` and `most` inputs.
+/// Throws invalid_model unless the node has `least` to `most` inputs, the first `least` present.
 void check_inputs(const AttributeReader& node, std::size_t least, std::size_t most);
 
 }  // namespace bnrun

@@ -1,4 +1,5 @@
 // Concat and Split: tensors one behind the other along an axis, and apart again.
+#include <algorithm>
 #include <numeric>
 
 #include "graph/fail.h"
@@ -14,7 +15,7 @@ class Concat final : public Op {
  public:
   explicit Concat(AttributeReader& node)
       : axis_(node.version() < 4 ? node.get_int("axis", 1) : node.require_int("axis")) {
-    if (node.inputs() == 0) fail(ErrorCode::invalid_model, "it has no inputs");
+    check_inputs(node, std::max<std::size_t>(1, node.inputs()), node.inputs());
   }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {

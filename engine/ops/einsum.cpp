@@ -177,7 +177,7 @@ class Einsum final : public Op {
 }  // namespace
 
 std::unique_ptr<const Op> make_einsum(AttributeReader& node) {
-  if (node.inputs() == 0) fail(ErrorCode::invalid_model, "it has no input");
+  check_inputs(node, std::max<std::size_t>(1, node.inputs()), node.inputs());
   return std::make_unique<Einsum>(node);
 }
 

@@ -4,6 +4,7 @@
 //   Imputer:    one value replaced by another, per feature or one for all
 //   Binarizer:  Y = X > threshold
 //   ArrayFeatureExtractor: the features at some indices; FeatureVectorizer: features side by side
+#include <algorithm>
 #include <cmath>
 
 #include "graph/dispatch.h"
@@ -255,7 +256,7 @@ class FeatureVectorizer final : public Op {
   explicit FeatureVectorizer(AttributeReader& node)
       : widths_(node.get_ints("inputdimensions").value_or(std::vector<std::int64_t>{})),
         type_(score_type(node)) {
-    if (node.inputs() == 0) fail(ErrorCode::invalid_model, "there is no input");
+    check_inputs(node, std::max<std::size_t>(1, node.inputs()), node.inputs());
     if (!widths_.empty() && widths_.size() != node.inputs())
       fail(ErrorCode::invalid_model, "inputdimensions has {} numbers for {} inputs", widths_.size(),
            node.inputs());

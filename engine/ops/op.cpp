@@ -104,6 +104,7 @@ std::unique_ptr<const Op> make_from(const OpEntry& entry, const Node& node, std:
   if (next == entry.versions.begin()) {
     fail(ErrorCode::unsupported, "{} does not exist in opset {}", entry.name, opset);
   }
+  if (node.outputs.empty()) fail(ErrorCode::invalid_model, "{} has no output", entry.name);
   AttributeReader reader(node, *(next - 1));
   auto op = entry.make(reader);
   reader.check_all_read();

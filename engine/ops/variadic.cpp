@@ -118,7 +118,7 @@ class Variadic final : public Op {
 }  // namespace
 
 std::unique_ptr<const Op> make_variadic(AttributeReader& node) {
-  if (node.inputs() == 0) fail(ErrorCode::invalid_model, "it has no input");
+  check_inputs(node, std::max<std::size_t>(1, node.inputs()), node.inputs());
   if (node.version() < 6) node.ignore("consumed_inputs");
   return std::make_unique<Variadic>(node.op_type() == "Max"   ? VariadicKind::max
                                     : node.op_type() == "Min" ? VariadicKind::min
