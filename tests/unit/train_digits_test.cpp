@@ -1,6 +1,7 @@
-// What the trainer reaches on real data: the median accuracy over 15 ways to hold out 360 digits, because one
-// way alone moves it by a hundredth. The bounds lie a little below what was measured, because BLAS kernels
-// differ between CPUs.
+// What the trainer reaches on real data, 360 digits held out. One way to hold them out moves the accuracy by
+// a hundredth against another, so it is measured over 15 ways as well as on one. The bounds lie a little
+// below what was measured, because BLAS kernels differ between CPUs: 0.964 and 0.981 over many, 0.969 and
+// 0.978 on one.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,35 +25,64 @@ Dataset read_digits() {
   return data;
 }
 
-double median_accuracy(const std::vector<LayerSpec>& layers) {
-  constexpr std::uint64_t kSeeds = 15;
-  constexpr std::size_t kHeldOut = 360;
+constexpr std::size_t kHeldOut = 360;
+
+double accuracy(const Dataset& digits, const std::vector<LayerSpec>& layers, std::uint64_t split_seed,
+                std::uint64_t seed) {
+  const auto order = shuffled_rows(static_cast<std::size_t>(digits.rows()), split_seed);
+  const auto training = take_rows(digits, std::span(order).subspan(kHeldOut));
+  const auto held_out = take_rows(digits, std::span(order).first(kHeldOut));
+  Network network(64, layers, seed);
+  network.set_input_scaling(Scaling::by(1.0 / 16.0, 64));
+  fit(network, training, {.epochs = 20, .batch = 32, .seed = seed});
+  return evaluate(network, held_out).metric;
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+struct Case {
+  const char* name;
+  std::vector<LayerSpec> layers;
+  double many_splits;  ///< least median over 15 splits
+  double one_split;    ///< least median over 5 seeds on the split that `bntrain fit --holdout 360` makes
+};
+
+class Digits : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Digits, MedianOverManySplits) {
   const Dataset digits = read_digits();
   std::vector<double> accuracies;
-  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
-    const auto order = shuffled_rows(static_cast<std::size_t>(digits.rows()), seed);
-    const auto training = take_rows(digits, std::span(order).subspan(kHeldOut));
-    const auto held_out = take_rows(digits, std::span(order).first(kHeldOut));
-    Network network(64, layers, seed);
-    network.set_input_scaling(Scaling::by(1.0 / 16.0, 64));
-    fit(network, training, {.epochs = 20, .batch = 32, .seed = seed});
-    accuracies.push_back(evaluate(network, held_out).metric);
-  }
-  std::ranges::sort(accuracies);
-  return accuracies[kSeeds / 2];
+  for (std::uint64_t seed = 1; seed <= 15; ++seed)
+    accuracies.push_back(accuracy(digits, GetParam().layers, seed, seed));
+  EXPECT_GE(median(accuracies), GetParam().many_splits);
 }
 
-TEST(Digits, LinearLayersWithBatchNormalization) {
-  EXPECT_GE(median_accuracy({Dense{32}, BatchNormalization{}, Dense{32}, BatchNormalization{}, Dense{10},
-                             Activation::softmax}),
-            0.955);
+TEST_P(Digits, MedianOverFiveSeedsOnOneSplit) {
+  const Dataset digits = read_digits();
+  std::vector<double> accuracies;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed)
+    accuracies.push_back(accuracy(digits, GetParam().layers, 1, seed));
+  EXPECT_GE(median(accuracies), GetParam().one_split);
 }
 
-TEST(Digits, BatchNormalizationBeforeRelu) {
-  EXPECT_GE(median_accuracy({Dense{32}, BatchNormalization{}, Activation::relu, Dense{32},
-                             BatchNormalization{}, Activation::relu, Dense{10}, Activation::softmax}),
-            0.97);
+const Case kCases[] = {
+    {"LinearLayersWithBatchNormalization",
+     {Dense{32}, BatchNormalization{}, Dense{32}, BatchNormalization{}, Dense{10}, Activation::softmax},
+     0.955,
+     0.965},
+    {"BatchNormalizationBeforeRelu",
+     {Dense{32}, BatchNormalization{}, Activation::relu, Dense{32}, BatchNormalization{}, Activation::relu,
+      Dense{10}, Activation::softmax},
+     0.97,
+     0.975},
+};
+std::string case_name(const ::testing::TestParamInfo<Case>& tested) {
+  return tested.param.name;
 }
+INSTANTIATE_TEST_SUITE_P(Networks, Digits, ::testing::ValuesIn(kCases), case_name);
 
 }  // namespace
 }  // namespace bnrun::train

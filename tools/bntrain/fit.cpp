@@ -35,6 +35,7 @@ struct Options {
   std::optional<double> learning_rate;
   double momentum = 0.9;
   double holdout = 0.0;
+  std::uint64_t holdout_seed = 1;
   std::string holdout_out;
   std::string scale = "standardize";
   std::string history;
@@ -53,7 +54,7 @@ Split split_rows(const Options& options, std::size_t rows) {
     throw cli::UsageError(fmt::format(
         "--holdout {} of {} rows leaves nothing to measure or nothing to train on", options.holdout, rows));
   }
-  const auto order = train::shuffled_rows(rows, options.fit.seed);
+  const auto order = train::shuffled_rows(rows, options.holdout_seed);
   const auto cut = order.begin() + static_cast<std::ptrdiff_t>(count);
   return {{order.begin(), cut}, {cut, order.end()}};
 }
@@ -286,12 +287,13 @@ void add_fit(cli::Program& program) {
   add("--optimizer", o.optimizer, "adam or sgd (adam)")->check(one_of({"adam", "sgd"}));
   add("--learning-rate", o.learning_rate, "0.001 for adam, 0.01 for sgd")->check(positive());
   add("--momentum", o.momentum, "Of sgd (0.9)")->check(below_one());
-  add("--seed", o.fit.seed, "Of weights, split and order: the same seed gives the same model (1)");
+  add("--seed", o.fit.seed, "Of weights, validation rows and order: the same seed gives the same model (1)");
   add("--validation", o.fit.validation, "Fraction of the training rows to watch, not learn (0.2)")
       ->check(below_one());
   add("--holdout", o.holdout, "Rows never seen in training: a fraction below 1, or a number")
       ->check(number_where([](double x) { return x >= 0.0 && std::isfinite(x); },
                            "a number of rows or a fraction"));
+  add("--holdout-seed", o.holdout_seed, "Which rows those are; apart from --seed, so that runs compare (1)");
   add("--holdout-out", o.holdout_out, "Write those rows to this .csv file");
   add("--history", o.history, "Write loss and metric of every epoch to this .csv file");
 }
