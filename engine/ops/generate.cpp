@@ -157,8 +157,7 @@ class Range final : public Op {
                const std::int64_t n = count(start, scalar<T>(args.in(1)), delta);
                const MutableTensorView& out =
                    args.out(0).defined() ? args.out(0) : args.make(0, args.in(0).dtype, Shape{n});
-               for (std::int64_t i = 0; i < n; ++i)
-                 out.data<T>()[i] = static_cast<T>(start + static_cast<T>(i) * delta);
+               for (std::int64_t i = 0; i < n; ++i) out.data<T>()[i] = element(start, i, delta);
              });
   }
 
@@ -168,6 +167,17 @@ class Range final : public Op {
     if (tensor.elements() != 1)
       fail(ErrorCode::invalid_model, "start, limit and delta must be single numbers");
     return *tensor.data<T>();
+  }
+
+  /// i*delta may overflow although start + i*delta does not: integers are computed unsigned.
+  template <class T>
+  static T element(T start, std::int64_t i, T delta) {
+    if constexpr (std::is_integral_v<T>) {
+      return static_cast<T>(static_cast<std::uint64_t>(start) +
+                            static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(delta));
+    } else {
+      return start + static_cast<T>(i) * delta;
+    }
   }
 
   template <class T>
@@ -205,7 +215,7 @@ class Range final : public Op {
       if (n > kMaxContentElements) return;
       output.content.emplace();
       for (std::int64_t i = 0; i < n; ++i)
-        output.content->push_back(Content::of(*numbers[0].number + i * *numbers[2].number));
+        output.content->push_back(Content::of(element(*numbers[0].number, i, *numbers[2].number)));
     } else if (numbers[0].number == 0 && numbers[2].number == 1) {
       output.dims = Dims{numbers[1].as_dim()};
     }

@@ -252,7 +252,7 @@ TEST(Session, SmallBatchesOfWideLayersAreSharedWithoutChangingBits) {
   for (std::uint32_t i = 0; i < 2; ++i) h = b.op("Relu", {dense(b, h, 300, 300, i)});
   b.output(dense(b, h, 300, 2000, 7));
   const Model model = b.model();
-  const auto& blocks = compile(model.graph()).stages.at(0).blocks;
+  const auto blocks = compile(model.graph()).stages.at(0).blocks;
   ASSERT_LT(blocks->least_rows, blocks->rows);
   const Session one(model, {.threads = 1});
   const Session four(model, {.threads = 4});
