@@ -17,6 +17,8 @@ class CumSum final : public Op {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     ValueType type = args.inputs[0];
     type.content.reset();
+    if (const auto axes = known_ints(args, 1); axes && axes->size() == 1 && type.ranked())
+      normalize_axis(axes->front(), type.rank());
     return {type};
   }
 

@@ -221,6 +221,7 @@ class ArrayFeatureExtractor final : public Op {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& X = args.inputs[0];
     const ValueType& Y = args.inputs[1];
+    if (Y.dtype != DType::int64) fail(ErrorCode::invalid_model, "Y is {}, not int64", to_string(Y));
     ValueType Z{X.dtype, std::nullopt};
     if (X.ranked()) {
       if (X.rank() == 0) fail(ErrorCode::invalid_model, "X has rank 0, it needs a feature axis");

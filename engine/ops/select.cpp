@@ -43,6 +43,8 @@ class Compress final : public Op {
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& input = args.inputs[0];
+    if (args.inputs[1].dtype != DType::boolean)
+      fail(ErrorCode::invalid_model, "the condition is {}, not bool", to_string(args.inputs[1]));
     if (!axis_ || !input.ranked()) return {{input.dtype, axis_ ? std::nullopt : std::optional(Dims{Dim()})}};
     Dims dims = *input.dims;
     dims[normalize_axis(*axis_, input.rank())] = Dim();

@@ -170,6 +170,13 @@ TEST(CumSum, AllFourForms) {
                tensor<std::int64_t>({2, 3}, {5, 3, 0, 11, 6, 0}));
 }
 
+TEST(CumSum, ConstantAxisOutsideTheTensorIsRefusedByInference) {
+  const Tensor axis({1}, std::vector<std::int64_t>{2});
+  const ValueType types[] = {{DType::float32, Dims{Dim::symbol("N"), Dim(3)}}, ValueType::of(axis.view())};
+  const TensorView values[] = {{}, axis};
+  EXPECT_THROW(op_of("CumSum", 14, 2)->infer({.inputs = types, .values = values}), Error);
+}
+
 TEST(TopK, EveryVersionTiesAndNaN) {
   const Tensor X({2, 4}, std::vector<float>{1, 9, 9, 3, 8, 2, 7, 2});
   const Tensor two({1}, Ints{2});

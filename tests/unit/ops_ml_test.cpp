@@ -115,6 +115,7 @@ TEST(ArrayFeatureExtractor, TakesColumns) {
   expect_close(ml("ArrayFeatureExtractor", {names, Y}, {})[0], tensor<std::string>({1, 2}, {"c", "a"}));
   const Tensor outside({1}, std::vector<std::int64_t>{3});
   EXPECT_EQ(ml_error("ArrayFeatureExtractor", {X, outside}, {}), ErrorCode::invalid_input);
+  EXPECT_EQ(ml_error("ArrayFeatureExtractor", {X, X}, {}), ErrorCode::invalid_model);
 }
 
 TEST(FeatureVectorizer, PutsRowsSideBySide) {

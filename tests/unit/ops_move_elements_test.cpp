@@ -382,6 +382,7 @@ TEST(Chosen, ByConditionValueOrPlace) {
        {floats({2, 2}, {0, 9, 1, 0}), ints({2, 0}), ints({1, 1, 0}), ints({1, 2})}},
       {"Unique", 11, {Tensor({3}, Strings{"b", "a", "b"})}, {}, {Tensor({2}, Strings{"a", "b"})}},
   });
+  EXPECT_EQ(run_op_error("Compress", 11, {counting({2}), ints({1, 0})}), ErrorCode::invalid_model);
   EXPECT_EQ(run_op_error("Compress", 11, {counting({2}), mask({true, true, true})}),
             ErrorCode::invalid_input);
 }
