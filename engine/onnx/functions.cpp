@@ -24,6 +24,7 @@ using FunctionKey = std::pair<std::string, std::string>;
 constexpr int kAttributeProtoField = 11;
 constexpr int kOverloadField = 13;
 constexpr std::size_t kMaxNodes = 250'000;
+constexpr std::size_t kMaxDepth = 256;  // of calls within calls, which take stack here
 
 template <class Message>
 FunctionKey key_of(const Message& message, const std::string& name) {
@@ -103,6 +104,8 @@ class FunctionInliner {
     const auto key = key_of(function, function.name());
     if (std::find(stack_.begin(), stack_.end(), key) != stack_.end())
       fail(ErrorCode::invalid_model, "function '{}' calls itself", function.name());
+    if (stack_.size() >= kMaxDepth)
+      fail(ErrorCode::resource_limit, "its functions call each other more than {} deep", kMaxDepth);
     if (call.input_size() > function.input_size() || call.output_size() > function.output_size())
       fail(ErrorCode::invalid_model,
            "node '{}' gives function '{}' {} inputs and takes {} outputs; it has {} and {}", call.name(),

@@ -211,5 +211,19 @@ TEST(Functions, RefusesRecursionWrongArityAndExplosion) {
   EXPECT_EQ(code_of(explosion), ErrorCode::resource_limit);
 }
 
+TEST(Functions, RefusesCallsNestedTooDeep) {
+  const auto chain = [](int depth) {
+    auto model = empty_model();
+    *model.add_functions() = function("f1", {"a"}, {"b"}, {node("Neg", {"a"}, {"b"})});
+    for (int i = 2; i <= depth; ++i)
+      *model.add_functions() = function(fmt::format("f{}", i), {"a"}, {"b"},
+                                        {node(fmt::format("f{}", i - 1), {"a"}, {"b"}, "local")});
+    *model.mutable_graph()->add_node() = node(fmt::format("f{}", depth), {"x"}, {"y"}, "local");
+    return model;
+  };
+  EXPECT_EQ(run(load(chain(256)), {1.0F}), Floats{-1.0F});
+  EXPECT_EQ(code_of(chain(257)), ErrorCode::resource_limit);
+}
+
 }  // namespace
 }  // namespace bnrun
