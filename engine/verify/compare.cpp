@@ -116,6 +116,15 @@ OutputComparison Comparison::result() const {
   return result;
 }
 
+double tolerance_scale(const Tensor& truth, Tolerance tolerance, double least) {
+  if (!tolerance.scaled || !is_numeric(truth.dtype())) return least;
+  double scale = least;
+  for (const double x : read_doubles(truth)) {
+    if (std::isfinite(x)) scale = std::max(scale, std::abs(x));
+  }
+  return scale;
+}
+
 Excess largest_excess(const Tensor& a, const Tensor& b, Tolerance tolerance, double magnitude) {
   Excess excess;
   if (!is_numeric(a.dtype())) {

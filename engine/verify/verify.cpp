@@ -92,7 +92,8 @@ class Localiser {
       if (found_ || other == values.end() || !(other->second.shape() == value.shape()) ||
           other->second.dtype() != value.dtype())
         return;
-      const Excess excess = largest_excess(other->second, value, tolerance_, magnitude);
+      const double scale = tolerance_scale(other->second, tolerance_, magnitude);
+      const Excess excess = largest_excess(other->second, value, tolerance_, scale);
       if (excess.ratio <= 1.0) return;
       const NodeId producer = b_.value(id).producer;
       found_ = Divergence{b_.value(id).name, producer.valid() ? describe(b_, producer) : "", excess.absolute,
@@ -134,9 +135,9 @@ VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options
     const auto truth_b = reordered(interpret(wide_b, views_of(widen(inputs_b))), output_order, false);
     bool within = true;
     for (std::size_t i = 0; i < comparisons.size(); ++i) {
-      comparisons[i].add(outputs_a[i], outputs_b[i], truth_a[i], set.magnitude);
-      within =
-          within && largest_excess(outputs_a[i], outputs_b[i], options.tolerance, set.magnitude).ratio <= 1.0;
+      const double scale = tolerance_scale(truth_a[i], options.tolerance, set.magnitude);
+      comparisons[i].add(outputs_a[i], outputs_b[i], truth_a[i], scale);
+      within = within && largest_excess(outputs_a[i], outputs_b[i], options.tolerance, scale).ratio <= 1.0;
       const Excess apart = largest_excess(truth_a[i], truth_b[i], {.rtol = 0.0, .atol = 1.0}, 1.0);
       report.truth_distance = std::max(report.truth_distance, apart.absolute);
     }

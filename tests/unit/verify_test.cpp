@@ -64,6 +64,26 @@ TEST(Verify, NeededToleranceSuffices) {
   EXPECT_FALSE(verify(network(0), network(0.01F), options).agree);
 }
 
+/// x -> Gemm -> y with outputs around `size` that cancel near 0.
+Model regression(double size, float change) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float32, {"N", 3});
+  Tensor bias({1}, std::vector<float>{change});
+  b.output(b.op("Gemm", {x, random_tensor({3, 1}, 1, -size, size), bias}, {}, "y"));
+  return b.model();
+}
+
+TEST(Verify, LargeOutputsAreHeldToTheirOwnScale) {
+  VerifyOptions options;
+  options.inputs = {{{"x", random_tensor({50, 3}, 9)}}};
+  options.tolerance.rtol = 0.0;
+  EXPECT_TRUE(verify(regression(1000, 0), regression(1000, 1e-3F), options).agree);
+  EXPECT_FALSE(verify(regression(1000, 0), regression(1000, 1.0F), options).agree);
+  EXPECT_FALSE(verify(regression(0.01, 0), regression(0.01, 1e-3F), options).agree);
+  options.tolerance.scaled = false;
+  EXPECT_FALSE(verify(regression(1000, 0), regression(1000, 1e-3F), options).agree);
+}
+
 TEST(Verify, ANaNOnOneSideDisagrees) {
   EXPECT_FALSE(verify(network(0), network(NAN)).agree);
   EXPECT_TRUE(verify(network(NAN), network(NAN)).agree);

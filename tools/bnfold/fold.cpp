@@ -67,7 +67,8 @@ int run(const cli::Console& console, const Options& options) {
   if (!options.report.empty()) write_report(options, report, verified);
   if (!agree) {
     console.error(options.model +
-                  ": the folded model does not agree with the original; no model was written");
+                  ": the folded model does not agree with the original; no model was written "
+                  "(--no-verify writes it, for `bnfold verify` on your own data)");
     return cli::kAnswerIsNo;
   }
   if (options.strict && !report.complete()) {

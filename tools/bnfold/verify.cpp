@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <memory>
+#include <optional>
 
 #include "bnrun/model.h"
 #include "commands.h"
@@ -22,6 +23,7 @@ struct Options {
   std::string range;
   bool json = false;
   VerifyOptions verify;
+  std::optional<double> atol;
 };
 
 constexpr const char* kExample =
@@ -41,6 +43,7 @@ void parse_range(const std::string& text, VerifyOptions& options) {
 
 int run(const cli::Console& console, Options options) {
   if (!options.range.empty()) parse_range(options.range, options.verify);
+  if (options.atol) options.verify.tolerance = {options.verify.tolerance.rtol, *options.atol, false};
   const Model a = Model::load(options.a);
   const Model b = Model::load(options.b);
   if (!options.inputs.empty()) {
@@ -73,9 +76,11 @@ void add_verify(cli::Program& program) {
   command.add_option("--rtol", verify.tolerance.rtol, "|a - b| <= atol + rtol*|b|")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--atol", verify.tolerance.atol, "")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  command
+      .add_option(
+          "--atol", options->atol,
+          "An absolute bound; default: 1e-05 times the largest output of the batch, where that is above 1")
+      ->check(CLI::NonNegativeNumber);
   command.add_option("--range", options->range, "Draw inputs from LOW:HIGH (default -3:3)");
   command.add_option("--rows", verify.rows, "Rows of a drawn batch")
       ->check(CLI::PositiveNumber)

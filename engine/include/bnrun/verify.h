@@ -13,10 +13,13 @@
 
 namespace bnrun {
 
-/// |a - b| <= atol + rtol * |b|
+/// |a - b| <= atol * scale + rtol * |b|. With `scaled`, scale is the largest magnitude of the output in the batch where
+/// that is above 1 (rounding errors grow with what is summed, so that an element near 0 of a large output cannot be
+/// held to an absolute bound); without, it is 1, as in numpy's allclose.
 struct Tolerance {
   double rtol = 1e-4;
   double atol = 1e-5;
+  bool scaled = true;
 };
 
 struct VerifyOptions {
