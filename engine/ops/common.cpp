@@ -97,7 +97,11 @@ void check_inputs(const AttributeReader& node, std::size_t least, std::size_t mo
     fail(ErrorCode::invalid_model, "{} takes {} to {} inputs, the node has {}", node.op_type(), least, most,
          node.inputs());
   }
-  for (std::size_t i = 0; i < least; ++i) {
+  check_present(node, 0, least);
+}
+
+void check_present(const AttributeReader& node, std::size_t first, std::size_t last) {
+  for (std::size_t i = first; i < last; ++i) {
     if (!node.node().inputs[i].valid()) fail(ErrorCode::invalid_model, "required input {} is absent", i);
   }
 }

@@ -34,5 +34,7 @@ std::vector<double> read_doubles(const TensorView& tensor);
 
 /// Throws invalid_model unless the node has `least` to `most` inputs, the first `least` present.
 void check_inputs(const AttributeReader& node, std::size_t least, std::size_t most);
+/// Throws invalid_model when one of the inputs [first, last) is absent.
+void check_present(const AttributeReader& node, std::size_t first, std::size_t last);
 
 }  // namespace bnrun

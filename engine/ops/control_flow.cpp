@@ -50,6 +50,7 @@ class Loop final : public Op {
  public:
   explicit Loop(AttributeReader& node) : body_(node, "body") {
     if (node.inputs() < 2) fail(ErrorCode::invalid_model, "trip count and condition are missing");
+    check_present(node, 2, node.inputs());
     carried_ = node.inputs() - 2;
     if (body_.inputs() != carried_ + 2 || body_.outputs() != node.outputs() + 1 || node.outputs() < carried_)
       fail(ErrorCode::invalid_model, "{} inputs and {} outputs do not fit a body with {} and {}",

@@ -19,6 +19,7 @@ class Scan final : public Op {
     const std::size_t inputs = node.inputs();
     if (scans < 1 || inputs < first_ + static_cast<std::size_t>(scans))
       fail(ErrorCode::invalid_model, "num_scan_inputs is {}, the node has {} inputs", scans, inputs);
+    check_present(node, first_, inputs);
     scans_ = static_cast<std::size_t>(scans);
     states_ = inputs - first_ - scans_;
     if (body_.inputs() != states_ + scans_ || body_.outputs() != node.outputs() || node.outputs() < states_)

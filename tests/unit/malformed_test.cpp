@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "bnrun/error.h"
 #include "ops/op.h"
@@ -55,6 +58,41 @@ TEST(MalformedNode, WithAnAbsentRequiredInputIsRefused) {
     if (node.op_type == "Concat") node.attributes["axis"] = std::int64_t{0};
     if (node.op_type == "Einsum") node.attributes["equation"] = std::string("i,i->i");
     EXPECT_EQ(error_of(node), ErrorCode::invalid_model) << op_type;
+  }
+}
+
+/// A body that hands its last inputs on as outputs.
+std::shared_ptr<const Graph> body(std::size_t inputs, std::size_t outputs) {
+  auto graph = std::make_shared<Graph>();
+  std::vector<ValueId> values;
+  for (std::size_t i = 0; i < inputs; ++i)
+    values.push_back(graph->add_input(std::string(i + 1, 'i'), {DType::float32, Dims{}}));
+  for (std::size_t i = inputs - outputs; i < inputs; ++i) graph->add_output(values[i]);
+  return graph;
+}
+
+TEST(MalformedNode, LoopOrScanWithAnAbsentInputThatItsBodyReadsIsRefused) {
+  const ValueId absent;
+  const ValueId given{0};
+  Node loop;
+  loop.op_type = "Loop";
+  loop.attributes["body"] = body(3, 2);
+  loop.outputs = {ValueId{1}};
+  loop.inputs = {absent, absent, given};
+  EXPECT_NO_THROW(make_op(loop, 13));
+  loop.inputs = {absent, absent, absent};
+  EXPECT_EQ(error_of(loop), ErrorCode::invalid_model);
+
+  Node scan;
+  scan.op_type = "Scan";
+  scan.attributes["body"] = body(2, 1);
+  scan.attributes["num_scan_inputs"] = std::int64_t{1};
+  scan.outputs = {ValueId{1}};
+  scan.inputs = {given, given};
+  EXPECT_NO_THROW(make_op(scan, 13));
+  for (const std::vector<ValueId>& inputs : {std::vector{given, absent}, std::vector{absent, given}}) {
+    scan.inputs = inputs;
+    EXPECT_EQ(error_of(scan), ErrorCode::invalid_model);
   }
 }
 
