@@ -22,18 +22,18 @@ using bnrun::DType;
 using bnrun::Shape;
 using bnrun::Tensor;
 
-Tensor random_tensor(const Shape& shape, std::uint32_t seed) {
+Tensor random_tensor(const Shape& shape, DType dtype, std::uint32_t seed) {
   std::mt19937 engine(seed);
-  Tensor tensor(DType::float32, shape);
-  for (float& x : tensor.mutable_span<float>()) x = static_cast<float>(engine()) * 0x1p-31F - 1.0F;
-  return tensor;
+  Tensor tensor(DType::float64, shape);
+  for (double& x : tensor.mutable_span<double>()) x = (static_cast<double>(engine()) * 0x1p-31 - 1.0) * 3.0;
+  return bnrun::convert(tensor, dtype);
 }
 
-/// The one float32 input of a model for a batch of this many rows.
+/// The first input of a model for a batch of this many rows.
 Tensor batch_for(const bnrun::PortInfo& port, std::int64_t rows) {
   Shape shape;
   for (const auto& dim : port.dims.value()) shape.push_back(dim.extent.value_or(rows));
-  return random_tensor(shape, 7);
+  return random_tensor(shape, port.dtype, 7);
 }
 
 Tensor read_input(const std::string& path, const std::vector<bnrun::PortInfo>& ports) {
@@ -54,10 +54,10 @@ class OrtModel {
   void bind(const std::string& input, const Tensor& x, const std::vector<bnrun::NamedTensor>& like) {
     binding_ = Ort::IoBinding(session_);
     outputs_.clear();
-    const auto bind_to = [&](Tensor& tensor) {
-      return Ort::Value::CreateTensor<float>(memory_, tensor.mutable_data<float>(),
-                                             static_cast<std::size_t>(tensor.elements()),
-                                             tensor.shape().begin(), tensor.shape().rank());
+    const auto bind_to = [&](Tensor& tensor) {  // element types have the same numbers in both engines
+      return Ort::Value::CreateTensor(memory_, tensor.mutable_view().bytes, tensor.bytes(),
+                                      tensor.shape().begin(), tensor.shape().rank(),
+                                      static_cast<ONNXTensorElementDataType>(tensor.dtype()));
     };
     input_ = Tensor::copy_of(x);
     binding_.BindInput(input.c_str(), bind_to(input_));
@@ -101,10 +101,12 @@ int agree(Ort::Env& env, const Options& options) {
     ort.run();
     double largest = 0.0;
     for (std::size_t i = 0; i < ours.size(); ++i) {
-      const auto a = ours[i].tensor.span<float>();
-      const auto b = ort.outputs()[i].span<float>();
+      const Tensor wide_a = bnrun::convert(ours[i].tensor, DType::float64);
+      const Tensor wide_b = bnrun::convert(ort.outputs()[i], DType::float64);
+      const auto a = wide_a.span<double>();
+      const auto b = wide_b.span<double>();
       for (std::size_t k = 0; k < a.size(); ++k) {
-        const double d = std::abs(static_cast<double>(a[k]) - static_cast<double>(b[k]));
+        const double d = std::abs(a[k] - b[k]);
         largest = d <= largest ? largest : d;  // NaN stays
       }
     }
