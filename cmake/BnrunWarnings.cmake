@@ -1,6 +1,7 @@
 # Flags shared by every target: warnings, sanitizers.
 add_library(bnrun_flags INTERFACE)
-target_compile_options(bnrun_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow=local -Wno-missing-field-initializers)
+target_compile_options(bnrun_flags INTERFACE -Wall -Wextra -Wconversion $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local>
+                       -Wno-missing-field-initializers)
 if(BNRUN_WERROR)
   target_compile_options(bnrun_flags INTERFACE -Werror)
 endif()

@@ -232,17 +232,17 @@ class ArrayFeatureExtractor final : public Op {
   }
 
   void run(const RunArgs& args) const override {
-    const auto [rows, features] = FeatureRows::of(args.in(0).shape);
+    const FeatureRows X = FeatureRows::of(args.in(0).shape);
     const auto indices = args.in(1).span<std::int64_t>();
     for (const std::int64_t index : indices) {
-      if (index < 0 || index >= features)
-        fail(ErrorCode::invalid_input, "index {} is outside {} features", index, features);
+      if (index < 0 || index >= X.features)
+        fail(ErrorCode::invalid_input, "index {} is outside {} features", index, X.features);
     }
     using Types = TypeList<float, double, std::int64_t, std::int32_t, std::string>;
     dispatch(Types{}, args.in(0).dtype, [&]<class T>() {
       T* z = args.out(0).data<T>();
-      for (std::int64_t row = 0; row < rows; ++row) {
-        for (const std::int64_t index : indices) *z++ = args.in(0).data<T>()[row * features + index];
+      for (std::int64_t row = 0; row < X.rows; ++row) {
+        for (const std::int64_t index : indices) *z++ = args.in(0).data<T>()[row * X.features + index];
       }
     });
   }
