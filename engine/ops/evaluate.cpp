@@ -21,7 +21,7 @@ class HeapAllocator : public OutputAllocator {
   std::vector<Tensor>& outputs_;
 };
 
-/// The operator of every node, made once per interpretation, with the node named in its errors.
+/// Runs `action`, naming the node in its errors.
 template <class F>
 auto at_node(const Graph& graph, NodeId id, F&& action) {
   try {
