@@ -46,24 +46,24 @@ class FoldPass {
   /// Rewrites until nothing more can go, then adds what is left to the entries. Returns the number of
   /// rewrites.
   std::size_t run() {
-    std::size_t rewrites = 0;
-    const auto may_go_on = [&] { return rewrites < options_.max_rewrites; };
     // Folding comes first, so that a bias is rounded once; what it leaves may simplify and open the way for
     // more.
-    for (std::size_t before = rewrites;; before = rewrites) {
-      while (may_go_on() && fold_one()) ++rewrites;
-      while (may_go_on() && simplify_one()) ++rewrites;
-      if (rewrites == before) break;
+    for (std::size_t before = rewrites_;; before = rewrites_) {
+      while (may_go_on() && fold_one()) ++rewrites_;
+      while (may_go_on() && simplify_one()) ++rewrites_;
+      if (rewrites_ == before) break;
     }
-    if (!may_go_on()) declined_.clear();  // nobody was asked this round
+    if (!may_go_on()) fold_one();  // declines each that could go on
     report_what_is_left();
-    return rewrites;
+    return rewrites_;
   }
 
   std::vector<std::string> simplifications;
   std::vector<FoldEntry> entries;
 
  private:
+  bool may_go_on() const { return rewrites_ < options_.max_rewrites; }
+
   /// By linear operator, the one that takes along most first.
   using Candidates = std::map<NodeId, std::vector<Candidate>>;
 
@@ -134,7 +134,10 @@ class FoldPass {
   /// Remembers why a chain could not go; a telling reason wins over "there is nothing to fold into".
   void note(const Chain& chain, const Declined& declined) {
     const auto weight = [](Decline reason) {
-      return reason == Decline::no_linear_neighbour ? 0 : reason == Decline::activation_between ? 1 : 2;
+      return reason == Decline::no_linear_neighbour  ? 0
+             : reason == Decline::activation_between ? 1
+             : reason == Decline::limit_reached      ? 3
+                                                     : 2;
     };
     const auto [entry, fresh] = declined_.try_emplace(chain.nodes.front(), declined);
     if (!fresh && weight(declined.reason) > weight(entry->second.reason)) entry->second = declined;
@@ -173,6 +176,7 @@ class FoldPass {
       if (candidate != nullptr) remove_chain(*candidate->chain, rewrite);
     }
     if (const auto refused = refuse(graph_, rewrite)) return decline(*refused);
+    if (!may_go_on()) return decline({Decline::limit_reached, {}});
     const std::size_t first = entries.size();
     if (before != nullptr) report_folded(*before, label_with_type(linear), FoldDirection::forward);
     if (after != nullptr) report_folded(*after, label_with_type(linear), FoldDirection::backward);
@@ -215,6 +219,10 @@ class FoldPass {
     if (left >= chain.cost) return false;
     remove_chain(chain, rewrite);
     if (refuse(graph_, rewrite)) return false;
+    if (!may_go_on()) {
+      note(chain, {Decline::limit_reached, {}});
+      return false;
+    }
     const std::size_t first = entries.size();
     report_folded(candidates.front(), names, FoldDirection::forward);
     if (entries.size() > first) entries[first].flushed_denormals = flushed;
@@ -232,7 +240,7 @@ class FoldPass {
 
   /// The chain as its author knows it: each BatchNormalization by its own name, else the disguise as a whole;
   /// a chain that does not scale is none.
-  std::vector<FoldEntry> describe_nodes(const std::vector<NodeId>& nodes, const ChannelAffine& affine) const {
+  std::vector<FoldEntry> describe_nodes(const std::vector<NodeId>& nodes, const ChannelAffine& affine) {
     FoldEntry entry;
     entry.channels = affine.channels();
     for (const double s : affine.scale) entry.max_scale = std::max(entry.max_scale, std::abs(s));
@@ -247,11 +255,19 @@ class FoldPass {
       found.push_back(entry);
     }
     if (found.empty() && affine.has_scale()) {
-      entry.name = label_of(graph_, nodes.front());
+      const auto scaling = std::find_if(nodes.begin(), nodes.end(), [&](NodeId id) { return scales(id); });
+      entry.name = label_of(graph_, scaling != nodes.end() ? *scaling : nodes.front());
       entry.form = form;
       found.push_back(entry);
     }
     return found;
+  }
+
+  bool scales(NodeId id) {
+    const NodeArgs args = view_.args(id);
+    const auto form = view_.op(id)->as_affine(args.get());
+    const auto* affine = std::get_if<AffineForm>(&form);
+    return affine != nullptr && affine->affine.has_scale();
   }
 
   void report_folded(const Candidate& candidate, const std::string& into, FoldDirection direction) {
@@ -302,6 +318,7 @@ class FoldPass {
   Graph& graph_;
   const FoldOptions& options_;
   FoldView view_;
+  std::size_t rewrites_ = 0;
   std::map<NodeId, Declined> declined_;  ///< of the last round, by first node of the chain
 };
 
@@ -325,19 +342,38 @@ ModelCounts count(const Model& model) {
   return counts;
 }
 
+std::vector<std::string> unmatched_patterns(const Model& model, const FoldOptions& options) {
+  const Graph& graph = model.graph();
+  std::vector<std::string> patterns = options.only;
+  patterns.insert(patterns.end(), options.skip.begin(), options.skip.end());
+  for (const NodeId id : graph.live_nodes()) {
+    const std::string name = label_of(graph, id);
+    std::erase_if(patterns, [&](const std::string& pattern) { return matches_any({pattern}, name); });
+  }
+  return patterns;
+}
+
 FoldReport fold(Model& model, const FoldOptions& options) {
+  for (const std::string& name : options.keep) {
+    const auto all = simplifications();
+    if (std::ranges::find(all, name, &Simplification::name) == all.end())
+      fail(ErrorCode::invalid_input, "there is no simplification '{}' to leave out", name);
+  }
+  const auto does = [&](std::string_view name) {
+    return std::ranges::find(options.keep, name) == options.keep.end();
+  };
   FoldReport report;
   report.before = count(model);
   Graph graph = model.graph();
   infer_types(graph);
   ExactConstants exact;
-  evaluate_constants(graph, &exact);
+  if (does("constants")) evaluate_constants(graph, &exact);
+  if (does("dead")) remove_dead(graph);
   infer_types(graph);
   FoldPass pass(graph, std::move(exact), options);
   report.rewrites = pass.run();
   report.entries = std::move(pass.entries);
   report.simplifications = std::move(pass.simplifications);
-  remove_dead(graph);
   model.graph() = std::move(graph);
   report.after = count(model);
   return report;

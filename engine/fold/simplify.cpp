@@ -1,6 +1,7 @@
 #include "fold/simplify.h"
 
 #include <algorithm>
+#include <array>
 
 namespace bnrun {
 namespace {
@@ -110,21 +111,29 @@ std::optional<Rewrite> make_gemm(FoldView& view, NodeId id) {
   return rewrite;
 }
 
-struct Rule {
-  std::string_view name;
-  std::optional<Rewrite> (*find)(FoldView&, NodeId);
-};
-constexpr Rule kRules[] = {
-    {"identity", remove_identity}, {"rearrange", cancel_rearrangements}, {"gemm", make_gemm}};
+constexpr std::array kSimplifications = {
+    Simplification{"identity",
+                   "an operator that returns its input goes (Identity, Dropout, Cast to its own type)"},
+    Simplification{"rearrange", "two Reshapes, Squeezes, Transposes, ... in a row that cancel go"},
+    Simplification{"gemm", "MatMul and Add of a bias become one Gemm"},
+    Simplification{"constants", "what has constant inputs only is computed (parameters behind it then fold)"},
+    Simplification{"dead", "nodes and initializers that lead to no output go"}};
+
+/// Those that are rewrites, in the order of kSimplifications; fold() does the others.
+constexpr std::array kRules = {remove_identity, cancel_rearrangements, make_gemm};
 
 }  // namespace
+
+std::span<const Simplification> simplifications() {
+  return kSimplifications;
+}
 
 std::optional<Rewrite> find_simplification(FoldView& view, const std::vector<std::string>& keep) {
   for (const NodeId id : view.graph().topological_order()) {
     if (view.op(id) == nullptr) continue;
-    for (const Rule& rule : kRules) {
-      if (std::find(keep.begin(), keep.end(), rule.name) != keep.end()) continue;
-      auto rewrite = rule.find(view, id);
+    for (std::size_t i = 0; i < kRules.size(); ++i) {
+      if (std::find(keep.begin(), keep.end(), kSimplifications[i].name) != keep.end()) continue;
+      auto rewrite = kRules[i](view, id);
       if (rewrite && !refuse(view.graph(), *rewrite)) return rewrite;
     }
   }

@@ -3,7 +3,6 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "fold/chain.h"
@@ -11,10 +10,8 @@
 
 namespace bnrun {
 
-/// The next simplification that the driver accepts, or nullopt. `keep` names rules that are switched off:
-///   identity    an operator that returns its input goes (Identity, Dropout at inference, Cast to the same
-///   type) rearrange   two Reshapes, Squeezes, Transposes, ... in a row that cancel go gemm        MatMul +
-///   Add of a bias become one Gemm where both operands are proven matrices
+/// The next simplification by rewriting that the driver accepts, or nullopt; those that `keep` names are
+/// switched off.
 std::optional<Rewrite> find_simplification(FoldView& view, const std::vector<std::string>& keep);
 
 }  // namespace bnrun

@@ -38,33 +38,52 @@ std::string_view name_of(Decline reason) {
       return "type_mismatch";
     case Decline::switched_off:
       return "switched_off";
+    case Decline::limit_reached:
+      return "limit_reached";
   }
   return "unknown";
 }
 
 std::string_view remedy_of(Decline reason) {
   switch (reason) {
+    case Decline::no_linear_neighbour:
+      return "put it next to a linear layer with constant weights";
     case Decline::intermediate_used_elsewhere:
       return "give the other reader its own copy of the layer";
     case Decline::intermediate_is_output:
       return "remove it from the outputs of the graph";
     case Decline::training_mode:
-      return "export the model in inference mode";
+      return "export the model in inference mode, or have it converted (as_inference)";
     case Decline::extra_outputs_used:
       return "drop the batch statistics from the graph";
     case Decline::not_constant:
       return "export the parameters as initializers that are not inputs";
+    case Decline::spatial:
+      return "export with one parameter per channel (spatial = 1)";
     case Decline::axis_unproven:
       return "export with a known rank and channel count";
+    case Decline::shape_would_change:
+      return "give its constants no more dimensions than its input has";
+    case Decline::activation_between:
+      return "put it between the linear layer and the activation";
+    case Decline::padding:
+      return "put it behind the convolution, or pad in a layer of its own before it";
     case Decline::bad_variance:
       return "repair the running variance";
+    case Decline::overflow:
+      return "store the weights in a wider type";
     case Decline::ill_conditioned:
       return "raise the growth limit if the accuracy suffices";
     case Decline::type_mismatch:
       return "store all parameters in one type";
-    default:
-      return "";
+    case Decline::switched_off:
+      return "let `skip` and `only` admit it";
+    case Decline::limit_reached:
+      return "raise the limit of rewrites";
+    case Decline::not_affine:
+      break;
   }
+  return "";
 }
 
 }  // namespace bnrun

@@ -120,11 +120,13 @@ class RewriteDriver {
       }
       return {};
     };
-    std::set<ValueId> orphans;
+    std::vector<ValueId> read;
+    std::vector<ValueId> produced;
     for (const NodeId id : rewrite.removed) {
       const Node& node = graph_.node(id);
-      for (const auto* list : {&node.inputs, &node.outputs, &node.captures})
-        orphans.insert(list->begin(), list->end());
+      append(read, node.inputs);
+      append(read, node.captures);
+      append(produced, node.outputs);
       graph_.remove_node(id);
     }
     for (const auto& added : rewrite.nodes) {
@@ -136,14 +138,17 @@ class RewriteDriver {
       graph_.add_node(std::move(node));
     }
     for (const auto& [from, to] : rewrite.redirected) redirect(from, to);
-    for (const ValueId id : orphans) {
+    for (const ValueId id : produced) {
       if (id.valid()) drop_if_unused(id);
     }
+    remove_unread(std::move(read));
     graph_.check();
   }
 
   void replace_by_constants(NodeId id, const std::vector<Tensor>& outputs) {
     const std::vector<ValueId> produced = graph_.node(id).outputs;
+    std::vector<ValueId> read = graph_.node(id).inputs;
+    append(read, graph_.node(id).captures);
     graph_.remove_node(id);
     for (std::size_t i = 0; i < produced.size(); ++i) {
       if (!produced[i].valid() || !outputs[i].defined()) continue;
@@ -151,6 +156,7 @@ class RewriteDriver {
       value.constant = outputs[i];
       value.type = ValueType::of(outputs[i].view());
     }
+    remove_unread(std::move(read));
   }
 
   std::size_t remove_dead() {
@@ -158,11 +164,8 @@ class RewriteDriver {
     auto order = graph_.topological_order();
     std::reverse(order.begin(), order.end());
     for (const NodeId id : order) {
-      const auto needed = [&](ValueId output) {
-        return output.valid() && (graph_.value(output).is_output || !graph_.value(output).users.empty());
-      };
+      if (!is_dead(id)) continue;
       const Node node = graph_.node(id);
-      if (std::any_of(node.outputs.begin(), node.outputs.end(), needed)) continue;
       graph_.remove_node(id);
       ++removed;
       for (const auto* list : {&node.inputs, &node.outputs, &node.captures}) {
@@ -176,6 +179,35 @@ class RewriteDriver {
   }
 
  private:
+  static void append(std::vector<ValueId>& list, const std::vector<ValueId>& more) {
+    list.insert(list.end(), more.begin(), more.end());
+  }
+
+  bool is_dead(NodeId id) const {
+    const auto& outputs = graph_.node(id).outputs;
+    return std::none_of(outputs.begin(), outputs.end(), [&](ValueId output) {
+      return output.valid() && (graph_.value(output).is_output || !graph_.value(output).users.empty());
+    });
+  }
+
+  /// Of values that have just lost a reader: those nobody reads any more go, with the nodes that made them
+  /// for no other reader, and so on upwards.
+  void remove_unread(std::vector<ValueId> values) {
+    while (!values.empty()) {
+      const ValueId id = values.back();
+      values.pop_back();
+      if (!id.valid() || !graph_.value(id).alive) continue;
+      const NodeId producer = graph_.value(id).producer;
+      if (producer.valid() && is_dead(producer)) {
+        const Node node = graph_.node(producer);
+        graph_.remove_node(producer);
+        for (const auto* list : {&node.inputs, &node.captures, &node.outputs}) append(values, *list);
+      } else {
+        drop_if_unused(id);
+      }
+    }
+  }
+
   void redirect(ValueId from, ValueId to) {
     const std::vector<NodeId> users = graph_.value(from).users;
     for (const NodeId user : users) {

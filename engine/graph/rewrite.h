@@ -58,12 +58,12 @@ struct Rewrite {
 /// graph output left, redirections keep type and shape, and every new constant is finite.
 std::optional<Declined> refuse(const Graph& graph, const Rewrite& rewrite);
 
-/// Applies a rewrite that `refuse` accepts, drops constants that lost their last reader, and checks the
-/// graph. Throws `internal` when the rewrite is refused or leaves the graph inconsistent.
+/// Applies a rewrite that `refuse` accepts, removes constants and nodes that lost their last reader by it,
+/// and checks the graph. Throws `internal` when the rewrite is refused or leaves the graph inconsistent.
 void apply(Graph& graph, const Rewrite& rewrite);
 
 /// Removes a node and gives its outputs these elements; an undefined tensor leaves that output without
-/// origin, which only an output without readers may be.
+/// origin, which only an output without readers may be. What lost its last reader by it goes.
 void replace_by_constants(Graph& graph, NodeId id, const std::vector<Tensor>& outputs);
 
 /// Removes nodes that lead to no output and constants nobody reads. Returns the number of nodes removed.

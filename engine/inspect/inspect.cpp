@@ -8,6 +8,7 @@
 
 #include "bnrun/error.h"
 #include "graph/graph.h"
+#include "graph/rewrite.h"
 #include "ops/evaluate.h"
 #include "ops/op.h"
 
@@ -71,6 +72,7 @@ void infer_what_can_be(Graph& graph, std::size_t& computed) {
   try {
     infer_types(graph);
     computed = evaluate_constants(graph);
+    remove_dead(graph);
     infer_types(graph);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported) throw;

@@ -191,7 +191,6 @@ std::size_t evaluate_constants(Graph& graph, ExactConstants* exact, std::size_t 
     infer_types(graph);
     computed += compute_constants(graph, exact, max_bytes);
   }
-  remove_dead(graph);
   return computed;
 }
 

@@ -26,9 +26,9 @@ using ExactConstants = std::map<ValueId, Tensor>;
 
 /// Replaces every node whose outputs are known, because all its inputs are constant or because their types
 /// tell (the shape of a static tensor), by the constants it computes (outputs of at most `max_bytes` each),
-/// puts the branch taken in place of each If with a constant condition, and removes what nobody reads any
-/// more. Returns the number of nodes computed. With `exact`, small floating-point results are kept there in
-/// double as well.
+/// puts the branch taken in place of each If with a constant condition, and removes what lost its last
+/// reader by it. Returns the number of nodes computed. With `exact`, small floating-point results are kept
+/// there in double as well.
 std::size_t evaluate_constants(Graph& graph, ExactConstants* exact = nullptr,
                                std::size_t max_bytes = std::size_t{1} << 28);
 

@@ -48,16 +48,34 @@ class Fold(BnfoldTest):
         self.assertEqual(report["batch_normalizations"][0]["into"], "Gemm 'fc1'")
 
     def test_skip_and_only_and_max_rewrites_leave_it(self):
-        for options, reason in [(["--skip", "b*"], "switched_off"), (["--only", "other"], "switched_off"),
-                                (["--max-rewrites", "0"], None)]:
+        for options, reason in [(["--skip", "b*"], "switched_off"), (["--only", "fc*"], "switched_off"),
+                                (["--max-rewrites", "0"], "limit_reached")]:
             with self.subTest(options):
                 self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "--report", "r.json", *options)
                 entry = json.loads((self.folder / "r.json").read_text())["batch_normalizations"][0]
                 self.assertFalse(entry["folded"])
-                if reason:
-                    self.assertEqual(entry["reason"], reason)
+                self.assertEqual(entry["reason"], reason)
+                self.assertTrue(entry["remedy"])
                 types = [n.op_type for n in onnx.load(str(self.folder / "out.onnx")).graph.node]
                 self.assertIn("BatchNormalization", types)
+
+    def test_keep_leaves_a_simplification_out(self):
+        for keep, types in [([], ["Gemm"]), (["--keep", "gemm"], ["MatMul", "Add"]),
+                            (["--keep", "constants", "--keep", "identity", "--keep", "dead"],
+                             ["Identity", "MatMul", "Add", "Relu"])]:
+            with self.subTest(keep):
+                self.succeed(MODELS / "plain.onnx", "-o", "out.onnx", *keep)
+                model = onnx.load(str(self.folder / "out.onnx"))
+                self.assertEqual([n.op_type for n in model.graph.node], types)
+                self.assertEqual("unused" in [t.name for t in model.graph.initializer], "dead" in keep)
+        text = self.succeed("fold", "--help").decode()
+        for name in ["identity", "rearrange", "gemm", "constants", "dead"]:
+            self.assertIn(f"{name}: ", text)
+
+    def test_a_pattern_that_matches_nothing_is_likely_mistyped(self):
+        for options in [["--skip", "dence*"], ["--only", "fc*", "--skip", "dence*"], ["--only", "dence*"]]:
+            with self.subTest(options):
+                self.fail_with(USAGE, MODELS / "mlp.onnx", "-o", "out.onnx", *options, message="'dence*'")
 
     def test_dry_run_and_quiet(self):
         out = self.succeed(MODELS / "mlp.onnx", "--dry-run")
@@ -124,7 +142,7 @@ class BadInput(BnfoldTest):
         for arguments in [[], [mlp], [mlp, "-o"], [mlp, "-o", "x", "--nonsense"], ["verify", mlp],
                           ["verify", mlp, mlp, "--range", "1"], ["verify", mlp, mlp, "--rows", "0"],
                           [mlp, "-o", "x", "--external-data", "maybe"], [mlp, "--dry-run", "--report", "r.txt"],
-                          [mlp, "-o", "x", "--max-rewrites", "many"]]:
+                          [mlp, "-o", "x", "--max-rewrites", "many"], [mlp, "-o", "x", "--keep", "nothing"]]:
             with self.subTest(arguments):
                 self.fail_with(USAGE, *arguments)
 

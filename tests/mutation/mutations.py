@@ -58,7 +58,7 @@ MUTATIONS = [
               (FOLD, "[&](NodeId id) { return is_left_alone(id); })) {\n      note(",
                "[&](NodeId) { return false; })) {\n      note(")),
     _mutation("the number of rewrites is not limited",
-              (FOLD, "return rewrites < options_.max_rewrites;", "return true;")),
+              (FOLD, "return rewrites_ < options_.max_rewrites;", "return true;")),
     _mutation("a fold need not save anything", (FOLD, "if (cost_left(absorbed) >= cost) return false;", "")),
     # ---- folding into several readers
     _mutation("one reader may decline",

@@ -78,6 +78,19 @@ def blocked(rng):
                  constants(**batch_normalization(rng, "bn", 4)))
 
 
+def plain(rng):
+    """x[N,4] -> MatMul -> Add of a bias behind an Identity -> y; a Relu and an initializer lead nowhere."""
+    nodes = [
+        helper.make_node("Identity", ["b"], ["bias"], name="hidden"),
+        helper.make_node("MatMul", ["x", "W"], ["h"], name="product"),
+        helper.make_node("Add", ["h", "bias"], ["y"], name="add"),
+        helper.make_node("Relu", ["y"], ["z"], name="nowhere"),
+    ]
+    arrays = {"W": rng.normal(size=(4, 3)), "b": rng.normal(size=3), "unused": np.ones(2)}
+    return model(nodes, [value("x", ["N", 4])], [value("y", ["N", 3])],
+                 constants(**{name: array.astype(np.float32) for name, array in arrays.items()}))
+
+
 def changed(made, name, factor):
     """A copy whose constant `name` is multiplied by `factor`."""
     copy = onnx.ModelProto()
@@ -95,6 +108,7 @@ def main(folder):
     onnx.save(made, folder / "mlp.onnx")
     onnx.save(changed(made, "fc2_W", 1.01), folder / "mlp_changed.onnx")
     onnx.save(blocked(rng), folder / "blocked.onnx")
+    onnx.save(plain(np.random.default_rng(2)), folder / "plain.onnx")
     helper.set_model_props(made, {"bnrun.features": '["a", "b", "c", "d", "e", "f", "g", "h"]'})
     onnx.save(made, folder / "mlp_features.onnx")
 

@@ -451,12 +451,5 @@ TEST(FoldGuard, SwitchedOffByName) {
   expect_declined(m.b.model(), Decline::switched_off, {.only = {"other"}});
 }
 
-TEST(FoldGuard, MaxRewritesStopsBefore) {
-  GemmThenBatchNormalization m;
-  m.b.output(m.batch_normalization(m.h, kOut));
-  Model model = m.b.model();
-  EXPECT_EQ(fold(model, {.max_rewrites = 0}).rewrites, 0U);
-}
-
 }  // namespace
 }  // namespace bnrun

@@ -31,7 +31,7 @@ struct Options {
 
 constexpr const char* kExample =
     "  bnfold model.onnx -o folded.onnx --report folding.json\n"
-    "  bnfold model.onnx --dry-run --skip 'head/*'";
+    "  bnfold model.onnx --dry-run --skip 'dense_1' --keep dead";
 
 void write_report(const Options& options, const FoldReport& report,
                   const std::optional<VerifyReport>& verified) {
@@ -53,6 +53,9 @@ int run(const cli::Console& console, const Options& options) {
     throw cli::UsageError("a report is a .json file");
 
   const Model original = Model::load(options.model);
+  if (const auto unmatched = unmatched_patterns(original, options.fold); !unmatched.empty())
+    throw cli::UsageError(fmt::format("{}: no node matches '{}' (`bnrun inspect` lists their names)",
+                                      options.model, fmt::join(unmatched, "', '")));
   Model folded = original;
   FoldReport report;
   std::optional<VerifyReport> verified;
@@ -99,6 +102,16 @@ void add_fold(cli::Program& program) {
   command.add_option("--skip", options->fold.skip, "Leave nodes whose name matches GLOB (repeatable)")
       ->type_name("GLOB")
       ->allow_extra_args(false);
+  std::string kept = "Leave out (repeatable):";
+  std::vector<std::string> names;
+  for (const auto& [name, what] : simplifications()) {
+    kept += fmt::format("\n  {}: {}", name, what);
+    names.emplace_back(name);
+  }
+  command.add_option("--keep", options->fold.keep, kept)
+      ->type_name("NAME")
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(names).description(""));
   command
       .add_option("--max-rewrites", options->fold.max_rewrites, "Stop after N rewrites, to find one at fault")
       ->type_name("N");

@@ -24,6 +24,7 @@ enum class Decline {
   ill_conditioned,              ///< the error bound would grow beyond the limit
   type_mismatch,                ///< parameter types that cannot be combined without loss
   switched_off,                 ///< the caller asked to leave it alone
+  limit_reached,                ///< it would fold, but the limit of rewrites was reached
 };
 
 /// The name as it stands in reports, e.g. "intermediate_is_output".

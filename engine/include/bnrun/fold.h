@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bnrun/decline.h"
@@ -13,11 +15,19 @@
 
 namespace bnrun {
 
+/// What folding does besides folding.
+struct Simplification {
+  std::string_view name;
+  std::string_view what;  ///< one clause
+};
+std::span<const Simplification> simplifications();
+
 struct FoldOptions {
-  /// Glob patterns over node names. `only` empty: all. Nodes that do not match stay as they are.
+  /// Glob patterns over node names (a node without name goes by its first output's). `only` empty: all. Nodes
+  /// that do not match stay as they are.
   std::vector<std::string> only;
   std::vector<std::string> skip;
-  /// Simplifications to leave out: "identity", "rearrange", "gemm".
+  /// Simplifications to leave out, by name.
   std::vector<std::string> keep;
   /// Stops after this many rewrites, to find the one at fault.
   std::size_t max_rewrites = std::numeric_limits<std::size_t>::max();
@@ -33,7 +43,7 @@ enum class FoldDirection {
 
 /// What became of one BatchNormalization, or of one chain of operators that is one in disguise.
 struct FoldEntry {
-  std::string name;  ///< of the node, or of the first of the chain
+  std::string name;  ///< of the node, or of the first of the chain that scales
   std::string form;  ///< "BatchNormalization", "Mul+Add", ...
   bool folded = false;
   std::string into;  ///< the linear operator that took it, e.g. "Gemm 'dense_1'"
@@ -65,10 +75,13 @@ struct FoldReport {
 
 ModelCounts count(const Model& model);
 
+/// Patterns of `only` and `skip` that match no node of the model: likely mistyped.
+std::vector<std::string> unmatched_patterns(const Model& model, const FoldOptions& options);
+
 /// Folds in place: model in, equivalent standard ONNX model out (FOLDING.md). Folding twice equals folding
 /// once. Everything is computed in double and rounded to the storage type once. Inputs, outputs, their names
-/// and types, metadata and opsets stay. Throws unsupported or invalid_model as loading does; the model is
-/// then unchanged.
+/// and types, metadata and opsets stay. Throws unsupported or invalid_model as loading does, and
+/// invalid_input when `keep` names no simplification; the model is then unchanged.
 FoldReport fold(Model& model, const FoldOptions& options = {});
 
 }  // namespace bnrun

@@ -120,7 +120,7 @@ class Case:
     inputs: dict  # name -> array
     outputs: dict
     remain: str  # operators of the folded model, in any order
-    folded: list  # names of what is reported as folded; a chain of nodes goes by its first, even if that is a bias
+    folded: list  # names of what is reported as folded; a chain of nodes goes by the first that scales
     declined: dict = dataclasses.field(default_factory=dict)  # name -> reason
     shapes: dict = dataclasses.field(default_factory=dict)  # node -> dimensions that inference finds after the batch
     batch: object = "batch"  # name or number of the first dimension; None: neither, -1: as some write it

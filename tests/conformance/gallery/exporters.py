@@ -227,7 +227,7 @@ def tf2onnx_decomposed(seed):
     h = g.op("MatMul", "model/dense_1/Tensordot", g.op("Relu", "model/dense/Relu", h), fc2.W)
     g.op("Add", "model/dense_1/BiasAdd", h, fc2.b, output="dense_1")
     return Case(g, {"x": x}, {"dense_1": fc2(relu(bn(fc1(x), epsilon=1e-3)))}, "MatMul Add Relu MatMul Add",
-                ["model/dense/BiasAdd"], shapes={f"{prefix}/mul_1": [4, 8]}, batch="unk__7")
+                ["model/batch_normalization/batchnorm/mul_1"], shapes={f"{prefix}/mul_1": [4, 8]}, batch="unk__7")
 
 
 # ---- Keras 3
@@ -245,7 +245,7 @@ def keras3_torch(seed):
     h = g.op("Relu", "/Relu", g.op("Add", "/bn/Add_1", h, B))
     g.op("Add", "/dense_1/Add", g.op("MatMul", "/dense_1/MatMul", h, fc2.W), fc2.b, output="output_0")
     return Case(g, {"x": x}, {"output_0": fc2(relu(bn(fc1(x), epsilon=1e-3)))}, "Gemm Relu Gemm",
-                ["/dense/Add"], shapes={"/bn/Mul_1": [8]}, batch="dynamic_axes_1")
+                ["/bn/Mul_1"], shapes={"/bn/Mul_1": [8]}, batch="dynamic_axes_1")
 
 
 def keras3_jax(seed):
@@ -263,7 +263,7 @@ def keras3_jax(seed):
     h = g.op("MatMul", "jax2tf/dense_1/dot_general", h, fc2.W)
     g.op("Add", "jax2tf/dense_1/add", h, fc2.b.reshape(1, 3), output="output_0")
     return Case(g, {"x": x}, {"output_0": fc2(relu(bn(fc1(x), epsilon=1e-3)))}, "Gemm Max Gemm",
-                ["jax2tf/dense/add"], shapes={"jax2tf/bn/mul_2": [8]}, batch="unk__31")
+                ["jax2tf/bn/mul_2"], shapes={"jax2tf/bn/mul_2": [8]}, batch="unk__31")
 
 
 # ---- keras2onnx
@@ -333,7 +333,7 @@ def skl2onnx_zipmap(seed):
     g.op("ZipMap", "ZipMap", p, output="output_probability", domain="ai.onnx.ml", classlabels_int64s=CLASSES.tolist())
     y = softmax(fc2(relu(fc1((x - mean) / std))))
     return Case(g, {"X": x}, {"label": CLASSES[y.argmax(axis=1)], "output_probability": y},
-                f"Cast Gemm Relu Gemm Softmax ZipMap {SKL_LABEL}", ["Su_Sub"], shapes={"Su_Sub": [6]},
+                f"Cast Gemm Relu Gemm Softmax ZipMap {SKL_LABEL}", ["Di_Div"], shapes={"Su_Sub": [6]},
                 batch=None, maps=("output_probability",))
 
 

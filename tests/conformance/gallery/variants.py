@@ -32,9 +32,7 @@ def make(form, place, batch):
             "after": lambda: fc2(bn(relu(fc1(x)))),
             "input": lambda: fc2(relu(fc1(bn(x)))),
         }[place]()
-        # A chain goes by its first node, and that of MatMul's bias, Mul and Add begins with the bias.
-        folded = "fc1/add" if (form, place) == ("matmul", "muladd") else "bn"
-        return Case(g, {"x": x}, {"y": y}, "Gemm Relu Gemm", [folded], shapes={"fc1": [8], "relu": [8], "fc2": [3]},
+        return Case(g, {"x": x}, {"y": y}, "Gemm Relu Gemm", ["bn"], shapes={"fc1": [8], "relu": [8], "fc2": [3]},
                     batch="batch" if batch == "dynamic" else ROWS)
 
     return case
