@@ -79,6 +79,8 @@ class BinaryOp final : public Op {
     if (kind_ == Arithmetic::div && constant_input == 0)
       return Declined{Decline::not_affine, "a constant divided by x"};
     Tensor constant = *args.constant(constant_input);
+    if (legacy_.enabled && !args.inputs[0].ranked())
+      return Declined{Decline::axis_unproven, "the rank of its input is unknown"};
     if (legacy_.enabled)
       constant = constant.reshaped(legacy_.align(constant.view(), args.inputs[0].rank()).shape);
     return affine_of_constant(

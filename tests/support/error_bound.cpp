@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <set>
+#include <utility>
 
 #include "graph/fail.h"
 #include "ops/common.h"
@@ -14,79 +17,146 @@ namespace {
 /// for evaluating it.
 constexpr double kRoundingsOfAnOperator = 8.0;
 
-/// Folding flushes weights below the normal range to zero, and results may fall below it. With no factor
-/// below this, u * M stays above what gets lost so, even behind three of them.
-constexpr double kSmallestFactor = 0x1p-30;
+struct Precision {
+  double unit_roundoff;
+  double largest;
+  /// Folding flushes weights below the normal range to zero, and results may fall below it. With no factor
+  /// below this, u * M stays above what gets lost so, even behind three of them.
+  double smallest_factor;
+};
 
-Tensor absolute(const Tensor& tensor) {
+Precision precision_of(DType dtype) {
+  switch (dtype) {
+    case DType::float16:
+      return {0x1p-11, 65504.0, 1.0};
+    case DType::float32:
+      return {0x1p-24, std::numeric_limits<float>::max(), 0x1p-30};
+    default:  // where the truth itself is rounded as well
+      return {0x1p-52, std::numeric_limits<double>::max(), 0x1p-30};
+  }
+}
+
+Tensor absolute(const Tensor& tensor, double smallest) {
   if (tensor.dtype() != DType::float64) return tensor;
   Tensor result = tensor;
   for (double& x : result.mutable_span<double>()) {
-    if (x != 0.0) x = std::max(std::abs(x), kSmallestFactor);
+    if (x != 0.0) x = std::max(std::abs(x), smallest);
   }
   return result;
 }
 
-AttributeValue absolute(const AttributeValue& value) {
-  if (const auto* number = std::get_if<float>(&value)) return std::abs(*number);
-  if (const auto* tensor = std::get_if<Tensor>(&value)) return absolute(*tensor);
-  return value;
-}
-
-/// The network that computes the magnitudes, with the same names.
-Graph network_of_magnitudes(const Graph& graph) {
-  Graph result;
-  result.opsets = graph.opsets;
-  std::vector<ValueId> map(graph.value_slots());
-  const auto mapped = [&](ValueId id) { return id.valid() ? map[static_cast<std::size_t>(id.index)] : id; };
-  const auto add = [&](ValueId id) {
-    const Value& value = graph.value(id);
-    ValueId& target = map[static_cast<std::size_t>(id.index)];
-    if (value.constant.defined()) {
-      target = result.add_constant(value.name, absolute(value.constant));
-      if (value.overridable) result.mark_overridable(target);
-    } else {
-      target = value.is_input ? result.add_input(value.name, value.type) : result.add_value(value.name);
+/// Writes the network that computes the magnitudes, with the same names.
+class NetworkOfMagnitudes {
+ public:
+  NetworkOfMagnitudes(const Graph& graph, double smallest) : graph_(graph), smallest_(smallest) {
+    result_.opsets = graph.opsets;
+    map_.resize(graph.value_slots());
+    for (const ValueId id : graph.inputs()) add_value(id);
+    for (const ValueId id : graph.live_values()) {
+      if (!mapped(id).valid()) add_value(id);
     }
-  };
-  for (const ValueId id : graph.inputs()) add(id);
-  for (const ValueId id : graph.live_values()) {
-    if (!mapped(id).valid()) add(id);
+    for (const NodeId id : graph.topological_order()) add_node(graph.node(id));
+    for (const ValueId id : graph.outputs()) result_.add_output(mapped(id));
   }
-  const auto extra = [&](std::string op_type, std::vector<ValueId> inputs) {
-    const ValueId output = result.add_value(result.fresh_name("extra"));
-    Node node;
-    node.op_type = std::move(op_type);
-    node.inputs = std::move(inputs);
-    node.outputs = {output};
-    result.add_node(std::move(node));
-    return output;
-  };
-  for (const NodeId id : graph.topological_order()) {
-    Node node = graph.node(id);
-    for (auto* list : {&node.inputs, &node.outputs}) {
-      for (ValueId& v : *list) v = mapped(v);
+
+  Graph take() { return std::move(result_); }
+
+ private:
+  ValueId& mapped(ValueId id) { return map_[static_cast<std::size_t>(id.index)]; }
+
+  void add_value(ValueId id) {
+    const Value& value = graph_.value(id);
+    if (value.constant.defined()) {
+      mapped(id) = result_.add_constant(value.name, absolute(value.constant, smallest_));
+      if (value.overridable) result_.mark_overridable(mapped(id));
+    } else {
+      mapped(id) = value.is_input ? result_.add_input(value.name, value.type) : result_.add_value(value.name);
     }
-    for (auto& [name, value] : node.attributes) value = absolute(value);
+  }
+
+  AttributeValue absolute_attribute(const AttributeValue& value) const {
+    if (const auto* number = std::get_if<float>(&value)) return std::abs(*number);
+    if (const auto* tensor = std::get_if<Tensor>(&value)) return absolute(*tensor, smallest_);
+    return value;
+  }
+
+  void add_node(Node node) {
+    const bool trains = node.op_type == "BatchNormalization" &&
+                        (node.outputs.size() > 1 || node.attributes.contains("training_mode") ||
+                         (graph_.opset("") < 7 && !node.attributes.contains("is_test")));
+    for (auto* list : {&node.inputs, &node.outputs}) {
+      for (ValueId& v : *list) v = v.valid() ? mapped(v) : v;
+    }
+    for (auto& [name, value] : node.attributes) value = absolute_attribute(value);
     static constexpr std::string_view kIdentities[] = {"Neg", "Relu", "LeakyRelu", "PRelu", "Tanh"};
     if (node.op_type == "Sub") {
       node.op_type = "Add";
+    } else if (node.op_type == "Min") {
+      node.op_type = "Max";
     } else if (std::ranges::find(kIdentities, node.op_type) != std::end(kIdentities)) {
       node.op_type = "Identity";
       node.attributes.clear();
       node.inputs.resize(1);
     } else if (node.op_type == "Sigmoid") {  // it takes 0 to 1/2
       node.op_type = "Add";
-      node.inputs.push_back(
-          result.add_constant(result.fresh_name("one"), Tensor({}, std::vector<double>{1.0})));
+      node.inputs.push_back(constant(Tensor({}, std::vector<double>{1.0})));
+    } else if (trains) {
+      return add_training(std::move(node));
     } else if (node.op_type == "BatchNormalization") {  // s*x + (B - mean*s)
       node.inputs[3] = extra("Neg", {node.inputs[3]});
     }
-    result.add_node(std::move(node));
+    result_.add_node(std::move(node));
   }
-  for (const ValueId id : graph.outputs()) result.add_output(mapped(id));
-  return result;
-}
+
+  /// In the Euclidean norm the derivative of (x - mean(x)) / sqrt(var(x) + epsilon) is at most
+  /// 1 / sqrt(epsilon): an error of Y is at most the sum of those of the channel times |scale| /
+  /// sqrt(epsilon). That is what inference gives for the mean -sum and the variance 0. The statistics of a
+  /// batch are at most sum and sum^2.
+  void add_training(Node node) {
+    const ValueId channels = extra("Reshape", {node.inputs[0], ints({0, 0, -1})});
+    const ValueId sum = graph_.opset("") < 13
+                            ? extra("ReduceSum", {channels}, {{"axes", kNotChannels}, {"keepdims", 0}})
+                            : extra("ReduceSum", {channels, ints(kNotChannels)}, {{"keepdims", 0}});
+    const ValueId square = extra("Mul", {sum, sum});
+    const ValueId mean = extra("Add", {node.inputs[3], sum});
+    const ValueId variance = extra("Sum", {node.inputs[4], square, square});
+    for (std::size_t i = 1; i < node.outputs.size(); ++i)
+      add_node_for("Identity", {i % 2 == 1 ? mean : variance}, node.outputs[i]);
+    node.outputs.resize(1);
+    node.attributes.erase("training_mode");
+    if (graph_.opset("") < 7) node.attributes["is_test"] = 1;
+    node.inputs[3] = extra("Neg", {sum});
+    node.inputs[4] = extra("Sub", {sum, sum});
+    result_.add_node(std::move(node));
+  }
+
+  void add_node_for(std::string op_type, std::vector<ValueId> inputs, ValueId output,
+                    Attributes attributes = {}) {
+    Node node;
+    node.op_type = std::move(op_type);
+    node.inputs = std::move(inputs);
+    node.outputs = {output};
+    node.attributes = std::move(attributes);
+    result_.add_node(std::move(node));
+  }
+  ValueId extra(std::string op_type, std::vector<ValueId> inputs, Attributes attributes = {}) {
+    const ValueId output = result_.add_value(result_.fresh_name("extra"));
+    add_node_for(std::move(op_type), std::move(inputs), output, std::move(attributes));
+    return output;
+  }
+  ValueId constant(const Tensor& tensor) {
+    return result_.add_constant(result_.fresh_name("constant"), tensor);
+  }
+  ValueId ints(const std::vector<std::int64_t>& values) {
+    return constant(Tensor({static_cast<std::int64_t>(values.size())}, values));
+  }
+
+  const std::vector<std::int64_t> kNotChannels{0, 2};
+  const Graph& graph_;
+  double smallest_;
+  Graph result_;
+  std::vector<ValueId> map_;
+};
 
 /// The number of terms in one element of the node's result.
 double terms(const Graph& graph, const Node& node, const std::map<std::string, Shape>& shapes) {
@@ -109,22 +179,43 @@ double terms(const Graph& graph, const Node& node, const std::map<std::string, S
 
 }  // namespace
 
-ErrorBound::ErrorBound(const Graph& graph, const std::vector<Tensor>& inputs) {
+ErrorBound::ErrorBound(const Graph& graph, const std::vector<Tensor>& inputs, DType stored) {
+  const Precision precision = precision_of(stored);
   std::vector<Tensor> magnitudes;
-  for (const Tensor& input : inputs) magnitudes.push_back(input.defined() ? absolute(input) : input);
+  for (const Tensor& input : inputs)
+    magnitudes.push_back(input.defined() ? absolute(input, precision.smallest_factor) : input);
   std::map<std::string, Shape> shapes;
-  const Graph network = network_of_magnitudes(graph);
+  const Graph network = NetworkOfMagnitudes(graph, precision.smallest_factor).take();
   std::vector<TensorView> views(magnitudes.begin(), magnitudes.end());
   interpret(network, views, [&](ValueId id, const Tensor& value) {
     shapes[network.value(id).name] = value.shape();
     if (is_floating(value.dtype())) magnitudes_[network.value(id).name] = read_doubles(value);
   });
+  double roundings = 0.0;
   for (const NodeId id : graph.live_nodes())
-    roundings_ += kRoundingsOfAnOperator + terms(graph, graph.node(id), shapes);
+    roundings += kRoundingsOfAnOperator + terms(graph, graph.node(id), shapes);
+  const double n_u = roundings * precision.unit_roundoff;
+  factor_ = n_u < 1.0 ? n_u / (1.0 - n_u) : std::numeric_limits<double>::infinity();
+
+  // From the first value that may overflow on, there is no bound.
+  std::set<ValueId> unbounded;
+  for (const NodeId id : network.topological_order()) {
+    const Node& node = network.node(id);
+    const bool behind = std::ranges::any_of(node.inputs, [&](ValueId v) { return unbounded.contains(v); });
+    for (const ValueId output : node.outputs) {
+      const auto values = magnitudes_.find(network.value(output).name);
+      if (values == magnitudes_.end()) continue;
+      const bool overflows = std::ranges::any_of(
+          values->second, [&](double m) { return !(m * (1.0 + factor_) < precision.largest); });
+      if (!behind && !overflows) continue;
+      unbounded.insert(output);
+      std::ranges::fill(values->second, std::numeric_limits<double>::infinity());
+    }
+  }
 }
 
 double ErrorBound::operator()(const std::string& name, std::size_t i) const {
-  return roundings_ * magnitudes_.at(name).at(i);
+  return factor_ * magnitudes_.at(name).at(i);
 }
 
 }  // namespace bnrun::testing

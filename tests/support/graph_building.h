@@ -34,7 +34,10 @@ class GraphBuilder {
   explicit GraphBuilder(std::int64_t opset = 13) { graph_.opsets[""] = opset; }
 
   ValueId input(std::string name, DType dtype, std::initializer_list<DimSpec> dims) {
-    return graph_.add_input(std::move(name), {dtype, Dims(dims.begin(), dims.end())});
+    return input(std::move(name), {dtype, Dims(dims.begin(), dims.end())});
+  }
+  ValueId input(std::string name, ValueType type) {
+    return graph_.add_input(std::move(name), std::move(type));
   }
   /// An initializer; with `overridable` it is an input of the graph as well.
   ValueId constant(const Tensor& tensor, std::string name = "c", bool overridable = false) {
@@ -48,7 +51,7 @@ class GraphBuilder {
   std::vector<ValueId> node(std::string op_type, const std::vector<NodeInput>& inputs, Attributes attributes,
                             const std::vector<std::string>& outputs, std::string domain = "") {
     Node added;
-    added.name = op_type + "_" + std::to_string(graph_.node_slots());
+    added.name = prefix + op_type + "_" + std::to_string(graph_.node_slots());
     added.op_type = std::move(op_type);
     added.domain = std::move(domain);
     added.attributes = std::move(attributes);
@@ -79,6 +82,8 @@ class GraphBuilder {
     graph_.check();
     return Model(graph_);
   }
+
+  std::string prefix;  ///< of the names of nodes
 
  private:
   Graph graph_;

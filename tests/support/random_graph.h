@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bnrun/model.h"
@@ -28,8 +29,16 @@ struct RandomNetwork {
 };
 
 /// Layers (Gemm, MatMul, Conv, ConvTranspose), BatchNormalization and its disguises, activations, pools,
-/// operators that only move elements, branches that meet again; float or double, opsets 7 to 17.
+/// operators that only move elements, branches that part and meet again; float16, float32 or float64, opsets
+/// 5 to 21. The name of each node starts with the kind of piece it belongs to and '/'.
 RandomNetwork random_network(const Recipe& recipe);
+
+/// A kind of piece that networks consist of.
+struct PieceKind {
+  std::string_view name;
+  bool folds = false;  ///< some affine maps in pieces of this kind have to fold
+};
+std::vector<PieceKind> piece_kinds();
 
 /// One line per value and node, small constants with their elements.
 std::string listing(const Graph& graph);

@@ -225,6 +225,16 @@ TEST(FoldBugs, TypesWereMixed) {
   EXPECT_EQ(fold(model).rewrites, 0U);
 }
 
+TEST(FoldBugs, TheAxisAttributeOfAnOldMulWasResolvedAgainstAnUnknownRank) {
+  GraphBuilder b(6);
+  const ValueId x = b.input("x", {DType::float32, std::nullopt});
+  b.output(b.op("Mul", {x, row({2, 3})}, {{"broadcast", 1}, {"axis", 1}}));
+  Model model = b.model();
+  const FoldReport report = fold(model);
+  EXPECT_EQ(report.rewrites, 0U);
+  EXPECT_TRUE(report.entries.empty());
+}
+
 TEST(FoldBugs, DenormalWeightsSlowedTheModelDown) {
   Layer m;
   m.b.output(m.b.op("Mul", {m.gemm(), row({1, 1e-39F})}));
