@@ -34,7 +34,9 @@ Program compile(const Graph& original, const CompileOptions& options) {
   program.outputs = ports_of(graph.outputs());
 
   // Weights that went into packed panels are read by nobody any more and not kept.
+  // Defaults of inputs stay: they tell that an input may be left out.
   std::set<ValueId> read(graph.outputs().begin(), graph.outputs().end());
+  read.insert(graph.inputs().begin(), graph.inputs().end());
   for (const Stage& stage : program.stages) {
     for (const Step& step : stage.steps) {
       read.insert(step.inputs.begin(), step.inputs.end());

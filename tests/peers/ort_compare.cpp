@@ -1,6 +1,8 @@
 // bnrun beside ONNX Runtime in one process: do they agree, and which is faster?
 //   ort_compare agree MODEL... [-i FILE]     exit 0 when every output is within --atol
 //   ort_compare bench MODEL... -b 1,64,256   ratio of medians, the engines taking turns
+//   ort_compare random -n 500                exit 0 when both agree on random networks, as they are and
+//   folded
 // ONNX Runtime runs as its best users run it: all graph optimisations, IoBinding between preallocated
 // buffers.
 #include <fmt/format.h>
@@ -15,6 +17,7 @@
 #include "bnrun/error.h"
 #include "bnrun/session.h"
 #include "io/data.h"
+#include "ort_random.h"
 
 namespace {
 
@@ -176,10 +179,16 @@ int main(int argc, char** argv) {
   agree_command->add_option("--atol", options.atol);
   bench_command->add_option("-b", options.batches)->delimiter(',');
   bench_command->add_option("-t", options.threads);
+  bnrun::testing::RandomOptions random;
+  auto* random_command = app.add_subcommand("random", "Compare results on random networks, also folded");
+  random_command->add_option("-n", random.networks, "Number of networks");
+  random_command->add_option("--seed", random.seed, "The first one's");
+  random_command->add_option("--keep", random.keep, "Folder for what they disagree on: models and inputs");
   app.require_subcommand(1);
   CLI11_PARSE(app, argc, argv);
   try {
-    Ort::Env env(ORT_LOGGING_LEVEL_ERROR);
+    Ort::Env env(random_command->parsed() ? ORT_LOGGING_LEVEL_FATAL : ORT_LOGGING_LEVEL_ERROR);
+    if (random_command->parsed()) return bnrun::testing::compare_on_random_networks(env, random) ? 0 : 1;
     return agree_command->parsed() ? agree(env, options) : bench(env, options);
   } catch (const std::exception& error) {
     fmt::print(stderr, "ort_compare: {}\n", error.what());

@@ -217,6 +217,20 @@ TEST(Session, OverridableInitializerKeepsItsDefaultUnlessGiven) {
   expect_like_interpret(b.model(), {{"x", X}, {"bias", Tensor({2}, std::vector<float>{5, 6})}});
 }
 
+TEST(Session, AnOverridableInitializerThatNobodyReadsMayBeLeftOut) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float32, {"N", 2});
+  const ValueId C = b.constant(random_tensor({2}, 2), "C", true);
+  b.output(b.op("Gemm", {x, random_tensor({2, 2}, 1), C}, {{"beta", 0.0F}}));
+  b.output(b.op("Relu", {x}));
+  const Tensor rows = random_tensor({3, 2}, 3);
+  EXPECT_EQ(Session(b.model()).run(std::vector<NamedTensor>{{"x", rows}}).size(), 2U);
+  GraphBuilder unread;
+  unread.constant(random_tensor({2}, 2), "C", true);
+  unread.output(unread.op("Relu", {unread.input("x", DType::float32, {"N", 2})}));
+  EXPECT_EQ(Session(unread.model()).run(std::vector<NamedTensor>{{"x", rows}}).size(), 1U);
+}
+
 TEST(Session, NanPassesThroughFusedRelu) {
   Tensor X = random_tensor({3, 64}, 1);
   X.mutable_data<float>()[64] = NAN;
