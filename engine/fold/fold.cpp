@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "fold/as_inference.h"
 #include "fold/chain.h"
 #include "fold/rewrite_linear.h"
 #include "fold/simplify.h"
@@ -309,7 +310,11 @@ class FoldPass {
       FoldEntry entry;
       entry.name = label_of(graph_, id);
       entry.form = graph_.node(id).op_type;
-      report_left(std::move(entry), std::get<Declined>(form));
+      Declined declined = std::get<Declined>(form);
+      // That alone keeps it from being converted.
+      if (options_.as_inference && declined.reason == Decline::training_mode)
+        declined.reason = Decline::extra_outputs_used;
+      report_left(std::move(entry), declined);
     }
   }
 
@@ -365,6 +370,7 @@ FoldReport fold(Model& model, const FoldOptions& options) {
   FoldReport report;
   report.before = count(model);
   Graph graph = model.graph();
+  if (options.as_inference) report.converted = convert_to_inference(graph);
   infer_types(graph);
   ExactConstants exact;
   if (does("constants")) evaluate_constants(graph, &exact);

@@ -53,7 +53,7 @@ std::string_view remedy_of(Decline reason) {
     case Decline::intermediate_is_output:
       return "remove it from the outputs of the graph";
     case Decline::training_mode:
-      return "export the model in inference mode, or have it converted (as_inference)";
+      return "export the model in inference mode, or have it converted (--as-inference)";
     case Decline::extra_outputs_used:
       return "drop the batch statistics from the graph";
     case Decline::not_constant:
@@ -73,13 +73,13 @@ std::string_view remedy_of(Decline reason) {
     case Decline::overflow:
       return "store the weights in a wider type";
     case Decline::ill_conditioned:
-      return "raise the growth limit if the accuracy suffices";
+      return "raise the limit (--max-growth) if the accuracy suffices";
     case Decline::type_mismatch:
       return "store all parameters in one type";
     case Decline::switched_off:
-      return "let `skip` and `only` admit it";
+      return "do not leave it out (--skip, --only)";
     case Decline::limit_reached:
-      return "raise the limit of rewrites";
+      return "raise the limit (--max-rewrites)";
     case Decline::not_affine:
       break;
   }

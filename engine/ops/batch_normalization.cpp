@@ -23,10 +23,12 @@ class BatchNormalization final : public Op {
     if (version < 7) {
       node.ignore("consumed_inputs");
       training_ = !node.get_bool("is_test", false);
+      at_inference_ = {{"is_test", std::int64_t{1}}};
     } else if (version < 14) {
       training_ = node.outputs() > 1;
     } else {
       training_ = node.get_bool("training_mode", false);
+      at_inference_ = {{"training_mode", std::int64_t{0}}};
     }
     if (version < 9) spatial_ = node.get_bool("spatial", true);
   }
@@ -125,6 +127,11 @@ class BatchNormalization final : public Op {
     return AffineForm{0, std::move(map)};
   }
 
+  std::optional<InferenceForm> at_inference(const FoldArgs&) const override {
+    if (!training_) return std::nullopt;
+    return InferenceForm{at_inference_, 5, "normalises with its running mean and variance"};
+  }
+
   bool row_wise(const FoldArgs& args) const override {
     return !training_ && args.inputs[0].ranked() && args.inputs[0].rank() > 1;
   }
@@ -157,6 +164,7 @@ class BatchNormalization final : public Op {
   double epsilon_;
   double momentum_;
   bool training_ = false;
+  Attributes at_inference_;  ///< in between, from opset 7 on, the number of outputs tells
   bool spatial_ = true;
 };
 

@@ -77,6 +77,13 @@ class Dropout final : public Op {
     return affine;
   }
 
+  std::optional<InferenceForm> at_inference(const FoldArgs& args) const override {
+    constexpr std::string_view kNow = "returns its input";
+    if (training_) return InferenceForm{{{"is_test", std::int64_t{1}}}, 1, kNow};
+    if (args.constant(2) == nullptr || !trains(args)) return std::nullopt;
+    return InferenceForm{{}, 2, kNow};
+  }
+
   bool row_wise(const FoldArgs& args) const override { return !trains(args); }
 
  private:

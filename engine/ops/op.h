@@ -88,11 +88,18 @@ struct DenseForm {
   Tensor b;  ///< [N], or undefined: no bias
 };
 
-/// Output 0 holds the elements of input 0 and no others: in the same row-major order under other dimensions, or with
-/// the axes permuted (output axis i is input axis permutation[i]).
+/// Output 0 holds the elements of input 0 and no others: in the same row-major order under other dimensions,
+/// or with the axes permuted (output axis i is input axis permutation[i]).
 struct Rearrangement {
   bool same_order = false;
   std::vector<std::size_t> permutation;
+};
+
+/// A node that computes as in training, once training is over.
+struct InferenceForm {
+  Attributes attributes;   ///< those that change
+  std::size_t inputs = 1;  ///< how many of its inputs stay; of its outputs, the first does
+  std::string_view now;    ///< what it does then, one clause
 };
 
 /// Which side of an operator an affine map stands on.
@@ -133,6 +140,9 @@ class Op {
   virtual OrDeclined<ChannelAffine> pass_affine(Side /*from*/, const ChannelAffine&, const FoldArgs&) const {
     return Declined{Decline::activation_between, {}};
   }
+
+  /// The node as it computes at inference, where it computes as in training now.
+  virtual std::optional<InferenceForm> at_inference(const FoldArgs&) const { return std::nullopt; }
 
   /// How the elements move, for an operator that does nothing but move them.
   virtual std::optional<Rearrangement> rearranges(const FoldArgs&) const { return std::nullopt; }

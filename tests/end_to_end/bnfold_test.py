@@ -72,6 +72,21 @@ class Fold(BnfoldTest):
         for name in ["identity", "rearrange", "gemm", "constants", "dead"]:
             self.assertIn(f"{name}: ", text)
 
+    def test_as_inference_converts_and_says_so(self):
+        self.fail_with(ANSWER_IS_NO, MODELS / "training.onnx", "-o", "out.onnx", "--strict", "--no-verify")
+        out = self.succeed(MODELS / "training.onnx", "-o", "out.onnx", "--as-inference", "--report", "r.json", "--strict")
+        self.assertIn(b"converted BatchNormalization 'bn' to inference", out)
+        self.assertIn(b"compared with the model converted to inference", out)
+        report = json.loads((self.folder / "r.json").read_text())
+        self.assertEqual([(c["name"], c["operator"]) for c in report["converted_to_inference"]],
+                         [("drop", "Dropout"), ("bn", "BatchNormalization")])
+        self.assertIn("converted", report["verification"]["reference"])
+        folded = onnx.load(str(self.folder / "out.onnx"))
+        onnx.checker.check_model(folded)
+        self.assertEqual([n.op_type for n in folded.graph.node], ["Gemm"])
+        constants = [numpy_helper.to_array(t).tolist() for t in folded.graph.initializer]
+        self.assertCountEqual(constants, [[[2, 0], [0, -1]], [-1, 3]])
+
     def test_a_pattern_that_matches_nothing_is_likely_mistyped(self):
         for options in [["--skip", "dence*"], ["--only", "fc*", "--skip", "dence*"], ["--only", "dence*"]]:
             with self.subTest(options):

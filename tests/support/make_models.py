@@ -91,6 +91,20 @@ def plain(rng):
                  constants(**{name: array.astype(np.float32) for name, array in arrays.items()}))
 
 
+def training():
+    """x[N,2] -> Gemm (identity) -> Dropout -> BatchNormalization, both in training mode: y = [2x - 1, -x + 3]
+    at inference."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "W"], ["h"], name="fc"),
+        helper.make_node("Dropout", ["h", "ratio", "training"], ["d"], name="drop"),
+        helper.make_node("BatchNormalization", ["d", "scale", "B", "mean", "var"], ["y", "new_mean", "new_var"], name="bn",
+                         training_mode=1, epsilon=0.0),
+    ]
+    arrays = {"W": np.eye(2), "ratio": np.float64(0.5), "scale": [4, -1], "B": [1, 3], "mean": [1, 0], "var": [4, 1]}
+    return model(nodes, [value("x", ["N", 2])], [value("y", ["N", 2])],
+                 constants(training=np.array(True), **{k: np.asarray(v, np.float32) for k, v in arrays.items()}), opset=15)
+
+
 def changed(made, name, factor):
     """A copy whose constant `name` is multiplied by `factor`."""
     copy = onnx.ModelProto()
@@ -108,6 +122,7 @@ def main(folder):
     onnx.save(made, folder / "mlp.onnx")
     onnx.save(changed(made, "fc2_W", 1.01), folder / "mlp_changed.onnx")
     onnx.save(blocked(rng), folder / "blocked.onnx")
+    onnx.save(training(), folder / "training.onnx")
     onnx.save(plain(np.random.default_rng(2)), folder / "plain.onnx")
     helper.set_model_props(made, {"bnrun.features": '["a", "b", "c", "d", "e", "f", "g", "h"]'})
     onnx.save(made, folder / "mlp_features.onnx")

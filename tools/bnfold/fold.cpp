@@ -33,6 +33,19 @@ constexpr const char* kExample =
     "  bnfold model.onnx -o folded.onnx --report folding.json\n"
     "  bnfold model.onnx --dry-run --skip 'dense_1' --keep dead";
 
+/// What the folded model has to compute.
+Model reference_for(const Model& original, const FoldReport& report) {
+  Model reference = original;
+  if (!report.converted.empty()) convert_to_inference(reference);
+  return reference;
+}
+
+const char* name_of_reference(const FoldReport& report) {
+  return report.converted.empty()
+             ? "the model as it was"
+             : "the model converted to inference (as it was, it computes as in training)";
+}
+
 void write_report(const Options& options, const FoldReport& report,
                   const std::optional<VerifyReport>& verified) {
   nlohmann::json document = cli::json_of(report);
@@ -40,6 +53,7 @@ void write_report(const Options& options, const FoldReport& report,
   document["model"] = options.model;
   document["output"] = options.dry_run ? "" : options.output;
   document["verification"] = verified ? json_of(*verified) : nlohmann::json();
+  if (verified) document["verification"]["reference"] = name_of_reference(report);
   const cli::DeferInterrupts whole;
   io::write_file(options.report, [&](std::ostream& out) {
     out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
@@ -61,12 +75,13 @@ int run(const cli::Console& console, const Options& options) {
   std::optional<VerifyReport> verified;
   cli::in_file(options.model, [&] {
     report = fold(folded, options.fold);
-    if (!options.no_verify) verified = verify(original, folded);
+    if (!options.no_verify) verified = verify(reference_for(original, report), folded);
   });
 
   if (!console.quiet) fmt::print("{}", cli::text_of(report));
   const bool agree = !verified || verified->agree;
-  if (verified && (!console.quiet || !agree)) fmt::print("\n{}", text_of(*verified));
+  if (verified && (!console.quiet || !agree))
+    fmt::print("\n{}compared with {}\n", text_of(*verified), name_of_reference(report));
   if (!options.report.empty()) write_report(options, report, verified);
   if (!agree) {
     console.error(options.model +
@@ -112,6 +127,8 @@ void add_fold(cli::Program& program) {
       ->type_name("NAME")
       ->allow_extra_args(false)
       ->check(CLI::IsMember(names).description(""));
+  command.add_flag("--as-inference", options->fold.as_inference,
+                   "Convert BatchNormalization and Dropout in training mode to inference first");
   command
       .add_option("--max-rewrites", options->fold.max_rewrites, "Stop after N rewrites, to find one at fault")
       ->type_name("N");

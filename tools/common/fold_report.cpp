@@ -55,6 +55,9 @@ std::string text_of(const FoldReport& report) {
   table.add(
       {"parameters", std::to_string(report.before.parameters), std::to_string(report.after.parameters)});
   std::string text = table.text() + '\n';
+  for (const auto& conversion : report.converted)
+    text += fmt::format("converted {} '{}' to inference: it {}\n", conversion.op_type, conversion.name,
+                        conversion.now);
   for (const auto& entry : report.entries) text += text_of(entry) + '\n';
   if (report.entries.empty()) text += "there is no BatchNormalization, nor one in disguise\n";
   return text;
@@ -79,10 +82,14 @@ json json_of(const FoldEntry& entry) {
 json json_of(const FoldReport& report) {
   json entries = json::array();
   for (const auto& entry : report.entries) entries.push_back(json_of(entry));
+  json converted = json::array();
+  for (const auto& [name, op_type, now] : report.converted)
+    converted.push_back({{"name", name}, {"operator", op_type}, {"now", now}});
   return {{"complete", report.complete()},
           {"rewrites", report.rewrites},
           {"before", json_of(report.before)},
           {"after", json_of(report.after)},
+          {"converted_to_inference", std::move(converted)},
           {"batch_normalizations", std::move(entries)}};
 }
 

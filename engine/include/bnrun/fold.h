@@ -29,6 +29,8 @@ struct FoldOptions {
   std::vector<std::string> skip;
   /// Simplifications to leave out, by name.
   std::vector<std::string> keep;
+  /// Converts what computes as in training first (see convert_to_inference); otherwise it stays.
+  bool as_inference = false;
   /// Stops after this many rewrites, to find the one at fault.
   std::size_t max_rewrites = std::numeric_limits<std::size_t>::max();
   /// A channel whose folded weights would grow the error bound by more than this declines
@@ -57,6 +59,13 @@ struct FoldEntry {
   std::size_t flushed_denormals = 0;
 };
 
+/// One operator that computed as in training and now computes as at inference.
+struct Conversion {
+  std::string name;
+  std::string op_type;
+  std::string now;  ///< what it does now, one clause
+};
+
 struct ModelCounts {
   std::map<std::string, std::size_t> operators;  ///< operator name -> number of nodes
   std::size_t nodes = 0;
@@ -65,6 +74,7 @@ struct ModelCounts {
 
 struct FoldReport {
   std::vector<FoldEntry> entries;
+  std::vector<Conversion> converted;         ///< with FoldOptions::as_inference
   std::vector<std::string> simplifications;  ///< what else was done, one line each
   ModelCounts before;
   ModelCounts after;
@@ -77,6 +87,12 @@ ModelCounts count(const Model& model);
 
 /// Patterns of `only` and `skip` that match no node of the model: likely mistyped.
 std::vector<std::string> unmatched_patterns(const Model& model, const FoldOptions& options);
+
+/// Makes each BatchNormalization normalise with its running statistics and each Dropout return its input,
+/// where training mode is on by attribute, by constant or by the outputs listed. What it computed beyond Y
+/// goes; an operator of which that is read stays as it is. Subgraphs stay. The model computes something else
+/// afterwards, unless all was at inference before. Throws unsupported or invalid_model.
+std::vector<Conversion> convert_to_inference(Model& model);
 
 /// Folds in place: model in, equivalent standard ONNX model out (FOLDING.md). Folding twice equals folding
 /// once. Everything is computed in double and rounded to the storage type once. Inputs, outputs, their names
