@@ -1,6 +1,7 @@
-// Chains of affine operators and the way from a chain to a linear operator that may take it.
+// Chains of affine operators: BatchNormalization and its disguises as they stand in a graph.
 #pragma once
 
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -10,19 +11,31 @@
 
 namespace bnrun {
 
-/// The graph being folded, its operators and what is known of its constants before rounding.
+/// The graph being folded, its operators and what is known of its constants before rounding. What it says of
+/// the order and of affine maps is as of the last `update`; a node that has not changed since keeps both.
 class FoldView {
  public:
-  FoldView(const Graph& graph, ExactConstants exact) : graph_(graph), ops_(graph), exact_(std::move(exact)) {}
+  FoldView(const Graph& graph, ExactConstants exact) : graph_(graph), ops_(graph), exact_(std::move(exact)) {
+    update();
+  }
+
+  void update();
 
   const Graph& graph() const { return graph_; }
   const Op* op(NodeId id) { return ops_.find(id); }
   NodeArgs args(NodeId id) const { return NodeArgs(graph_, id, &exact_); }
+  const std::vector<NodeId>& order() const { return order_; }  ///< topological
+  std::size_t position(NodeId id) const { return position_[static_cast<std::size_t>(id.index)]; }
+  /// The affine map that a node is, or nullptr.
+  const AffineForm* affine(NodeId id) const;
 
  private:
   const Graph& graph_;
   OpCache ops_;
   ExactConstants exact_;
+  std::vector<NodeId> order_;
+  std::vector<std::size_t> position_;  ///< by node
+  std::map<NodeId, AffineForm> forms_;
 };
 
 /// Consecutive operators that together are one per-channel affine map of `input`. Each intermediate value has
@@ -37,22 +50,9 @@ struct Chain {
   int cost = 0;
 };
 
+int cost_of(const ChannelAffine& affine);
+
 /// Maximal chains in topological order, each starting at a node that continues no other chain.
-std::vector<Chain> find_chains(FoldView& view);
-
-/// From a chain to a linear operator, through operators that let its map pass and through other affine
-/// operators, which it takes along.
-struct Route {
-  NodeId linear;
-  std::vector<NodeId> passed;     ///< operators between that stay, in the direction of the data
-  std::vector<NodeId> collected;  ///< affine operators beyond the chain's own
-  ChannelAffine affine;           ///< all of them together as they stand next to `linear`
-  int cost = 0;                   ///< of the chain and what it takes along
-};
-
-/// The way up (backward) or down (forward), or why there is none: `intermediate_used_elsewhere`,
-/// `intermediate_is_output`, `no_linear_neighbour` or what an operator on the way gives as reason.
-/// With `reader`, the way down begins there although the chain's output has other readers too.
-OrDeclined<Route> find_route(FoldView& view, const Chain& chain, FoldDirection direction, NodeId reader = {});
+std::vector<Chain> find_chains(const FoldView& view);
 
 }  // namespace bnrun

@@ -50,11 +50,14 @@ class FoldPass {
     // Folding comes first, so that a bias is rounded once; what it leaves may simplify and open the way for
     // more.
     for (std::size_t before = rewrites_;; before = rewrites_) {
-      while (may_go_on() && fold_one()) ++rewrites_;
-      while (may_go_on() && simplify_one()) ++rewrites_;
+      repeat([&] { fold_round(); });
+      repeat([&] { simplify_round(); });
       if (rewrites_ == before) break;
     }
-    if (!may_go_on()) fold_one();  // declines each that could go on
+    if (!may_go_on()) {  // declines each that could go on
+      view_.update();
+      fold_round();
+    }
     report_what_is_left();
     return rewrites_;
   }
@@ -63,61 +66,78 @@ class FoldPass {
   std::vector<FoldEntry> entries;
 
  private:
-  bool may_go_on() const { return rewrites_ < options_.max_rewrites; }
-
   /// By linear operator, the one that takes along most first.
   using Candidates = std::map<NodeId, std::vector<Candidate>>;
 
-  /// Applies the first rewrite in topological order that is possible and lowers the cost. A chain between two
-  /// linear operators is offered to the one behind it first: backward never grows the error bound (see
-  /// forward_growth).
-  bool fold_one() {
+  bool may_go_on() const { return rewrites_ < options_.max_rewrites; }
+
+  template <class Round>
+  void repeat(Round round) {
+    for (std::size_t before = rewrites_ + 1; may_go_on() && before != rewrites_;) {
+      before = rewrites_;
+      view_.update();
+      round();
+    }
+  }
+
+  /// Applies, in topological order, what is possible and lowers the cost. A chain between two linear
+  /// operators is offered to the one behind it first: backward never grows the error bound (see
+  /// forward_growth). Ways that fork come last, since a chain that has gone no longer stands in one.
+  void fold_round() {
     declined_.clear();
     const auto chains = find_chains(view_);
     Candidates on_output;
     Candidates on_input;
+    std::vector<Candidate> forked;
     for (const Chain& chain : chains) {
       if (is_switched_off(chain)) continue;
-      const bool follows_linear = collect(chain, FoldDirection::backward, on_output);
+      const bool follows_linear = collect(chain, FoldDirection::backward, on_output, forked);
       // A pure shift right behind a linear operator is its bias: it is at home there.
-      if (chain.affine.has_scale() || !follows_linear) collect(chain, FoldDirection::forward, on_input);
+      if (chain.affine.has_scale() || !follows_linear)
+        collect(chain, FoldDirection::forward, on_input, forked);
     }
-    for (const NodeId id : graph_.topological_order()) {
+    for (const NodeId id : view_.order()) {
       const auto& before = on_input[id];
       const auto& after = on_output[id];
-      if (!before.empty() && !after.empty() && try_fold(id, &before.front(), &after.front())) return true;
-      for (const Candidate& candidate : after) {
-        if (try_fold(id, nullptr, &candidate)) return true;
-      }
-      for (const Candidate& candidate : before) {
-        if (try_fold(id, &candidate, nullptr)) return true;
-      }
+      if (!before.empty() && !after.empty() && try_fold({&before.front(), &after.front()})) continue;
+      const auto alone = [&](const Candidate& candidate) { return try_fold({&candidate}); };
+      if (std::any_of(after.begin(), after.end(), alone)) continue;
+      std::any_of(before.begin(), before.end(), alone);
     }
-    return std::any_of(chains.begin(), chains.end(),
-                       [&](const Chain& chain) { return try_fold_into_all_readers(chain); });
+    for (const Candidate& candidate : forked) try_fold({&candidate});
   }
 
-  bool simplify_one() {
-    const auto rewrite = find_simplification(view_, options_.keep);
-    if (!rewrite) return false;
-    simplifications.push_back(rewrite->why);
-    apply(graph_, *rewrite);
-    return true;
+  void simplify_round() {
+    for (const NodeId id : view_.order()) {
+      if (!may_go_on()) return;
+      const auto rewrite = find_simplification(view_, id, options_.keep);
+      if (!rewrite) continue;
+      simplifications.push_back(rewrite->why);
+      apply(graph_, *rewrite);
+      ++rewrites_;
+    }
   }
 
-  bool collect(const Chain& chain, FoldDirection direction, Candidates& candidates) {
+  /// Whether there is a way in this direction.
+  bool collect(const Chain& chain, FoldDirection direction, Candidates& candidates,
+               std::vector<Candidate>& forked) {
     auto route = find_route(view_, chain, direction);
     if (const auto* declined = std::get_if<Declined>(&route)) {
       note(chain, *declined);
       return false;
     }
     auto& found = std::get<Route>(route);
-    if (std::any_of(found.collected.begin(), found.collected.end(),
-                    [&](NodeId id) { return is_left_alone(id); })) {
+    const auto collected = found.nodes(Route::Role::collected);
+    if (std::any_of(collected.begin(), collected.end(), [&](NodeId id) { return is_left_alone(id); })) {
       note(chain, {Decline::switched_off, {}});
       return true;
     }
-    auto& list = candidates[found.linear];
+    const auto linears = found.nodes(Route::Role::linear);
+    if (linears.size() != 1) {
+      forked.push_back({&chain, std::move(found)});
+      return true;
+    }
+    auto& list = candidates[linears[0]];
     const auto place = std::find_if(list.begin(), list.end(),
                                     [&](const Candidate& other) { return other.route.cost < found.cost; });
     list.insert(place, Candidate{&chain, std::move(found)});
@@ -144,94 +164,72 @@ class FoldPass {
     if (!fresh && weight(declined.reason) > weight(entry->second.reason)) entry->second = declined;
   }
 
-  /// The linear operator with the maps in its constants, or why not.
-  OrDeclined<Absorbed> absorb(NodeId linear, const Candidate* before, const Candidate* after) {
-    const double growth = before != nullptr ? forward_growth(before->route.affine) : 1.0;
+  /// The linear operator with the candidates' maps in its constants, or why not.
+  OrDeclined<Absorbed> absorb(NodeId linear, std::span<const Candidate* const> candidates) {
+    ChannelAffine before;
+    ChannelAffine after;
+    for (const Candidate* candidate : candidates) {
+      const ChannelAffine& map = candidate->route.map_at(graph_, linear);
+      (candidate->route.direction == FoldDirection::forward ? before : after) = map;
+    }
+    const double growth = forward_growth(before);
     if (growth > options_.max_growth) {
       return Declined{Decline::ill_conditioned, fmt::format("the error would grow {:.3g} times", growth)};
     }
     const NodeArgs args = view_.args(linear);
-    return view_.op(linear)->absorb_affine(before != nullptr ? before->route.affine : ChannelAffine{},
-                                           after != nullptr ? after->route.affine : ChannelAffine{},
-                                           args.get());
+    return view_.op(linear)->absorb_affine(before, after, args.get());
   }
 
-  bool try_fold(NodeId linear, const Candidate* before, const Candidate* after) {
+  /// A rewrite of this round may have taken a node on the way; what it left alone is as it was.
+  bool still_stands(const Candidate& candidate) const {
+    const auto alive = [&](NodeId id) { return graph_.node(id).alive; };
+    const auto& steps = candidate.route.steps;
+    return std::all_of(candidate.chain->nodes.begin(), candidate.chain->nodes.end(), alive) &&
+           std::all_of(steps.begin(), steps.end(), [&](const auto& step) { return alive(step.node); });
+  }
+
+  /// Folds one candidate, or two that meet at one linear operator, if that lowers the cost.
+  bool try_fold(std::initializer_list<const Candidate*> candidates) {
+    if (!std::all_of(candidates.begin(), candidates.end(),
+                     [&](const Candidate* candidate) { return still_stands(*candidate); }))
+      return false;
     const auto decline = [&](const Declined& declined) {
-      for (const Candidate* candidate : {before, after}) {
-        if (candidate != nullptr) note(*candidate->chain, declined);
-      }
+      for (const Candidate* candidate : candidates) note(*candidate->chain, declined);
       return false;
     };
-    const auto result = absorb(linear, before, after);
-    if (const auto* declined = std::get_if<Declined>(&result)) return decline(*declined);
-    const auto& absorbed = std::get<Absorbed>(result);
-    const int cost =
-        (before != nullptr ? before->route.cost : 0) + (after != nullptr ? after->route.cost : 0);
-    if (cost_left(absorbed) >= cost) return false;
-    std::size_t flushed = 0;
-    Rewrite rewrite;
-    rewrite.why = "fold into " + describe(graph_, linear);
-    rewrite_linear(graph_, linear, before, after, absorbed, rewrite, flushed);
-    for (const Candidate* candidate : {before, after}) {
-      if (candidate != nullptr) remove_chain(*candidate->chain, rewrite);
+    const std::span<const Candidate* const> all(candidates);
+    std::vector<FoldedLinear> linears;
+    int saved = 0;
+    for (const Candidate* candidate : candidates) saved += candidate->route.cost;
+    for (const NodeId id : (*candidates.begin())->route.nodes(Route::Role::linear)) {
+      auto absorbed = absorb(id, all);
+      if (const auto* declined = std::get_if<Declined>(&absorbed)) return decline(*declined);
+      linears.emplace_back(id, std::move(std::get<Absorbed>(absorbed)));
+      saved -= linears.back().second.remaining.is_identity() ? 0 : 1;
     }
+    if (saved <= 0) {
+      return linears.size() > 1 && decline({Decline::intermediate_used_elsewhere,
+                                            "folding would add as many operators as it saves"});
+    }
+    std::size_t flushed = 0;
+    Rewrite rewrite = rewrite_linears(view_, all, linears, flushed);
+    rewrite.why = "fold into " + names_of(linears);
     if (const auto refused = refuse(graph_, rewrite)) return decline(*refused);
     if (!may_go_on()) return decline({Decline::limit_reached, {}});
     const std::size_t first = entries.size();
-    if (before != nullptr) report_folded(*before, label_with_type(linear), FoldDirection::forward);
-    if (after != nullptr) report_folded(*after, label_with_type(linear), FoldDirection::backward);
+    for (const Candidate* candidate : candidates) report_folded(*candidate, linears);
     if (entries.size() > first) entries[first].flushed_denormals = flushed;
     apply(graph_, rewrite);
+    ++rewrites_;
     return true;
   }
 
-  /// before: x -> [chain] -> L1, L2, ...     after: x -> L1', L2', ...
-  /// Conditions: every reader leads to a linear operator of its own that takes the map; no graph output reads
-  /// it. One reader less than all would keep the chain alive and save nothing.
-  bool try_fold_into_all_readers(const Chain& chain) {
-    const Value& output = graph_.value(chain.output);
-    if (output.users.size() < 2 || output.is_output || is_switched_off(chain) || !chain.affine.has_scale())
-      return false;
-    Rewrite rewrite;
-    rewrite.why = "fold '" + output.name + "' into all its readers";
-    std::set<NodeId> into;
+  std::string names_of(const std::vector<FoldedLinear>& linears) const {
+    if (linears.empty()) return "nothing: on its way it becomes the identity";
     std::string names;
-    std::size_t flushed = 0;
-    int left = 0;
-    std::vector<Candidate> candidates;
-    for (const NodeId reader : output.users) {
-      auto route = find_route(view_, chain, FoldDirection::forward, reader);
-      if (std::holds_alternative<Declined>(route))
-        return false;  // that it has other readers is the better reason
-      candidates.push_back({&chain, std::move(std::get<Route>(route))});
-      const Candidate& candidate = candidates.back();
-      if (!candidate.route.collected.empty() || !into.insert(candidate.route.linear).second) return false;
-      const auto result = absorb(candidate.route.linear, &candidate, nullptr);
-      if (const auto* declined = std::get_if<Declined>(&result)) {
-        note(chain, *declined);
-        return false;
-      }
-      left += cost_left(std::get<Absorbed>(result));
-      rewrite_linear(graph_, candidate.route.linear, &candidate, nullptr, std::get<Absorbed>(result), rewrite,
-                     flushed);
-      names += (names.empty() ? "" : ", ") + label_with_type(candidate.route.linear);
-    }
-    if (left >= chain.cost) return false;
-    remove_chain(chain, rewrite);
-    if (refuse(graph_, rewrite)) return false;
-    if (!may_go_on()) {
-      note(chain, {Decline::limit_reached, {}});
-      return false;
-    }
-    const std::size_t first = entries.size();
-    report_folded(candidates.front(), names, FoldDirection::forward);
-    if (entries.size() > first) entries[first].flushed_denormals = flushed;
-    apply(graph_, rewrite);
-    return true;
+    for (const auto& [id, absorbed] : linears) names += (names.empty() ? "" : ", ") + label_with_type(id);
+    return names;
   }
-
-  static int cost_left(const Absorbed& absorbed) { return absorbed.remaining.is_identity() ? 0 : 1; }
 
   std::string label_with_type(NodeId id) const {
     return fmt::format("{} '{}'", graph_.node(id).op_type, label_of(graph_, id));
@@ -239,48 +237,48 @@ class FoldPass {
 
   // ------------------------------------------------------------ report
 
-  /// The chain as its author knows it: each BatchNormalization by its own name, else the disguise as a whole;
-  /// a chain that does not scale is none.
-  std::vector<FoldEntry> describe_nodes(const std::vector<NodeId>& nodes, const ChannelAffine& affine) {
+  /// The nodes as their author knows them: each BatchNormalization by its own name, else the disguise as a
+  /// whole; nodes none of which scales are none.
+  std::vector<FoldEntry> describe_nodes(const std::vector<NodeId>& nodes, const ChannelAffine& affine) const {
     FoldEntry entry;
     entry.channels = affine.channels();
     for (const double s : affine.scale) entry.max_scale = std::max(entry.max_scale, std::abs(s));
     std::vector<FoldEntry> found;
     std::string form;
+    NodeId scaling;
     for (const NodeId id : nodes) {
       const std::string& op_type = graph_.node(id).op_type;
       form += (form.empty() ? "" : "+") + op_type;
+      if (!scaling.valid() && view_.affine(id)->affine.has_scale()) scaling = id;
       if (op_type != kBatchNormalization) continue;
       entry.name = label_of(graph_, id);
       entry.form = op_type;
       found.push_back(entry);
     }
-    if (found.empty() && affine.has_scale()) {
-      const auto scaling = std::find_if(nodes.begin(), nodes.end(), [&](NodeId id) { return scales(id); });
-      entry.name = label_of(graph_, scaling != nodes.end() ? *scaling : nodes.front());
+    if (found.empty() && scaling.valid()) {
+      entry.name = label_of(graph_, scaling);
       entry.form = form;
       found.push_back(entry);
     }
     return found;
   }
 
-  bool scales(NodeId id) {
-    const NodeArgs args = view_.args(id);
-    const auto form = view_.op(id)->as_affine(args.get());
-    const auto* affine = std::get_if<AffineForm>(&form);
-    return affine != nullptr && affine->affine.has_scale();
-  }
-
-  void report_folded(const Candidate& candidate, const std::string& into, FoldDirection direction) {
+  void report_folded(const Candidate& candidate, const std::vector<FoldedLinear>& linears) {
+    const Route& route = candidate.route;
     std::vector<NodeId> nodes = candidate.chain->nodes;
-    const auto& collected = candidate.route.collected;
+    const auto collected = route.nodes(Route::Role::collected);
     nodes.insert(nodes.end(), collected.begin(), collected.end());
     std::sort(nodes.begin(), nodes.end());
-    for (FoldEntry& entry : describe_nodes(nodes, candidate.route.affine)) {
+    double growth = 1.0;
+    for (const auto& [id, absorbed] : linears) {
+      if (route.direction == FoldDirection::forward)
+        growth = std::max(growth, forward_growth(route.map_at(graph_, id)));
+    }
+    for (FoldEntry& entry : describe_nodes(nodes, candidate.chain->affine)) {
       entry.folded = true;
-      entry.into = into;
-      entry.direction = direction;
-      entry.max_growth = direction == FoldDirection::forward ? forward_growth(candidate.route.affine) : 1.0;
+      entry.into = names_of(linears);
+      entry.direction = route.direction;
+      entry.max_growth = growth;
       entries.push_back(std::move(entry));
     }
   }
@@ -292,6 +290,7 @@ class FoldPass {
   }
 
   void report_what_is_left() {
+    view_.update();
     std::set<NodeId> in_chain;
     for (const Chain& chain : find_chains(view_)) {
       const auto reason = declined_.find(chain.nodes.front());

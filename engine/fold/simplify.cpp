@@ -128,14 +128,12 @@ std::span<const Simplification> simplifications() {
   return kSimplifications;
 }
 
-std::optional<Rewrite> find_simplification(FoldView& view, const std::vector<std::string>& keep) {
-  for (const NodeId id : view.graph().topological_order()) {
-    if (view.op(id) == nullptr) continue;
-    for (std::size_t i = 0; i < kRules.size(); ++i) {
-      if (std::find(keep.begin(), keep.end(), kSimplifications[i].name) != keep.end()) continue;
-      auto rewrite = kRules[i](view, id);
-      if (rewrite && !refuse(view.graph(), *rewrite)) return rewrite;
-    }
+std::optional<Rewrite> find_simplification(FoldView& view, NodeId id, const std::vector<std::string>& keep) {
+  if (!view.graph().node(id).alive || view.op(id) == nullptr) return std::nullopt;
+  for (std::size_t i = 0; i < kRules.size(); ++i) {
+    if (std::find(keep.begin(), keep.end(), kSimplifications[i].name) != keep.end()) continue;
+    auto rewrite = kRules[i](view, id);
+    if (rewrite && !refuse(view.graph(), *rewrite)) return rewrite;
   }
   return std::nullopt;
 }

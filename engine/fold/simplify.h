@@ -10,8 +10,8 @@
 
 namespace bnrun {
 
-/// The next simplification by rewriting that the driver accepts, or nullopt; those that `keep` names are
-/// switched off.
-std::optional<Rewrite> find_simplification(FoldView& view, const std::vector<std::string>& keep);
+/// A simplification by rewriting that starts at this node and that the driver accepts, or nullopt; those that
+/// `keep` names are switched off.
+std::optional<Rewrite> find_simplification(FoldView& view, NodeId id, const std::vector<std::string>& keep);
 
 }  // namespace bnrun

@@ -1,5 +1,6 @@
 // Arithmetic of two tensors under broadcasting: C = A op B.
 #include <algorithm>
+#include <array>
 #include <functional>
 
 #include "graph/dispatch.h"
@@ -99,6 +100,13 @@ class BinaryOp final : public Op {
           return {1.0, 0.0};
         },
         data_input);
+  }
+
+  OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
+                                                      const FoldArgs& args) const override {
+    const bool sum = kind_ == Arithmetic::add || kind_ == Arithmetic::sub;
+    if (!sum || legacy_.enabled) return Declined{Decline::activation_between, {}};
+    return pass_sum(from, maps, std::array{1.0, kind_ == Arithmetic::add ? 1.0 : -1.0}, args);
   }
 
   bool row_wise(const FoldArgs& args) const override {

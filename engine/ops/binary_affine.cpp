@@ -1,5 +1,7 @@
 #include "ops/binary_affine.h"
 
+#include <algorithm>
+
 #include "graph/fail.h"
 #include "ops/common.h"
 
@@ -38,6 +40,43 @@ OrDeclined<AffineForm> affine_of_constant(const Tensor& constant, const ValueTyp
   }
   if (values.empty()) return Declined{Decline::not_affine, "the constant is empty"};
   return form;
+}
+
+bool has_channels_of(const ChannelAffine& map, std::span<const ValueType> operands, const ValueType& result) {
+  if (map.uniform()) return true;
+  const auto axis = static_cast<std::size_t>(map.axis);
+  const Dim channels(static_cast<std::int64_t>(map.channels()));
+  return std::all_of(operands.begin(), operands.end(), [&](const ValueType& operand) {
+    return operand.ranked() && result.ranked() && operand.rank() == result.rank() && axis < operand.rank() &&
+           (*operand.dims)[axis] == channels;
+  });
+}
+
+OrDeclined<std::vector<ChannelAffine>> pass_sum(Side from, std::span<const ChannelAffine> maps,
+                                                std::span<const double> weights, const FoldArgs& args) {
+  for (const ChannelAffine& map : maps) {
+    if (!has_channels_of(map, args.inputs, args.outputs[0]))
+      return Declined{Decline::axis_unproven, "its operands are not proven to have the same channels"};
+  }
+  if (from == Side::output) {
+    std::vector<ChannelAffine> parts(weights.size(), maps[0]);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      for (double& t : parts[i].shift) t = i == 0 ? t / weights[0] : 0.0;
+    }
+    return parts;
+  }
+  const auto shaped = std::find_if(maps.begin(), maps.end(), [](const auto& map) { return !map.uniform(); });
+  ChannelAffine sum = shaped == maps.end() ? maps[0] : *shaped;
+  std::fill(sum.shift.begin(), sum.shift.end(), 0.0);
+  for (std::size_t i = 0; i < maps.size(); ++i) {
+    if (!maps[i].uniform() && maps[i].axis != sum.axis)
+      return Declined{Decline::axis_unproven, "its operands carry maps on different axes"};
+    const ChannelAffine part = sum.uniform() ? maps[i] : maps[i].on_axis(sum.axis, sum.channels());
+    if (part.scale != sum.scale)
+      return Declined{Decline::activation_between, "only some operands are scaled"};
+    for (std::size_t c = 0; c < sum.channels(); ++c) sum.shift[c] += weights[i] * part.shift[c];
+  }
+  return std::vector{std::move(sum)};
 }
 
 }  // namespace bnrun

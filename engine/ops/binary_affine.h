@@ -1,8 +1,10 @@
-// A constant operand as a per-channel affine map.
+// Affine maps and arithmetic under broadcasting: a constant operand as a map, and maps that pass a sum.
 #pragma once
 
 #include <functional>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "ops/op.h"
 
@@ -15,5 +17,14 @@ namespace bnrun {
 OrDeclined<AffineForm> affine_of_constant(const Tensor& constant, const ValueType& data,
                                           const std::function<std::pair<double, double>(double)>& of,
                                           std::size_t data_input);
+
+/// Whether a per-channel map of a result under broadcasting means the same channels in each operand: all have
+/// the result's rank and the map's extent on its axis.
+bool has_channels_of(const ChannelAffine& map, std::span<const ValueType> operands, const ValueType& result);
+
+/// Op::pass_affines of y = sum_i weights[i] * x_i. From the output: s*y + t is the sum over s*x_i, of which
+/// the first takes t. From the inputs: all of them have to carry the same scale.
+OrDeclined<std::vector<ChannelAffine>> pass_sum(Side from, std::span<const ChannelAffine> maps,
+                                                std::span<const double> weights, const FoldArgs& args);
 
 }  // namespace bnrun

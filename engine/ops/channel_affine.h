@@ -29,6 +29,8 @@ struct ChannelAffine {
   /// The same map over `channels` channels of `axis`. REQUIRES: uniform, or already on that axis with that
   /// many.
   ChannelAffine on_axis(int axis, std::size_t channels) const;
+
+  friend bool operator==(const ChannelAffine&, const ChannelAffine&) = default;
 };
 
 /// A value, or why there is none.

@@ -11,6 +11,65 @@
 namespace bnrun {
 namespace {
 
+using AffineMaps = OrDeclined<std::vector<ChannelAffine>>;
+
+/// The channels of each part along `axis`; nullopt unless all are known.
+std::optional<std::vector<std::size_t>> lengths_of(std::span<const ValueType> parts, std::size_t axis) {
+  std::vector<std::size_t> lengths;
+  for (const ValueType& part : parts) {
+    if (!part.ranked() || axis >= part.rank() || !(*part.dims)[axis].known()) return std::nullopt;
+    lengths.push_back(static_cast<std::size_t>((*part.dims)[axis].extent()));
+  }
+  return lengths;
+}
+
+const Declined kLengthsUnknown{Decline::axis_unproven, "the length of a part is unknown"};
+
+/// A map on the whole as maps on the parts that lie one behind the other along `axis`.
+AffineMaps map_of_each_part(const ChannelAffine& whole, std::optional<std::size_t> axis,
+                            std::span<const ValueType> parts) {
+  if (whole.uniform()) return std::vector(parts.size(), whole);
+  if (!axis) return Declined{Decline::axis_unproven, "the rank is unknown"};
+  if (whole.axis != static_cast<int>(*axis)) return std::vector(parts.size(), whole);
+  const auto lengths = lengths_of(parts, *axis);
+  if (!lengths || std::accumulate(lengths->begin(), lengths->end(), std::size_t{0}) != whole.channels())
+    return kLengthsUnknown;
+  std::vector<ChannelAffine> maps;
+  std::size_t first = 0;
+  for (const std::size_t length : *lengths) {
+    const auto slice = [&](const std::vector<double>& all) {
+      const auto begin = all.begin() + static_cast<std::ptrdiff_t>(first);
+      return std::vector<double>(begin, begin + static_cast<std::ptrdiff_t>(length));
+    };
+    maps.push_back({whole.axis, slice(whole.scale), slice(whole.shift)});
+    first += length;
+  }
+  return maps;
+}
+
+/// Maps on the parts as one map on the whole.
+AffineMaps map_of_whole(std::span<const ChannelAffine> maps, std::optional<std::size_t> axis,
+                        std::span<const ValueType> parts) {
+  const bool equal = std::all_of(maps.begin(), maps.end(), [&](const auto& map) { return map == maps[0]; });
+  if (!axis && !(equal && maps[0].uniform())) return Declined{Decline::axis_unproven, "the rank is unknown"};
+  if (equal && (!axis || maps[0].axis != static_cast<int>(*axis))) return std::vector{maps[0]};
+  const auto lengths = lengths_of(parts, *axis);
+  if (!lengths) return kLengthsUnknown;
+  ChannelAffine whole{static_cast<int>(*axis), {}, {}};
+  for (std::size_t i = 0; i < maps.size(); ++i) {
+    if (!maps[i].uniform() && maps[i].axis != whole.axis)
+      return Declined{Decline::axis_unproven, "its parts carry different maps on another axis"};
+    const ChannelAffine part = maps[i].on_axis(whole.axis, (*lengths)[i]);
+    whole.scale.insert(whole.scale.end(), part.scale.begin(), part.scale.end());
+    whole.shift.insert(whole.shift.end(), part.shift.begin(), part.shift.end());
+  }
+  return std::vector{std::move(whole)};
+}
+
+std::optional<std::size_t> axis_in(const ValueType& type, std::int64_t axis) {
+  return type.ranked() ? std::optional(normalize_axis(axis, type.rank())) : std::nullopt;
+}
+
 class Concat final : public Op {
  public:
   explicit Concat(AttributeReader& node)
@@ -62,6 +121,13 @@ class Concat final : public Op {
       copy_strided(input, walk_of(input.shape), out, target, input.shape);
       target.start += input.shape[axis] * target.strides[axis];
     }
+  }
+
+  AffineMaps pass_affines(Side from, std::span<const ChannelAffine> maps,
+                          const FoldArgs& args) const override {
+    const auto axis = axis_in(args.outputs[0], axis_);
+    return from == Side::output ? map_of_each_part(maps[0], axis, args.inputs)
+                                : map_of_whole(maps, axis, args.inputs);
   }
 
  private:
@@ -119,6 +185,13 @@ class Split final : public Op {
       if (args.out(i).defined()) copy_strided(input, source, args.out(i), walk_of(part), part);
       source.start += part[axis] * source.strides[axis];
     }
+  }
+
+  AffineMaps pass_affines(Side from, std::span<const ChannelAffine> maps,
+                          const FoldArgs& args) const override {
+    const auto axis = axis_in(args.inputs[0], axis_);
+    return from == Side::input ? map_of_each_part(maps[0], axis, args.outputs)
+                               : map_of_whole(maps, axis, args.outputs);
   }
 
  private:

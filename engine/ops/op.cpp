@@ -6,6 +6,16 @@
 
 namespace bnrun {
 
+OrDeclined<std::vector<ChannelAffine>> Op::pass_affines(Side from, std::span<const ChannelAffine> maps,
+                                                        const FoldArgs& args) const {
+  for (const ChannelAffine& other : maps.subspan(1)) {
+    if (!other.is_identity()) return Declined{Decline::activation_between, {}};
+  }
+  auto passed = pass_affine(from, maps[0], args);
+  if (auto* declined = std::get_if<Declined>(&passed)) return std::move(*declined);
+  return std::vector{std::get<ChannelAffine>(std::move(passed))};
+}
+
 bool AttributeReader::has(std::string_view name) {
   const auto found = node_.attributes.find(name);
   if (found == node_.attributes.end()) return false;

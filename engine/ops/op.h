@@ -140,6 +140,10 @@ class Op {
   virtual OrDeclined<ChannelAffine> pass_affine(Side /*from*/, const ChannelAffine&, const FoldArgs&) const {
     return Declined{Decline::activation_between, {}};
   }
+  /// The same for an operator that joins or parts data: one map for each input (or output), identity where
+  /// there is none, and equal maps for the outputs (or inputs), as many as carry data.
+  virtual OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
+                                                              const FoldArgs& args) const;
 
   /// The node as it computes at inference, where it computes as in training now.
   virtual std::optional<InferenceForm> at_inference(const FoldArgs&) const { return std::nullopt; }

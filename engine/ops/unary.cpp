@@ -66,7 +66,6 @@ class ActivationOp final : public Op {
   }
 
   OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine, const FoldArgs&) const override {
-    if (activation_.kind == Kind::identity) return affine;
     const bool homogeneous = activation_.kind == Kind::relu || activation_.kind == Kind::leaky_relu;
     if (!homogeneous) return Declined{Decline::activation_between, {}};
     return pass_positive_scale(affine);

@@ -138,14 +138,6 @@ class UnaryMath final : public Op {
     return AffineForm{0, {ChannelAffine::kUniform, {-1.0}, {0.0}}};
   }
 
-  /// -(s*x + t) = s*(-x) - t, from either side.
-  OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine, const FoldArgs&) const override {
-    if (!negates_) return Declined{Decline::activation_between, {}};
-    ChannelAffine passed = affine;
-    for (double& t : passed.shift) t = -t;
-    return passed;
-  }
-
   bool row_wise(const FoldArgs&) const override { return true; }
 
  private:

@@ -36,7 +36,6 @@ class Variadic final : public Op {
   void run(const RunArgs& args) const override {
     std::vector<Shape> shapes;
     for (const TensorView& input : args.inputs) shapes.push_back(input.shape);
-    const bool adds = kind_ == VariadicKind::sum || kind_ == VariadicKind::mean;
     const auto combine = [&]<class T>() {
       using C = ComputeType<T>;
       std::vector<const T*> inputs;
@@ -51,10 +50,10 @@ class Variadic final : public Op {
           sum += static_cast<double>(x);
           extreme = more_extreme(extreme, x);
         }
-        out[i] = T(adds ? static_cast<C>(sum / divisor) : extreme);
+        out[i] = T(adds() ? static_cast<C>(sum / divisor) : extreme);
       });
     };
-    if (adds)
+    if (adds())
       dispatch(FloatTypes{}, args.in(0).dtype, combine);
     else
       dispatch(NumericTypes{}, args.in(0).dtype, combine);
@@ -63,8 +62,7 @@ class Variadic final : public Op {
   /// x alone, and x + c or (x + c)/2 for a constant c.
   OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
     if (args.inputs.size() == 1) return AffineForm{0, {}};
-    const bool adds = kind_ == VariadicKind::sum || kind_ == VariadicKind::mean;
-    if (!adds || args.inputs.size() != 2) return Declined{Decline::not_affine, {}};
+    if (!adds() || args.inputs.size() != 2) return Declined{Decline::not_affine, {}};
     const std::size_t constant = args.constant(1) != nullptr ? 1 : 0;
     if (args.constant(constant) == nullptr) return Declined{Decline::not_affine, {}};
     const double weight = kind_ == VariadicKind::mean ? 0.5 : 1.0;
@@ -73,13 +71,26 @@ class Variadic final : public Op {
         [=](double c) { return std::pair(weight, weight * c); }, 1 - constant);
   }
 
-  OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine,
-                                        const FoldArgs& args) const override {
-    if (args.inputs.size() == 1) return affine;
-    return Declined{Decline::activation_between, {}};
+  /// max(s*x + t, s*y + t) = s*max(x, y) + t for s > 0; sums and means as pass_sum says.
+  OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
+                                                      const FoldArgs& args) const override {
+    const std::size_t count = args.inputs.size();
+    if (adds()) {
+      const double weight = kind_ == VariadicKind::mean ? 1.0 / static_cast<double>(count) : 1.0;
+      return pass_sum(from, maps, std::vector(count, weight), args);
+    }
+    const ChannelAffine& map = maps[0];
+    const bool grows = std::all_of(map.scale.begin(), map.scale.end(), [](double s) { return s > 0.0; });
+    const bool equal = std::all_of(maps.begin(), maps.end(), [&](const auto& other) { return other == map; });
+    if (!grows || !equal) return Declined{Decline::activation_between, {}};
+    if (!has_channels_of(map, args.inputs, args.outputs[0]))
+      return Declined{Decline::axis_unproven, "its operands are not proven to have the same channels"};
+    return std::vector(from == Side::output ? count : 1, map);
   }
 
  private:
+  bool adds() const { return kind_ == VariadicKind::sum || kind_ == VariadicKind::mean; }
+
   template <class C>
   C more_extreme(C a, C b) const {
     if constexpr (std::is_floating_point_v<C>) {

@@ -194,6 +194,7 @@ void check_report(const FoldReport& report, const Model& original, const Model& 
   for (const FoldEntry& entry : report.entries) {
     ++(entry.folded ? tally.folded : tally.declined);
     if (entry.folded) {
+      require(!entry.into.empty(), "nothing took {}", entry.name);
       tally.into.insert(entry.into.substr(0, entry.into.find(' ')) +
                         (entry.direction == FoldDirection::forward ? " forward" : " backward"));
     } else {

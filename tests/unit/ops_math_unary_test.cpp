@@ -168,7 +168,6 @@ TEST(Activations, PositiveScalesPassHomogeneousOnes) {
     EXPECT_FALSE(passes(name, shifted)) << name;
   }
   EXPECT_FALSE(passes("Elu", scale));
-  EXPECT_TRUE(passes("Identity", shifted));
 }
 
 TEST(Activations, ConstantBoundsAndSlopesCanBeFused) {
@@ -189,18 +188,12 @@ TEST(Activations, ConstantBoundsAndSlopesCanBeFused) {
   EXPECT_EQ(activation("Relu", {nullptr}), Activation{Activation::Kind::relu});
 }
 
-TEST(Neg, IsAffineAndLetsAffineMapsPass) {
+TEST(Neg, IsAffine) {
   const auto op = op_of("Neg", 13, 1);
   const ValueType X{DType::float32, Dims{Dim::symbol("N"), Dim(2)}};
   const auto form = op->as_affine({.inputs = std::span(&X, 1)});
   ASSERT_TRUE(std::holds_alternative<AffineForm>(form));
   EXPECT_EQ(std::get<AffineForm>(form).affine.scale, std::vector<double>{-1.0});
-  // -(2*x + 3) = 2*(-x) - 3
-  const auto passed =
-      op->pass_affine(Side::input, {1, {2.0, 4.0}, {3.0, -5.0}}, {.inputs = std::span(&X, 1)});
-  ASSERT_TRUE(std::holds_alternative<ChannelAffine>(passed));
-  EXPECT_EQ(std::get<ChannelAffine>(passed).scale, (std::vector<double>{2.0, 4.0}));
-  EXPECT_EQ(std::get<ChannelAffine>(passed).shift, (std::vector<double>{-3.0, 5.0}));
 }
 
 TEST(Neg, NegatesTheContentOfShapes) {
