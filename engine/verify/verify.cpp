@@ -13,28 +13,45 @@
 namespace bnrun {
 namespace {
 
-/// Position in `b` of each port of `a`. Throws invalid_input when the two lists do not match.
-std::vector<std::size_t> match_ports(const std::vector<PortInfo>& a, const std::vector<PortInfo>& b,
-                                     const char* kind) {
-  std::vector<std::size_t> positions;
-  for (const PortInfo& port : a) {
-    const auto found =
-        std::find_if(b.begin(), b.end(), [&](const PortInfo& other) { return other.name == port.name; });
-    if (found == b.end()) fail(ErrorCode::invalid_input, "the second model has no {} '{}'", kind, port.name);
-    const bool typed = port.dtype != DType::undefined && found->dtype != DType::undefined;
-    if (typed && found->dtype != port.dtype) {
-      fail(ErrorCode::invalid_input, "{} '{}' is {} in one model and {} in the other", kind, port.name,
-           name_of(port.dtype), name_of(found->dtype));
-    }
-    if (port.dims && found->dims && port.dims->size() != found->dims->size()) {
-      fail(ErrorCode::invalid_input, "{} '{}' has rank {} in one model and {} in the other", kind, port.name,
-           port.dims->size(), found->dims->size());
-    }
-    positions.push_back(static_cast<std::size_t>(found - b.begin()));
+/// How two ports of the same name differ; empty when they do not, as far as both are declared.
+std::string difference(const PortInfo& a, const PortInfo& b) {
+  if (a.dtype != b.dtype && a.dtype != DType::undefined && b.dtype != DType::undefined)
+    return fmt::format("is {} in the first model and {} in the second", name_of(a.dtype), name_of(b.dtype));
+  if (!a.dims || !b.dims) return "";
+  if (a.dims->size() != b.dims->size()) {
+    return fmt::format("has {} dimensions in the first model and {} in the second", a.dims->size(),
+                       b.dims->size());
   }
-  if (a.size() != b.size())
-    fail(ErrorCode::invalid_input, "the models have {} and {} {}s", a.size(), b.size(), kind);
-  return positions;
+  for (std::size_t i = 0; i < a.dims->size(); ++i) {
+    const auto& extent_a = (*a.dims)[i].extent;
+    const auto& extent_b = (*b.dims)[i].extent;
+    if (extent_a && extent_b && *extent_a != *extent_b)
+      return fmt::format("has extent {} in the first model and {} in the second along axis {}", *extent_a,
+                         *extent_b, i);
+  }
+  return "";
+}
+
+/// The ports of two models, matched by name.
+struct Matched {
+  std::vector<std::size_t> positions;  ///< in the second model, of each port of the first
+  std::string mismatch;                ///< the first difference; empty when there is none
+};
+
+Matched match_ports(const std::vector<PortInfo>& a, const std::vector<PortInfo>& b, const char* kind) {
+  Matched matched;
+  for (const PortInfo& port : a) {
+    const auto found = std::ranges::find(b, port.name, &PortInfo::name);
+    if (found == b.end()) return {{}, fmt::format("the second model has no {} '{}'", kind, port.name)};
+    if (const auto differs = difference(port, *found); !differs.empty())
+      return {{}, fmt::format("{} '{}' {}", kind, port.name, differs)};
+    matched.positions.push_back(static_cast<std::size_t>(found - b.begin()));
+  }
+  for (const PortInfo& port : b) {
+    if (std::ranges::find(a, port.name, &PortInfo::name) == a.end())
+      return {{}, fmt::format("the first model has no {} '{}'", kind, port.name)};
+  }
+  return matched;
 }
 
 std::vector<InputSet> given_inputs(const Graph& graph, const VerifyOptions& options) {
@@ -117,13 +134,15 @@ class Localiser {
 }  // namespace
 
 VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options) {
-  const auto input_order = match_ports(a.inputs(), b.inputs(), "input");
-  const auto output_order = match_ports(a.outputs(), b.outputs(), "output");
+  const auto [input_order, input_mismatch] = match_ports(a.inputs(), b.inputs(), "input");
+  const auto [output_order, output_mismatch] = match_ports(a.outputs(), b.outputs(), "output");
+  VerifyReport report;
+  report.mismatch = input_mismatch.empty() ? output_mismatch : input_mismatch;
+  if (!report.mismatch.empty()) return report;
   const Graph wide_a = widened(a.graph());
   const Graph wide_b = widened(b.graph());
   std::vector<Comparison> comparisons;
   for (const PortInfo& port : a.outputs()) comparisons.emplace_back(port.name, options.tolerance);
-  VerifyReport report;
   Localiser localiser(a.graph(), b.graph(), options.tolerance);
   const auto sets =
       options.inputs.empty() ? draw_inputs(a.graph(), options) : given_inputs(a.graph(), options);

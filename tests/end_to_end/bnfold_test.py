@@ -87,6 +87,16 @@ class Fold(BnfoldTest):
         constants = [numpy_helper.to_array(t).tolist() for t in folded.graph.initializer]
         self.assertCountEqual(constants, [[[2, 0], [0, -1]], [-1, 3]])
 
+    def test_verifies_on_the_users_data_and_tolerance(self):
+        self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "-i", MODELS / "x.npy", "--report", "r.json")
+        verification = json.loads((self.folder / "r.json").read_text())["verification"]
+        self.assertEqual((verification["agree"], verification["rows"]), (True, 5))
+        os.remove(self.folder / "out.onnx")
+        os.remove(self.folder / "r.json")
+        self.fail_with(ANSWER_IS_NO, MODELS / "mlp.onnx", "-o", "out.onnx", "--rtol", "0", "--atol", "1e-30",
+                       message="does not agree")
+        self.fail_with(INVALID_INPUT, MODELS / "mlp.onnx", "-o", "out.onnx", "-i", "z=" + str(MODELS / "x.npy"))
+
     def test_a_pattern_that_matches_nothing_is_likely_mistyped(self):
         for options in [["--skip", "dence*"], ["--only", "fc*", "--skip", "dence*"], ["--only", "dence*"]]:
             with self.subTest(options):
@@ -137,7 +147,11 @@ class Verify(BnfoldTest):
                      "5", "--range", "-1:1")
 
     def test_models_that_cannot_be_compared(self):
-        self.fail_with(INVALID_INPUT, "verify", MODELS / "mlp.onnx", MODELS / "two.onnx")
+        mlp, two = MODELS / "mlp.onnx", MODELS / "two.onnx"
+        self.assertIn(b"the models differ: the second model has no input 'x'",
+                      self.fail_with(ANSWER_IS_NO, "verify", mlp, two).stdout)
+        result = self.fail_with(ANSWER_IS_NO, "verify", two, mlp, "--json")
+        self.assertEqual(json.loads(result.stdout)["mismatch"], "the second model has no input 'a'")
 
 
 class BadInput(BnfoldTest):
@@ -155,7 +169,8 @@ class BadInput(BnfoldTest):
     def test_usage(self):
         mlp = MODELS / "mlp.onnx"
         for arguments in [[], [mlp], [mlp, "-o"], [mlp, "-o", "x", "--nonsense"], ["verify", mlp],
-                          ["verify", mlp, mlp, "--range", "1"], ["verify", mlp, mlp, "--rows", "0"],
+                          ["verify", mlp, mlp, "--range", "1"], ["verify", mlp, mlp, "--rows", "0"], [mlp, "-o", "x", "--no-verify", "--rtol", "1"],
+                          [mlp, "-o", "x", "--range", "1"],
                           [mlp, "-o", "x", "--external-data", "maybe"], [mlp, "--dry-run", "--report", "r.txt"],
                           [mlp, "-o", "x", "--max-rewrites", "many"], [mlp, "-o", "x", "--keep", "nothing"]]:
             with self.subTest(arguments):
@@ -167,7 +182,33 @@ class BadInput(BnfoldTest):
         for target in ["missing/out.onnx", "file/out.onnx", "folder"]:
             with self.subTest(target):
                 self.fail_with(IO, MODELS / "mlp.onnx", "-o", target, message=target)
-        self.fail_with(IO, MODELS / "mlp.onnx", "--dry-run", "--report", "missing/r.json")
+        self.fail_with(IO, MODELS / "mlp.onnx", "--dry-run", "--report", "missing/r.json", message="missing/r.json")
+
+    def test_the_target_is_checked_before_the_work(self):
+        broken = MODELS / "truncated.onnx"
+        self.fail_with(IO, broken, "-o", "missing/out.onnx")
+        self.fail_with(IO, broken, "-o", "out.onnx", "--report", "missing/r.json")
+
+    def test_the_input_is_never_replaced(self):
+        source = self.write("model.onnx", (MODELS / "mlp.onnx").read_bytes())
+        (self.folder / "link.onnx").symlink_to("model.onnx")
+        for target in ["model.onnx", "./model.onnx", "link.onnx"]:
+            self.fail_with(USAGE, source, "-o", target, message="is the input")
+        self.assertEqual(source.read_bytes(), (MODELS / "mlp.onnx").read_bytes())
+
+    def test_standard_output(self):
+        result = self.run_program(MODELS / "mlp.onnx", "-o", "-")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn(b"the models agree", result.stderr)
+        self.assertEqual([n.op_type for n in onnx.load_from_string(result.stdout).graph.node], ["Gemm", "Relu", "Gemm"])
+        self.assertEqual(list(self.folder.iterdir()), [])
+        self.fail_with(USAGE, MODELS / "mlp.onnx", "-o", "-", "--external-data", "always")
+        terminal, program_side = os.openpty()
+        try:
+            self.fail_with(USAGE, MODELS / "mlp.onnx", "-o", "-", stdout=program_side, message="terminal")
+        finally:
+            os.close(terminal)
+            os.close(program_side)
 
     def test_data_for_verify(self):
         ragged = self.write("ragged.csv", "1,2,3,4,5,6,7,8\n1,2\n")

@@ -104,8 +104,45 @@ TEST(Verify, CountsClassFlips) {
   EXPECT_LT(report.outputs[0].class_flips, report.outputs[0].class_rows);
 }
 
-TEST(Verify, OtherInputNamesAreInvalid) {
-  EXPECT_THROW(verify(network(0), network(0, false)), Error);
+TEST(Verify, WhatDiffersBetweenInputsAndOutputsIsNamed) {
+  struct Port {
+    std::string name = "x";
+    DType dtype = DType::float32;
+    std::vector<DimSpec> dims = {"N", 3};
+  };
+  const auto make = [](const std::vector<Port>& inputs, const std::vector<std::string>& outputs) {
+    Graph graph = GraphBuilder().graph();
+    ValueId x;
+    for (const auto& [name, dtype, dims] : inputs)
+      x = graph.add_input(name, {dtype, Dims(dims.begin(), dims.end())});
+    for (const auto& name : outputs) {
+      Node relu;
+      relu.op_type = "Relu";
+      relu.inputs = {x};
+      relu.outputs = {graph.add_value(name)};
+      graph.add_output(relu.outputs[0]);
+      graph.add_node(std::move(relu));
+    }
+    return Model(graph);
+  };
+  const Model model = make({{}}, {"y"});
+  EXPECT_EQ(verify(model, make({{.dims = {5, 3}}}, {"y"})).mismatch, "");
+  const std::vector<std::pair<Model, std::string>> cases = {
+      {make({{.name = "z"}}, {"y"}), "the second model has no input 'x'"},
+      {make({{.name = "z"}, {}}, {"y"}), "the first model has no input 'z'"},
+      {make({{.dtype = DType::float64}}, {"y"}),
+       "input 'x' is float32 in the first model and float64 in the second"},
+      {make({{.dims = {"N", 3, 1}}}, {"y"}),
+       "input 'x' has 2 dimensions in the first model and 3 in the second"},
+      {make({{.dims = {"N", 4}}}, {"y"}),
+       "input 'x' has extent 3 in the first model and 4 in the second along axis 1"},
+      {make({{}}, {"p"}), "the second model has no output 'y'"},
+      {make({{}}, {"y", "p"}), "the first model has no output 'p'"}};
+  for (const auto& [other, mismatch] : cases) {
+    const VerifyReport report = verify(model, other);
+    EXPECT_FALSE(report.agree);
+    EXPECT_EQ(report.mismatch, mismatch);
+  }
 }
 
 TEST(Verify, ComparingNothingIsAnError) {

@@ -12,7 +12,9 @@
 #include "commands.h"
 #include "common/fold_report.h"
 #include "common/interrupt.h"
+#include "common/model_output.h"
 #include "io/file.h"
+#include "verify_options.h"
 #include "verify_report.h"
 
 namespace bnrun {
@@ -23,6 +25,7 @@ struct Options {
   std::string output;
   std::string report;
   FoldOptions fold;
+  VerifyArguments verify;
   ExternalData external_data = ExternalData::automatic;
   bool strict = false;
   bool dry_run = false;
@@ -31,6 +34,7 @@ struct Options {
 
 constexpr const char* kExample =
     "  bnfold model.onnx -o folded.onnx --report folding.json\n"
+    "  bnfold model.onnx -o - -i images.npy --rtol 1e-5 > folded.onnx\n"
     "  bnfold model.onnx --dry-run --skip 'dense_1' --keep dead";
 
 /// What the folded model has to compute.
@@ -65,6 +69,10 @@ int run(const cli::Console& console, const Options& options) {
     throw cli::UsageError("say where the folded model goes with -o OUT, or --dry-run");
   if (!options.report.empty() && !options.report.ends_with(".json"))
     throw cli::UsageError("a report is a .json file");
+  if (options.output == "-" && options.external_data == ExternalData::always)
+    throw cli::UsageError("standard output holds no second file: --external-data always needs -o FILE");
+  if (!options.dry_run) cli::check_model_output(options.output, options.model);
+  if (!options.report.empty()) io::check_writable(options.report);
 
   const Model original = Model::load(options.model);
   if (const auto unmatched = unmatched_patterns(original, options.fold); !unmatched.empty())
@@ -73,15 +81,17 @@ int run(const cli::Console& console, const Options& options) {
   Model folded = original;
   FoldReport report;
   std::optional<VerifyReport> verified;
+  const VerifyOptions verification = read_verify_options(options.verify, original);
   cli::in_file(options.model, [&] {
     report = fold(folded, options.fold);
-    if (!options.no_verify) verified = verify(reference_for(original, report), folded);
+    if (!options.no_verify) verified = verify(reference_for(original, report), folded, verification);
   });
 
-  if (!console.quiet) fmt::print("{}", cli::text_of(report));
+  std::FILE* const text = options.output == "-" ? stderr : stdout;
+  if (!console.quiet) fmt::print(text, "{}", cli::text_of(report));
   const bool agree = !verified || verified->agree;
   if (verified && (!console.quiet || !agree))
-    fmt::print("\n{}compared with {}\n", text_of(*verified), name_of_reference(report));
+    fmt::print(text, "\n{}compared with {}\n", text_of(*verified), name_of_reference(report));
   if (!options.report.empty()) write_report(options, report, verified);
   if (!agree) {
     console.error(options.model +
@@ -94,9 +104,8 @@ int run(const cli::Console& console, const Options& options) {
     return cli::kAnswerIsNo;
   }
   if (options.dry_run) return cli::kDone;
-  const cli::DeferInterrupts whole;
-  folded.save(options.output, options.external_data);
-  console.note("wrote " + options.output);
+  cli::write_model(folded, options.output, options.external_data);
+  if (options.output != "-") console.note("wrote " + options.output);
   return cli::kDone;
 }
 
@@ -107,7 +116,7 @@ void add_fold(cli::Program& program) {
   auto& command = program.add("fold", "Fold a model, verify the fold, write it", kExample,
                               [&program, options] { return run(program.console(), *options); });
   command.add_option("MODEL", options->model, "The model to fold")->required();
-  command.add_option("-o,--output", options->output, "Where the folded model goes");
+  command.add_option("-o,--output", options->output, "Where the folded model goes; - is standard output");
   command.add_option("--report", options->report, "Write what was done, and why not, as JSON");
   command.add_flag("--strict", options->strict,
                    "Exit 1, writing no model, unless everything could be folded");
@@ -142,7 +151,9 @@ void add_fold(cli::Program& program) {
       command, "--external-data", options->external_data,
       {{"auto", ExternalData::automatic}, {"never", ExternalData::never}, {"always", ExternalData::always}},
       "Store tensors in a file beside the model");
-  command.add_flag("--no-verify", options->no_verify, "Do not compare the folded model with the original");
+  auto* no_verify = command.add_flag("--no-verify", options->no_verify,
+                                     "Do not compare the folded model with the original");
+  for (CLI::Option* option : add_verify_options(command, options->verify)) no_verify->excludes(option);
 }
 
 }  // namespace bnrun

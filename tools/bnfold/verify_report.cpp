@@ -30,6 +30,7 @@ json json_of(const OutputComparison& output) {
 }  // namespace
 
 std::string text_of(const VerifyReport& report) {
+  if (!report.mismatch.empty()) return fmt::format("the models differ: {}\n", report.mismatch);
   const auto number = [](double value) { return fmt::format("{:.3g}", value); };
   cli::TextTable table("lrrrrrrrl");
   table.add(
@@ -56,6 +57,7 @@ json json_of(const VerifyReport& report) {
   json outputs = json::array();
   for (const auto& output : report.outputs) outputs.push_back(json_of(output));
   json object = {{"agree", report.agree},
+                 {"mismatch", report.mismatch},
                  {"rows", report.rows},
                  {"truth_distance", report.truth_distance},
                  {"outputs", std::move(outputs)}};

@@ -4,7 +4,9 @@
 int main(int argc, char** argv) {
   bnrun::cli::Program program("bnrun",
                               "Runs ONNX models with BatchNormalization folded away.\n"
-                              "`bnrun MODEL` is short for `bnrun run MODEL`.");
+                              "`bnrun MODEL` is short for `bnrun run MODEL`.",
+                              "  bnrun model.onnx -i rows.csv\n"
+                              "  bnrun inspect model.onnx");
   bnrun::add_run(program);
   bnrun::add_inspect(program);
   bnrun::add_test(program);

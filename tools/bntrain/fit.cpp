@@ -10,6 +10,7 @@
 #include "bnrun/version.h"
 #include "commands.h"
 #include "common/interrupt.h"
+#include "common/model_output.h"
 #include "data.h"
 #include "io/file.h"
 #include "layers.h"
@@ -161,15 +162,19 @@ void write_rows(const std::string& path, const io::Table& table, const std::vect
   });
 }
 
-void print_result(std::string_view what, bool classification, const train::Evaluation& result) {
-  fmt::print("{:<10} {} {:.4f}  loss {:.4f}\n", what, classification ? "accuracy" : "mean absolute error",
-             result.metric, result.loss);
+void print_result(std::FILE* out, std::string_view what, bool classification,
+                  const train::Evaluation& result) {
+  fmt::print(out, "{:<10} {} {:.4f}  loss {:.4f}\n", what,
+             classification ? "accuracy" : "mean absolute error", result.metric, result.loss);
 }
 
 int fit(const cli::Console& console, Options options) {
   if (!options.holdout_out.empty() && options.holdout <= 0.0) {
     throw cli::UsageError("--holdout-out needs --holdout");
   }
+  cli::check_model_output(options.output, options.data);
+  for (const auto& path : {options.history, options.holdout_out})
+    if (!path.empty()) io::check_writable(path);
   const auto table = io::read_csv(options.data);
   const auto labelled = label_table(table, options.target, kTasks.at(options.task));
   const bool classification = labelled.classification();
@@ -193,20 +198,21 @@ int fit(const cli::Console& console, Options options) {
   print_summary(console, network);
   const auto history = train::fit(network, training, options.fit);
 
+  cli::write_model(train::to_model(network, labelled.description), options.output);
   const cli::DeferInterrupts whole_files;
-  train::to_model(network, labelled.description).save(options.output);
   if (!options.history.empty()) write_history(options.history, classification, history);
   if (!options.holdout_out.empty()) write_rows(options.holdout_out, table, split.held_out);
   const auto& last = history.back();
-  print_result("training", classification, {last.loss, last.metric});
+  std::FILE* const text = options.output == "-" ? stderr : stdout;
+  print_result(text, "training", classification, {last.loss, last.metric});
   if (last.validation_loss) {
-    print_result("validation", classification, {*last.validation_loss, *last.validation_metric});
+    print_result(text, "validation", classification, {*last.validation_loss, *last.validation_metric});
   }
   if (!split.held_out.empty()) {
-    print_result("held-out", classification,
+    print_result(text, "held-out", classification,
                  train::evaluate(network, train::take_rows(labelled.data, split.held_out)));
   }
-  console.note(fmt::format("wrote {}", options.output));
+  if (options.output != "-") console.note(fmt::format("wrote {}", options.output));
   return cli::kDone;
 }
 
@@ -250,7 +256,9 @@ void add_fit(cli::Program& program) {
   command.add_option("--target", o.target, "The column to learn; all others are features")
       ->required()
       ->type_name("COLUMN");
-  command.add_option("-o,--output", o.output, "The model to write")->required()->type_name("FILE");
+  command.add_option("-o,--output", o.output, "The model to write; - is standard output")
+      ->required()
+      ->type_name("FILE");
   command
       .add_option("--task", o.task, "auto, classify or regress; auto: text and up to 20 integers are classes")
       ->check(one_of({"auto", "classify", "regress"}))

@@ -2,7 +2,9 @@
 #include "commands.h"
 
 int main(int argc, char** argv) {
-  bnrun::cli::Program program("bntrain", "Trains networks with BatchNormalization on tables of data.");
+  bnrun::cli::Program program("bntrain", "Trains networks with BatchNormalization on tables of data.",
+                              "  bntrain fit models/data/iris.csv --target species -o iris.onnx\n"
+                              "  bntrain eval iris.onnx models/data/iris.csv --target species");
   bnrun::add_fit(program);
   bnrun::add_eval(program);
   return program.main(argc, argv);

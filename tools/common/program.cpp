@@ -31,7 +31,7 @@ int exit_code(ErrorCode code) {
   return kDefect;
 }
 
-Program::Program(const std::string& name, const std::string& description)
+Program::Program(const std::string& name, const std::string& description, const std::string& example)
     : console_(name), app_(description, name) {
   app_.set_version_flag("--version", name + " " BNRUN_VERSION);
   app_.add_flag("-q,--quiet", console_.quiet, "Errors only");
@@ -40,6 +40,7 @@ Program::Program(const std::string& name, const std::string& description)
   app_.failure_message([name](const CLI::App*, const CLI::Error& error) {
     return name + ": " + error.what() + " (see --help)\n";
   });
+  app_.footer("Example:\n" + example);
   app_.fallthrough();
   app_.get_formatter()->column_width(34);
 }

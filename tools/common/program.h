@@ -60,7 +60,8 @@ CLI::Option* add_choice(CLI::App& command, const std::string& name, T& target,
 
 class Program {
  public:
-  Program(const std::string& name, const std::string& description);
+  /// `example` stands at the foot of the program's --help.
+  Program(const std::string& name, const std::string& description, const std::string& example);
 
   const Console& console() const { return console_; }
 

@@ -111,6 +111,20 @@ std::string read_file(const std::string& path) {
   }
 }
 
+void check_writable(const std::string& path) {
+  if (path == "-") return;
+  std::error_code error;
+  const auto status = fs::status(path, error);
+  if (fs::is_directory(status)) fail(ErrorCode::io, "{}: is a directory", path);
+  const bool in_place = fs::exists(status) && !fs::is_regular_file(status);
+  fs::path changed = in_place ? fs::path(path) : fs::path(path).parent_path();
+  if (changed.empty()) changed = ".";
+  if (!in_place && !fs::is_directory(changed, error))
+    fail(ErrorCode::io, "{}: there is no folder {}", path, changed.string());
+  if (::access(changed.c_str(), W_OK) != 0)
+    fail(ErrorCode::io, "{}: cannot be written: {}", path, std::strerror(errno));
+}
+
 void write_file(const std::string& path, const std::function<void(std::ostream&)>& produce) {
   if (path == "-") return produce_into(std::cout, "standard output", produce);
   std::error_code error;

@@ -19,6 +19,10 @@ std::string read_file(const std::string& path);
 std::string gunzip(std::string_view bytes, const std::string& name);
 bool is_gzip(std::string_view bytes);
 
+/// Throws io when a file could not be written at `path`, as far as can be told before: it is a folder, or its
+/// folder is missing or may not be written to.
+void check_writable(const std::string& path);
+
 /// Writes what `produce` puts into the stream: beside the target first, then renamed over it, so that the
 /// target is there whole or not at all. "-" is standard output. Devices and pipes are written in place.
 void write_file(const std::string& path, const std::function<void(std::ostream&)>& produce);

@@ -13,9 +13,9 @@
 
 namespace bnrun {
 
-/// |a - b| <= atol * scale + rtol * |b|. With `scaled`, scale is the largest magnitude of the output in the batch where
-/// that is above 1 (rounding errors grow with what is summed, so that an element near 0 of a large output cannot be
-/// held to an absolute bound); without, it is 1, as in numpy's allclose.
+/// |a - b| <= atol * scale + rtol * |b|. With `scaled`, scale is the largest magnitude of the output in the
+/// batch where that is above 1 (rounding errors grow with what is summed, so that an element near 0 of a
+/// large output cannot be held to an absolute bound); without, it is 1, as in numpy's allclose.
 struct Tolerance {
   double rtol = 1e-4;
   double atol = 1e-5;
@@ -59,6 +59,8 @@ struct Divergence {
 
 struct VerifyReport {
   bool agree = false;
+  /// How their inputs and outputs differ, so that nothing could be compared; empty when they match.
+  std::string mismatch;
   std::int64_t rows = 0;  ///< rows compared
   std::vector<OutputComparison> outputs;
   std::optional<Divergence> first_divergence;
@@ -66,8 +68,8 @@ struct VerifyReport {
 };
 
 /// Compares two models operator by operator (Op::run, nothing fused), both in their own precision and in
-/// double. Throws invalid_input when their inputs or outputs differ in name, type or rank, or when nothing
-/// was compared.
+/// double. Models whose inputs or outputs differ in name, type or dimensions disagree (`mismatch`). Throws
+/// invalid_input when the given data does not fit or nothing was compared.
 VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options = {});
 
 }  // namespace bnrun

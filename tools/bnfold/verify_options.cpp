@@ -1,0 +1,58 @@
+#include "verify_options.h"
+
+#include <charconv>
+
+#include "common/metadata.h"
+#include "io/data.h"
+
+namespace bnrun {
+namespace {
+
+void parse_range(const std::string& text, VerifyOptions& options) {
+  const char* end = text.data() + text.size();
+  const auto low = std::from_chars(text.data(), end, options.low);
+  if (low.ec == std::errc() && low.ptr != end && *low.ptr == ':') {
+    const auto high = std::from_chars(low.ptr + 1, end, options.high);
+    if (high.ec == std::errc() && high.ptr == end && options.low <= options.high) return;
+  }
+  throw cli::UsageError("--range wants LOW:HIGH, such as 0:1, not '" + text + "'");
+}
+
+}  // namespace
+
+std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments& arguments) {
+  VerifyOptions& verify = arguments.options;
+  const std::vector<CLI::Option*> options = {
+      command
+          .add_option("-i,--input", arguments.inputs,
+                      "Compare on this data instead of drawn inputs: [NAME=]FILE, once per input")
+          ->allow_extra_args(false),
+      command.add_option("--rtol", verify.tolerance.rtol, "|a - b| <= atol + rtol*|b|")
+          ->check(CLI::NonNegativeNumber)
+          ->capture_default_str(),
+      command
+          .add_option("--atol", arguments.atol,
+                      "An absolute bound; default: 1e-05 times the largest output of the batch, where that "
+                      "is above 1")
+          ->check(CLI::NonNegativeNumber),
+      command.add_option("--range", arguments.range, "Draw inputs from LOW:HIGH (default -3:3)"),
+      command.add_option("--rows", verify.rows, "Rows of a drawn batch")
+          ->check(CLI::PositiveNumber)
+          ->capture_default_str(),
+      command.add_option("--seed", verify.seed, "Of the drawn inputs")->capture_default_str()};
+  for (CLI::Option* option : options) option->group("Comparison");
+  return options;
+}
+
+VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model& model) {
+  VerifyOptions options = arguments.options;
+  if (!arguments.range.empty()) parse_range(arguments.range, options);
+  if (arguments.atol) options.tolerance = {options.tolerance.rtol, *arguments.atol, false};
+  if (arguments.inputs.empty()) return options;
+  std::vector<io::InputFile> files;
+  for (const auto& argument : arguments.inputs) files.push_back(io::parse_input_file(argument));
+  options.inputs.push_back(io::read_inputs(files, model.inputs(), cli::features_of(model)));
+  return options;
+}
+
+}  // namespace bnrun

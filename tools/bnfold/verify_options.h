@@ -1,0 +1,26 @@
+// The options of a comparison, which `bnfold fold` and `bnfold verify` share.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bnrun/verify.h"
+#include "common/program.h"
+
+namespace bnrun {
+
+struct VerifyArguments {
+  std::vector<std::string> inputs;
+  std::string range;
+  std::optional<double> atol;
+  VerifyOptions options;
+};
+
+/// Adds -i, --rtol, --atol, --range, --rows and --seed, and returns them.
+std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments& arguments);
+
+/// What was asked for; data is read as inputs of `model`. Throws UsageError for a malformed range.
+VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model& model);
+
+}  // namespace bnrun
