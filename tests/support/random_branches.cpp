@@ -42,9 +42,10 @@ bool can_concat(const Flow& a, const Flow& b) {
   return same == a.shape;
 }
 
-/// The parts go separate ways or meet again.
+/// The parts go separate ways or meet again, in another order at times.
 Flows recombined(Sketch& net, Flows parts) {
   if (net.random.chance(0.3)) return parts;
+  if (net.random.chance(0.3)) std::reverse(parts.begin(), parts.end());
   const bool same =
       std::all_of(parts.begin(), parts.end(), [&](const Flow& part) { return part.shape == parts[0].shape; });
   if (!same || net.random.chance(0.4)) return {concat(net, parts)};
@@ -105,7 +106,8 @@ Flows concat_affine(Sketch& net, const Flow& x) {
 
 Flows affine_concat(Sketch& net, const Flow& given) {
   const Flow x = narrow(net, given);
-  const Flows parts{affine(net, x), affine(net, net.random.chance(0.5) ? x : layer(net, x))};
+  Flows parts(2, affine(net, x));
+  if (net.random.chance(0.9)) parts[1] = affine(net, net.random.chance(0.5) ? x : layer(net, x));
   if (!can_concat(parts[0], parts[1])) return parts;  // a disguise that stretches
   return {linear_to(net, concat(net, parts), net.random.integer(1, kMaxChannels))};
 }
@@ -149,6 +151,20 @@ Flows affine_split(Sketch& net, const Flow& given) {
   const std::int64_t channels = net.random.integer(1, 3);
   for (Flow& part : parts) {
     if (net.random.chance(0.85)) part = linear_to(net, part, channels);
+  }
+  return recombined(net, parts);
+}
+
+Flows concat_split(Sketch& net, const Flow& x) {
+  Flows layers;
+  for (auto left = net.random.integer(2, 3); left > 0; --left) layers.push_back(layer(net, x));
+  Flow whole = concat(net, layers);
+  const bool split_last = net.random.chance(0.5);
+  if (!split_last) whole = batch_normalization(net, whole);
+  Flows parts = split(net, whole);
+  for (Flow& part : parts) {
+    if (split_last && net.random.chance(0.8)) part = batch_normalization(net, part);
+    if (!split_last && net.random.chance(0.5)) part = layer(net, part);
   }
   return recombined(net, parts);
 }

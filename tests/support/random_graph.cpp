@@ -57,6 +57,7 @@ const Piece kPieces[] = {
     {{"dense block", kFolds}, 1, dense_block},
     {{"split affine"}, 2, split_affine},
     {{"affine split", kFolds}, 2, affine_split},
+    {{"concat split"}, 1, concat_split},
     {{"merge affine"}, 2, merge_affine},
     {{"affine merge", kFolds}, 2, affine_merge},
     {{"residual", kFolds}, 2, residual},

@@ -53,6 +53,8 @@ Flows dense_block(Sketch& net, const Flow& x);
 /// A layer -> Split along the channels -> an affine map on each part, or one map -> Split -> a layer each.
 Flows split_affine(Sketch& net, const Flow& x);
 Flows affine_split(Sketch& net, const Flow& x);
+/// Layers -> Concat -> Split in other places, with maps between or behind them.
+Flows concat_split(Sketch& net, const Flow& x);
 /// Add, Sub, Sum, Max, ... of two layers, then an affine map; or the maps first.
 Flows merge_affine(Sketch& net, const Flow& x);
 Flows affine_merge(Sketch& net, const Flow& x);
