@@ -36,7 +36,7 @@ RandomNetwork random_network(const Recipe& recipe);
 /// A kind of piece that networks consist of.
 struct PieceKind {
   std::string_view name;
-  bool folds = false;  ///< some affine maps in pieces of this kind have to fold
+  double folds = 0.0;  ///< at least this part of the affine maps in pieces of this kind folds
 };
 std::vector<PieceKind> piece_kinds();
 
