@@ -51,6 +51,7 @@ class NetworkOfMagnitudes {
   NetworkOfMagnitudes(const Graph& graph, double smallest) : graph_(graph), smallest_(smallest) {
     result_.opsets = graph.opsets;
     map_.resize(graph.value_slots());
+    find_divisors();
     for (const ValueId id : graph.inputs()) add_value(id);
     for (const ValueId id : graph.live_values()) {
       if (!mapped(id).valid()) add_value(id);
@@ -59,24 +60,41 @@ class NetworkOfMagnitudes {
     for (const ValueId id : graph.outputs()) result_.add_output(mapped(id));
   }
 
-  Graph take() { return std::move(result_); }
+  const Graph& graph() const { return result_; }
+  Tensor magnitude(ValueId id, const Tensor& value) const { return absolute(value, smallest(id)); }
 
  private:
   ValueId& mapped(ValueId id) { return map_[static_cast<std::size_t>(id.index)]; }
 
+  /// What something is divided by must not grow.
+  void find_divisors() {
+    const auto order = graph_.topological_order();
+    for (auto id = order.rbegin(); id != order.rend(); ++id) {
+      const Node& node = graph_.node(*id);
+      const bool divides =
+          node.op_type == "Sqrt" || node.op_type == "Reciprocal" ||
+          std::ranges::any_of(node.outputs, [&](ValueId v) { return divisors_.contains(v); });
+      for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        if (divides || (node.op_type == "Div" && i == 1) || (node.op_type == "BatchNormalization" && i == 4))
+          divisors_.insert(node.inputs[i]);
+      }
+    }
+  }
+  double smallest(ValueId id) const { return divisors_.contains(id) ? 0.0 : smallest_; }
+
   void add_value(ValueId id) {
     const Value& value = graph_.value(id);
     if (value.constant.defined()) {
-      mapped(id) = result_.add_constant(value.name, absolute(value.constant, smallest_));
+      mapped(id) = result_.add_constant(value.name, magnitude(id, value.constant));
       if (value.overridable) result_.mark_overridable(mapped(id));
     } else {
       mapped(id) = value.is_input ? result_.add_input(value.name, value.type) : result_.add_value(value.name);
     }
   }
 
-  AttributeValue absolute_attribute(const AttributeValue& value) const {
+  static AttributeValue absolute_attribute(const AttributeValue& value, double smallest) {
     if (const auto* number = std::get_if<float>(&value)) return std::abs(*number);
-    if (const auto* tensor = std::get_if<Tensor>(&value)) return absolute(*tensor, smallest_);
+    if (const auto* tensor = std::get_if<Tensor>(&value)) return absolute(*tensor, smallest);
     return value;
   }
 
@@ -84,10 +102,10 @@ class NetworkOfMagnitudes {
     const bool trains = node.op_type == "BatchNormalization" &&
                         (node.outputs.size() > 1 || node.attributes.contains("training_mode") ||
                          (graph_.opset("") < 7 && !node.attributes.contains("is_test")));
+    for (auto& [name, value] : node.attributes) value = absolute_attribute(value, smallest(node.outputs[0]));
     for (auto* list : {&node.inputs, &node.outputs}) {
       for (ValueId& v : *list) v = v.valid() ? mapped(v) : v;
     }
-    for (auto& [name, value] : node.attributes) value = absolute_attribute(value);
     static constexpr std::string_view kIdentities[] = {"Neg", "Relu", "LeakyRelu", "PRelu", "Tanh"};
     if (node.op_type == "Sub") {
       node.op_type = "Add";
@@ -156,6 +174,7 @@ class NetworkOfMagnitudes {
   double smallest_;
   Graph result_;
   std::vector<ValueId> map_;
+  std::set<ValueId> divisors_;
 };
 
 /// The number of terms in one element of the node's result.
@@ -181,11 +200,14 @@ double terms(const Graph& graph, const Node& node, const std::map<std::string, S
 
 ErrorBound::ErrorBound(const Graph& graph, const std::vector<Tensor>& inputs, DType stored) {
   const Precision precision = precision_of(stored);
+  const NetworkOfMagnitudes of_magnitudes(graph, precision.smallest_factor);
+  const Graph& network = of_magnitudes.graph();
   std::vector<Tensor> magnitudes;
-  for (const Tensor& input : inputs)
-    magnitudes.push_back(input.defined() ? absolute(input, precision.smallest_factor) : input);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    magnitudes.push_back(inputs[i].defined() ? of_magnitudes.magnitude(graph.inputs()[i], inputs[i])
+                                             : inputs[i]);
+  }
   std::map<std::string, Shape> shapes;
-  const Graph network = NetworkOfMagnitudes(graph, precision.smallest_factor).take();
   std::vector<TensorView> views(magnitudes.begin(), magnitudes.end());
   interpret(network, views, [&](ValueId id, const Tensor& value) {
     shapes[network.value(id).name] = value.shape();
