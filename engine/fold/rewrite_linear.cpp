@@ -1,38 +1,14 @@
 #include "fold/rewrite_linear.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <map>
 #include <set>
 
-#include "graph/dispatch.h"
 #include "graph/fail.h"
 #include "ops/common.h"
 
 namespace bnrun {
 namespace {
-
-double smallest_normal(DType dtype) {
-  if (dtype == DType::float16) return 0x1p-14;
-  if (dtype == DType::float64) return std::numeric_limits<double>::min();
-  return static_cast<double>(std::numeric_limits<float>::min());  // bfloat16 has float's exponents
-}
-
-Tensor round_to_storage(const Tensor& exact, DType dtype, std::size_t& flushed) {
-  Tensor rounded(dtype, exact.shape());
-  const double limit = smallest_normal(dtype);
-  dispatch(FloatTypes{}, dtype, [&]<class T>() {
-    const double* in = exact.data<double>();
-    for (T& out : rounded.mutable_span<T>()) {
-      const double value = *in++;
-      const bool flush = value != 0.0 && std::abs(value) < limit;
-      flushed += flush ? 1 : 0;
-      out = T(static_cast<ComputeType<T>>(flush ? 0.0 : value));
-    }
-  });
-  return rounded;
-}
 
 /// The map on every element, in double.
 Tensor applied(const ChannelAffine& map, const Tensor& constant) {
@@ -121,7 +97,7 @@ class LinearRewriter {
       const ValueId input = node.inputs[port];
       if (graph_.value(input).as_constant() == nullptr) continue;
       const NodeArgs args = view_.args(step.node);
-      const Tensor exact = applied(route.maps.at(input), *args.get().constant(port));
+      const ScaledTensor exact{applied(route.maps.at(input), *args.get().constant(port))};
       copy.inputs[port] = rewrite_.add_constant(
           folded_name(input), round_to_storage(exact, graph_.value(input).type.dtype, flushed_));
     }
@@ -134,13 +110,13 @@ class LinearRewriter {
     Rewrite::NewNode folded{old, {}, {}};
     for (const auto& [name, value] : absorbed.attributes) folded.node.attributes[name] = value;
     for (const ValueId input : old.inputs) folded.inputs.push_back(current(input));
-    for (const auto& [index, exact] : absorbed.inputs) {
+    for (const auto& [index, scaled] : absorbed.inputs) {
       if (folded.inputs.size() <= index) folded.inputs.resize(index + 1);
       const ValueId previous = index < old.inputs.size() ? old.inputs[index] : ValueId{};
       const DType storage = graph_.value(previous.valid() ? previous : old.outputs[0]).type.dtype;
       const std::string stem =
           previous.valid() ? folded_name(previous) : fmt::format("{}_input_{}", label_of(graph_, id), index);
-      folded.inputs[index] = rewrite_.add_constant(stem, round_to_storage(exact, storage, flushed_));
+      folded.inputs[index] = rewrite_.add_constant(stem, round_to_storage(scaled, storage, flushed_));
     }
     const Operand result = current(old.outputs[0]);
     const bool adds = !absorbed.remaining.is_identity();
@@ -163,7 +139,7 @@ class LinearRewriter {
     add.name = name;
     add.op_type = "Add";
     if (graph_.opset("") < 7) add.attributes = {{"broadcast", std::int64_t{1}}};
-    const Tensor exact(shape, affine.shift);
+    const ScaledTensor exact{Tensor(shape, affine.shift)};
     const Operand shift = rewrite_.add_constant(name, round_to_storage(exact, type.dtype, flushed_));
     rewrite_.nodes.push_back({std::move(add), {data, shift}, {result}});
   }

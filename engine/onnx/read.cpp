@@ -173,13 +173,11 @@ class GraphReader {
         return std::vector<float>(proto.floats().begin(), proto.floats().end());
       case A::STRINGS:
         return std::vector<std::string>(proto.strings().begin(), proto.strings().end());
-      case A::TENSOR: {
-        onnx::TensorProto copy = proto.t();
-        return read_tensor(copy, door_);
-      }
+      case A::TENSOR:
+        return read_tensor(*proto.mutable_t(), door_);
       case A::TENSORS: {
         std::vector<Tensor> tensors;
-        for (onnx::TensorProto copy : proto.tensors()) tensors.push_back(read_tensor(copy, door_));
+        for (auto& tensor : *proto.mutable_tensors()) tensors.push_back(read_tensor(tensor, door_));
         return tensors;
       }
       case A::GRAPH: {
@@ -199,16 +197,18 @@ class GraphReader {
 };
 
 Model read_model(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& door) {
-  onnx::ModelProto& proto = source->proto;
+  onnx::ModelProto& proto = source->model;
   if (!proto.has_graph()) fail(ErrorCode::invalid_model, "it holds no graph: not an ONNX model");
   inline_functions(proto);
+  source->graph.Swap(proto.mutable_graph());
+  proto.clear_graph();
   std::map<std::string, std::int64_t, std::less<>> opsets;
   for (const auto& import : proto.opset_import()) opsets[normal_domain(import.domain())] = import.version();
   if (opsets.empty()) {
     if (proto.ir_version() >= 3) fail(ErrorCode::invalid_model, "it imports no operator set");
     opsets[""] = 1;  // before IR 3 there was only the first
   }
-  for (const auto& tensor : proto.graph().initializer()) {
+  for (const auto& tensor : source->graph.initializer()) {
     source->had_external_data =
         source->had_external_data || tensor.data_location() == onnx::TensorProto::EXTERNAL;
   }
@@ -218,7 +218,7 @@ Model read_model(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& doo
   metadata.producer_version = proto.producer_version();
   metadata.doc_string = proto.doc_string();
   for (const auto& property : proto.metadata_props()) metadata.properties[property.key()] = property.value();
-  Graph graph = GraphReader(opsets, proto.ir_version(), door).read(*proto.mutable_graph(), false);
+  Graph graph = GraphReader(opsets, proto.ir_version(), door).read(source->graph, false);
   infer_types(graph);
   return Model(std::move(graph), std::move(metadata), std::move(source));
 }
@@ -226,7 +226,7 @@ Model read_model(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& doo
 template <class Parse>
 Model parse_and_read(Parse&& parse, const std::filesystem::path& folder) {
   auto source = std::make_shared<OnnxSource>();
-  if (!parse(source->proto)) {
+  if (!parse(source->model)) {
     fail(ErrorCode::invalid_model, "not an ONNX model, or damaged or cut off (protobuf cannot parse it)");
   }
   return read_model(std::move(source), {folder});

@@ -14,10 +14,11 @@ inline std::string normal_domain(const std::string& domain) {
   return domain == "ai.onnx" ? "" : domain;
 }
 
-/// The parsed file without the elements of its initializers: the writer starts from it, so that fields this
+/// The parsed file without the elements that the graph holds: the writer starts from it, so that fields this
 /// engine knows nothing of survive.
 struct OnnxSource : ModelSource {
-  onnx::ModelProto proto;
+  onnx::ModelProto model;  ///< without its graph
+  onnx::GraphProto graph;
   bool had_external_data = false;
 };
 

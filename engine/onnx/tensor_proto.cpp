@@ -194,10 +194,14 @@ Tensor read_tensor(onnx::TensorProto& proto, const ExternalDataDoor& door) {
   return tensor;
 }
 
-void write_tensor(const Tensor& tensor, onnx::TensorProto& proto) {
+void write_tensor_type(const Tensor& tensor, onnx::TensorProto& proto) {
   proto.set_data_type(static_cast<std::int32_t>(tensor.dtype()));
   proto.clear_dims();
   for (const auto extent : tensor.shape()) proto.add_dims(extent);
+}
+
+void write_tensor(const Tensor& tensor, onnx::TensorProto& proto) {
+  write_tensor_type(tensor, proto);
   if (tensor.dtype() == DType::string) {
     for (const auto& text : tensor.span<std::string>()) proto.add_string_data(text);
   } else {

@@ -18,7 +18,9 @@ struct ExternalDataDoor {
 /// held twice. Throws invalid_model, unsupported, resource_limit or io; messages name the tensor.
 Tensor read_tensor(onnx::TensorProto& proto, const ExternalDataDoor& door);
 
-/// Element type, dimensions and elements (raw_data where the type allows); leaves other fields alone.
+/// Element type and dimensions; leaves other fields alone.
+void write_tensor_type(const Tensor& tensor, onnx::TensorProto& proto);
+/// The same, and the elements (raw_data where the type allows).
 void write_tensor(const Tensor& tensor, onnx::TensorProto& proto);
 
 }  // namespace bnrun

@@ -10,13 +10,14 @@
 #include "bnrun/model.h"
 #include "graph/fail.h"
 #include "graph/graph.h"
+#include "onnx/serialize.h"
 #include "onnx/source.h"
 #include "onnx/tensor_proto.h"
 
 namespace bnrun {
 namespace {
 
-constexpr std::size_t kProtobufLimitBytes = std::size_t{1} << 31;
+constexpr std::size_t kAutomaticLimitBytes = std::size_t{1} << 30;  // well below protobuf's
 constexpr std::size_t kExternalThresholdBytes = 1024;  // smaller tensors stay inside, as other writers do
 constexpr std::size_t kExternalAlignmentBytes = 64;
 
@@ -35,8 +36,7 @@ class ExternalWriter {
     file_.write(zeros.data(), static_cast<std::streamsize>(padding));
     offset_ += padding;
     file_.write(static_cast<const char*>(tensor.view().bytes), static_cast<std::streamsize>(tensor.bytes()));
-    proto.set_data_type(static_cast<std::int32_t>(tensor.dtype()));
-    for (const auto extent : tensor.shape()) proto.add_dims(extent);
+    write_tensor_type(tensor, proto);
     proto.set_data_location(onnx::TensorProto::EXTERNAL);
     add_entry(proto, "location", location_);
     add_entry(proto, "offset", std::to_string(offset_));
@@ -81,15 +81,25 @@ class GraphWriter {
   GraphWriter(std::int64_t ir_version, ExternalWriter* external)
       : ir_version_(ir_version), external_(external) {}
 
-  /// `source`: the graph this one was read from, or nullptr.
-  void write(const Graph& graph, const onnx::GraphProto* source, onnx::GraphProto& out) const {
+  /// Leaves the elements of initializers out, as `serialize` takes them. `source`: what the graph was read
+  /// from, or nullptr.
+  std::vector<Tensor> write_model(const Graph& graph, const onnx::GraphProto* source,
+                                  onnx::GraphProto& out) const {
+    std::vector<Tensor> raw_data;
+    write(graph, source, out, &raw_data);
+    return raw_data;
+  }
+
+ private:
+  void write(const Graph& graph, const onnx::GraphProto* source, onnx::GraphProto& out,
+             std::vector<Tensor>* raw_data) const {
     if (source != nullptr) {
       out.set_doc_string(source->doc_string());
       *out.mutable_quantization_annotation() = source->quantization_annotation();
       out.mutable_unknown_fields()->MergeFrom(source->unknown_fields());
     }
     out.set_name(graph.name.empty() ? "graph" : graph.name);
-    write_values(graph, source, out);
+    write_values(graph, source, out, raw_data);
     for (const NodeId id : graph.topological_order()) {
       const Node& node = graph.node(id);
       const bool known = source != nullptr && node.source >= 0 && node.source < source->node_size();
@@ -97,7 +107,6 @@ class GraphWriter {
     }
   }
 
- private:
   template <class List>
   static std::map<std::string, const typename List::value_type*> by_name(const List* list) {
     std::map<std::string, const typename List::value_type*> map;
@@ -107,7 +116,8 @@ class GraphWriter {
     return map;
   }
 
-  void write_values(const Graph& graph, const onnx::GraphProto* source, onnx::GraphProto& out) const {
+  void write_values(const Graph& graph, const onnx::GraphProto* source, onnx::GraphProto& out,
+                    std::vector<Tensor>* raw_data) const {
     const auto old_inputs = by_name(source != nullptr ? &source->input() : nullptr);
     const auto old_outputs = by_name(source != nullptr ? &source->output() : nullptr);
     const auto old_infos = by_name(source != nullptr ? &source->value_info() : nullptr);
@@ -130,20 +140,24 @@ class GraphWriter {
         const auto found = old_tensors.find(value.name);
         if (found != old_tensors.end()) tensor = *found->second;
         tensor.set_name(value.name);
-        write_elements(value.constant, tensor);
+        write_elements(value.constant, tensor, raw_data);
       } else if (value.producer.valid() && !value.is_output && old_infos.contains(value.name)) {
         declare(id, old_infos, *out.add_value_info());
       }
     }
   }
 
-  void write_elements(const Tensor& tensor, onnx::TensorProto& proto) const {
-    const bool outside =
-        external_ != nullptr && tensor.dtype() != DType::string && tensor.bytes() >= kExternalThresholdBytes;
+  void write_elements(const Tensor& tensor, onnx::TensorProto& proto, std::vector<Tensor>* raw_data) const {
+    const bool is_raw = tensor.dtype() != DType::string;
+    const bool outside = external_ != nullptr && is_raw && tensor.bytes() >= kExternalThresholdBytes;
+    const bool later = raw_data != nullptr && is_raw && !outside;
     if (outside)
       external_->write(tensor, proto);
+    else if (later)
+      write_tensor_type(tensor, proto);
     else
       write_tensor(tensor, proto);
+    if (raw_data != nullptr) raw_data->push_back(later ? tensor : Tensor());
   }
 
   void write_node(const Graph& graph, const Node& node, const onnx::NodeProto* source,
@@ -175,7 +189,7 @@ class GraphWriter {
   void write_attribute(const std::shared_ptr<const Graph>& v, bool exists, onnx::AttributeProto& a) const {
     if (exists) return;
     a.set_type(onnx::AttributeProto::GRAPH);
-    write(*v, nullptr, *a.mutable_g());
+    write(*v, nullptr, *a.mutable_g(), nullptr);
   }
   void write_attribute(std::int64_t v, bool, onnx::AttributeProto& a) const {
     a.set_type(onnx::AttributeProto::INT);
@@ -189,8 +203,7 @@ class GraphWriter {
     a.set_type(onnx::AttributeProto::STRING);
     a.set_s(v);
   }
-  void write_attribute(const Tensor& v, bool exists, onnx::AttributeProto& a) const {
-    if (exists) return;
+  void write_attribute(const Tensor& v, bool, onnx::AttributeProto& a) const {
     a.set_type(onnx::AttributeProto::TENSOR);
     write_tensor(v, *a.mutable_t());
   }
@@ -207,9 +220,9 @@ class GraphWriter {
     a.mutable_strings()->Assign(v.begin(), v.end());
   }
   void write_attribute(const std::vector<Tensor>& v, bool exists, onnx::AttributeProto& a) const {
-    if (exists) return;
     a.set_type(onnx::AttributeProto::TENSORS);
-    for (const Tensor& tensor : v) write_tensor(tensor, *a.add_tensors());
+    for (std::size_t i = 0; i < v.size(); ++i)
+      write_tensor(v[i], exists ? *a.mutable_tensors(static_cast<int>(i)) : *a.add_tensors());
   }
 
   std::int64_t ir_version_;
@@ -219,8 +232,7 @@ class GraphWriter {
 onnx::ModelProto skeleton(const Model& model, const OnnxSource* source) {
   onnx::ModelProto proto;
   if (source != nullptr) {
-    proto.CopyFrom(source->proto);
-    proto.clear_graph();
+    proto.CopyFrom(source->model);
     proto.clear_metadata_props();
   } else {
     for (const auto& [domain, version] : model.graph().opsets) {
@@ -275,10 +287,9 @@ void Model::save(const std::filesystem::path& path, ExternalData external_data) 
     const Tensor& constant = graph().value(id).constant;
     if (constant.defined()) bytes += constant.bytes();
   }
-  const bool outside =
-      external_data == ExternalData::always ||
-      (external_data == ExternalData::automatic &&
-       ((source != nullptr && source->had_external_data) || bytes > kProtobufLimitBytes / 2));
+  const bool outside = external_data == ExternalData::always ||
+                       (external_data == ExternalData::automatic &&
+                        ((source != nullptr && source->had_external_data) || bytes > kAutomaticLimitBytes));
   Replacement model_file(path);
   std::filesystem::path data_path = path;
   data_path += ".data";
@@ -289,18 +300,19 @@ void Model::save(const std::filesystem::path& path, ExternalData external_data) 
     external.emplace(data_file->path(), data_path.filename().string());
   }
   onnx::ModelProto proto = skeleton(*this, source);
-  GraphWriter(metadata().ir_version, external ? &*external : nullptr)
-      .write(graph(), source != nullptr ? &source->proto.graph() : nullptr, *proto.mutable_graph());
+  const auto raw_data =
+      GraphWriter(metadata().ir_version, external ? &*external : nullptr)
+          .write_model(graph(), source != nullptr ? &source->graph : nullptr, *proto.mutable_graph());
   if (external && !external->finish())
     fail(ErrorCode::io, "writing '{}' failed: is the disk full?", data_path.string());
-  if (proto.ByteSizeLong() >= kProtobufLimitBytes) {
-    fail(ErrorCode::resource_limit, "'{}' would pass protobuf's limit of 2 GiB: write external data",
-         path.string());
-  }
   std::ofstream file(model_file.path(), std::ios::binary | std::ios::trunc);
   if (!file) fail(ErrorCode::io, "cannot write '{}': {}", path.string(), std::strerror(errno));
-  if (!proto.SerializeToOstream(&file) || !file.flush())
-    fail(ErrorCode::io, "writing '{}' failed: is the disk full?", path.string());
+  try {
+    serialize(std::move(proto), raw_data, file);
+  } catch (const Error& error) {
+    throw error.within(path.string());
+  }
+  if (!file.flush()) fail(ErrorCode::io, "writing '{}' failed: is the disk full?", path.string());
   file.close();
   if (data_file) data_file->commit();
   model_file.commit();

@@ -77,33 +77,25 @@ OrDeclined<Absorbed> absorb_into_weights(const ChannelAffine& before, const Chan
   }
   const auto outer = static_cast<std::size_t>(W->shape()[0]);
   const auto inner = static_cast<std::size_t>(W->shape()[1]);
-  const auto taps = static_cast<std::size_t>(W->shape().elements(2, W->shape().rank()));
   const auto groups = static_cast<std::size_t>(group);
   const std::size_t channels_in = outer_is_output ? inner * groups : outer;
   const std::size_t channels_out = outer_is_output ? outer : inner * groups;
   const ChannelAffine s_in = before.on_axis(1, channels_in);
   const ChannelAffine s_out = after.on_axis(1, channels_out);
 
-  const auto old_W = read_doubles(W->view());
-  Tensor new_W(DType::float64, W->shape());
-  double* target = new_W.mutable_data<double>();
+  const ScaledTensor scaled_W{*W, outer_is_output ? s_out.scale : s_in.scale,
+                              outer_is_output ? s_in.scale : s_out.scale, groups};
   std::vector<double> bias =
       args.present(2) ? read_doubles(args.constant(2)->view()) : std::vector<double>(channels_out, 0.0);
-  for (std::size_t i = 0; i < outer; ++i) {
-    const std::size_t first_of_group = i / (outer / groups) * inner;
-    for (std::size_t j = 0; j < inner; ++j) {
-      const std::size_t m = outer_is_output ? i : first_of_group + j;
-      const std::size_t c = outer_is_output ? first_of_group + j : i;
-      for (std::size_t at = (i * inner + j) * taps; at < (i * inner + j + 1) * taps; ++at) {
-        target[at] = old_W[at] * s_in.scale[c] * s_out.scale[m];
-        bias[m] += s_in.shift[c] * old_W[at];
-      }
-    }
+  if (before.has_shift()) {
+    for_each_element(scaled_W, [&](std::size_t i, std::size_t j, double w) {
+      const auto [m, c] = outer_is_output ? std::pair(i, j) : std::pair(j, i);
+      bias[m] += s_in.shift[c] * w;
+    });
   }
   for (std::size_t m = 0; m < channels_out; ++m) bias[m] = bias[m] * s_out.scale[m] + s_out.shift[m];
   Absorbed absorbed;
-  absorbed.inputs.emplace_back(1, std::move(new_W));
-  absorbed.inputs.emplace_back(2, Tensor({static_cast<std::int64_t>(channels_out)}, bias));
+  absorbed.inputs = {{1, scaled_W}, {2, {Tensor({static_cast<std::int64_t>(channels_out)}, bias)}}};
   return absorbed;
 }
 

@@ -86,16 +86,16 @@ class Gemm final : public Op {
     const ChannelAffine s_out = after.on_axis(1, N);
 
     // W'[k,n] = alpha*W[k,n]*s_in[k]*s_out[n];  c[n] = sum_k t_in[k]*alpha*W[k,n]
-    const auto W = read_doubles(B->view());
-    Tensor folded_W(DType::float64, B->shape());
+    std::vector<double> k_factors = s_in.scale;
+    for (double& factor : k_factors) factor *= alpha_;
+    const ScaledTensor W =
+        trans_b_ ? ScaledTensor{*B, s_out.scale, k_factors} : ScaledTensor{*B, k_factors, s_out.scale};
     std::vector<double> carried(N, 0.0);
-    for (std::size_t k = 0; k < K; ++k) {
-      for (std::size_t n = 0; n < N; ++n) {
-        const std::size_t at = trans_b_ ? n * K + k : k * N + n;
-        const double w = alpha_ * W[at];
-        folded_W.mutable_data<double>()[at] = w * s_in.scale[k] * s_out.scale[n];
-        carried[n] += s_in.shift[k] * w;
-      }
+    if (before.has_shift()) {
+      for_each_element(W, [&](std::size_t row, std::size_t column, double w) {
+        const auto [k, n] = trans_b_ ? std::pair(column, row) : std::pair(row, column);
+        carried[n] += s_in.shift[k] * alpha_ * w;
+      });
     }
     // C'[m,n] = (beta*C[m,n] + c[n])*s_out[n] + t_out[n]; one row unless C differs from row to row
     std::size_t rows = 1;
@@ -117,8 +117,7 @@ class Gemm final : public Op {
       }
     }
     Absorbed absorbed;
-    absorbed.inputs.emplace_back(1, std::move(folded_W));
-    absorbed.inputs.emplace_back(2, std::move(folded_C));
+    absorbed.inputs = {{1, W}, {2, {folded_C}}};
     absorbed.attributes = {{"alpha", 1.0F}, {"beta", 1.0F}};
     if (needs_broadcast_flag_) absorbed.attributes["broadcast"] = std::int64_t{1};
     return absorbed;

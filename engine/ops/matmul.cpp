@@ -48,19 +48,15 @@ class MatMul final : public Op {
     const auto N = static_cast<std::size_t>(B->shape()[1]);
     const ChannelAffine s_in = before.on_axis(last, K);
     const ChannelAffine s_out = after.on_axis(last, N);
-    const auto W = read_doubles(B->view());
-    Tensor folded(DType::float64, B->shape());
     Absorbed absorbed;
     absorbed.remaining = {last, std::vector<double>(N, 1.0), s_out.shift};
-    double* target = folded.mutable_data<double>();
-    for (std::size_t k = 0; k < K; ++k) {
-      for (std::size_t n = 0; n < N; ++n) {
-        const double w = W[k * N + n] * s_out.scale[n];
-        target[k * N + n] = w * s_in.scale[k];
-        absorbed.remaining.shift[n] += s_in.shift[k] * w;
-      }
+    const ScaledTensor W{*B, s_in.scale, s_out.scale};
+    if (before.has_shift()) {
+      for_each_element(W, [&](std::size_t k, std::size_t n, double w) {
+        absorbed.remaining.shift[n] += s_in.shift[k] * w * s_out.scale[n];
+      });
     }
-    absorbed.inputs.emplace_back(1, std::move(folded));
+    absorbed.inputs = {{1, W}};
     return absorbed;
   }
 

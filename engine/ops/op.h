@@ -13,6 +13,7 @@
 #include "graph/graph.h"
 #include "kernels/activation.h"
 #include "ops/channel_affine.h"
+#include "ops/scaled_tensor.h"
 
 namespace bnrun {
 
@@ -75,8 +76,8 @@ struct AffineForm {
 
 /// A linear operator that has taken affine maps into its constants.
 struct Absorbed {
-  /// Input index and its fresh constant, in double; the driver rounds to the storage type, once.
-  std::vector<std::pair<std::size_t, Tensor>> inputs;
+  /// Input index and its fresh constant; the driver rounds to the storage type, once.
+  std::vector<std::pair<std::size_t, ScaledTensor>> inputs;
   Attributes attributes;  ///< attributes that change
   ChannelAffine
       remaining{};  ///< what still has to be applied to the output (a shift, where there is no bias input)

@@ -16,6 +16,8 @@ BN = "engine/ops/batch_normalization.cpp"
 GEMM = "engine/ops/gemm.cpp"
 MATMUL = "engine/ops/matmul.cpp"
 CONV = "engine/ops/conv.cpp"
+SCALED = "engine/ops/scaled_tensor.h"
+ROUNDING = "engine/ops/scaled_tensor.cpp"
 POOL = "engine/ops/pool.cpp"
 REDUCE = "engine/ops/reduce.cpp"
 UNARY = "engine/ops/unary.cpp"
@@ -71,8 +73,7 @@ MUTATIONS = [
               (FOLD, "output.is_output || is_switched_off(chain) ||", "output.is_output ||")),
     _mutation("all readers, though that saves nothing", (FOLD, "if (left >= chain.cost) return false;", "")),
     # ---- rounding
-    _mutation("denormal constants stay", (LINEAR, "static_cast<ComputeType<T>>(flush ? 0.0 : value)",
-                                          "static_cast<ComputeType<T>>(value)")),
+    _mutation("denormal constants stay", (ROUNDING, "= flush ? 0.0 : product;", "= product;")),
     # ---- simplifications
     _mutation("one output takes over the name of another",
               (SIMPLIFY, "if (!producer.valid() || graph.value(to).is_output ||", "if (!producer.valid() ||"),
@@ -129,7 +130,7 @@ MUTATIONS = [
     _mutation("Gemm: a map on the rows of A", (GEMM, "(before.axis != 1 || trans_a_)", "(trans_a_)")),
     _mutation("Gemm: a map on the rows of the result",
               (GEMM, "if (!after.uniform() && after.axis != 1)", "if (false)")),
-    _mutation("Gemm: alpha is ignored", (GEMM, "const double w = alpha_ * W[at];", "const double w = W[at];")),
+    _mutation("Gemm: alpha is ignored", (GEMM, "for (double& factor : k_factors) factor *= alpha_;", "")),
     _mutation("Gemm: beta is ignored", (GEMM, "has_C ? beta_ * C[", "has_C ? C[")),
     _mutation("Gemm: beta = 0 reads C",
               (GEMM, "const bool has_C = args.present(2) && beta_ != 0.0;\n    if (has_C && args.constant(2) == nullptr)",
@@ -137,10 +138,12 @@ MUTATIONS = [
     _mutation("Gemm: C has one row", (GEMM, "if (C_shape.rank() == 2) rows = static_cast<std::size_t>(C_shape[0]);", "")),
     _mutation("Gemm: the bias is not scaled", (GEMM, "(c + carried[n]) * s_out.scale[n] + s_out.shift[n]",
                                                "(c + carried[n]) + s_out.shift[n]")),
-    _mutation("Gemm: the shift in front is dropped", (GEMM, "carried[n] += s_in.shift[k] * w;", "")),
+    _mutation("Gemm: the shift in front is dropped", (GEMM, "carried[n] += s_in.shift[k] * alpha_ * w;",
+                                                      "carried[n] += 0.0 * s_in.shift[k] * w;")),
+    _mutation("Gemm: the shift in front is not multiplied by alpha",
+              (GEMM, "carried[n] += s_in.shift[k] * alpha_ * w;", "carried[n] += s_in.shift[k] * w;")),
     _mutation("Gemm: transB is ignored",
-              (GEMM, "const std::size_t at = trans_b_ ? n * K + k : k * N + n;\n        const double w",
-               "const std::size_t at = k * N + n;\n        const double w")),
+              (GEMM, "trans_b_ ? ScaledTensor{", "false ? ScaledTensor{")),
     _mutation("Gemm: a stretched C without the flag of old opsets",
               (GEMM, "if (needs_broadcast_flag_) absorbed.attributes", "if (false) absorbed.attributes")),
     # ---- MatMul
@@ -148,8 +151,8 @@ MUTATIONS = [
     _mutation("MatMul: a map on another axis of the result",
               (MATMUL, "if (!after.uniform() && after.axis != last)", "if (false)")),
     _mutation("MatMul: the shift in front is not scaled",
-              (MATMUL, "absorbed.remaining.shift[n] += s_in.shift[k] * w;",
-               "absorbed.remaining.shift[n] += s_in.shift[k] * W[k * N + n];")),
+              (MATMUL, "absorbed.remaining.shift[n] += s_in.shift[k] * w * s_out.scale[n];",
+               "absorbed.remaining.shift[n] += s_in.shift[k] * w;")),
     _mutation("MatMul: weights of any rank", (MATMUL, "if (B->shape().rank() != 2) return Declined", "if (false) return Declined")),
     # ---- Conv
     _mutation("Conv: a shift in front of padding",
@@ -160,8 +163,8 @@ MUTATIONS = [
     _mutation("Conv: a map on another axis", (CONV, "if (!map->uniform() && map->axis != 1) return", "if (false) return")),
     _mutation("Conv: the bias is not scaled", (CONV, "bias[m] = bias[m] * s_out.scale[m] + s_out.shift[m];",
                                                "bias[m] = bias[m] + s_out.shift[m];")),
-    _mutation("Conv: groups are ignored", (CONV, "const std::size_t first_of_group = i / (outer / groups) * inner;",
-                                           "const std::size_t first_of_group = 0;")),
+    _mutation("Conv: groups are ignored", (SCALED, "const std::size_t first = i / rows_per_group * columns;",
+                                           "const std::size_t first = 0 / rows_per_group;")),
     _mutation("Conv: the bias need not be constant",
               (CONV, "if (args.present(2) && args.constant(2) == nullptr)\n    return Declined",
                "if (false)\n    return Declined"),
