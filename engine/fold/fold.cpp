@@ -12,6 +12,7 @@
 
 #include "fold/as_inference.h"
 #include "fold/chain.h"
+#include "fold/magnitude.h"
 #include "fold/rewrite_linear.h"
 #include "fold/simplify.h"
 #include "graph/fail.h"
@@ -219,6 +220,11 @@ class FoldPass {
     const std::size_t first = entries.size();
     for (const Candidate* candidate : candidates) report_folded(*candidate, linears);
     if (entries.size() > first) entries[first].flushed_denormals = flushed;
+    const Magnitudes magnitudes = measure(graph_, linears, rewrite);
+    for (std::size_t i = first; i < entries.size(); ++i) {
+      entries[i].weights = magnitudes.weights;
+      entries[i].bias = magnitudes.bias;
+    }
     apply(graph_, rewrite);
     ++rewrites_;
     return true;
@@ -242,7 +248,11 @@ class FoldPass {
   std::vector<FoldEntry> describe_nodes(const std::vector<NodeId>& nodes, const ChannelAffine& affine) const {
     FoldEntry entry;
     entry.channels = affine.channels();
-    for (const double s : affine.scale) entry.max_scale = std::max(entry.max_scale, std::abs(s));
+    for (std::size_t c = 0; c < affine.scale.size(); ++c) {
+      if (std::abs(affine.scale[c]) <= entry.max_scale) continue;
+      entry.max_scale = std::abs(affine.scale[c]);
+      entry.max_scale_channel = c;
+    }
     std::vector<FoldEntry> found;
     std::string form;
     NodeId scaling;

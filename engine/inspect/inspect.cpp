@@ -117,9 +117,8 @@ std::string problem_of(const Graph& graph, NodeId id) {
   }
 }
 
-}  // namespace
-
-Inspection inspect(const Model& model) {
+/// All but the fold.
+Inspection inspect_layers(const Model& model) {
   Inspection result;
   Graph graph = model.graph();
   result.opsets.insert(graph.opsets.begin(), graph.opsets.end());
@@ -150,7 +149,17 @@ Inspection inspect(const Model& model) {
     result.macs = result.macs && layer.macs ? std::optional(*result.macs + *layer.macs) : std::nullopt;
     result.layers.push_back(std::move(layer));
   }
+  return result;
+}
 
+}  // namespace
+
+std::optional<std::int64_t> macs_per_row(const Model& model) {
+  return inspect_layers(model).macs;
+}
+
+Inspection inspect(const Model& model) {
+  Inspection result = inspect_layers(model);
   try {
     Model copy = model;
     result.fold = fold(copy);

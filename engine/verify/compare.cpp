@@ -105,9 +105,11 @@ OutputComparison Comparison::result() const {
   OutputComparison result = total_;
   if (!absolute_.empty()) {
     auto sorted = absolute_;
-    const std::size_t p99 = (sorted.size() - 1) * 99 / 100;
-    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(p99), sorted.end());
-    result.p99_absolute = sorted[p99];
+    std::ranges::sort(sorted);
+    for (std::size_t i = 0; i < kErrorQuantiles.size(); ++i) {
+      const auto last = static_cast<double>(sorted.size() - 1);
+      result.quantiles_absolute[i] = sorted[static_cast<std::size_t>(last * kErrorQuantiles[i])];
+    }
     double sum = 0.0;
     for (const double d : absolute_) sum += d;
     result.mean_absolute = sum / static_cast<double>(absolute_.size());

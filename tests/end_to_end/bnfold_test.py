@@ -1,8 +1,10 @@
 """bnfold as a user calls it."""
 
+import html.parser
 import json
 import os
 import unittest
+import xml.etree.ElementTree
 
 import numpy as np
 import onnx
@@ -46,6 +48,36 @@ class Fold(BnfoldTest):
         self.assertEqual(report["before"]["operators"]["BatchNormalization"], 1)
         self.assertNotIn("BatchNormalization", report["after"]["operators"])
         self.assertEqual(report["batch_normalizations"][0]["into"], "Gemm 'fc1'")
+
+    def test_report_tells_costs_and_how_the_numbers_changed(self):
+        self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "--report", "r.json")
+        report = json.loads((self.folder / "r.json").read_text())
+        for when in ["before", "after"]:
+            self.assertEqual(report[when]["macs_per_row"], 8 * 16 + 16 * 3)
+            self.assertNotIn("microseconds_per_row", report[when])
+        self.assertEqual((report["before"]["parameters"], report["after"]["parameters"]), (259, 195))
+
+        def constants(path):
+            return {t.name: numpy_helper.to_array(t).astype(np.float64) for t in onnx.load(str(path)).graph.initializer}
+        old, new = constants(MODELS / "mlp.onnx"), constants(self.folder / "out.onnx")
+        scale = old["bn_scale"] / np.sqrt(old["bn_var"] + 1e-5)
+        entry = report["batch_normalizations"][0]
+        self.assertAlmostEqual(entry["max_scale"], np.abs(scale).max(), places=6)
+        self.assertEqual(entry["max_scale_channel"], np.abs(scale).argmax())
+        self.assertEqual(entry["max_weight"], {"before": np.abs(old["fc1_W"]).max(),
+                                               "after": np.abs(new["fc1_W_folded"]).max()})
+        self.assertEqual(entry["max_bias"], {"before": np.abs(old["fc1_b"]).max(),
+                                             "after": np.abs(new["fc1_b_folded"]).max()})
+        quantiles = report["verification"]["outputs"][0]["quantiles_absolute"]
+        self.assertEqual(sorted(quantiles.values()), [quantiles[q] for q in ["0.5", "0.9", "0.99", "0.999"]])
+        self.assertIn(b"conditioning", self.succeed("-v", MODELS / "mlp.onnx", "--dry-run"))
+
+    def test_times_only_when_asked(self):
+        out = self.succeed(MODELS / "mlp.onnx", "--dry-run", "--time", "--report", "r.json")
+        report = json.loads((self.folder / "r.json").read_text())
+        self.assertGreater(report["before"]["microseconds_per_row"], 0)
+        self.assertGreater(report["after"]["microseconds_per_row"], 0)
+        self.assertIn(b"us per row", out)
 
     def test_skip_and_only_and_max_rewrites_leave_it(self):
         for options, reason in [(["--skip", "b*"], "switched_off"), (["--only", "fc*"], "switched_off"),
@@ -125,6 +157,73 @@ class Fold(BnfoldTest):
         self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "--strict")
 
 
+class Page(BnfoldTest):
+    def page(self, *arguments):
+        self.succeed(*arguments, "--report", "r.html")
+        text = (self.folder / "r.html").read_text()
+        html.parser.HTMLParser().feed(text)
+        return text, xml.etree.ElementTree.fromstring(text)
+
+    @staticmethod
+    def tables(root):
+        """The rows of each table below its heading, as lists of texts."""
+        headings = [h.text for h in root.iter("h2")]
+        sections = [div for div in root.iter("div") if div.get("class") == "scroll"]
+        return {heading: [["".join(cell.itertext()) for cell in row] for row in section.iter("tr")]
+                for heading, section in zip(headings, sections, strict=True)}
+
+    def test_has_every_part(self):
+        text, root = self.page(MODELS / "mlp.onnx", "-o", "out.onnx")
+        tables = self.tables(root)
+        self.assertEqual(list(tables), ["Before and after", "BatchNormalization and its disguises",
+                                        "Comparison with the model as it was"])
+        self.assertIn(["BatchNormalization", "1", "0"], tables["Before and after"])
+        self.assertIn(["MACs per row", "176", "176"], tables["Before and after"])
+        (name, form, fate, *_), = tables["BatchNormalization and its disguises"][1:]
+        self.assertEqual((name, form, fate), ("bn", "BatchNormalization", "into Gemm 'fc1' (backward, 16 channels)"))
+        self.assertEqual([row[0] for row in tables["Comparison with the model as it was"][1:]], ["y"])
+        self.assertIn("1 of 1 folded.", text)
+        self.assertIn("agrees with the model as it was", text)
+        self.assertEqual(len(list(root.iter("{http://www.w3.org/2000/svg}svg"))), 2)
+
+    def test_needs_nothing_else(self):
+        text, _ = self.page(MODELS / "mlp.onnx", "-o", "out.onnx")
+        text = text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+        for outside in ["http:", "https:", "<script", "src=", "href=", "url(", "@import", "<link"]:
+            self.assertNotIn(outside, text)
+
+    def test_one_row_per_entry_coloured_by_fate(self):
+        for model, fate, what in [("mlp.onnx", "folded", "into Gemm"), ("blocked.onnx", "declined", "activation_between")]:
+            _, root = self.page(MODELS / model, "--dry-run", "--no-verify")
+            rows = [row for row in root.iter("tr") if row.get("class")]
+            self.assertEqual([row.get("class") for row in rows], [fate])
+            self.assertIn(what, "".join(rows[0].itertext()))
+
+    def test_names_are_escaped(self):
+        odd = self.write("a<b>&'.onnx", (MODELS / "oddly_named.onnx").read_bytes())
+        text, root = self.page(odd, "-o", "out.onnx")
+        self.assertNotIn("<script", text)
+        self.assertNotIn("<b>", text)
+        tables = self.tables(root)
+        self.assertEqual(tables["BatchNormalization and its disguises"][1][0], "<b>&\"bn'")
+        self.assertEqual(tables["Comparison with the model as it was"][1][0], "</td><script>y")
+        self.assertIn("a<b>&'.onnx", root.find("body/h1").text)
+
+    def test_says_what_was_converted(self):
+        _, root = self.page(MODELS / "training.onnx", "-o", "out.onnx", "--as-inference")
+        tables = self.tables(root)
+        self.assertEqual([row[:2] for row in tables["Converted to inference"][1:]],
+                         [["drop", "Dropout"], ["bn", "BatchNormalization"]])
+        self.assertTrue(any(title.startswith("Comparison with the model converted to inference") for title in tables))
+
+    def test_is_written_although_the_models_disagree(self):
+        self.run_program(MODELS / "mlp.onnx", "-o", "out.onnx", "--rtol", "0", "--atol", "1e-30", "--report", "r.html")
+        text = (self.folder / "r.html").read_text()
+        self.assertIn("does not agree", text)
+        self.assertNotIn("Written to", text)
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["r.html"])
+
+
 class Verify(BnfoldTest):
     def setUp(self):
         super().setUp()
@@ -172,6 +271,7 @@ class BadInput(BnfoldTest):
                           ["verify", mlp, mlp, "--range", "1"], ["verify", mlp, mlp, "--rows", "0"], [mlp, "-o", "x", "--no-verify", "--rtol", "1"],
                           [mlp, "-o", "x", "--range", "1"],
                           [mlp, "-o", "x", "--external-data", "maybe"], [mlp, "--dry-run", "--report", "r.txt"],
+                          [mlp, "--dry-run", "--report", "-"], [mlp, "--dry-run", "--report", "html"],
                           [mlp, "-o", "x", "--max-rewrites", "many"], [mlp, "-o", "x", "--keep", "nothing"]]:
             with self.subTest(arguments):
                 self.fail_with(USAGE, *arguments)

@@ -105,6 +105,16 @@ def training():
                  constants(training=np.array(True), **{k: np.asarray(v, np.float32) for k, v in arrays.items()}), opset=15)
 
 
+def oddly_named(made):
+    """A copy whose names are markup."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(made)
+    for node in copy.graph.node:
+        node.name = f"<b>&\"{node.name}'"
+    copy.graph.node[-1].output[0] = copy.graph.output[0].name = "</td><script>y"
+    return copy
+
+
 def changed(made, name, factor):
     """A copy whose constant `name` is multiplied by `factor`."""
     copy = onnx.ModelProto()
@@ -122,6 +132,7 @@ def main(folder):
     onnx.save(made, folder / "mlp.onnx")
     onnx.save(changed(made, "fc2_W", 1.01), folder / "mlp_changed.onnx")
     onnx.save(blocked(rng), folder / "blocked.onnx")
+    onnx.save(oddly_named(made), folder / "oddly_named.onnx")
     onnx.save(training(), folder / "training.onnx")
     onnx.save(plain(np.random.default_rng(2)), folder / "plain.onnx")
     helper.set_model_props(made, {"bnrun.features": '["a", "b", "c", "d", "e", "f", "g", "h"]'})

@@ -115,6 +115,36 @@ TEST(FoldReport, AChainGoesByTheFirstNodeThatScales) {
   EXPECT_EQ(report.entries[0].form, "Add+Mul+Add");
 }
 
+TEST(FoldReport, SaysHowTheNumbersChanged) {
+  Layer m;
+  m.b.output(m.batch_normalization(m.gemm()));
+  Model model = m.b.model();
+  const FoldReport report = fold(model);
+  ASSERT_EQ(report.entries.size(), 1U);
+  const FoldEntry& entry = report.entries[0];
+  EXPECT_EQ(entry.max_scale, 2.0);
+  EXPECT_EQ(entry.max_scale_channel, 1U);
+  EXPECT_EQ(entry.weights.before, 4.0);  // {1, 2, 3, 4}
+  EXPECT_EQ(entry.weights.after, 8.0);   // {1, -4, 3, -8}
+  EXPECT_EQ(entry.bias.before, 20.0);    // {10, 20}
+  EXPECT_EQ(entry.bias.after, 35.75);    // {9.5, -35.75}
+}
+
+TEST(FoldReport, AnAddMadeForWantOfABiasCountsAsOne) {
+  Layer m;
+  m.x = m.b.input("sequence", DType::float32, {"N", 2, 2});
+  m.b.output(
+      m.b.op("Add", {m.b.op("Mul", {m.b.op("MatMul", {m.x, weights()}), row({1, -2})}), row({0.5F, 3})}));
+  Model model = m.b.model();
+  const FoldReport report = fold(model);
+  ASSERT_EQ(report.entries.size(), 1U);
+  const FoldEntry& entry = report.entries[0];
+  ASSERT_TRUE(entry.folded);
+  EXPECT_EQ(entry.weights.after, 8.0);
+  EXPECT_EQ(entry.bias.before, 0.0);
+  EXPECT_EQ(entry.bias.after, 3.0);
+}
+
 TEST(FoldReport, EveryReasonButOneHasARemedy) {
   for (int i = 0; i <= static_cast<int>(Decline::limit_reached); ++i) {
     const auto reason = static_cast<Decline>(i);

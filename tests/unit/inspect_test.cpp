@@ -70,6 +70,7 @@ TEST(Inspect, CountsMultiplyAccumulatesPerRow) {
     ASSERT_EQ(inspection.layers.size(), 1U);
     EXPECT_EQ(inspection.layers[0].macs, c.macs);
     EXPECT_EQ(inspection.macs, c.macs);
+    EXPECT_EQ(macs_per_row(Model(graph)), c.macs);
     EXPECT_EQ(inspection.layers[0].problem, "");
     EXPECT_EQ(inspection.parameters, c.weight.elements());
   }

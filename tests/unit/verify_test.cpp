@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "bnrun/error.h"
@@ -82,6 +83,18 @@ TEST(Verify, LargeOutputsAreHeldToTheirOwnScale) {
   EXPECT_FALSE(verify(regression(0.01, 0), regression(0.01, 1e-3F), options).agree);
   options.tolerance.scaled = false;
   EXPECT_FALSE(verify(regression(1000, 0), regression(1000, 1e-3F), options).agree);
+}
+
+TEST(Verify, QuantilesOfTheDifference) {
+  for (const double quantile :
+       verify(regression(0.01, 0), regression(0.01, 1e-3F)).outputs[0].quantiles_absolute)
+    EXPECT_NEAR(quantile, 1e-3, 1e-6);
+  const auto output =
+      verify(network(0), network(0.01F)).outputs[0];  // one channel of four differs, by about 0.01
+  EXPECT_LT(output.quantiles_absolute[0], 1e-5);
+  EXPECT_GT(output.quantiles_absolute[1], 1e-4);
+  EXPECT_TRUE(std::ranges::is_sorted(output.quantiles_absolute));
+  EXPECT_LE(output.quantiles_absolute.back(), output.max_absolute);
 }
 
 TEST(Verify, ANaNOnOneSideDisagrees) {

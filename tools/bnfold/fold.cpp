@@ -6,13 +6,13 @@
 #include <memory>
 #include <optional>
 
+#include "bnrun/inspect.h"
 #include "bnrun/model.h"
 #include "bnrun/verify.h"
-#include "bnrun/version.h"
 #include "commands.h"
-#include "common/fold_report.h"
 #include "common/interrupt.h"
 #include "common/model_output.h"
+#include "document.h"
 #include "io/file.h"
 #include "verify_options.h"
 #include "verify_report.h"
@@ -30,12 +30,37 @@ struct Options {
   bool strict = false;
   bool dry_run = false;
   bool no_verify = false;
+  bool time = false;
 };
 
 constexpr const char* kExample =
-    "  bnfold model.onnx -o folded.onnx --report folding.json\n"
+    "  bnfold model.onnx -o folded.onnx --report folding.html\n"
     "  bnfold model.onnx -o - -i images.npy --rtol 1e-5 > folded.onnx\n"
     "  bnfold model.onnx --dry-run --skip 'dense_1' --keep dead";
+
+using Writer = std::string (*)(const FoldDocument&);
+
+std::string json_text(const FoldDocument& document) {
+  return json_of(document).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+}
+
+/// By the name's ending.
+Writer writer_of(const std::string& report) {
+  if (report.ends_with(".json")) return json_text;
+  if (report.ends_with(".html")) return html_of;
+  throw cli::UsageError("--report " + report + ": a report is a .html or .json file");
+}
+
+void check_options(const Options& options) {
+  if (options.output.empty() && !options.dry_run)
+    throw cli::UsageError("say where the folded model goes with -o OUT, or --dry-run");
+  if (options.output == "-" && options.external_data == ExternalData::always)
+    throw cli::UsageError("standard output holds no second file: --external-data always needs -o FILE");
+  if (!options.dry_run) cli::check_model_output(options.output, options.model);
+  if (options.report.empty()) return;
+  writer_of(options.report);
+  io::check_writable(options.report);
+}
 
 /// What the folded model has to compute.
 Model reference_for(const Model& original, const FoldReport& report) {
@@ -44,66 +69,63 @@ Model reference_for(const Model& original, const FoldReport& report) {
   return reference;
 }
 
-const char* name_of_reference(const FoldReport& report) {
-  return report.converted.empty()
-             ? "the model as it was"
-             : "the model converted to inference (as it was, it computes as in training)";
+std::optional<cli::Timing> time(const cli::Console& console, const Model& before, const Model& after) {
+  constexpr std::int64_t kRows = 64;
+  try {
+    return cli::time_in_turns(before, after, kRows);
+  } catch (const Error& error) {
+    console.note(std::string("no times: ") + error.what());
+    return std::nullopt;
+  }
 }
 
-void write_report(const Options& options, const FoldReport& report,
-                  const std::optional<VerifyReport>& verified) {
-  nlohmann::json document = cli::json_of(report);
-  document["program"] = "bnfold " BNRUN_VERSION;
-  document["model"] = options.model;
-  document["output"] = options.dry_run ? "" : options.output;
-  document["verification"] = verified ? json_of(*verified) : nlohmann::json();
-  if (verified) document["verification"]["reference"] = name_of_reference(report);
-  const cli::DeferInterrupts whole;
-  io::write_file(options.report, [&](std::ostream& out) {
-    out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
-  });
+void print(const cli::Console& console, const Options& options, const FoldDocument& document) {
+  std::FILE* const out = options.output == "-" ? stderr : stdout;
+  if (!console.quiet) fmt::print(out, "{}", text_of(document, console.verbose));
+  const auto& verified = document.verification;
+  if (verified && (!console.quiet || !verified->agree))
+    fmt::print(out, "\n{}compared with {}\n", text_of(*verified), reference_of(document));
 }
 
 int run(const cli::Console& console, const Options& options) {
-  if (options.output.empty() && !options.dry_run)
-    throw cli::UsageError("say where the folded model goes with -o OUT, or --dry-run");
-  if (!options.report.empty() && !options.report.ends_with(".json"))
-    throw cli::UsageError("a report is a .json file");
-  if (options.output == "-" && options.external_data == ExternalData::always)
-    throw cli::UsageError("standard output holds no second file: --external-data always needs -o FILE");
-  if (!options.dry_run) cli::check_model_output(options.output, options.model);
-  if (!options.report.empty()) io::check_writable(options.report);
-
+  check_options(options);
   const Model original = Model::load(options.model);
   if (const auto unmatched = unmatched_patterns(original, options.fold); !unmatched.empty())
     throw cli::UsageError(fmt::format("{}: no node matches '{}' (`bnrun inspect` lists their names)",
                                       options.model, fmt::join(unmatched, "', '")));
-  Model folded = original;
-  FoldReport report;
-  std::optional<VerifyReport> verified;
   const VerifyOptions verification = read_verify_options(options.verify, original);
+  Model folded = original;
+  FoldDocument document{.model = options.model};
   cli::in_file(options.model, [&] {
-    report = fold(folded, options.fold);
-    if (!options.no_verify) verified = verify(reference_for(original, report), folded, verification);
+    document.fold = fold(folded, options.fold);
+    document.macs_before = macs_per_row(original);
+    document.macs_after = macs_per_row(folded);
+    const Model reference = reference_for(original, document.fold);
+    if (!options.no_verify) document.verification = verify(reference, folded, verification);
+    if (options.time) document.timing = time(console, reference, folded);
   });
 
-  std::FILE* const text = options.output == "-" ? stderr : stdout;
-  if (!console.quiet) fmt::print(text, "{}", cli::text_of(report));
-  const bool agree = !verified || verified->agree;
-  if (verified && (!console.quiet || !agree))
-    fmt::print(text, "\n{}compared with {}\n", text_of(*verified), name_of_reference(report));
-  if (!options.report.empty()) write_report(options, report, verified);
-  if (!agree) {
-    console.error(options.model +
-                  ": the folded model does not agree with the original; no model was written "
-                  "(--no-verify writes it, for `bnfold verify` on your own data)");
+  std::string refusal;
+  if (document.verification && !document.verification->agree) {
+    refusal =
+        "the folded model does not agree with the original; no model was written "
+        "(--no-verify writes it, for `bnfold verify` on your own data)";
+  } else if (options.strict && !document.fold.complete()) {
+    refusal = "not everything could be folded; no model was written";
+  }
+  const bool writes = refusal.empty() && !options.dry_run;
+  if (writes) document.output = options.output;
+
+  print(console, options, document);
+  if (!options.report.empty()) {
+    const cli::DeferInterrupts whole;
+    io::write_file(options.report, [&](std::ostream& out) { out << writer_of(options.report)(document); });
+  }
+  if (!refusal.empty()) {
+    console.error(options.model + ": " + refusal);
     return cli::kAnswerIsNo;
   }
-  if (options.strict && !report.complete()) {
-    console.error(options.model + ": not everything could be folded; no model was written");
-    return cli::kAnswerIsNo;
-  }
-  if (options.dry_run) return cli::kDone;
+  if (!writes) return cli::kDone;
   cli::write_model(folded, options.output, options.external_data);
   if (options.output != "-") console.note("wrote " + options.output);
   return cli::kDone;
@@ -117,7 +139,8 @@ void add_fold(cli::Program& program) {
                               [&program, options] { return run(program.console(), *options); });
   command.add_option("MODEL", options->model, "The model to fold")->required();
   command.add_option("-o,--output", options->output, "Where the folded model goes; - is standard output");
-  command.add_option("--report", options->report, "Write what was done, and why not, as JSON");
+  command.add_option("--report", options->report,
+                     "Write what was done, and why not, as a page or as JSON: FILE.html or FILE.json");
   command.add_flag("--strict", options->strict,
                    "Exit 1, writing no model, unless everything could be folded");
   command.add_option("--only", options->fold.only, "Fold only nodes whose name matches GLOB (repeatable)")
@@ -146,6 +169,7 @@ void add_fold(cli::Program& program) {
                   "Decline what would grow the rounding error more than X times")
       ->type_name("X")
       ->check(CLI::PositiveNumber);
+  command.add_flag("--time", options->time, "Measure the time per row before and after");
   command.add_flag("--dry-run", options->dry_run, "Write no model");
   cli::add_choice<ExternalData>(
       command, "--external-data", options->external_data,

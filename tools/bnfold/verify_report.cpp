@@ -10,12 +10,16 @@ namespace {
 using nlohmann::json;
 
 json json_of(const OutputComparison& output) {
+  json quantiles = json::object();
+  for (std::size_t i = 0; i < kErrorQuantiles.size(); ++i)
+    quantiles[fmt::format("{}", kErrorQuantiles[i])] = output.quantiles_absolute[i];
   return {{"name", output.name},
           {"elements", output.elements},
           {"within", output.within},
           {"max_absolute", output.max_absolute},
           {"mean_absolute", output.mean_absolute},
-          {"p99_absolute", output.p99_absolute},
+          {"p99_absolute", output.p99_absolute()},
+          {"quantiles_absolute", std::move(quantiles)},
           {"max_relative", output.max_relative},
           {"max_ulp", output.max_ulp},
           {"cosine", output.cosine},
@@ -29,6 +33,13 @@ json json_of(const OutputComparison& output) {
 
 }  // namespace
 
+std::string text_of(const Divergence& divergence) {
+  std::string text = fmt::format("they part at '{}', made by {}: {:.3g} apart", divergence.value,
+                                 divergence.node, divergence.max_absolute);
+  if (divergence.channel >= 0) text += fmt::format(" in channel {}", divergence.channel);
+  return text;
+}
+
 std::string text_of(const VerifyReport& report) {
   if (!report.mismatch.empty()) return fmt::format("the models differ: {}\n", report.mismatch);
   const auto number = [](double value) { return fmt::format("{:.3g}", value); };
@@ -37,17 +48,12 @@ std::string text_of(const VerifyReport& report) {
       {"output", "elements", "max abs", "mean abs", "p99 abs", "max rel", "max ulp", "class flips", ""});
   for (const auto& output : report.outputs) {
     table.add({output.name, std::to_string(output.elements), number(output.max_absolute),
-               number(output.mean_absolute), number(output.p99_absolute), number(output.max_relative),
+               number(output.mean_absolute), number(output.p99_absolute()), number(output.max_relative),
                number(output.max_ulp), fmt::format("{}/{}", output.class_flips, output.class_rows),
                output.within ? "agrees" : fmt::format("differs (needs atol {:.3g})", output.needed_atol)});
   }
   std::string text = table.text();
-  if (const auto& divergence = report.first_divergence) {
-    text += fmt::format("they part at '{}', made by {}: {:.3g} apart", divergence->value, divergence->node,
-                        divergence->max_absolute);
-    if (divergence->channel >= 0) text += fmt::format(" in channel {}", divergence->channel);
-    text += '\n';
-  }
+  if (report.first_divergence) text += text_of(*report.first_divergence) + '\n';
   return text + fmt::format("{} on {} rows; in double precision they lie {:.3g} apart\n",
                             report.agree ? "the models agree" : "the models differ", report.rows,
                             report.truth_distance);

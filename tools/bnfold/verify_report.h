@@ -8,6 +8,7 @@
 
 namespace bnrun {
 
+std::string text_of(const Divergence& divergence);
 /// One row per output, then the verdict and, where they part, the first value that differs.
 std::string text_of(const VerifyReport& report);
 nlohmann::json json_of(const VerifyReport& report);

@@ -8,10 +8,10 @@
 
 namespace bnrun::cli {
 
-/// One line: folded into what, or declined, why, and what would help.
+/// Into what and how, or why not and what would help.
+std::string fate_of(const FoldEntry& entry);
+/// One line: what it is and its fate.
 std::string text_of(const FoldEntry& entry);
-/// Operators before and after, then a line per entry.
-std::string text_of(const FoldReport& report);
 
 nlohmann::json json_of(const FoldEntry& entry);
 nlohmann::json json_of(const FoldReport& report);

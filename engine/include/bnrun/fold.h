@@ -43,6 +43,12 @@ enum class FoldDirection {
   forward,   ///< into the linear operator that consumes its output
 };
 
+/// The largest magnitude of a constant of the linear operators that took a map, before and after.
+struct Magnitude {
+  double before = 0.0;
+  double after = 0.0;
+};
+
 /// What became of one BatchNormalization, or of one chain of operators that is one in disguise.
 struct FoldEntry {
   std::string name;  ///< of the node, or of the first of the chain that scales
@@ -53,7 +59,10 @@ struct FoldEntry {
   Decline reason = Decline::not_affine;  ///< when not folded
   std::string detail;
   std::size_t channels = 0;
-  double max_scale = 0.0;  ///< largest |scale|
+  double max_scale = 0.0;  ///< largest |scale|: so much the weights of its channel grow
+  std::size_t max_scale_channel = 0;
+  Magnitude weights;  ///< when folded
+  Magnitude bias;
   double max_growth =
       0.0;  ///< largest of |W'| / |W| and |b'| / |b| over the channels: growth of the rounding error bound
   std::size_t flushed_denormals = 0;

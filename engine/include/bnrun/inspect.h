@@ -43,4 +43,7 @@ struct Inspection {
 /// Throws invalid_model when the model contradicts itself. What is merely unsupported is reported as such.
 Inspection inspect(const Model& model);
 
+/// Inspection::macs alone.
+std::optional<std::int64_t> macs_per_row(const Model& model);
+
 }  // namespace bnrun

@@ -1,6 +1,7 @@
 // Verifying: do two models compute the same thing, and if not, where do they part?
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,11 +34,15 @@ struct VerifyOptions {
   std::uint64_t seed = 1;
 };
 
+inline constexpr std::array<double, 4> kErrorQuantiles = {0.5, 0.9, 0.99, 0.999};
+
 /// How far output `name` of model B lies from that of model A, over everything tested.
 struct OutputComparison {
   std::string name;
   std::int64_t elements = 0;
-  double max_absolute = 0.0, mean_absolute = 0.0, p99_absolute = 0.0;
+  double max_absolute = 0.0, mean_absolute = 0.0;
+  std::array<double, 4> quantiles_absolute{};  ///< at kErrorQuantiles
+  double p99_absolute() const { return quantiles_absolute[2]; }
   double max_relative = 0.0;
   double max_ulp = 0.0;  ///< in units in the last place of the output's type
   double cosine = 1.0;
