@@ -28,10 +28,12 @@ constexpr double kNormalisedRange = 3.0;
 /// A map in front of W multiplies what is large before the shift brings it down to +-kNormalisedRange: with
 /// a = s*x + t, |s*x| reaches kNormalisedRange + |t|, and so does the rounding error relative to the unfolded
 /// one. Behind W nothing grows: |W'| = |s||W| and |b'| <= |s||b| + |t|.
+double channel_growth(double t) {
+  return (kNormalisedRange + std::abs(t)) / kNormalisedRange;
+}
 double forward_growth(const ChannelAffine& affine) {
   double growth = 1.0;
-  for (const double t : affine.shift)
-    growth = std::max(growth, (kNormalisedRange + std::abs(t)) / kNormalisedRange);
+  for (const double t : affine.shift) growth = std::max(growth, channel_growth(t));
   return growth;
 }
 
@@ -53,6 +55,7 @@ class FoldPass {
     for (std::size_t before = rewrites_;; before = rewrites_) {
       repeat([&] { fold_round(); });
       repeat([&] { simplify_round(); });
+      if (rewrites_ == before) repeat([&] { shorten_chains(); });
       if (rewrites_ == before) break;
     }
     if (!may_go_on()) {  // declines each that could go on
@@ -106,6 +109,56 @@ class FoldPass {
       std::any_of(before.begin(), before.end(), alone);
     }
     for (const Candidate& candidate : forked) try_fold({&candidate});
+    for (const Chain& chain : chains) {
+      if (!is_switched_off(chain)) try_fold_well_conditioned_channels(chain);
+    }
+  }
+
+  /// A chain that cannot go down whole for the error that would cause leaves only the channels that cause it.
+  void try_fold_well_conditioned_channels(const Chain& chain) {
+    Chain part = chain;
+    ChannelAffine rest = chain.affine;
+    std::size_t stays = 0;
+    for (std::size_t c = 0; c < rest.channels(); ++c) {
+      const bool leaves = channel_growth(rest.shift[c]) <= options_.max_growth;
+      ChannelAffine& other = leaves ? rest : part.affine;
+      other.scale[c] = 1.0;
+      other.shift[c] = 0.0;
+      stays += leaves ? 0 : 1;
+    }
+    if (stays == 0 || part.affine.is_identity()) return;
+    auto route = find_route(view_, part, FoldDirection::forward);
+    if (std::holds_alternative<Declined>(route)) return;
+    const Candidate candidate{&part, std::move(std::get<Route>(route)), std::move(rest)};
+    if (!candidate.route.nodes(Route::Role::collected).empty()) return;
+    const auto described = describe_nodes(chain.nodes, chain.affine);
+    const std::string into = names_of(candidate.route);
+    const auto merged = entries_of_merged(chain);
+    if (!try_fold({&candidate})) return;
+    entries.insert(entries.end(), merged.begin(), merged.end());
+    if (described.empty()) return;
+    went_in_part_[described.back().name] = fmt::format(
+        "{} of {} channels went into {}", chain.affine.channels() - stays, chain.affine.channels(), into);
+  }
+
+  /// Chains that found no way become the fewest operators that compute the same.
+  void shorten_chains() {
+    for (const Chain& chain : find_chains(view_)) {
+      if (!may_go_on()) return;
+      if (is_switched_off(chain) ||
+          cost_of_replacement(graph_, chain, chain.affine).value_or(chain.cost) >= chain.cost ||
+          forward_growth(chain.affine) > options_.max_growth)
+        continue;
+      std::size_t flushed = 0;
+      Rewrite rewrite = rewrite_chain(view_, chain, flushed);
+      if (refuse(graph_, rewrite)) continue;
+      simplifications.push_back(fmt::format("shorten the {} affine operators from {}", chain.nodes.size(),
+                                            describe(graph_, chain.nodes.front())));
+      const auto merged = entries_of_merged(chain);
+      entries.insert(entries.end(), merged.begin(), merged.end());
+      apply(graph_, rewrite);
+      ++rewrites_;
+    }
   }
 
   void simplify_round() {
@@ -208,17 +261,22 @@ class FoldPass {
       linears.emplace_back(id, std::move(std::get<Absorbed>(absorbed)));
       saved -= linears.back().second.remaining.is_identity() ? 0 : 1;
     }
-    if (saved <= 0) {
+    const Candidate& one = **candidates.begin();
+    const bool in_part = !one.rest.is_identity();
+    if (in_part) saved -= cost_of_replacement(graph_, *one.chain, one.rest).value_or(saved + 1);
+    if (saved < (in_part ? 0 : 1)) {
       return linears.size() > 1 && decline({Decline::intermediate_used_elsewhere,
                                             "folding would add as many operators as it saves"});
     }
     std::size_t flushed = 0;
     Rewrite rewrite = rewrite_linears(view_, all, linears, flushed);
-    rewrite.why = "fold into " + names_of(linears);
+    rewrite.why = "fold into " + names_of(one.route);
     if (const auto refused = refuse(graph_, rewrite)) return decline(*refused);
     if (!may_go_on()) return decline({Decline::limit_reached, {}});
     const std::size_t first = entries.size();
-    for (const Candidate* candidate : candidates) report_folded(*candidate, linears);
+    for (const Candidate* candidate : candidates) {
+      if (!in_part) report_folded(*candidate);
+    }
     if (entries.size() > first) entries[first].flushed_denormals = flushed;
     const Magnitudes magnitudes = measure(graph_, linears, rewrite);
     for (std::size_t i = first; i < entries.size(); ++i) {
@@ -230,11 +288,11 @@ class FoldPass {
     return true;
   }
 
-  std::string names_of(const std::vector<FoldedLinear>& linears) const {
-    if (linears.empty()) return "nothing: on its way it becomes the identity";
+  std::string names_of(const Route& route) const {
     std::string names;
-    for (const auto& [id, absorbed] : linears) names += (names.empty() ? "" : ", ") + label_with_type(id);
-    return names;
+    for (const NodeId id : route.nodes(Route::Role::linear))
+      names += (names.empty() ? "" : ", ") + label_with_type(id);
+    return names.empty() ? "nothing: on its way it becomes the identity" : names;
   }
 
   std::string label_with_type(NodeId id) const {
@@ -255,47 +313,66 @@ class FoldPass {
     }
     std::vector<FoldEntry> found;
     std::string form;
-    NodeId scaling;
     for (const NodeId id : nodes) {
       const std::string& op_type = graph_.node(id).op_type;
       form += (form.empty() ? "" : "+") + op_type;
-      if (!scaling.valid() && view_.affine(id)->affine.has_scale()) scaling = id;
       if (op_type != kBatchNormalization) continue;
       entry.name = label_of(graph_, id);
       entry.form = op_type;
       found.push_back(entry);
     }
-    if (found.empty() && scaling.valid()) {
-      entry.name = label_of(graph_, scaling);
+    const NodeId scaling = scaling_node(view_, nodes);
+    const std::string name = label_of(graph_, scaling.valid() ? scaling : nodes.front());
+    if (found.empty() && (scaling.valid() || went_in_part_.contains(name))) {
+      entry.name = name;
       entry.form = form;
       found.push_back(entry);
     }
     return found;
   }
 
-  void report_folded(const Candidate& candidate, const std::vector<FoldedLinear>& linears) {
+  void report_folded(const Candidate& candidate) {
     const Route& route = candidate.route;
     std::vector<NodeId> nodes = candidate.chain->nodes;
     const auto collected = route.nodes(Route::Role::collected);
     nodes.insert(nodes.end(), collected.begin(), collected.end());
     std::sort(nodes.begin(), nodes.end());
     double growth = 1.0;
-    for (const auto& [id, absorbed] : linears) {
+    for (const NodeId id : route.nodes(Route::Role::linear)) {
       if (route.direction == FoldDirection::forward)
         growth = std::max(growth, forward_growth(route.map_at(graph_, id)));
     }
     for (FoldEntry& entry : describe_nodes(nodes, candidate.chain->affine)) {
       entry.folded = true;
-      entry.into = names_of(linears);
+      entry.into = names_of(route);
       entry.direction = route.direction;
       entry.max_growth = growth;
       entries.push_back(std::move(entry));
     }
   }
 
+  /// A chain that becomes shorter: all its BatchNormalizations but the one that stays are folded into that
+  /// one.
+  std::vector<FoldEntry> entries_of_merged(const Chain& chain) const {
+    const NodeId stays = batch_normalization_of(graph_, chain);
+    std::vector<FoldEntry> merged;
+    for (const NodeId id : chain.nodes) {
+      if (id == stays || graph_.node(id).op_type != kBatchNormalization) continue;
+      FoldEntry entry = describe_nodes({id}, view_.affine(id)->affine).front();
+      entry.folded = true;
+      entry.into = label_with_type(stays);
+      entry.direction = FoldDirection::forward;
+      entry.max_growth = forward_growth(chain.affine);
+      merged.push_back(std::move(entry));
+    }
+    return merged;
+  }
+
   void report_left(FoldEntry entry, const Declined& declined) {
     entry.reason = declined.reason;
     entry.detail = declined.detail;
+    if (const auto part = went_in_part_.find(entry.name); part != went_in_part_.end())
+      entry.detail = part->second + "; " + entry.detail;
     entries.push_back(std::move(entry));
   }
 
@@ -333,7 +410,8 @@ class FoldPass {
   const FoldOptions& options_;
   FoldView view_;
   std::size_t rewrites_ = 0;
-  std::map<NodeId, Declined> declined_;  ///< of the last round, by first node of the chain
+  std::map<std::string, std::string> went_in_part_;  ///< by name in the report, which channels have gone
+  std::map<NodeId, Declined> declined_;              ///< of the last round, by first node of the chain
 };
 
 }  // namespace

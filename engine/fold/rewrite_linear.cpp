@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "graph/fail.h"
@@ -32,11 +33,20 @@ class LinearRewriter {
   Rewrite make(std::span<const Candidate* const> candidates, std::span<const FoldedLinear> linears) {
     for (const Candidate* candidate : candidates) substitute(*candidate);
     for (const Candidate* candidate : candidates) {
+      const Chain& chain = *candidate->chain;
+      if (!candidate->rest.is_identity())
+        add_affine(chain, candidate->rest, Operand::of(chain.input), current(chain.output));
       for (const Route::Step& step : candidate->route.steps) {
         if (step.role == Route::Role::passed) copy_node(candidate->route, step);
       }
     }
     for (const auto& [id, absorbed] : linears) add_linear(id, absorbed);
+    return std::move(rewrite_);
+  }
+
+  Rewrite make(const Chain& chain) {
+    rewrite_.removed = chain.nodes;
+    add_affine(chain, chain.affine, Operand::of(chain.input), Operand::of(chain.output));
     return std::move(rewrite_);
   }
 
@@ -46,7 +56,10 @@ class LinearRewriter {
     const Chain& chain = *candidate.chain;
     const bool back = candidate.route.direction == FoldDirection::backward;
     rewrite_.removed.insert(rewrite_.removed.end(), chain.nodes.begin(), chain.nodes.end());
-    replace(back ? chain.input : chain.output, back ? chain.output : chain.input);
+    if (candidate.rest.is_identity())
+      replace(back ? chain.input : chain.output, back ? chain.output : chain.input);
+    else
+      changed_.insert(chain.output);
     for (const auto& [id, role, ports] : candidate.route.steps) {
       const Node& node = graph_.node(id);
       if (role != Route::Role::linear) rewrite_.removed.push_back(id);
@@ -124,24 +137,64 @@ class LinearRewriter {
     folded.outputs = {adds ? rewrite_.add_value(folded_name(old.outputs[0]), type) : result};
     const Operand unshifted = folded.outputs[0];
     rewrite_.nodes.push_back(std::move(folded));
-    if (adds) add_shift(label_of(graph_, id) + "_bias", unshifted, absorbed.remaining, type, result);
+    if (!adds) return;
+    add_arithmetic("Add", label_of(graph_, id) + "_bias", unshifted, absorbed.remaining,
+                   absorbed.remaining.shift, type, result);
   }
 
-  void add_shift(const std::string& name, Operand data, const ChannelAffine& affine, const ValueType& type,
-                 Operand result) {
+  /// data * values or data + values, one value per channel of `map`.
+  void add_arithmetic(const char* op_type, std::string name, Operand data, const ChannelAffine& map,
+                      const std::vector<double>& values, const ValueType& type, Operand result) {
+    const bool names_axis = graph_.opset("") < 7;  // operands did not yet align at the last axis
+    Node node;
+    node.name = std::move(name);
+    node.op_type = op_type;
+    if (names_axis) node.attributes["broadcast"] = std::int64_t{1};
     Shape shape;
-    if (!affine.uniform()) {
-      shape.push_back(static_cast<std::int64_t>(affine.channels()));
-      for (auto axis = static_cast<std::size_t>(affine.axis) + 1; axis < type.rank(); ++axis)
+    if (!map.uniform()) {
+      shape.push_back(static_cast<std::int64_t>(map.channels()));
+      if (names_axis) node.attributes["axis"] = std::int64_t{map.axis};
+      for (auto axis = static_cast<std::size_t>(map.axis) + 1; axis < type.rank() && !names_axis; ++axis)
         shape.push_back(1);
     }
-    Node add;
-    add.name = name;
-    add.op_type = "Add";
-    if (graph_.opset("") < 7) add.attributes = {{"broadcast", std::int64_t{1}}};
-    const ScaledTensor exact{Tensor(shape, affine.shift)};
-    const Operand shift = rewrite_.add_constant(name, round_to_storage(exact, type.dtype, flushed_));
-    rewrite_.nodes.push_back({std::move(add), {data, shift}, {result}});
+    const ScaledTensor exact{Tensor(shape, values)};
+    const Operand constant = rewrite_.add_constant(node.name, round_to_storage(exact, type.dtype, flushed_));
+    rewrite_.nodes.push_back({std::move(node), {data, constant}, {result}});
+  }
+
+  void add_affine(const Chain& chain, const ChannelAffine& affine, Operand data, Operand result) {
+    const ValueType& type = graph_.value(chain.output).type;
+    const NodeId scaling = scaling_node(view_, chain.nodes);
+    const std::string name = label_of(graph_, scaling.valid() ? scaling : chain.nodes.front());
+    if (const NodeId id = batch_normalization_of(graph_, chain); id.valid()) {
+      add_batch_normalization(id, affine, data, result);
+    } else if (affine.is_identity()) {
+      rewrite_.nodes.push_back({Node{.name = name, .op_type = "Identity"}, {data}, {result}});
+    } else if (!affine.has_shift()) {
+      add_arithmetic("Mul", name, data, affine, affine.scale, type, result);
+    } else if (!affine.has_scale()) {
+      add_arithmetic("Add", name, data, affine, affine.shift, type, result);
+    } else {
+      const Operand scaled = rewrite_.add_value(folded_name(chain.output), type);
+      add_arithmetic("Mul", name, data, affine, affine.scale, type, scaled);
+      add_arithmetic("Add", name + "_shift", scaled, affine, affine.shift, type, result);
+    }
+  }
+
+  void add_batch_normalization(NodeId id, const ChannelAffine& affine, Operand data, Operand result) {
+    const Node& old = graph_.node(id);
+    const auto C = static_cast<std::size_t>(graph_.value(old.inputs[1]).constant.elements());
+    const ChannelAffine map = affine.on_axis(affine.uniform() ? 1 : affine.axis, C);
+    Rewrite::NewNode node{old, {data}, {result}};
+    node.node.attributes["epsilon"] = 0.0F;
+    const std::vector<double> parameters[] = {map.scale, map.shift, std::vector(C, 0.0), std::vector(C, 1.0)};
+    for (std::size_t i = 0; i < 4; ++i) {
+      const ValueId parameter = old.inputs[i + 1];
+      const ScaledTensor exact{Tensor({static_cast<std::int64_t>(C)}, parameters[i])};
+      node.inputs.push_back(rewrite_.add_constant(
+          folded_name(parameter), round_to_storage(exact, graph_.value(parameter).type.dtype, flushed_)));
+    }
+    rewrite_.nodes.push_back(std::move(node));
   }
 
   const FoldView& view_;
@@ -158,6 +211,28 @@ class LinearRewriter {
 Rewrite rewrite_linears(const FoldView& view, std::span<const Candidate* const> candidates,
                         std::span<const FoldedLinear> linears, std::size_t& flushed) {
   return LinearRewriter(view, flushed).make(candidates, linears);
+}
+
+NodeId batch_normalization_of(const Graph& graph, const Chain& chain) {
+  const auto found = std::find_if(chain.nodes.rbegin(), chain.nodes.rend(),
+                                  [&](NodeId id) { return graph.node(id).op_type == "BatchNormalization"; });
+  return found == chain.nodes.rend() ? NodeId{} : *found;
+}
+
+std::optional<int> cost_of_replacement(const Graph& graph, const Chain& chain, const ChannelAffine& affine) {
+  if (batch_normalization_of(graph, chain).valid())
+    return affine.uniform() || affine.axis == 1 ? std::optional(cost_of(affine)) : std::nullopt;
+  return affine.is_identity() ? 1 : (affine.has_scale() ? 2 : 0) + (affine.has_shift() ? 1 : 0);
+}
+
+Rewrite rewrite_chain(const FoldView& view, const Chain& chain, std::size_t& flushed) {
+  return LinearRewriter(view, flushed).make(chain);
+}
+
+NodeId scaling_node(const FoldView& view, const std::vector<NodeId>& nodes) {
+  const auto found = std::find_if(nodes.begin(), nodes.end(),
+                                  [&](NodeId id) { return view.affine(id)->affine.has_scale(); });
+  return found == nodes.end() ? NodeId{} : *found;
 }
 
 std::string label_of(const Graph& graph, NodeId id) {

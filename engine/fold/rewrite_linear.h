@@ -1,7 +1,8 @@
-// The rewrite that moves chains along their routes into linear operators.
+// The rewrites that move chains along their routes into linear operators, and that shorten chains that stay.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@ namespace bnrun {
 struct Candidate {
   const Chain* chain = nullptr;
   Route route;
+  ChannelAffine rest{};  ///< what stays where the chain stands (forward only); the route carries the others
 };
 
 /// A linear operator that has taken in the maps that reach it.
@@ -29,6 +31,20 @@ using FoldedLinear = std::pair<NodeId, Absorbed>;
 /// counts those that became zero because they lie below its normal range.
 Rewrite rewrite_linears(const FoldView& view, std::span<const Candidate* const> candidates,
                         std::span<const FoldedLinear> linears, std::size_t& flushed);
+
+/// The last BatchNormalization of a chain, or an invalid id.
+NodeId batch_normalization_of(const Graph& graph, const Chain& chain);
+/// The first of these affine operators that scales, or an invalid id.
+NodeId scaling_node(const FoldView& view, const std::vector<NodeId>& nodes);
+
+/// The cost of `affine` written as the chain would be: as its last BatchNormalization with other parameters
+/// (mean = 0, var = 1 and epsilon = 0 make scale and B the map itself), or else as a Mul and an Add as far as
+/// needed; nullopt when that BatchNormalization cannot hold it.
+std::optional<int> cost_of_replacement(const Graph& graph, const Chain& chain, const ChannelAffine& affine);
+
+/// before: x -> [chain] -> y        after: x -> (BatchNormalization | Mul -> Add) -> y
+/// Condition: cost_of_replacement knows a cost. Derivation: the chain is its map.
+Rewrite rewrite_chain(const FoldView& view, const Chain& chain, std::size_t& flushed);
 
 /// The node's name, or where it has none that of its first output.
 std::string label_of(const Graph& graph, NodeId id);

@@ -244,7 +244,7 @@ TEST(FoldBugs, DenormalWeightsSlowedTheModelDown) {
 TEST(FoldBugs, TheGrowthLimitIsALimit) {
   // In front of a layer, t = 297 makes the error (3 + 297)/3 = 100 times as large.
   Layer m;
-  const ValueId shifted = m.b.op("Add", {m.b.op("Relu", {m.x}), row({297, 0})});
+  const ValueId shifted = m.b.op("Add", {m.b.op("Relu", {m.x}), row({297, 148.5F})});
   m.b.output(m.b.op("Gemm", {m.b.op("Mul", {shifted, row({1, 2})}), weights(), row({1, 2})}));
   expect_untouched(m.b.model(), Decline::ill_conditioned, {.max_growth = 99.0});
   expect_fold(m.b.model(), {{"Gemm", 1}, {"Relu", 1}}, 1e-4, {.max_growth = 101.0});
