@@ -135,6 +135,8 @@ void check_values(const char* which, const Values& computed, const Values& truth
         ++tally.beyond;
         continue;
       }
+      require(std::abs(expected[i]) <= bound.magnitude(name, i) * (1.0 + 1e-9),
+              "'{}'[{}] is larger than its magnitude", name, i);
       const double error = std::abs(got[i] - expected[i]);
       require(error <= allowed, "{} '{}'[{}] is {:.17g}, exactly {:.17g}: error {:.3g}, bound {:.3g}", which,
               name, i, got[i], expected[i], error, allowed);

@@ -236,8 +236,4 @@ ErrorBound::ErrorBound(const Graph& graph, const std::vector<Tensor>& inputs, DT
   }
 }
 
-double ErrorBound::operator()(const std::string& name, std::size_t i) const {
-  return factor_ * magnitudes_.at(name).at(i);
-}
-
 }  // namespace bnrun::testing

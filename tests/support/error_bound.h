@@ -30,8 +30,11 @@ class ErrorBound {
   /// that the network computes in.
   ErrorBound(const Graph& graph, const std::vector<Tensor>& inputs, DType stored);
 
-  /// For element i of the value called `name`; infinite where that value, or one it depends on, may overflow.
-  double operator()(const std::string& name, std::size_t i) const;
+  /// M for element i of the value called `name`; infinite where that value, or one it depends on, may
+  /// overflow.
+  double magnitude(const std::string& name, std::size_t i) const { return magnitudes_.at(name).at(i); }
+  /// The bound.
+  double operator()(const std::string& name, std::size_t i) const { return factor_ * magnitude(name, i); }
 
  private:
   std::map<std::string, std::vector<double>> magnitudes_;
