@@ -28,8 +28,8 @@ class Comparison {
   double dot_ = 0.0, norm_a_ = 0.0, norm_b_ = 0.0;
 };
 
-/// What absolute tolerances are multiplied by for a value whose exact elements are `truth`: its largest finite magnitude,
-/// at least `least`; just `least` when the tolerance is not scaled.
+/// What absolute tolerances are multiplied by for a value whose exact elements are `truth`: its largest
+/// finite magnitude, at least `least`; just `least` when the tolerance is not scaled.
 double tolerance_scale(const Tensor& truth, Tolerance tolerance, double least);
 
 /// Largest |a - b| / (atol + rtol * |b|) over all elements and where it is; above 1 means out of tolerance.

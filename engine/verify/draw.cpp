@@ -1,5 +1,6 @@
 #include "verify/draw.h"
 
+#include <cmath>
 #include <functional>
 #include <map>
 #include <random>
@@ -83,6 +84,22 @@ std::vector<InputSet> draw_inputs(const Graph& graph, const VerifyOptions& optio
   add("large", options.rows, kLarge, [&] { return kLarge * in_range(); });
   add("denormal", options.rows, 1.0, [&] { return kDenormal * in_range(); });
   return sets;
+}
+
+bool narrow_integers(InputSet& set) {
+  bool changed = false;
+  for (Tensor& tensor : set.inputs) {
+    if (!is_integer(tensor.dtype())) continue;
+    const Tensor numbers = convert(tensor, DType::float64);
+    Tensor narrow(DType::float64, tensor.shape());
+    for (std::int64_t i = 0; i < tensor.elements(); ++i) {
+      const double x = numbers.data<double>()[i];
+      narrow.mutable_data<double>()[i] = std::fmod(std::abs(x), 2.0);
+      changed = changed || narrow.data<double>()[i] != x;
+    }
+    tensor = convert(narrow, tensor.dtype());
+  }
+  return changed;
 }
 
 }  // namespace bnrun

@@ -22,4 +22,8 @@ struct InputSet {
 /// caller must give data.
 std::vector<InputSet> draw_inputs(const Graph& graph, const VerifyOptions& options);
 
+/// Makes every integer 0 or 1, for a model to which those drawn mean nothing, such as the rows of a small
+/// embedding. Returns whether that changed anything.
+bool narrow_integers(InputSet& set);
+
 }  // namespace bnrun

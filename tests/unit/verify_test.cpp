@@ -46,6 +46,18 @@ TEST(Verify, AModelAgreesWithItsFold) {
   EXPECT_LT(report.truth_distance, 1e-4);
 }
 
+TEST(Verify, DrawsIndicesThatASmallEmbeddingHas) {
+  const auto model = [](float change) {
+    GraphBuilder b;
+    const ValueId category = b.input("category", DType::int64, {"N"});
+    const Tensor rows({2, 2}, std::vector<float>{1, 2, 3, 4 + change});
+    b.output(b.op("Gather", {rows, category}, {}, "y"));
+    return b.model();
+  };
+  EXPECT_TRUE(verify(model(0), model(0)).agree);
+  EXPECT_FALSE(verify(model(0), model(1)).agree) << "the second row was not looked up";
+}
+
 TEST(Verify, FindsTheFirstValueThatDiffersAndItsChannel) {
   const VerifyReport report = verify(network(0), network(0.01F));
   EXPECT_FALSE(report.agree);
