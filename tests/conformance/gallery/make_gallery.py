@@ -10,6 +10,7 @@ import pathlib
 import sys
 import zlib
 
+import branches
 import exporters
 import opsets
 import unsupported
@@ -39,7 +40,7 @@ def write_case(folder, case, model):
 
 def main(folder):
     expectations = {"models": {}, "unsupported": {}}
-    for family in (exporters, variants, opsets):
+    for family in (exporters, variants, branches, opsets):
         for name, make in family.GALLERY.items():
             case = make(zlib.crc32(name.encode()))
             model = case.model()
