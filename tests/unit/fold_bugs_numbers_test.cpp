@@ -235,6 +235,14 @@ TEST(FoldBugs, TheAxisAttributeOfAnOldMulWasResolvedAgainstAnUnknownRank) {
   EXPECT_TRUE(report.entries.empty());
 }
 
+TEST(FoldBugs, AFactorThatIsOneOnlyAsStoredWentWhenFoldedAgain) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float32, {"N", 2});
+  const ValueId deviation = b.op("Sqrt", {b.op("Add", {row({1}), row({1e-8F})})});
+  b.output(b.op("Relu", {b.op("Div", {b.op("Tanh", {x}), deviation})}));
+  expect_fold(b.model(), {{"Tanh", 1}, {"Relu", 1}});
+}
+
 TEST(FoldBugs, DenormalWeightsSlowedTheModelDown) {
   Layer m;
   m.b.output(m.b.op("Mul", {m.gemm(), row({1, 1e-39F})}));
