@@ -47,7 +47,7 @@ const Piece kPieces[] = {
     {{"rearrangement", 0.25}, 10, rearrangement},
     {{"meeting"}, 4, meeting},
     {{"fork"}, 5, fork},
-    {{"affine chain", 0.05}, 2, affine_chain},
+    {{"affine chain", 0.2}, 2, affine_chain},
     {{"ill-conditioned", 0.3}, 1, ill_conditioned},
     {{"training"}, 1, training},
     {{"concat affine", 0.5}, 2, concat_affine},
