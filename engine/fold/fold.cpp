@@ -81,6 +81,7 @@ class FoldPass {
       before = rewrites_;
       view_.update();
       round();
+      graph_.check();
     }
   }
 

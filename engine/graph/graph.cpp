@@ -170,34 +170,54 @@ void Graph::remove_value(ValueId id) {
   value.alive = false;
 }
 
+namespace {
+
+void require(bool holds, std::string_view what, std::string_view where) {
+  if (!holds) fail(ErrorCode::internal, "inconsistent graph: {} at '{}'", what, where);
+}
+
+auto count_of(const std::vector<ValueId>& list, ValueId id) {
+  return std::count(list.begin(), list.end(), id);
+}
+
+}  // namespace
+
+void Graph::check_value(ValueId id) const {
+  const Value& v = value(id);
+  std::vector<NodeId> users = v.users;
+  std::sort(users.begin(), users.end());
+  for (auto user = users.begin(); user != users.end();) {
+    const auto next = std::upper_bound(user, users.end(), *user);
+    const Node& reader = node(*user);
+    require(reader.alive && count_of(reader.inputs, id) + count_of(reader.captures, id) == next - user,
+            "uses and users differ", v.name);
+    user = next;
+  }
+  require(find_value(v.name) == id, "a name leads elsewhere", v.name);
+  require(!v.producer.valid() || (!v.constant.defined() && !v.is_input), "a value has two origins", v.name);
+  const bool has_origin = v.producer.valid() || v.constant.defined() || v.is_input || v.captured;
+  require(has_origin || (v.users.empty() && !v.is_output), "a value has no origin", v.name);
+}
+
+void Graph::check_node(NodeId id) const {
+  for (const auto* list : {&node(id).inputs, &node(id).captures}) {
+    for (const ValueId input : *list) {
+      if (!input.valid()) continue;
+      const Value& v = value(input);
+      require(v.alive, "a node reads a removed value", node(id).name);
+      require(std::find(v.users.begin(), v.users.end(), id) != v.users.end(), "a use is not recorded",
+              v.name);
+    }
+  }
+  for (const ValueId output : node(id).outputs) {
+    if (output.valid())
+      require(value(output).producer == id, "an output names another producer", value(output).name);
+  }
+}
+
 void Graph::check() const {
-  const auto require = [&](bool holds, std::string_view what, std::string_view where) {
-    if (!holds) fail(ErrorCode::internal, "inconsistent graph: {} at '{}'", what, where);
-  };
-  std::vector<std::size_t> uses(values_.size(), 0);
-  for (const NodeId id : live_nodes()) {
-    for (const auto* list : {&node(id).inputs, &node(id).captures}) {
-      for (const ValueId input : *list) {
-        if (!input.valid()) continue;
-        const Value& v = value(input);
-        require(v.alive, "a node reads a removed value", node(id).name);
-        require(std::count(v.users.begin(), v.users.end(), id) > 0, "a use is not recorded", v.name);
-        ++uses[static_cast<std::size_t>(input.index)];
-      }
-    }
-    for (const ValueId output : node(id).outputs) {
-      if (output.valid())
-        require(value(output).producer == id, "an output names another producer", value(output).name);
-    }
-  }
-  for (const ValueId id : live_values()) {
-    const Value& v = value(id);
-    require(v.users.size() == uses[static_cast<std::size_t>(id.index)], "uses and users differ", v.name);
-    require(find_value(v.name) == id, "a name leads elsewhere", v.name);
-    require(!v.producer.valid() || (!v.constant.defined() && !v.is_input), "a value has two origins", v.name);
-    const bool has_origin = v.producer.valid() || v.constant.defined() || v.is_input || v.captured;
-    require(has_origin || (v.users.empty() && !v.is_output), "a value has no origin", v.name);
-  }
+  for (const NodeId id : live_nodes()) check_node(id);
+  for (const ValueId id : live_values()) check_value(id);
   for (const ValueId id : inputs_)
     require(value(id).alive && value(id).is_input, "a lost input", value(id).name);
   for (const ValueId id : outputs_)

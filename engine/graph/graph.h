@@ -108,6 +108,8 @@ class Graph {
  private:
   friend class RewriteDriver;
   Node& mutable_node(NodeId id) { return nodes_[static_cast<std::size_t>(id.index)]; }
+  void check_node(NodeId id) const;
+  void check_value(ValueId id) const;
   Value& mutable_value(ValueId id) { return values_[static_cast<std::size_t>(id.index)]; }
   ValueId insert_value(Value value);
   void remove_node(NodeId id);

@@ -122,6 +122,7 @@ class RewriteDriver {
     };
     std::vector<ValueId> read;
     std::vector<ValueId> produced;
+    std::vector<ValueId> touched;
     for (const NodeId id : rewrite.removed) {
       const Node& node = graph_.node(id);
       append(read, node.inputs);
@@ -135,14 +136,23 @@ class RewriteDriver {
       node.outputs.clear();
       for (const Operand& input : added.inputs) node.inputs.push_back(resolve(input));
       for (const Operand& output : added.outputs) node.outputs.push_back(resolve(output));
-      graph_.add_node(std::move(node));
+      append(touched, node.inputs);
+      append(touched, node.outputs);
+      graph_.check_node(graph_.add_node(std::move(node)));
     }
-    for (const auto& [from, to] : rewrite.redirected) redirect(from, to);
+    for (const auto& [from, to] : rewrite.redirected) {
+      redirect(from, to);
+      append(touched, {from, to});
+    }
     for (const ValueId id : produced) {
       if (id.valid()) drop_if_unused(id);
     }
+    append(touched, produced);
+    append(touched, read);
     remove_unread(std::move(read));
-    graph_.check();
+    for (const ValueId id : touched) {
+      if (id.valid() && graph_.value(id).alive) graph_.check_value(id);
+    }
   }
 
   void replace_by_constants(NodeId id, const std::vector<Tensor>& outputs) {

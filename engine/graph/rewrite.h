@@ -59,7 +59,8 @@ struct Rewrite {
 std::optional<Declined> refuse(const Graph& graph, const Rewrite& rewrite);
 
 /// Applies a rewrite that `refuse` accepts, removes constants and nodes that lost their last reader by it,
-/// and checks the graph. Throws `internal` when the rewrite is refused or leaves the graph inconsistent.
+/// and checks all nodes and values it touched; only that there is no cycle is left to Graph::check. Throws
+/// `internal` when the rewrite is refused or leaves the graph inconsistent.
 void apply(Graph& graph, const Rewrite& rewrite);
 
 /// Removes a node and gives its outputs these elements; an undefined tensor leaves that output without
