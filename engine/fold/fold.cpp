@@ -403,6 +403,24 @@ class FoldPass {
         declined.reason = Decline::extra_outputs_used;
       report_left(std::move(entry), declined);
     }
+    report_subgraphs_of(graph_);
+  }
+
+  void report_subgraphs_of(const Graph& graph) {
+    for (const NodeId id : graph.live_nodes()) {
+      for (const auto& [name, attribute] : graph.node(id).attributes) {
+        const auto* subgraph = std::get_if<std::shared_ptr<const Graph>>(&attribute);
+        if (subgraph == nullptr) continue;
+        for (const NodeId inner : (*subgraph)->live_nodes()) {
+          if ((*subgraph)->node(inner).op_type != kBatchNormalization) continue;
+          FoldEntry entry;
+          entry.name = label_of(**subgraph, inner);
+          entry.form = kBatchNormalization;
+          report_left(std::move(entry), {Decline::in_subgraph, describe(graph, id)});
+        }
+        report_subgraphs_of(**subgraph);
+      }
+    }
   }
 
   static constexpr std::string_view kBatchNormalization = "BatchNormalization";

@@ -36,6 +36,8 @@ std::string_view name_of(Decline reason) {
       return "ill_conditioned";
     case Decline::type_mismatch:
       return "type_mismatch";
+    case Decline::in_subgraph:
+      return "in_subgraph";
     case Decline::switched_off:
       return "switched_off";
     case Decline::limit_reached:
@@ -76,6 +78,8 @@ std::string_view remedy_of(Decline reason) {
       return "raise the limit (--max-growth) if the accuracy suffices";
     case Decline::type_mismatch:
       return "store all parameters in one type";
+    case Decline::in_subgraph:
+      return "export it outside of the loop or branch";
     case Decline::switched_off:
       return "do not leave it out (--skip, --only)";
     case Decline::limit_reached:

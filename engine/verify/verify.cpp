@@ -14,7 +14,7 @@ namespace bnrun {
 namespace {
 
 /// How two ports of the same name differ; empty when they do not, as far as both are declared.
-std::string difference(const PortInfo& a, const PortInfo& b) {
+std::string port_difference(const PortInfo& a, const PortInfo& b) {
   if (a.dtype != b.dtype && a.dtype != DType::undefined && b.dtype != DType::undefined)
     return fmt::format("is {} in the first model and {} in the second", name_of(a.dtype), name_of(b.dtype));
   if (!a.dims || !b.dims) return "";
@@ -43,7 +43,7 @@ Matched match_ports(const std::vector<PortInfo>& a, const std::vector<PortInfo>&
   for (const PortInfo& port : a) {
     const auto found = std::ranges::find(b, port.name, &PortInfo::name);
     if (found == b.end()) return {{}, fmt::format("the second model has no {} '{}'", kind, port.name)};
-    if (const auto differs = difference(port, *found); !differs.empty())
+    if (const auto differs = port_difference(port, *found); !differs.empty())
       return {{}, fmt::format("{} '{}' {}", kind, port.name, differs)};
     matched.positions.push_back(static_cast<std::size_t>(found - b.begin()));
   }

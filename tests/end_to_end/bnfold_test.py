@@ -3,6 +3,7 @@
 import html.parser
 import json
 import os
+import subprocess
 import unittest
 import xml.etree.ElementTree
 
@@ -10,7 +11,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from programs import (ANSWER_IS_NO, INVALID_INPUT, INVALID_MODEL, IO, MODELS, UNSUPPORTED, USAGE, ProgramTest)
+from programs import (ANSWER_IS_NO, INVALID_INPUT, INVALID_MODEL, IO, MODELS, PROGRAMS, UNSUPPORTED, USAGE,
+                      ProgramTest)
 
 
 class BnfoldTest(ProgramTest):
@@ -78,6 +80,16 @@ class Fold(BnfoldTest):
         self.assertGreater(report["before"]["microseconds_per_row"], 0)
         self.assertGreater(report["after"]["microseconds_per_row"], 0)
         self.assertIn(b"us per row", out)
+
+    def test_inspect_foretells_the_same(self):
+        for model in ["mlp.onnx", "blocked.onnx", "training.onnx", "plain.onnx"]:
+            self.succeed(MODELS / model, "--dry-run", "--no-verify", "--report", "r.json")
+            report = json.loads((self.folder / "r.json").read_text())
+            inspect = subprocess.run([PROGRAMS / "bnrun", "inspect", MODELS / model, "--json"], check=True,
+                                     stdout=subprocess.PIPE)
+            foretold = json.loads(inspect.stdout)["fold"]
+            self.assertEqual(foretold["batch_normalizations"], report["batch_normalizations"])
+            self.assertEqual(foretold["after"]["operators"], report["after"]["operators"])
 
     def test_skip_and_only_and_max_rewrites_leave_it(self):
         for options, reason in [(["--skip", "b*"], "switched_off"), (["--only", "fc*"], "switched_off"),

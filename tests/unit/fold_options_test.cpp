@@ -145,6 +145,44 @@ TEST(FoldReport, AnAddMadeForWantOfABiasCountsAsOne) {
   EXPECT_EQ(entry.bias.after, 3.0);
 }
 
+TEST(FoldReport, OneInsideASubgraphIsNotForgotten) {
+  const auto branch_of = [](const char* name) {
+    Layer m;
+    Graph body;
+    body.opsets = m.b.graph().opsets;
+    Node node;
+    node.op_type = "BatchNormalization";
+    node.name = name;
+    node.inputs = {body.add_captured("x")};
+    for (const float value : {2.0F, 0.5F, 1.0F, 4.0F})
+      node.inputs.push_back(body.add_constant(body.fresh_name("c"), row({value, value})));
+    node.outputs = {body.add_value("y")};
+    body.add_output(node.outputs[0]);
+    body.add_node(std::move(node));
+    return std::shared_ptr<const Graph>(std::make_shared<Graph>(body));
+  };
+  Layer m;
+  Graph graph = m.b.graph();
+  Node node;
+  node.op_type = "If";
+  node.name = "choice";
+  node.inputs = {graph.add_input("condition", {DType::boolean, Dims{}})};
+  node.captures = {m.x};
+  node.attributes = {{"then_branch", branch_of("first")}, {"else_branch", branch_of("second")}};
+  node.outputs = {graph.add_value("chosen")};
+  graph.add_output(node.outputs[0]);
+  graph.add_node(std::move(node));
+  Model model(graph);
+  const FoldReport report = fold(model);
+  ASSERT_EQ(report.entries.size(), 2U);
+  for (const FoldEntry& entry : report.entries) {
+    EXPECT_EQ(name_of(entry.reason), "in_subgraph");
+    EXPECT_EQ(entry.detail, "node 'choice' (If)");
+    EXPECT_TRUE(entry.name == "first" || entry.name == "second");
+  }
+  EXPECT_FALSE(report.complete());
+}
+
 TEST(FoldReport, EveryReasonButOneHasARemedy) {
   for (int i = 0; i <= static_cast<int>(Decline::limit_reached); ++i) {
     const auto reason = static_cast<Decline>(i);

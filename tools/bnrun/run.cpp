@@ -34,6 +34,7 @@ int run(const cli::Console& console, const Options& options) {
   const io::Format format = options.format          ? *options.format
                             : options.output == "-" ? io::Format::csv
                                                     : io::format_of(options.output);
+  io::check_writable(options.output);
   const Model model = Model::load(options.model);
   const auto session = cli::in_file(options.model, [&] { return Session(model, options.session); });
   log_fold(console, session.fold_report());

@@ -23,6 +23,7 @@ enum class Decline {
   overflow,                     ///< a folded weight or bias is not finite in the storage type
   ill_conditioned,              ///< the error bound would grow beyond the limit
   type_mismatch,                ///< parameter types that cannot be combined without loss
+  in_subgraph,                  ///< it stands in a subgraph: the body of a loop, the branch of an If
   switched_off,                 ///< the caller asked to leave it alone
   limit_reached,                ///< it would fold, but the limit of rewrites was reached
 };
