@@ -35,6 +35,7 @@ class Constant final : public Op {
 
   std::vector<ValueType> infer(const InferArgs&) const override { return {ValueType::of(value_.view())}; }
   void run(const RunArgs& args) const override { copy_elements(value_, args.out(0)); }
+  const Tensor* held_output() const override { return &value_; }
 
  private:
   Tensor value_;

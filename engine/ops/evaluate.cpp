@@ -31,6 +31,11 @@ auto at_node(const Graph& graph, NodeId id, F&& action) {
   }
 }
 
+/// A constant that `widened` left as it is.
+bool is_stored_narrower(const Value& value, const TensorView& stored) {
+  return value.constant.defined() && stored.dtype != value.type.dtype;
+}
+
 /// Parameters of layers are small; a weight matrix that passes an Identity is not worth a copy in double.
 constexpr std::int64_t kMaxExactElements = 1 << 16;
 
@@ -163,6 +168,11 @@ std::size_t compute_constants(Graph& graph, ExactConstants* exact, std::size_t m
     if (!constant) continue;
     const auto op = find_op(graph, id);
     if (op == nullptr || !op->deterministic()) continue;
+    if (const Tensor* held = op->held_output()) {
+      replace_by_constants(graph, id, {*held});
+      ++computed;
+      continue;
+    }
     const bool affordable = std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
       if (!output.valid()) return true;
       const ValueType& type = graph.value(output).type;
@@ -237,9 +247,15 @@ std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> in
   for (const NodeId id : order) {
     const Node& node = graph.node(id);
     const auto op = require_op(graph, id);
+    std::vector<Tensor> wide;
     const auto gather = [&](const std::vector<ValueId>& ids) {
       std::vector<TensorView> views;
-      for (const ValueId v : ids) views.push_back(v.valid() ? values[slot(v)] : TensorView{});
+      for (const ValueId v : ids) {
+        views.push_back(v.valid() ? values[slot(v)] : TensorView{});
+        if (!v.valid() || !is_stored_narrower(graph.value(v), views.back())) continue;
+        wide.push_back(convert(views.back(), graph.value(v).type.dtype));
+        views.back() = wide.back().view();
+      }
       return views;
     };
     const auto node_inputs = gather(node.inputs);
@@ -267,7 +283,11 @@ std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> in
   for (const ValueId id : graph.outputs()) {
     if (!values[slot(id)].defined())
       fail(ErrorCode::invalid_model, "output '{}' is computed by no node", graph.value(id).name);
-    results.push_back(owned[slot(id)].defined() ? owned[slot(id)] : Tensor::copy_of(values[slot(id)]));
+    const TensorView& view = values[slot(id)];
+    const bool narrower = is_stored_narrower(graph.value(id), view);
+    results.push_back(owned[slot(id)].defined() ? owned[slot(id)]
+                      : narrower                ? convert(view, graph.value(id).type.dtype)
+                                                : Tensor::copy_of(view));
   }
   return results;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <span>
 #include <vector>
@@ -47,7 +48,9 @@ std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> in
 
 /// The same graph with every float16, bfloat16 and float32 widened to float64: inputs, constants, declared
 /// types and the element types that attributes name (Cast, ConstantOfShape, ...). The truth results are
-/// measured against.
-Graph widened(const Graph& graph);
+/// measured against. An initializer of more than `max_bytes` keeps its elements under the wide type:
+/// `interpret` widens it for each node that reads it, so that a large model is never held in double as a
+/// whole.
+Graph widened(const Graph& graph, std::size_t max_bytes = std::numeric_limits<std::size_t>::max());
 
 }  // namespace bnrun

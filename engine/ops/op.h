@@ -119,6 +119,9 @@ class Op {
   /// lacks.
   virtual void run(const RunArgs& args) const = 0;
 
+  /// The one output where the operator itself holds it, to be shared instead of copied; else nullptr.
+  virtual const Tensor* held_output() const { return nullptr; }
+
   /// False when equal inputs may give different outputs (random numbers), so that it is never computed ahead.
   virtual bool deterministic() const { return true; }
 

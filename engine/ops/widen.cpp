@@ -44,13 +44,19 @@ bool gives_float32(const Node& node) {
 
 }  // namespace
 
-Graph widened(const Graph& graph) {
+Graph widened(const Graph& graph, std::size_t max_bytes) {
   Graph wide;
   wide.name = graph.name;
   wide.opsets = graph.opsets;
   std::vector<ValueId> map(graph.value_slots());
   const auto mapped = [&](ValueId id) {
     return id.valid() ? map[static_cast<std::size_t>(id.index)] : ValueId{};
+  };
+  const auto add_constant = [&](const Value& value, const ValueType& type) {
+    const bool keep = is_floating(type.dtype) && value.constant.bytes() > max_bytes;
+    const ValueId id = wide.add_constant(value.name, keep ? value.constant : widen(value.constant));
+    if (keep) wide.set_type(id, type);
+    return id;
   };
   // Inputs first and in order, overridable initializers among them.
   for (const ValueId id : graph.inputs()) {
@@ -59,7 +65,7 @@ Graph widened(const Graph& graph) {
     type.dtype = widen(type.dtype);
     ValueId& target = map[static_cast<std::size_t>(id.index)];
     if (value.constant.defined()) {
-      target = wide.add_constant(value.name, widen(value.constant));
+      target = add_constant(value, type);
       wide.mark_overridable(target);
     } else {
       target = wide.add_input(value.name, type);
@@ -72,7 +78,7 @@ Graph widened(const Graph& graph) {
     ValueType type = value.type;
     type.dtype = widen(type.dtype);
     if (value.constant.defined())
-      target = wide.add_constant(value.name, widen(value.constant));
+      target = add_constant(value, type);
     else if (value.captured)
       target = wide.add_captured(value.name, type);
     else

@@ -82,7 +82,8 @@ std::vector<InputSet> draw_inputs(const Graph& graph, const VerifyOptions& optio
   add("corners", options.rows, 1.0, [&] { return uniform() < 0.5 ? low : high; });
   add("zeros", 1, 1.0, [] { return 0.0; });
   add("large", options.rows, kLarge, [&] { return kLarge * in_range(); });
-  add("denormal", options.rows, 1.0, [&] { return kDenormal * in_range(); });
+  // One row: arithmetic on denormal numbers takes tens of times as long.
+  add("denormal", 1, 1.0, [&] { return kDenormal * in_range(); });
   return sets;
 }
 

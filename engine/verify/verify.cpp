@@ -13,6 +13,10 @@
 namespace bnrun {
 namespace {
 
+/// Larger weights are widened anew by each node that reads them: two models in double take four times a
+/// model.
+constexpr std::size_t kMaxWideBytes = std::size_t{1} << 20;
+
 /// How two ports of the same name differ; empty when they do not, as far as both are declared.
 std::string port_difference(const PortInfo& a, const PortInfo& b) {
   if (a.dtype != b.dtype && a.dtype != DType::undefined && b.dtype != DType::undefined)
@@ -149,8 +153,8 @@ VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options
   VerifyReport report;
   report.mismatch = input_mismatch.empty() ? output_mismatch : input_mismatch;
   if (!report.mismatch.empty()) return report;
-  const Graph wide_a = widened(a.graph());
-  const Graph wide_b = widened(b.graph());
+  const Graph wide_a = widened(a.graph(), kMaxWideBytes);
+  const Graph wide_b = widened(b.graph(), kMaxWideBytes);
   std::vector<Comparison> comparisons;
   for (const PortInfo& port : a.outputs()) comparisons.emplace_back(port.name, options.tolerance);
   Localiser localiser(a.graph(), b.graph(), options.tolerance);

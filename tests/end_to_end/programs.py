@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -44,6 +45,16 @@ class ProgramTest(unittest.TestCase):
         self.assertIn(message, error)
         self.assertEqual(sorted(self.folder.iterdir()), before, "a file was left behind")
         return result
+
+    def peak_bytes(self, *arguments):
+        """The most memory that a run that must exit 0 had at one time."""
+        # A process counts what its parent had when it forked, so a small one stands between.
+        run = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=sys.stderr, check=True); "
+               "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+        command = [sys.executable, "-c", run, PROGRAMS / self.program, *map(str, arguments)]
+        result = subprocess.run(command, cwd=self.folder, capture_output=True, timeout=60, check=False)
+        self.assertEqual(result.returncode, DONE, result.stderr.decode())
+        return 1024 * int(result.stdout)
 
     def write(self, name, content):
         path = self.folder / name

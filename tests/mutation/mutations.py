@@ -16,7 +16,6 @@ BN = "engine/ops/batch_normalization.cpp"
 GEMM = "engine/ops/gemm.cpp"
 MATMUL = "engine/ops/matmul.cpp"
 CONV = "engine/ops/conv.cpp"
-SCALED = "engine/ops/scaled_tensor.h"
 ROUNDING = "engine/ops/scaled_tensor.cpp"
 POOL = "engine/ops/pool.cpp"
 REDUCE = "engine/ops/reduce.cpp"
@@ -163,8 +162,7 @@ MUTATIONS = [
     _mutation("Conv: a map on another axis", (CONV, "if (!map->uniform() && map->axis != 1) return", "if (false) return")),
     _mutation("Conv: the bias is not scaled", (CONV, "bias[m] = bias[m] * s_out.scale[m] + s_out.shift[m];",
                                                "bias[m] = bias[m] + s_out.shift[m];")),
-    _mutation("Conv: groups are ignored", (SCALED, "const std::size_t first = i / rows_per_group * columns;",
-                                           "const std::size_t first = 0 / rows_per_group;")),
+    _mutation("Conv: groups are ignored", (CONV, "s_in.scale : s_out.scale, groups}", "s_in.scale : s_out.scale, 1}")),
     _mutation("Conv: the bias need not be constant",
               (CONV, "if (args.present(2) && args.constant(2) == nullptr)\n    return Declined",
                "if (false)\n    return Declined"),

@@ -7,6 +7,7 @@
 
 #include "bnrun/error.h"
 #include "bnrun/fold.h"
+#include "ops/evaluate.h"
 #include "support/graph_building.h"
 
 namespace bnrun {
@@ -27,6 +28,33 @@ Model network(float change, bool named_x = true) {
                  random_tensor({4}, 6, 0.5, 2)},
                 {}, "y"));
   return b.model();
+}
+
+TEST(Widened, LargeConstantsStayAsStoredAndComputeTheSame) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float32, {2, 3});
+  const ValueId W = b.constant(random_tensor({3, 4}, 1), "W");
+  const ValueId c = b.constant(random_tensor({4}, 2), "c", true);
+  b.output(b.op("Gemm", {x, W, c}));
+  b.output(W);
+  b.output(c);
+  const Graph wide = widened(b.graph());
+  const Graph lazy = widened(b.graph(), 16);
+  EXPECT_EQ(wide.value(wide.find_value("W")).constant.dtype(), DType::float64);
+  EXPECT_EQ(lazy.value(lazy.find_value("W")).constant.view().bytes, b.graph().value(W).constant.view().bytes);
+  EXPECT_EQ(lazy.value(lazy.find_value("W")).type.dtype, DType::float64);
+  EXPECT_EQ(lazy.value(lazy.find_value("c")).constant.dtype(), DType::float64);
+  const Tensor X = random_tensor<double>({2, 3}, 3);
+  const Tensor other_c = random_tensor<double>({4}, 4);
+  for (const TensorView& given : {TensorView{}, other_c.view()}) {
+    const std::vector<TensorView> inputs{X, given};
+    const auto expected = interpret(wide, inputs);
+    for (const std::size_t limit : {16, 0}) {
+      const auto actual = interpret(widened(b.graph(), limit), inputs);
+      ASSERT_EQ(actual.size(), 3U);
+      for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(identical(actual[i], expected[i])) << i << ' ' << limit;
+    }
+  }
 }
 
 TEST(Verify, AModelAgreesWithItsFold) {

@@ -1,0 +1,71 @@
+"""What folding a model takes in memory, as a multiple of the model's size."""
+
+import os
+import unittest
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from programs import ProgramTest
+
+MODEL_BYTES = 64e6  # what the programs take without a model, some 15 MB, must not decide
+LIMIT = 2.5
+
+
+def layers(op_type, weight_shape, count):
+    """count * [op_type, BatchNormalization, Relu] with square weights: nodes and constants by name."""
+    rng = np.random.default_rng(1)
+    channels = weight_shape[0]
+    nodes, arrays, data = [], {}, "x"
+    for i in range(count):
+        last = "y" if i == count - 1 else f"relu{i}"
+        parameters = [f"{name}{i}" for name in ("scale", "B", "mean", "var")]
+        arrays[f"W{i}"] = rng.standard_normal(weight_shape, dtype=np.float32)
+        for name in parameters:
+            arrays[name] = rng.uniform(0.5, 1.5, channels).astype(np.float32)
+        nodes += [helper.make_node(op_type, [data, f"W{i}"], [f"h{i}"]),
+                  helper.make_node("BatchNormalization", [f"h{i}", *parameters], [f"bn{i}"]),
+                  helper.make_node("Relu", [f"bn{i}"], [last])]
+        data = last
+    return nodes, arrays
+
+
+class Memory(ProgramTest):
+    program = "bnfold"
+
+    def check(self, op_type, weight_shape, count, *options, as_constants=False, **saving):
+        nodes, arrays = layers(op_type, weight_shape, count)
+        tensors = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+        if as_constants:
+            nodes = [helper.make_node("Constant", [], [t.name], value=t) for t in tensors] + nodes
+            tensors = []
+        shape = ["N", weight_shape[0], *[None for _ in weight_shape[2:]]]
+        ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy"]
+        graph = helper.make_graph(nodes, "graph", ports[:1], ports[1:], tensors)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        onnx.save_model(model, str(self.folder / "model.onnx"), **saving)
+        size = sum(os.path.getsize(path) for path in self.folder.iterdir())
+        self.assertGreater(size, MODEL_BYTES)
+        peak = self.peak_bytes("model.onnx", "-o", "out.onnx", "--no-verify", "--strict", *options)
+        self.assertLessEqual(peak, LIMIT * size)
+
+    def test_several_layers(self):
+        self.check("Gemm", (2001, 2001), 4)
+
+    def test_one_layer(self):
+        self.check("MatMul", (4001, 4001), 1)
+
+    def test_convolution(self):
+        self.check("Conv", (1334, 1334, 3, 3), 1)
+
+    def test_weights_in_constant_nodes(self):
+        self.check("Gemm", (2001, 2001), 4, as_constants=True)
+
+    def test_external_data(self):
+        self.check("Gemm", (4001, 4001), 1, save_as_external_data=True, location="model.data")
+        self.assertGreater(os.path.getsize(self.folder / "out.onnx.data"), MODEL_BYTES)
+
+
+if __name__ == "__main__":
+    unittest.main()
