@@ -42,6 +42,10 @@ bool matches_any(const std::vector<std::string>& globs, const std::string& name)
                      [&](const std::string& glob) { return ::fnmatch(glob.c_str(), name.c_str(), 0) == 0; });
 }
 
+bool does(const FoldOptions& options, std::string_view simplification) {
+  return std::ranges::find(options.keep, simplification) == options.keep.end();
+}
+
 class FoldPass {
  public:
   FoldPass(Graph& graph, ExactConstants exact, const FoldOptions& options)
@@ -55,7 +59,7 @@ class FoldPass {
     for (std::size_t before = rewrites_;; before = rewrites_) {
       repeat([&] { fold_round(); });
       repeat([&] { simplify_round(); });
-      if (rewrites_ == before) repeat([&] { shorten_chains(); });
+      if (rewrites_ == before && does(options_, "shorten")) repeat([&] { shorten_chains(); });
       if (rewrites_ == before) break;
     }
     if (!may_go_on()) {  // declines each that could go on
@@ -470,17 +474,14 @@ FoldReport fold(Model& model, const FoldOptions& options) {
     if (std::ranges::find(all, name, &Simplification::name) == all.end())
       fail(ErrorCode::invalid_input, "there is no simplification '{}' to leave out", name);
   }
-  const auto does = [&](std::string_view name) {
-    return std::ranges::find(options.keep, name) == options.keep.end();
-  };
   FoldReport report;
   report.before = count(model);
   Graph graph = model.graph();
   if (options.as_inference) report.converted = convert_to_inference(graph);
   infer_types(graph);
   ExactConstants exact;
-  if (does("constants")) evaluate_constants(graph, &exact);
-  if (does("dead")) remove_dead(graph);
+  if (does(options, "constants")) evaluate_constants(graph, &exact);
+  if (does(options, "dead")) remove_dead(graph);
   infer_types(graph);
   FoldPass pass(graph, std::move(exact), options);
   report.rewrites = pass.run();

@@ -123,6 +123,7 @@ constexpr std::array kSimplifications = {
                    "an operator that returns its input goes (Identity, Dropout, Cast to its own type)"},
     Simplification{"rearrange", "two Reshapes, Squeezes, Transposes, ... in a row that cancel go"},
     Simplification{"gemm", "MatMul and Add of a bias become one Gemm"},
+    Simplification{"shorten", "operators that scale and shift in a row and cannot fold become the fewest"},
     Simplification{"constants", "what has constant inputs only is computed (parameters behind it then fold)"},
     Simplification{"dead", "nodes and initializers that lead to no output go"}};
 

@@ -113,7 +113,7 @@ class Fold(BnfoldTest):
                 self.assertEqual([n.op_type for n in model.graph.node], types)
                 self.assertEqual("unused" in [t.name for t in model.graph.initializer], "dead" in keep)
         text = self.succeed("fold", "--help").decode()
-        for name in ["identity", "rearrange", "gemm", "constants", "dead"]:
+        for name in ["identity", "rearrange", "gemm", "shorten", "constants", "dead"]:
             self.assertIn(f"{name}: ", text)
 
     def test_as_inference_converts_and_says_so(self):

@@ -53,6 +53,14 @@ TEST(FoldOptions, WhatLosesItsLastReaderGoesWithTheNodesThatMadeIt) {
   expect_fold(b.model(), {{"Relu", 1}}, 2e-6, {.keep = {"dead"}});
 }
 
+TEST(FoldOptions, ChainsThatCannotFoldBecomeShorterUnlessKept) {
+  Layer m;
+  const ValueId x = m.b.op("Mul", {m.b.op("Relu", {m.x}), row({2, 3})});
+  m.b.output(m.b.op("Tanh", {m.b.op("Mul", {m.b.op("Add", {x, row({5, 6})}), row({-1, 7})})}));
+  expect_fold(m.b.model(), {{"Relu", 1}, {"Mul", 1}, {"Add", 1}, {"Tanh", 1}});
+  expect_fold(m.b.model(), {{"Relu", 1}, {"Mul", 2}, {"Add", 1}, {"Tanh", 1}}, 2e-6, {.keep = {"shorten"}});
+}
+
 TEST(FoldOptions, AnUnknownSimplificationIsAnError) {
   Model model = with_hidden_and_dead();
   try {

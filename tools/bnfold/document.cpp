@@ -28,6 +28,7 @@ std::string conditioning_of(const FoldReport& report) {
   table.add(
       {"conditioning", "max |s|", "channel", "max |W|", "max |b|", "error growth", "denormals flushed"});
   const auto change = [](const Magnitude& magnitude) {
+    if (magnitude.before == 0.0 && magnitude.after == 0.0) return std::string();
     return fmt::format("{:.3g} -> {:.3g}", magnitude.before, magnitude.after);
   };
   for (const FoldEntry& entry : report.entries) {

@@ -166,7 +166,9 @@ std::string fates(const FoldReport& report) {
   cli::HtmlTable table({"name", "form", "fate", "max |s| (channel)", "max |W|", "max |b|", "error growth",
                         "denormals flushed"},
                        "lllrrrrr");
-  const auto change = [](const Magnitude& m) { return number(m.before) + " → " + number(m.after); };
+  const auto change = [](const Magnitude& m) {
+    return m.before == 0.0 && m.after == 0.0 ? "" : number(m.before) + " → " + number(m.after);
+  };
   for (const FoldEntry& entry : report.entries) {
     const std::string scale = fmt::format("{} ({})", number(entry.max_scale), entry.max_scale_channel);
     if (entry.folded) {
