@@ -94,7 +94,7 @@ double distance(const Tensors& a, const Tensors& b) {
   return largest;
 }
 
-/// "Conv(11) float64" where ONNX Runtime has no kernel, else what it says.
+/// "Conv(11) float64" where ONNX Runtime has no kernel, else what it says up to the first name.
 std::string reason_of(const std::string& message, DType dtype) {
   for (const std::string_view phrase : {"implementation for ", "kernel for "}) {
     const auto at = message.find(phrase);
@@ -102,7 +102,7 @@ std::string reason_of(const std::string& message, DType dtype) {
     const std::string text = message.substr(at + phrase.size());
     return fmt::format("{} {}", text.substr(0, text.find(' ')), name_of(dtype));
   }
-  return message.substr(0, std::min(message.find('\n'), std::size_t{110}));
+  return message.substr(0, message.find_first_of("('\n"));
 }
 
 class Comparison {
@@ -135,7 +135,9 @@ class Comparison {
 
  private:
   void compare(std::uint64_t seed) {
-    const auto [original, data] = random_network(Recipe::of(seed));
+    const RandomNetwork network = random_network(Recipe::of(seed));
+    const Model& original = network.model;
+    const std::vector<Tensor>& data = network.inputs;
     Model folded = original;
     fold(folded);
     const fs::path original_file = folder_ / fmt::format("original_{}.onnx", seed);
