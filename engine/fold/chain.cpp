@@ -14,7 +14,10 @@ void FoldView::update() {
     if (op(id) == nullptr) continue;
     const NodeArgs node = args(id);
     auto form = op(id)->as_affine(node.get());
-    if (auto* found = std::get_if<AffineForm>(&form)) forms_.emplace(id, std::move(*found));
+    auto* found = std::get_if<AffineForm>(&form);
+    if (found == nullptr) continue;
+    const ValueId data = graph_.node(id).inputs[found->input];
+    if (graph_.value(data).as_constant() == nullptr) forms_.emplace(id, std::move(*found));
   }
 }
 

@@ -393,7 +393,7 @@ class FoldPass {
         report_left(std::move(entry), declined);
       in_chain.insert(chain.nodes.begin(), chain.nodes.end());
     }
-    // A BatchNormalization that is no affine map says itself why.
+    // A BatchNormalization that is no affine map of data says itself why, unless it is one of a constant.
     for (const NodeId id : graph_.topological_order()) {
       if (graph_.node(id).op_type != kBatchNormalization || in_chain.contains(id)) continue;
       const NodeArgs args = view_.args(id);
@@ -401,7 +401,8 @@ class FoldPass {
       FoldEntry entry;
       entry.name = label_of(graph_, id);
       entry.form = graph_.node(id).op_type;
-      Declined declined = std::get<Declined>(form);
+      const auto* reason = std::get_if<Declined>(&form);
+      Declined declined = reason != nullptr ? *reason : Declined{Decline::no_linear_neighbour, {}};
       // That alone keeps it from being converted.
       if (options_.as_inference && declined.reason == Decline::training_mode)
         declined.reason = Decline::extra_outputs_used;

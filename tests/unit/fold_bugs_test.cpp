@@ -382,6 +382,25 @@ TEST(FoldBugs, AnIdentityBetweenTwoOutputsLostOneOfThem) {
   expect_fold(b.model(), {{"Identity", 1}, {"Relu", 1}});
 }
 
+// With "constants" kept, an operator on constants stays in the graph and looks like one on data.
+TEST(FoldBugs, AnOperatorOnConstantsWasTakenForTheEndOfAWay) {
+  const FoldOptions options{.keep = {"constants", "identity"}};
+  const auto model = [](const char* on_constant, Attributes attributes) {
+    Layer m;
+    const ValueId shift = m.b.op(on_constant, {Tensor({1, 2}, Floats{1, 2})}, std::move(attributes));
+    const ValueId sum = m.b.op("Add", {m.b.op("MatMul", {m.x, weights()}), shift});
+    m.b.output(m.b.op("Mul", {sum, row({2, -1})}));
+    return m.b.model();
+  };
+  expect_declined(model("Neg", {}), Decline::activation_between, options);
+  expect_declined(model("Cast", {{"to", static_cast<std::int64_t>(DType::float32)}}), Decline::type_mismatch,
+                  options);
+  Layer m;
+  const ValueId constant = m.batch_normalization(m.b.constant(weights()));
+  m.b.output(m.b.op("Gemm", {m.x, constant, row({10, 20})}));
+  expect_declined(m.b.model(), Decline::no_linear_neighbour, options);
+}
+
 TEST(FoldBugs, RulesThatAreSwitchedOffStillRan) {
   GraphBuilder b;
   const ValueId x = b.op("Identity", {b.input("x", DType::float32, {"N", 2, 2})});
