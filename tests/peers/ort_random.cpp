@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "bnrun/fold.h"
@@ -127,7 +128,8 @@ class Comparison {
     fmt::print("right only with its optimisations switched off:\n");
     for (const auto& [who, count] : own_) fmt::print("  {:6} {}\n", count, who);
     fmt::print("largest error as a part of the bound:\n");
-    for (const auto& [who, error] : worst_) fmt::print("  {:32} {:.3g}\n", who, error);
+    for (const auto& [who, worst] : worst_)
+      fmt::print("  {:32} {:.3g} (seed {})\n", who, worst.first, worst.second);
     fmt::print("largest difference |a - b| / (1 + |b|), float32 only:\n");
     for (const auto& [who, difference] : differences_) fmt::print("  {:48} {:.3g}\n", who, difference);
     return disagreements_ == 0 && compared_ > 0;
@@ -171,7 +173,11 @@ class Comparison {
     };
     const auto check = [&](const std::string& who, const Tensors& outputs) {
       const double error = error_of(outputs, truth, bound, dtype);
-      if (error <= 1.0) return note(worst_[who], error);
+      if (error <= 1.0) {
+        auto& worst = worst_[who];
+        worst = std::max(worst, {error, seed});
+        return;
+      }
       good = false;
       fmt::print("DISAGREE seed {} ({}, opset {}): {}: error / bound {:.3g}\n", seed, name_of(dtype),
                  original.graph().opset(""), who, error);
@@ -224,8 +230,8 @@ class Comparison {
   std::size_t compared_ = 0;
   std::size_t disagreements_ = 0;
   std::map<std::string, std::size_t> not_run_;
-  std::map<std::string, std::size_t> own_;  ///< right only without its optimisations
-  std::map<std::string, double> worst_;
+  std::map<std::string, std::size_t> own_;                         ///< right only without its optimisations
+  std::map<std::string, std::pair<double, std::uint64_t>> worst_;  ///< and its seed
   std::map<std::string, double> differences_;
 };
 

@@ -1,6 +1,8 @@
 // Folding on random networks: whatever it does, the network computes the same, says what was done, and is
 // still a model. BNRUN_FOLD_NETWORKS is the number of networks, BNRUN_FOLD_SEED the first seed.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <fnmatch.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 #include "ops/evaluate.h"
 #include "support/error_bound.h"
 #include "support/random_graph.h"
+#include "support/random_numbers.h"
 
 namespace bnrun::testing {
 namespace {
@@ -36,6 +39,9 @@ std::uint64_t setting(const char* name, std::uint64_t otherwise) {
 }
 
 constexpr std::string_view kBatchNormalization = "BatchNormalization";
+
+constexpr std::uint64_t kWithOptions = 4;  ///< every so many networks are folded with options, too
+constexpr std::uint64_t kOptionsStream = ~std::uint64_t{2};
 
 /// How often something was met, and how many affine maps in it folded.
 struct Occurrence {
@@ -217,9 +223,9 @@ void check_report(const FoldReport& report, const Model& original, const Model& 
           report.after.nodes);
 }
 
-void check_stable(const Model& folded) {
+void check_stable(const Model& folded, const FoldOptions& options) {
   Model again = folded;
-  const FoldReport report = fold(again);
+  const FoldReport report = fold(again, options);
   require(report.rewrites == 0, "folding again did something:\n{}", listing(again.graph()));
   require(listing(again.graph()) == listing(folded.graph()), "folding again changed the graph:\n{}",
           listing(again.graph()));
@@ -242,6 +248,59 @@ void check_round_trip(const Model& folded, const std::vector<Tensor>& inputs,
   const auto after = interpret(loaded.graph(), views);
   for (std::size_t i = 0; i < before.size(); ++i)
     require(identical(before[i], after[i]), "output {} differs after saving and loading", i);
+}
+
+/// Folds and checks what came out.
+FoldReport check_fold(const Model& original, Model& folded, const FoldOptions& options,
+                      const std::vector<Tensor>& inputs, const Values& truth, const ErrorBound& bound,
+                      Tally& tally) {
+  const FoldReport report = fold(folded, options);
+  folded.graph().check();
+  check_ports(original.inputs(), folded.inputs());
+  check_ports(original.outputs(), folded.outputs());
+  check_report(report, original, folded, tally);
+  const Values values = values_of(folded.graph(), inputs);
+  check_values("folded", values, truth, bound, tally);
+  for (const ValueId id : folded.graph().outputs())
+    require(values.contains(folded.graph().value(id).name) || folded.graph().value(id).constant.defined(),
+            "output '{}' is not computed", folded.graph().value(id).name);
+  require(report.rewrites <= options.max_rewrites, "{} rewrites", report.rewrites);
+  if (report.rewrites < options.max_rewrites) check_stable(folded, options);
+  return report;
+}
+
+/// Nodes, simplifications or rewrites to leave out.
+FoldOptions options_of(std::uint64_t seed) {
+  Random random(seed, kOptionsStream);
+  FoldOptions options;
+  const auto kind = random.integer(0, 5);
+  if (kind == 0) options.skip = {fmt::format("*{}", random.integer(0, 9))};
+  if (kind == 1) options.only = {fmt::format("*{}", random.integer(0, 9)), "*BatchNormalization*"};
+  if (kind == 2) options.max_rewrites = static_cast<std::size_t>(random.integer(0, 5));
+  if (kind == 3) options.max_growth = random.pick<double>({1.0, 1.5, 10.0});
+  if (kind >= 4) {
+    for (const Simplification& simplification : simplifications()) {
+      if (random.chance(0.5)) options.keep.emplace_back(simplification.name);
+    }
+  }
+  return options;
+}
+
+std::string describe(const FoldOptions& options) {
+  return fmt::format("skip {}, only {}, keep {}, at most {} rewrites, growth {}", options.skip, options.only,
+                     options.keep, options.max_rewrites, options.max_growth);
+}
+
+void check_left_alone(const Model& original, const Model& folded, const FoldOptions& options) {
+  const auto after = batch_normalizations(folded.graph());
+  for (const auto& name : batch_normalizations(original.graph())) {
+    const auto matches = [&](const std::string& glob) {
+      return ::fnmatch(glob.c_str(), name.c_str(), 0) == 0;
+    };
+    const bool stays = std::ranges::any_of(options.skip, matches) ||
+                       (!options.only.empty() && std::ranges::none_of(options.only, matches));
+    require(!stays || after.contains(name), "'{}' was to stay", name);
+  }
 }
 
 /// What a session makes of the model, fused steps and all.
@@ -272,17 +331,21 @@ std::optional<std::string> violation(const Recipe& recipe, Tally& tally,
     check_values("unfolded", values_of(original.graph(), inputs), truth, bound, tally);
 
     Model folded = original;
-    const FoldReport report = fold(folded);
-    folded.graph().check();
-    check_ports(original.inputs(), folded.inputs());
-    check_ports(original.outputs(), folded.outputs());
-    check_report(report, original, folded, tally);
-    const Values values = values_of(folded.graph(), inputs);
-    check_values("folded", values, truth, bound, tally);
-    for (const ValueId id : folded.graph().outputs())
-      require(values.contains(folded.graph().value(id).name) || folded.graph().value(id).constant.defined(),
-              "output '{}' is not computed", folded.graph().value(id).name);
-    check_stable(folded);
+    const FoldReport report = check_fold(original, folded, {}, inputs, truth, bound, tally);
+    if (recipe.seed % kWithOptions == 0) {
+      Model partly = original;
+      Tally apart;
+      const FoldOptions options = options_of(recipe.seed);
+      try {
+        check_fold(original, partly, options, inputs, truth, bound, apart);
+        check_left_alone(original, partly, options);
+      } catch (const std::exception& problem) {
+        throw Violation(
+            fmt::format("with {}: {}\n{}", describe(options), problem.what(), listing(partly.graph())));
+      }
+      tally.compared += apart.compared;
+      tally.beyond += apart.beyond;
+    }
     check_session(original, inputs, truth, bound, tally);
     if (file) check_round_trip(folded, inputs, *file);
     ++tally.networks;
