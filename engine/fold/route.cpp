@@ -111,11 +111,10 @@ class RouteFinder {
         if (auto declined = check_readers(from[i])) return declined;
       }
     }
-    const auto carries_only = [&](std::size_t i) { return carrying == 1 && route_.maps.contains(from[i]); };
     const Op* op = view_.op(id);
     if (op == nullptr) return Declined{Decline::activation_between, describe(graph_, id)};
     const AffineForm* form = view_.affine(id);
-    if (form != nullptr && carries_only(back_ ? 0 : form->input)) {
+    if (form != nullptr) {  // its other operands are constants
       auto both = back_ ? compose(form->affine, maps[0]) : compose(maps[form->input], form->affine);
       if (auto* declined = std::get_if<Declined>(&both)) return *declined;
       route_.cost += cost_of(form->affine);
@@ -123,7 +122,7 @@ class RouteFinder {
       route_.steps.push_back({id, Route::Role::collected, {port}});
       return reach(to[port], std::get<ChannelAffine>(both));
     }
-    if (op->linear() && carries_only(0)) {
+    if (op->linear() && carrying == 1 && route_.maps.contains(from[0])) {
       route_.steps.push_back({id, Route::Role::linear, {}});
       return std::nullopt;
     }

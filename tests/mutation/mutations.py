@@ -5,7 +5,7 @@ removes a guard that stands twice, so that either alone would be enough.
 """
 
 REWRITE = "engine/graph/rewrite.cpp"
-CHAIN = "engine/fold/chain.cpp"
+ROUTE = "engine/fold/route.cpp"
 FOLD = "engine/fold/fold.cpp"
 LINEAR = "engine/fold/rewrite_linear.cpp"
 SIMPLIFY = "engine/fold/simplify.cpp"
@@ -25,10 +25,10 @@ RESHAPE = "engine/ops/reshape.cpp"
 TRANSPOSE = "engine/ops/transpose.cpp"
 DROPOUT = "engine/ops/dropout.cpp"
 CAST = "engine/ops/cast.cpp"
+CONCAT = "engine/ops/concat.cpp"
+VARIADIC = "engine/ops/variadic.cpp"
 
-_IGNORE_READERS = (CHAIN, "if (!reader.valid()) return declined_value(graph, value);",
-                   "if (!reader.valid() && (!back || graph.value(value).users.empty())) "
-                   "return declined_value(graph, value);")
+_IGNORE_READERS = (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")
 
 
 def _mutation(name, *edits):
@@ -38,10 +38,14 @@ def _mutation(name, *edits):
 MUTATIONS = [
     # ---- who reads what changes
     _mutation("a changed value may have other readers", _IGNORE_READERS,
-              (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")),
-    _mutation("a changed value may be an output", _IGNORE_READERS,
-              (REWRITE, "if (value.is_output) return Declined", "if (false) return Declined"),
-              (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")),
+              (ROUTE, "if (value.users.size() != asked_.at(id)) return", "if (false) return")),
+    _mutation("a value may change in two ways",
+              (ROUTE, "if (!fresh && !(known->second == map)) return", "if (false) return")),
+    _mutation("a changed value may be an output",
+              (ROUTE, "if (value.is_output) return Declined", "if (false) return Declined"),
+              (REWRITE, "if (value.is_output) return Declined", "if (false) return Declined")),
+    _mutation("a changed value may be read by a subgraph", _IGNORE_READERS,
+              (ROUTE, "if (read_by_subgraph(graph, id))", "if (false)")),
     _mutation("a redirected value may be read by a subgraph",
               (REWRITE, "if (is_captured_by(graph, from, user)) {", "if (false) {")),
     _mutation("a redirection may change the shape",
@@ -51,7 +55,7 @@ MUTATIONS = [
               (SIMPLIFY, "if (!x_dims || !y_dims || *x_dims != *y_dims) return std::nullopt;", "")),
     _mutation("a folded constant may be infinite",
               (REWRITE, "if (!all_finite(constant.tensor))", "if (false)")),
-    _mutation("the data may be any operand", (CHAIN, "if (!on_path(0)) return", "if (false) return")),
+    _mutation("the data may be any operand", (ROUTE, "if (op->linear() && carrying == 1 && route_.maps.contains(from[0])) {", "if (op->linear()) {")),
     # ---- what the caller asked for
     _mutation("the growth limit is ignored", (FOLD, "if (growth > options_.max_growth) {", "if (false) {")),
     _mutation("skipped nodes are folded", (FOLD, "if (is_switched_off(chain)) continue;", "")),
@@ -60,17 +64,51 @@ MUTATIONS = [
                "[&](NodeId) { return false; })) {\n      note(")),
     _mutation("the number of rewrites is not limited",
               (FOLD, "return rewrites_ < options_.max_rewrites;", "return true;")),
-    _mutation("a fold need not save anything", (FOLD, "if (cost_left(absorbed) >= cost) return false;", "")),
-    # ---- folding into several readers
-    _mutation("one reader may decline",
-              (FOLD, "return false;  // that it has other readers is the better reason", "continue;"),
-              (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")),
-    _mutation("all readers, though the value is an output",
-              (FOLD, "output.users.size() < 2 || output.is_output ||", "output.users.size() < 2 ||"),
-              (REWRITE, "if (value.is_output) return Declined", "if (false) return Declined")),
-    _mutation("all readers, though the node is skipped",
-              (FOLD, "output.is_output || is_switched_off(chain) ||", "output.is_output ||")),
-    _mutation("all readers, though that saves nothing", (FOLD, "if (left >= chain.cost) return false;", "")),
+    _mutation("a fold need not save anything", (FOLD, "if (saved < (in_part ? 0 : 1)) {", "if (false) {")),
+    _mutation("a fold into several may add as many operators as it saves",
+              (FOLD, "if (saved < (in_part ? 0 : 1)) {", "if (saved < 0) {")),
+    # ---- what stays
+    _mutation("channels that harm the numbers go too",
+              (FOLD, "const bool leaves = channel_growth(rest.shift[c]) <= options_.max_growth;", "const bool leaves = c % 2 == 0;")),
+    _mutation("the rest of a map is lost",
+              (LINEAR, "add_affine(chain, candidate->rest, Operand::of(chain.input), current(chain.output));",
+               "add_affine(chain, {}, Operand::of(chain.input), current(chain.output));")),
+    _mutation("skipped nodes leave in part",
+              (FOLD, "if (!is_switched_off(chain)) try_fold_well_conditioned_channels(chain);",
+               "try_fold_well_conditioned_channels(chain);")),
+    _mutation("skipped nodes are shortened",
+              (FOLD, "if (is_switched_off(chain) ||\n", "if (\n")),
+    _mutation("chains are shortened where that cancels",
+              (FOLD, "forward_growth(chain.affine) > options_.max_growth)\n        continue;", "false)\n        continue;")),
+    _mutation("a shorter BatchNormalization keeps its epsilon",
+              (LINEAR, "node.node.attributes[\"epsilon\"] = 0.0F;", "")),
+    _mutation("a constant of an old opset lies at the last axis",
+              (LINEAR, "if (names_axis) node.attributes[\"axis\"] = std::int64_t{map.axis};", "")),
+    # ---- ways that fork
+    _mutation("a constant that is joined stays as it was",
+              (LINEAR, "if (graph_.value(input).as_constant() == nullptr) continue;", "continue;")),
+    _mutation("a map on constants starts over at every row",
+              (LINEAR, "static_cast<std::size_t>(i / inner) % map.channels();", "static_cast<std::size_t>(i) % map.channels();")),
+    _mutation("Concat: each part gets the first channels", (CONCAT, "first += length;", "")),
+    _mutation("Concat: the axis of the channels is that of the parts",
+              (CONCAT, "if (whole.axis != static_cast<int>(*axis)) return std::vector(parts.size(), whole);",
+               "if (false) return std::vector(parts.size(), whole);")),
+    _mutation("Concat: maps on another axis join",
+              (CONCAT, "if (!maps[i].uniform() && maps[i].axis != whole.axis)", "if (false)")),
+    _mutation("Concat: lengths need not be known",
+              (CONCAT, "|| !(*part.dims)[axis].known()) return std::nullopt;",
+               ") return std::nullopt;\n    if (!(*part.dims)[axis].known()) { lengths.push_back(4); continue; }")),
+    _mutation("a sum lets any scale pass", (BROADCAST, "if (part.scale != sum.scale)", "if (false)")),
+    _mutation("both operands of a sum take the shift", (BROADCAST, "t = i == 0 ? t / weights[0] : 0.0;", "t = t / weights[0];")),
+    _mutation("Sub adds the shifts", (BINARY, "kind_ == Arithmetic::add ? 1.0 : -1.0}", "1.0}")),
+    _mutation("the mean's shift is that of one operand", (BROADCAST, "t = i == 0 ? t / weights[0] : 0.0;", "t = i == 0 ? t : 0.0;")),
+    _mutation("an operand may be stretched along the channels",
+              (BROADCAST, "operand.rank() == result.rank() && axis < operand.rank() &&\n           (*operand.dims)[axis] == channels;",
+               "axis < operand.rank();")),
+    _mutation("any product is a sum",
+              (BINARY, "if (!sum || legacy_.enabled) return", "if (legacy_.enabled) return")),
+    _mutation("Max lets a negative scale pass", (VARIADIC, "if (!grows || !equal) return", "if (!equal) return")),
+    _mutation("Max lets different maps pass", (VARIADIC, "if (!grows || !equal) return", "if (!grows) return")),
     # ---- rounding
     _mutation("denormal constants stay", (ROUNDING, "= flush ? 0.0 : product;", "= product;")),
     # ---- simplifications
@@ -179,7 +217,6 @@ MUTATIONS = [
     _mutation("averaged channels are still there",
               (REDUCE, "return Declined{Decline::axis_unproven, \"the channels are averaged\"};", "return passed;")),
     _mutation("any reduction is a mean", (REDUCE, "if (kind_ != ReduceKind::mean || !resolved)", "if (!resolved)")),
-    _mutation("Neg keeps the shift", (MATH, "for (double& t : passed.shift) t = -t;", "")),
     _mutation("Reshape: channels that share a place may differ", (RESHAPE, "if (shared) return result;", "return result;")),
     _mutation("Transpose: the axis stays", (TRANSPOSE, "from == Side::output\n            ? perm[axis]", "from == Side::output\n            ? axis")),
     _mutation("Dropout: training is ignored",

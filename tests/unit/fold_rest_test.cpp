@@ -151,6 +151,11 @@ TEST(FoldRest, OnlyAnIllConditionedChannelOfADisguiseStays) {
   EXPECT_EQ(constant_of(after, "Gemm", 2), (std::vector<double>{10.5, 21}));
 }
 
+TEST(FoldRest, ASkippedNodeDoesNotLeaveInPart) {
+  Model model = HalfIllConditioned().with_batch_normalization();
+  EXPECT_EQ(fold(model, {.skip = {"BatchNormalization_*"}, .max_growth = 1000}).rewrites, 0U);
+}
+
 TEST(FoldRest, AShiftThatStaysIsReported) {
   Chains m;
   const ValueId y = m.scaled(m.shifted(m.b.op("Relu", {m.x}), {297, 0}), {1, 2});

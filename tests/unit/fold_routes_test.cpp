@@ -205,6 +205,13 @@ const Case kCases[] = {
        m.end(m.gemm(m.b.op("Add", {parts[0], parts[1]}), 3));
      },
      {{"Gemm", 2}, {"Relu", 1}, {"Split", 1}, {"Add", 1}, {"Tanh", 1}}},
+    {"DownSubOfTheParts",  // whose shifts cancel
+     [](Net& m) {
+       const ValueId scaled = m.b.op("Mul", {m.relu(m.gemm(m.x, kIn, 6)), m.random({}, -2.0, -1.0)});
+       const auto parts = m.split(m.b.op("Add", {scaled, m.random({}, 1.0, 2.0)}), {3, 3});
+       m.end(m.gemm(m.b.op("Sub", {parts[0], parts[1]}), 3));
+     },
+     {{"Gemm", 2}, {"Relu", 1}, {"Split", 1}, {"Sub", 1}, {"Tanh", 1}}},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, FoldRoutes, ::testing::ValuesIn(kCases),
