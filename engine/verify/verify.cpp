@@ -161,6 +161,7 @@ VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options
   const bool draws = options.inputs.empty();
   auto sets = draws ? draw_inputs(a.graph(), options) : given_inputs(a.graph(), options);
   for (InputSet& set : sets) {
+    if (options.progress) options.progress(static_cast<std::size_t>(&set - sets.data()), sets.size());
     const auto outputs_a = draws ? run_on_drawn(a.graph(), set) : interpret(a.graph(), views_of(set.inputs));
     const auto inputs_b = reordered(set.inputs, input_order, true);
     const auto outputs_b = reordered(interpret(b.graph(), views_of(inputs_b)), output_order, false);

@@ -101,7 +101,8 @@ int run(const cli::Console& console, const Options& options) {
     document.macs_before = macs_per_row(original);
     document.macs_after = macs_per_row(folded);
     const Model reference = reference_for(original, document.fold);
-    if (!options.no_verify) document.verification = verify(reference, folded, verification);
+    if (!options.no_verify)
+      document.verification = verify_with_progress(console, reference, folded, verification);
     if (options.time) document.timing = time(console, reference, folded);
   });
 

@@ -28,7 +28,7 @@ constexpr const char* kExample =
 int run(const cli::Console& console, const Options& options) {
   const Model a = Model::load(options.a);
   const Model b = Model::load(options.b);
-  const VerifyReport report = verify(a, b, read_verify_options(options.verify, a));
+  const VerifyReport report = verify_with_progress(console, a, b, read_verify_options(options.verify, a));
   if (options.json) {
     fmt::print("{}\n", json_of(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else if (!console.quiet) {

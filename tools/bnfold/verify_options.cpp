@@ -1,7 +1,9 @@
 #include "verify_options.h"
 
+#include <algorithm>
 #include <charconv>
 
+#include "bnrun/inspect.h"
 #include "common/metadata.h"
 #include "io/data.h"
 
@@ -16,6 +18,13 @@ void parse_range(const std::string& text, VerifyOptions& options) {
     if (high.ec == std::errc() && high.ptr == end && options.low <= options.high) return;
   }
   throw cli::UsageError("--range wants LOW:HIGH, such as 0:1, not '" + text + "'");
+}
+
+/// A dozen batches run on two models, as they are and in double, operator by operator: a few seconds in all.
+std::int64_t affordable_rows(const Model& model) {
+  constexpr std::int64_t kMacsPerBatch = 200'000'000;
+  const auto macs = std::max<std::int64_t>(1, macs_per_row(model).value_or(1));
+  return std::clamp<std::int64_t>(kMacsPerBatch / macs, 2, VerifyOptions{}.rows);
 }
 
 }  // namespace
@@ -36,9 +45,10 @@ std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments&
                       "is above 1")
           ->check(CLI::NonNegativeNumber),
       command.add_option("--range", arguments.range, "Draw inputs from LOW:HIGH (default -3:3)"),
-      command.add_option("--rows", verify.rows, "Rows of a drawn batch")
-          ->check(CLI::PositiveNumber)
-          ->capture_default_str(),
+      command
+          .add_option("--rows", arguments.rows,
+                      "Rows of a drawn batch; default: 64, or fewer for a model that takes long")
+          ->check(CLI::PositiveNumber),
       command.add_option("--seed", verify.seed, "Of the drawn inputs")->capture_default_str()};
   for (CLI::Option* option : options) option->group("Comparison");
   return options;
@@ -48,11 +58,22 @@ VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model&
   VerifyOptions options = arguments.options;
   if (!arguments.range.empty()) parse_range(arguments.range, options);
   if (arguments.atol) options.tolerance = {options.tolerance.rtol, *arguments.atol, false};
+  options.rows = arguments.rows.value_or(affordable_rows(model));
   if (arguments.inputs.empty()) return options;
   std::vector<io::InputFile> files;
   for (const auto& argument : arguments.inputs) files.push_back(io::parse_input_file(argument));
   options.inputs.push_back(io::read_inputs(files, model.inputs(), cli::features_of(model)));
   return options;
+}
+
+VerifyReport verify_with_progress(const cli::Console& console, const Model& a, const Model& b,
+                                  VerifyOptions options) {
+  std::optional<cli::Progress> bar;
+  options.progress = [&](std::size_t done, std::size_t total) {
+    if (!bar) bar.emplace(console, "verifying", total);
+    bar->update(done);
+  };
+  return verify(a, b, options);
 }
 
 }  // namespace bnrun

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bnrun/verify.h"
+#include "common/console.h"
 #include "common/program.h"
 
 namespace bnrun {
@@ -14,13 +15,19 @@ struct VerifyArguments {
   std::vector<std::string> inputs;
   std::string range;
   std::optional<double> atol;
+  std::optional<std::int64_t> rows;
   VerifyOptions options;
 };
 
 /// Adds -i, --rtol, --atol, --range, --rows and --seed, and returns them.
 std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments& arguments);
 
-/// What was asked for; data is read as inputs of `model`. Throws UsageError for a malformed range.
+/// What was asked for; data is read as inputs of `model`. Where nobody says how many rows to draw, a model
+/// that is expensive to run gets fewer. Throws UsageError for a malformed range.
 VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model& model);
+
+/// verify() with a bar.
+VerifyReport verify_with_progress(const cli::Console& console, const Model& a, const Model& b,
+                                  VerifyOptions options);
 
 }  // namespace bnrun

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,6 +34,8 @@ struct VerifyOptions {
   int batches = 8;  ///< drawn batches, besides the corner, zero and extreme ones
   std::int64_t rows = 64;
   std::uint64_t seed = 1;
+  /// Called before each set of inputs with how many are done, from the calling thread.
+  std::function<void(std::size_t done, std::size_t total)> progress{};
 };
 
 inline constexpr std::array<double, 4> kErrorQuantiles = {0.5, 0.9, 0.99, 0.999};
