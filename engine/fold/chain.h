@@ -25,7 +25,7 @@ class FoldView {
   const Op* op(NodeId id) { return ops_.find(id); }
   NodeArgs args(NodeId id) const { return NodeArgs(graph_, id, &exact_); }
   const std::vector<NodeId>& order() const { return order_; }  ///< topological
-  std::size_t position(NodeId id) const { return position_[static_cast<std::size_t>(id.index)]; }
+  std::size_t position(NodeId id) const { return position_.at(static_cast<std::size_t>(id.index)); }
   /// The affine map that a node is, or nullptr.
   const AffineForm* affine(NodeId id) const;
 

@@ -93,6 +93,7 @@ class FoldPass {
   /// operators is offered to the one behind it first: backward never grows the error bound (see
   /// forward_growth). Ways that fork come last, since a chain that has gone no longer stands in one.
   void fold_round() {
+    const std::size_t first = rewrites_;
     declined_.clear();
     const auto chains = find_chains(view_);
     Candidates on_output;
@@ -114,13 +115,14 @@ class FoldPass {
       std::any_of(before.begin(), before.end(), alone);
     }
     for (const Candidate& candidate : forked) try_fold({&candidate});
+    if (rewrites_ != first) return;  // what follows looks for ways of its own in the graph as it was
     for (const Chain& chain : chains) {
-      if (!is_switched_off(chain)) try_fold_well_conditioned_channels(chain);
+      if (!is_switched_off(chain) && try_fold_well_conditioned_channels(chain)) return;
     }
   }
 
   /// A chain that cannot go down whole for the error that would cause leaves only the channels that cause it.
-  void try_fold_well_conditioned_channels(const Chain& chain) {
+  bool try_fold_well_conditioned_channels(const Chain& chain) {
     Chain part = chain;
     ChannelAffine rest = chain.affine;
     std::size_t stays = 0;
@@ -131,19 +133,20 @@ class FoldPass {
       other.shift[c] = 0.0;
       stays += leaves ? 0 : 1;
     }
-    if (stays == 0 || part.affine.is_identity()) return;
+    if (stays == 0 || part.affine.is_identity()) return false;
     auto route = find_route(view_, part, FoldDirection::forward);
-    if (std::holds_alternative<Declined>(route)) return;
+    if (std::holds_alternative<Declined>(route)) return false;
     const Candidate candidate{&part, std::move(std::get<Route>(route)), std::move(rest)};
-    if (!candidate.route.nodes(Route::Role::collected).empty()) return;
+    if (!candidate.route.nodes(Route::Role::collected).empty()) return false;
     const auto described = describe_nodes(chain.nodes, chain.affine);
     const std::string into = names_of(candidate.route);
     const auto merged = entries_of_merged(chain);
-    if (!try_fold({&candidate})) return;
+    if (!try_fold({&candidate})) return false;
     entries.insert(entries.end(), merged.begin(), merged.end());
-    if (described.empty()) return;
-    went_in_part_[described.back().name] = fmt::format(
-        "{} of {} channels went into {}", chain.affine.channels() - stays, chain.affine.channels(), into);
+    if (!described.empty())
+      went_in_part_[described.back().name] = fmt::format(
+          "{} of {} channels went into {}", chain.affine.channels() - stays, chain.affine.channels(), into);
+    return true;
   }
 
   /// Chains that found no way become the fewest operators that compute the same.

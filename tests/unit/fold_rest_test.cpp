@@ -151,6 +151,16 @@ TEST(FoldRest, OnlyAnIllConditionedChannelOfADisguiseStays) {
   EXPECT_EQ(constant_of(after, "Gemm", 2), (std::vector<double>{10.5, 21}));
 }
 
+TEST(FoldRest, AChannelStaysInFrontOfALayerThatAnotherMapWentInto) {
+  HalfIllConditioned m;
+  const ValueId y =
+      m.b.op("BatchNormalization",
+             {m.b.op("Relu", {m.x}), row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})}, {});
+  const ValueId h = m.b.op("Relu", {m.batch_normalization(m.b.op("Gemm", {y, weights(), row({10, 20})}))});
+  expect_fold(m.model(h), {{"Relu", 2}, {"BatchNormalization", 1}, {"Gemm", 1}, {"Tanh", 1}}, 2e-6,
+              {.max_growth = 1000});
+}
+
 TEST(FoldRest, ASkippedNodeDoesNotLeaveInPart) {
   Model model = HalfIllConditioned().with_batch_normalization();
   EXPECT_EQ(fold(model, {.skip = {"BatchNormalization_*"}, .max_growth = 1000}).rewrites, 0U);
