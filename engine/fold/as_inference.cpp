@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "fold/rewrite_linear.h"
 #include "graph/rewrite.h"
 #include "ops/evaluate.h"
 #include "ops/node_query.h"

@@ -46,7 +46,7 @@ struct Chain {
   ValueId output;
   ChannelAffine affine;
   /// Work left in the graph: 2 for an operator that scales, 1 for one that only shifts or does nothing. A
-  /// rewrite must lower the sum, which is why folding ends.
+  /// rewrite must lower the sum, or the number of channels that do not stay as they are: so folding ends.
   int cost = 0;
 };
 

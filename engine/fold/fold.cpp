@@ -100,7 +100,7 @@ class FoldPass {
     Candidates on_input;
     std::vector<Candidate> forked;
     for (const Chain& chain : chains) {
-      if (is_switched_off(chain)) continue;
+      if (is_switched_off(chain) || (chain.affine.is_identity() && !is_known_to_author(chain))) continue;
       const bool follows_linear = collect(chain, FoldDirection::backward, on_output, forked);
       // A pure shift right behind a linear operator is its bias: it is at home there.
       if (chain.affine.has_scale() || !follows_linear)
@@ -117,7 +117,8 @@ class FoldPass {
     for (const Candidate& candidate : forked) try_fold({&candidate});
     if (rewrites_ != first) return;  // what follows looks for ways of its own in the graph as it was
     for (const Chain& chain : chains) {
-      if (!is_switched_off(chain) && try_fold_well_conditioned_channels(chain)) return;
+      if (!is_switched_off(chain) && is_known_to_author(chain) && try_fold_well_conditioned_channels(chain))
+        return;
     }
   }
 
@@ -138,14 +139,13 @@ class FoldPass {
     if (std::holds_alternative<Declined>(route)) return false;
     const Candidate candidate{&part, std::move(std::get<Route>(route)), std::move(rest)};
     if (!candidate.route.nodes(Route::Role::collected).empty()) return false;
-    const auto described = describe_nodes(chain.nodes, chain.affine);
+    const std::string name = describe_nodes(chain.nodes, chain.affine).back().name;
     const std::string into = names_of(candidate.route);
     const auto merged = entries_of_merged(chain);
     if (!try_fold({&candidate})) return false;
     entries.insert(entries.end(), merged.begin(), merged.end());
-    if (!described.empty())
-      went_in_part_[described.back().name] = fmt::format(
-          "{} of {} channels went into {}", chain.affine.channels() - stays, chain.affine.channels(), into);
+    went_in_part_[name] = fmt::format("{} of {} channels went into {}{}", chain.affine.channels() - stays,
+                                      chain.affine.channels(), into, flushed_remark());
     return true;
   }
 
@@ -157,16 +157,20 @@ class FoldPass {
           cost_of_replacement(graph_, chain, chain.affine).value_or(chain.cost) >= chain.cost ||
           forward_growth(chain.affine) > options_.max_growth)
         continue;
-      std::size_t flushed = 0;
-      Rewrite rewrite = rewrite_chain(view_, chain, flushed);
+      flushed_ = 0;
+      Rewrite rewrite = rewrite_chain(view_, chain, flushed_);
       if (refuse(graph_, rewrite)) continue;
-      simplifications.push_back(fmt::format("shorten the {} affine operators from {}", chain.nodes.size(),
-                                            describe(graph_, chain.nodes.front())));
+      simplifications.push_back(fmt::format("shorten the {} affine operators from {}{}", chain.nodes.size(),
+                                            describe(graph_, chain.nodes.front()), flushed_remark()));
       const auto merged = entries_of_merged(chain);
       entries.insert(entries.end(), merged.begin(), merged.end());
       apply(graph_, rewrite);
       ++rewrites_;
     }
+  }
+
+  std::string flushed_remark() const {
+    return flushed_ == 0 ? "" : fmt::format(", {} denormals set to zero", flushed_);
   }
 
   void simplify_round() {
@@ -206,6 +210,11 @@ class FoldPass {
     return true;
   }
 
+  /// Whether the report lists the chain: a BatchNormalization, or something that scales and so is one in
+  /// disguise.
+  bool is_known_to_author(const Chain& chain) const {
+    return !describe_nodes(chain.nodes, chain.affine).empty();
+  }
   bool is_switched_off(const Chain& chain) const {
     return std::any_of(chain.nodes.begin(), chain.nodes.end(), [&](NodeId id) { return is_left_alone(id); });
   }
@@ -256,7 +265,8 @@ class FoldPass {
                      [&](const Candidate* candidate) { return still_stands(*candidate); }))
       return false;
     const auto decline = [&](const Declined& declined) {
-      for (const Candidate* candidate : candidates) note(*candidate->chain, declined);
+      // Each of two is tried alone as well, and then gets a reason of its own.
+      if (candidates.size() == 1) note(*(*candidates.begin())->chain, declined);
       return false;
     };
     const std::span<const Candidate* const> all(candidates);
@@ -273,11 +283,12 @@ class FoldPass {
     const bool in_part = !one.rest.is_identity();
     if (in_part) saved -= cost_of_replacement(graph_, *one.chain, one.rest).value_or(saved + 1);
     if (saved < (in_part ? 0 : 1)) {
-      return linears.size() > 1 && decline({Decline::intermediate_used_elsewhere,
-                                            "folding would add as many operators as it saves"});
+      return decline(
+          {linears.size() > 1 ? Decline::intermediate_used_elsewhere : Decline::no_linear_neighbour,
+           "folding would add as many operators as it saves"});
     }
-    std::size_t flushed = 0;
-    Rewrite rewrite = rewrite_linears(view_, all, linears, flushed);
+    flushed_ = 0;
+    Rewrite rewrite = rewrite_linears(view_, all, linears, flushed_);
     rewrite.why = "fold into " + names_of(one.route);
     if (const auto refused = refuse(graph_, rewrite)) return decline(*refused);
     if (!may_go_on()) return decline({Decline::limit_reached, {}});
@@ -285,7 +296,7 @@ class FoldPass {
     for (const Candidate* candidate : candidates) {
       if (!in_part) report_folded(*candidate);
     }
-    if (entries.size() > first) entries[first].flushed_denormals = flushed;
+    if (entries.size() > first) entries[first].flushed_denormals = flushed_;
     const Magnitudes magnitudes = measure(graph_, linears, rewrite);
     for (std::size_t i = first; i < entries.size(); ++i) {
       entries[i].weights = magnitudes.weights;
@@ -341,22 +352,22 @@ class FoldPass {
 
   void report_folded(const Candidate& candidate) {
     const Route& route = candidate.route;
-    std::vector<NodeId> nodes = candidate.chain->nodes;
-    const auto collected = route.nodes(Route::Role::collected);
-    nodes.insert(nodes.end(), collected.begin(), collected.end());
-    std::sort(nodes.begin(), nodes.end());
     double growth = 1.0;
     for (const NodeId id : route.nodes(Route::Role::linear)) {
       if (route.direction == FoldDirection::forward)
         growth = std::max(growth, forward_growth(route.map_at(graph_, id)));
     }
-    for (FoldEntry& entry : describe_nodes(nodes, candidate.chain->affine)) {
-      entry.folded = true;
-      entry.into = names_of(route);
-      entry.direction = route.direction;
-      entry.max_growth = growth;
-      entries.push_back(std::move(entry));
-    }
+    const auto report = [&](const std::vector<NodeId>& nodes, const ChannelAffine& affine) {
+      for (FoldEntry& entry : describe_nodes(nodes, affine)) {
+        entry.folded = true;
+        entry.into = names_of(route);
+        entry.direction = route.direction;
+        entry.max_growth = growth;
+        entries.push_back(std::move(entry));
+      }
+    };
+    report(candidate.chain->nodes, candidate.chain->affine);
+    for (const NodeId id : route.nodes(Route::Role::collected)) report({id}, view_.affine(id)->affine);
   }
 
   /// A chain that becomes shorter: all its BatchNormalizations but the one that stays are folded into that
@@ -437,6 +448,7 @@ class FoldPass {
   const FoldOptions& options_;
   FoldView view_;
   std::size_t rewrites_ = 0;
+  std::size_t flushed_ = 0;                          ///< by the last rewrite
   std::map<std::string, std::string> went_in_part_;  ///< by name in the report, which channels have gone
   std::map<NodeId, Declined> declined_;              ///< of the last round, by first node of the chain
 };

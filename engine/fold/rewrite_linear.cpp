@@ -37,7 +37,7 @@ class LinearRewriter {
       if (!candidate->rest.is_identity())
         add_affine(chain, candidate->rest, Operand::of(chain.input), current(chain.output));
       for (const Route::Step& step : candidate->route.steps) {
-        if (step.role == Route::Role::passed) copy_node(candidate->route, step);
+        if (step.role == Route::Role::passed) copy_node(step);
       }
     }
     for (const auto& [id, absorbed] : linears) add_linear(id, absorbed);
@@ -60,12 +60,11 @@ class LinearRewriter {
       replace(back ? chain.input : chain.output, back ? chain.output : chain.input);
     else
       changed_.insert(chain.output);
-    for (const auto& [id, role, ports] : candidate.route.steps) {
+    for (const auto& [id, role, ports, constants] : candidate.route.steps) {
       const Node& node = graph_.node(id);
       if (role != Route::Role::linear) rewrite_.removed.push_back(id);
       for (const std::size_t port : ports) {
         const ValueId value = back ? node.inputs[port] : node.outputs[port];
-        if (graph_.value(value).as_constant() != nullptr) continue;
         if (role == Route::Role::collected)
           replace(back ? node.outputs[0] : value, back ? value : data_of(candidate.route, node));
         if (role == Route::Role::passed || back) changed_.insert(value);
@@ -73,13 +72,8 @@ class LinearRewriter {
     }
   }
 
-  /// `by` stands where `value` stood. What stands in for either already, stands in for both.
-  void replace(ValueId value, ValueId by) {
-    if (replaced_by_.contains(value))
-      replaced_by_.emplace(by, value);
-    else
-      replaced_by_.emplace(value, by);
-  }
+  /// `by` stands where `value` stood.
+  void replace(ValueId value, ValueId by) { replaced_by_.emplace(value, by); }
 
   /// What stands in the place of a value. One that is not replaced but whose elements change gets a new name.
   Operand current(ValueId id) {
@@ -100,17 +94,15 @@ class LinearRewriter {
   std::string folded_name(ValueId id) const { return graph_.value(id).name + "_folded"; }
 
   /// An operator on the way; of its constants those change that the map goes on to.
-  void copy_node(const Route& route, const Route::Step& step) {
+  void copy_node(const Route::Step& step) {
     const Node& node = graph_.node(step.node);
     Rewrite::NewNode copy{node, {}, {}};
     for (const ValueId input : node.inputs) copy.inputs.push_back(current(input));
     for (const ValueId output : node.outputs) copy.outputs.push_back(current(output));
-    for (const std::size_t port : step.ports) {
-      if (route.direction == FoldDirection::forward) break;
+    const NodeArgs args = view_.args(step.node);
+    for (const auto& [port, map] : step.constants) {
       const ValueId input = node.inputs[port];
-      if (graph_.value(input).as_constant() == nullptr) continue;
-      const NodeArgs args = view_.args(step.node);
-      const ScaledTensor exact{applied(route.maps.at(input), *args.get().constant(port))};
+      const ScaledTensor exact{applied(map, *args.get().constant(port))};
       copy.inputs[port] = rewrite_.add_constant(
           folded_name(input), round_to_storage(exact, graph_.value(input).type.dtype, flushed_));
     }
@@ -186,6 +178,7 @@ class LinearRewriter {
     const auto C = static_cast<std::size_t>(graph_.value(old.inputs[1]).constant.elements());
     const ChannelAffine map = affine.on_axis(affine.uniform() ? 1 : affine.axis, C);
     Rewrite::NewNode node{old, {data}, {result}};
+    node.node.name = label_of(graph_, id);
     node.node.attributes["epsilon"] = 0.0F;
     const std::vector<double> parameters[] = {map.scale, map.shift, std::vector(C, 0.0), std::vector(C, 1.0)};
     for (std::size_t i = 0; i < 4; ++i) {
@@ -233,12 +226,6 @@ NodeId scaling_node(const FoldView& view, const std::vector<NodeId>& nodes) {
   const auto found = std::find_if(nodes.begin(), nodes.end(),
                                   [&](NodeId id) { return view.affine(id)->affine.has_scale(); });
   return found == nodes.end() ? NodeId{} : *found;
-}
-
-std::string label_of(const Graph& graph, NodeId id) {
-  const Node& node = graph.node(id);
-  if (!node.name.empty() || node.outputs.empty() || !node.outputs[0].valid()) return node.name;
-  return graph.value(node.outputs[0]).name;
 }
 
 }  // namespace bnrun

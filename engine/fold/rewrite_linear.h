@@ -46,7 +46,4 @@ std::optional<int> cost_of_replacement(const Graph& graph, const Chain& chain, c
 /// Condition: cost_of_replacement knows a cost. Derivation: the chain is its map.
 Rewrite rewrite_chain(const FoldView& view, const Chain& chain, std::size_t& flushed);
 
-/// The node's name, or where it has none that of its first output.
-std::string label_of(const Graph& graph, NodeId id);
-
 }  // namespace bnrun

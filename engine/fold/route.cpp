@@ -30,8 +30,11 @@ std::optional<Declined> held_from_outside(const Graph& graph, ValueId id) {
 /// operator are there when its turn comes.
 class RouteFinder {
  public:
-  RouteFinder(FoldView& view, FoldDirection direction)
-      : view_(view), graph_(view.graph()), back_(direction == FoldDirection::backward) {
+  RouteFinder(FoldView& view, FoldDirection direction, bool shift_to_last)
+      : view_(view),
+        graph_(view.graph()),
+        back_(direction == FoldDirection::backward),
+        shift_to_last_(shift_to_last) {
     route_.direction = direction;
   }
 
@@ -58,7 +61,6 @@ class RouteFinder {
     const auto [known, fresh] = route_.maps.emplace(id, map);
     if (!fresh && !(known->second == map)) return used_elsewhere(value.name);
     ++asked_[id];
-    if (value.as_constant() != nullptr) return std::nullopt;
     if (!value.producer.valid()) return Declined{Decline::no_linear_neighbour, {}};
     agenda_.emplace(view_.position(value.producer), value.producer);
     return std::nullopt;
@@ -123,18 +125,24 @@ class RouteFinder {
       return reach(to[port], std::get<ChannelAffine>(both));
     }
     if (op->linear() && carrying == 1 && route_.maps.contains(from[0])) {
-      route_.steps.push_back({id, Route::Role::linear, {}});
+      route_.steps.push_back({id, Route::Role::linear});
       return std::nullopt;
     }
-    const NodeArgs args = view_.args(id);
-    const auto passed = op->pass_affines(back_ ? Side::output : Side::input, maps, args.get());
+    const NodeArgs node_args = view_.args(id);
+    FoldArgs args = node_args.get();
+    args.shift_to_last = shift_to_last_;
+    const auto passed = op->pass_affines(back_ ? Side::output : Side::input, maps, args);
     if (const auto* declined = std::get_if<Declined>(&passed)) {
       return Declined{declined->reason, declined->detail.empty() ? describe(graph_, id) : declined->detail};
     }
-    Route::Step step{id, Route::Role::passed, {}};
+    Route::Step step{id, Route::Role::passed};
     const auto& further = std::get<std::vector<ChannelAffine>>(passed);
     for (std::size_t i = 0; i < further.size(); ++i) {
       if (!to[i].valid() || (further.size() > 1 && further[i].is_identity())) continue;
+      if (back_ && graph_.value(to[i]).as_constant() != nullptr) {
+        step.constants.emplace_back(i, further[i]);
+        continue;
+      }
       if (auto declined = reach(to[i], further[i])) return declined;
       step.ports.push_back(i);
     }
@@ -145,6 +153,7 @@ class RouteFinder {
   FoldView& view_;
   const Graph& graph_;
   bool back_;
+  bool shift_to_last_;
   Route route_;
   std::map<std::size_t, NodeId> agenda_;  ///< by position
   std::map<ValueId, std::size_t> asked_;  ///< backward: how many uses of a value the map has come from
@@ -167,7 +176,10 @@ const ChannelAffine& Route::map_at(const Graph& graph, NodeId linear) const {
 }
 
 OrDeclined<Route> find_route(FoldView& view, const Chain& chain, FoldDirection direction) {
-  return RouteFinder(view, direction).find(chain);
+  auto route = RouteFinder(view, direction, false).find(chain);
+  if (direction == FoldDirection::forward || std::holds_alternative<Route>(route)) return route;
+  auto other = RouteFinder(view, direction, true).find(chain);
+  return std::holds_alternative<Route>(other) ? other : route;
 }
 
 }  // namespace bnrun

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "fold/chain.h"
@@ -20,7 +21,10 @@ struct Route {
   struct Step {
     NodeId node;
     Role role;
-    std::vector<std::size_t> ports;  ///< inputs (backward) or outputs (forward) through which the map goes on
+    std::vector<std::size_t>
+        ports{};  ///< inputs (backward) or outputs (forward) through which the map goes on
+    std::vector<std::pair<std::size_t, ChannelAffine>>
+        constants{};  ///< inputs that take it themselves (backward)
   };
   FoldDirection direction;
   std::vector<Step> steps;  ///< in the order in which the map reaches them

@@ -40,7 +40,7 @@ bool other_outputs_used(const FoldArgs& args) {
 std::optional<std::size_t> returned_input(const Op& op, const NodeArgs& args) {
   const auto form = op.as_affine(args.get());
   const auto* affine = std::get_if<AffineForm>(&form);
-  if (affine == nullptr || !affine->affine.is_identity() || !affine->affine.uniform()) return std::nullopt;
+  if (affine == nullptr || !affine->affine.is_identity()) return std::nullopt;
   return affine->input;
 }
 
@@ -118,6 +118,7 @@ std::optional<Rewrite> make_gemm(FoldView& view, NodeId id) {
   return rewrite;
 }
 
+/// Those that are rewrites come first, in the order of kRules; fold() does the others.
 constexpr std::array kSimplifications = {
     Simplification{"identity",
                    "an operator that returns its input goes (Identity, Dropout, Cast to its own type)"},
@@ -127,7 +128,6 @@ constexpr std::array kSimplifications = {
     Simplification{"constants", "what has constant inputs only is computed (parameters behind it then fold)"},
     Simplification{"dead", "nodes and initializers that lead to no output go"}};
 
-/// Those that are rewrites, in the order of kSimplifications; fold() does the others.
 constexpr std::array kRules = {remove_identity, cancel_rearrangements, make_gemm};
 
 }  // namespace

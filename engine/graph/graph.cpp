@@ -239,6 +239,12 @@ std::vector<std::string> captured_names(const Attributes& attributes) {
   return names;
 }
 
+std::string label_of(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  if (!node.name.empty() || node.outputs.empty() || !node.outputs[0].valid()) return node.name;
+  return graph.value(node.outputs[0]).name;
+}
+
 std::string describe(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (!node.name.empty()) return fmt::format("node '{}' ({})", node.name, node.op_type);

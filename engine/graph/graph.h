@@ -125,6 +125,8 @@ class Graph {
 /// The names that subgraph attributes read from the graph around them, each once, in Node::captures order.
 std::vector<std::string> captured_names(const Attributes& attributes);
 
+/// The node's name, or where it has none that of its first output.
+std::string label_of(const Graph& graph, NodeId id);
 /// "node 'dense_1' (Gemm)", or the name of its first output where the node has none.
 std::string describe(const Graph& graph, NodeId id);
 

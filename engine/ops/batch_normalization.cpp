@@ -37,19 +37,20 @@ class BatchNormalization final : public Op {
     const ValueType& X = args.inputs[0];
     if (X.ranked() && X.rank() == 0)
       fail(ErrorCode::invalid_model, "X has rank 0, it needs a batch dimension");
+    std::vector<ValueType> types{X};
+    types[0].content.reset();
     if (X.ranked() && X.rank() > 1 && spatial_) {
-      const Dim& channels = (*X.dims)[1];
+      Dim& channels = (*types[0].dims)[1];
       for (std::size_t i = 1; i < 5; ++i) {
         const ValueType& parameter = args.inputs[i];
         if (!parameter.ranked() || parameter.rank() != 1) continue;
+        if (!channels.known() && (*parameter.dims)[0].known()) channels = (*parameter.dims)[0];
         if (channels.known() && (*parameter.dims)[0].known() && !((*parameter.dims)[0] == channels)) {
           fail(ErrorCode::invalid_model, "X has {} channels, input {} has {}", channels.extent(), i,
                (*parameter.dims)[0].extent());
         }
       }
     }
-    std::vector<ValueType> types{X};
-    types[0].content.reset();
     for (std::size_t i = 1; i < args.outputs; ++i) types.push_back(args.inputs[i % 2 == 1 ? 3 : 4]);
     return types;
   }

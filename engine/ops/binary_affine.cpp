@@ -60,8 +60,9 @@ OrDeclined<std::vector<ChannelAffine>> pass_sum(Side from, std::span<const Chann
   }
   if (from == Side::output) {
     std::vector<ChannelAffine> parts(weights.size(), maps[0]);
+    const std::size_t taker = args.shift_to_last ? parts.size() - 1 : 0;
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      for (double& t : parts[i].shift) t = i == 0 ? t / weights[0] : 0.0;
+      for (double& t : parts[i].shift) t = i == taker ? t / weights[taker] : 0.0;
     }
     return parts;
   }

@@ -23,7 +23,7 @@ OrDeclined<AffineForm> affine_of_constant(const Tensor& constant, const ValueTyp
 bool has_channels_of(const ChannelAffine& map, std::span<const ValueType> operands, const ValueType& result);
 
 /// Op::pass_affines of y = sum_i weights[i] * x_i. From the output: s*y + t is the sum over s*x_i, of which
-/// the first takes t. From the inputs: all of them have to carry the same scale.
+/// the first (or, as args say, the last) takes t. From the inputs: all of them have to carry the same scale.
 OrDeclined<std::vector<ChannelAffine>> pass_sum(Side from, std::span<const ChannelAffine> maps,
                                                 std::span<const double> weights, const FoldArgs& args);
 

@@ -63,6 +63,8 @@ struct FoldArgs {
   std::span<const ValueType> outputs;
   std::span<const Tensor* const> constants;  ///< nullptr where an input is not constant
   std::span<const bool> output_used;         ///< has a reader or is a graph output
+  bool shift_to_last =
+      false;  ///< on the way up a sum hands the shift to its last operand instead of its first
 
   bool present(std::size_t i) const { return i < inputs.size() && inputs[i].dtype != DType::undefined; }
   const Tensor* constant(std::size_t i) const { return i < constants.size() ? constants[i] : nullptr; }

@@ -9,8 +9,10 @@ namespace {
 
 constexpr std::size_t kBlockElements = 1024;
 
-double smallest_normal(DType dtype) {
-  if (dtype == DType::float16) return 0x1p-14;
+/// Below it numbers are flushed. float16 is widened to compute, where its subnormals cost nothing, and many a
+/// weight is one.
+double smallest_kept(DType dtype) {
+  if (dtype == DType::float16) return 0.0;
   if (dtype == DType::float64) return std::numeric_limits<double>::min();
   return static_cast<double>(std::numeric_limits<float>::min());  // bfloat16 has float's exponents
 }
@@ -20,7 +22,7 @@ double smallest_normal(DType dtype) {
 Tensor round_to_storage(const ScaledTensor& tensor, DType storage, std::size_t& flushed) {
   Tensor rounded(storage, tensor.values.shape());
   auto* out = static_cast<std::byte*>(rounded.mutable_view().bytes);
-  const double limit = smallest_normal(storage);
+  const double limit = smallest_kept(storage);
   std::array<double, kBlockElements> block{};
   std::size_t filled = 0;
   const auto round_block = [&] {

@@ -39,8 +39,8 @@ void for_each_element(const ScaledTensor& tensor, F&& visit) {
   });
 }
 
-/// The products rounded once to `storage`; those below its normal range become zero and are added to
-/// `flushed`.
+/// The products rounded once to `storage`; those below its normal range, float16 excepted, become zero and
+/// are added to `flushed`.
 Tensor round_to_storage(const ScaledTensor& tensor, DType storage, std::size_t& flushed);
 
 }  // namespace bnrun

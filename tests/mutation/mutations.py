@@ -25,6 +25,7 @@ RESHAPE = "engine/ops/reshape.cpp"
 TRANSPOSE = "engine/ops/transpose.cpp"
 DROPOUT = "engine/ops/dropout.cpp"
 CAST = "engine/ops/cast.cpp"
+SCALED = "engine/ops/scaled_tensor.cpp"
 CONCAT = "engine/ops/concat.cpp"
 VARIADIC = "engine/ops/variadic.cpp"
 
@@ -58,7 +59,7 @@ MUTATIONS = [
     _mutation("the data may be any operand", (ROUTE, "if (op->linear() && carrying == 1 && route_.maps.contains(from[0])) {", "if (op->linear()) {")),
     # ---- what the caller asked for
     _mutation("the growth limit is ignored", (FOLD, "if (growth > options_.max_growth) {", "if (false) {")),
-    _mutation("skipped nodes are folded", (FOLD, "if (is_switched_off(chain)) continue;", "")),
+    _mutation("skipped nodes are folded", (FOLD, "if (is_switched_off(chain) || (chain.affine.is_identity()", "if ((chain.affine.is_identity()")),
     _mutation("skipped nodes are taken along",
               (FOLD, "[&](NodeId id) { return is_left_alone(id); })) {\n      note(",
                "[&](NodeId) { return false; })) {\n      note(")),
@@ -74,7 +75,7 @@ MUTATIONS = [
               (LINEAR, "add_affine(chain, candidate->rest, Operand::of(chain.input), current(chain.output));",
                "add_affine(chain, {}, Operand::of(chain.input), current(chain.output));")),
     _mutation("skipped nodes leave in part",
-              (FOLD, "if (!is_switched_off(chain) && try_fold_well", "if (try_fold_well")),
+              (FOLD, "if (!is_switched_off(chain) && is_known_to_author(chain) &&", "if (is_known_to_author(chain) &&")),
     _mutation("channels leave in a graph that this round has changed",
               (FOLD, "if (rewrites_ != first) return;", "")),
     _mutation("skipped nodes are shortened",
@@ -87,7 +88,7 @@ MUTATIONS = [
               (LINEAR, "if (names_axis) node.attributes[\"axis\"] = std::int64_t{map.axis};", "")),
     # ---- ways that fork
     _mutation("a constant that is joined stays as it was",
-              (LINEAR, "if (graph_.value(input).as_constant() == nullptr) continue;", "continue;")),
+              (LINEAR, "for (const auto& [port, map] : step.constants) {", "for (const auto& [port, map] : step.constants) {\n      continue;")),
     _mutation("a map on constants starts over at every row",
               (LINEAR, "static_cast<std::size_t>(i / inner) % map.channels();", "static_cast<std::size_t>(i) % map.channels();")),
     _mutation("Concat: each part gets the first channels", (CONCAT, "first += length;", "")),
@@ -100,9 +101,13 @@ MUTATIONS = [
               (CONCAT, "|| !(*part.dims)[axis].known()) return std::nullopt;",
                ") return std::nullopt;\n    if (!(*part.dims)[axis].known()) { lengths.push_back(4); continue; }")),
     _mutation("a sum lets any scale pass", (BROADCAST, "if (part.scale != sum.scale)", "if (false)")),
-    _mutation("both operands of a sum take the shift", (BROADCAST, "t = i == 0 ? t / weights[0] : 0.0;", "t = t / weights[0];")),
+    _mutation("both operands of a sum take the shift", (BROADCAST, "t = i == taker ? t / weights[taker] : 0.0;", "t = t / weights[taker];")),
     _mutation("Sub adds the shifts", (BINARY, "kind_ == Arithmetic::add ? 1.0 : -1.0}", "1.0}")),
-    _mutation("the mean's shift is that of one operand", (BROADCAST, "t = i == 0 ? t / weights[0] : 0.0;", "t = i == 0 ? t : 0.0;")),
+    _mutation("the mean's shift is that of one operand", (BROADCAST, "t = i == taker ? t / weights[taker] : 0.0;", "t = i == taker ? t : 0.0;")),
+    _mutation("only the first operand of a sum may take the shift",
+              (BROADCAST, "args.shift_to_last ? parts.size() - 1 : 0;", "0;")),
+    _mutation("what does nothing is folded", (FOLD, "(chain.affine.is_identity() && !is_known_to_author(chain))", "false")),
+    _mutation("half precision loses its subnormals", (SCALED, "return 0.0;", "return 0x1p-14;")),
     _mutation("an operand may be stretched along the channels",
               (BROADCAST, "operand.rank() == result.rank() && axis < operand.rank() &&\n           (*operand.dims)[axis] == channels;",
                "axis < operand.rank();")),

@@ -243,6 +243,21 @@ TEST(FoldBugs, AFactorThatIsOneOnlyAsStoredWentWhenFoldedAgain) {
   expect_fold(b.model(), {{"Tanh", 1}, {"Relu", 1}});
 }
 
+// A BatchNormalization of small scale turned all weights in half precision to zero.
+TEST(FoldBugs, SubnormalWeightsInHalfPrecisionVanished) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float16, {"N", 2});
+  const auto half = [](const Floats& values, const Shape& shape) {
+    return convert(Tensor(shape, values), DType::float16);
+  };
+  const ValueId h = b.op("Gemm", {x, half({0.05F, -0.05F, 0.04F, 0.03F}, {2, 2})});
+  b.output(b.op("Mul", {h, half({1e-3F, 1e-3F}, {2})}));
+  expect_fold(b.model(), {{"Gemm", 1}}, 1e-6);
+  for (const double w : constant_of(folded(b.model()), "Gemm", 1)) EXPECT_NE(w, 0.0);
+  Model model = b.model();
+  EXPECT_EQ(fold(model).entries.at(0).flushed_denormals, 0U);
+}
+
 TEST(FoldBugs, DenormalWeightsSlowedTheModelDown) {
   Layer m;
   m.b.output(m.b.op("Mul", {m.gemm(), row({1, 1e-39F})}));

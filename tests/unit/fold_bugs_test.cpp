@@ -339,6 +339,78 @@ TEST(FoldBugs, ADropoutWhoseMaskIsReadWasRemoved) {
   EXPECT_EQ(fold(model).rewrites, 0U);
 }
 
+// Operators that do nothing were taken for maps: shared weights were copied, biases added, denormals flushed.
+TEST(FoldBugs, WhatDoesNothingWasFoldedIntoLayers) {
+  Layer m;
+  const ValueId V = m.b.constant(weights(), "V");
+  for (int i = 0; i < 2; ++i) m.b.output(m.b.op("MatMul", {m.b.op("Dropout", {m.b.op("Relu", {m.x})}), V}));
+  const Model original = m.b.model();
+  expect_fold(original, {{"Relu", 2}, {"MatMul", 2}});
+  Model after = original;
+  EXPECT_EQ(fold(after).after.parameters, 4);
+}
+
+// A BatchNormalization that another one took along was reported with the other's numbers.
+TEST(FoldBugs, WhatWasTakenAlongHadAnothersNumbers) {
+  GraphBuilder b;
+  const ValueId x = b.op("Relu", {b.input("x", DType::float32, {"N", 2, 1, 2})});
+  const ValueId a = b.op("BatchNormalization", {x, row({2, 3}), row({1, 2}), row({0, 0}), row({1, 1})});
+  const Tensor ones({4}, Floats{1, 1, 1, 1});
+  const Tensor zeros({4}, Floats{0, 0, 0, 0});
+  const ValueId h =
+      b.op("BatchNormalization", {b.op("Flatten", {a}), Tensor({4}, Floats{9, 1, 1, 1}), ones, zeros, ones});
+  b.output(b.op("Gemm", {h, random_tensor<float>({4, 3}, 5)}));
+  const auto report = expect_fold(b.model(), {{"Relu", 1}, {"Flatten", 1}, {"Gemm", 1}}, 1e-5);
+  ASSERT_EQ(report.entries.size(), 2U);
+  for (const FoldEntry& entry : report.entries) {
+    const bool first = entry.name == "BatchNormalization_1";
+    EXPECT_EQ(entry.channels, first ? 2U : 4U);
+    EXPECT_NEAR(entry.max_scale, first ? 3.0 : 9.0, 1e-3);
+  }
+}
+
+// Of two maps around one layer each was given the reason of the other.
+TEST(FoldBugs, AReasonWentToTheWrongOneOfTwo) {
+  Layer m;
+  const ValueId a = m.b.op("Add", {m.b.op("Mul", {m.b.op("Relu", {m.x}), row({2, 3})}), row({90, 90})});
+  const ValueId h = m.b.op("Gemm", {a, Tensor({2, 2}, Floats{1e20F, 1, 1, 1})});
+  m.b.output(m.b.op("Tanh", {m.b.op("Mul", {h, row({1e20F, 2})}, {}, "behind")}));
+  Model model = m.b.model();
+  const auto report = fold(model, {.max_growth = 10});
+  ASSERT_EQ(report.entries.size(), 2U);
+  EXPECT_EQ(report.entries[0].reason, Decline::ill_conditioned);
+  EXPECT_EQ(report.entries[1].reason, Decline::overflow);
+}
+
+TEST(FoldBugs, AMapThatWouldOnlyChangeItsOperatorHadTheWrongReason) {
+  GraphBuilder b;
+  const ValueId h = b.op("MatMul", {b.input("x", DType::float32, {"N", 3, 2}), weights()});
+  const ValueId y = b.op("Transpose", {h}, {{"perm", Ints{0, 2, 1}}});
+  b.output(b.op("Relu", {b.op("BatchNormalization", {y, row({1, 1}), row({1, 2}), row({0, 0}), row({1, 1})},
+                              {{"epsilon", 0.0F}})}));
+  Model model = b.model();
+  const auto report = fold(model);
+  ASSERT_EQ(report.entries.size(), 1U);
+  EXPECT_FALSE(report.entries[0].folded);
+  EXPECT_NE(report.entries[0].detail.find("as many operators as it saves"), std::string::npos);
+}
+
+// The channels of a BatchNormalization were unknown where those of its data are.
+TEST(FoldBugs, ChannelsThatDoNotFitTheLayerWereADefectOfOurs) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float32, {"N", "K"});
+  const ValueId y =
+      b.op("BatchNormalization", {x, row({1, 2, 3}), row({1, 2, 3}), row({1, 2, 3}), row({1, 2, 3})});
+  b.output(b.op("Gemm", {y, random_tensor<float>({4, 2}, 3)}));
+  Model model = b.model();
+  try {
+    fold(model);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_model);
+  }
+}
+
 TEST(FoldBugs, ADropoutThatTrainsWasRemoved) {
   GraphBuilder b;
   const Tensor yes({}, std::vector<bool>{true});

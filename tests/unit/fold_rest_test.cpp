@@ -81,6 +81,35 @@ TEST(FoldRest, ScalesAloneAndShiftsAloneBecomeOneOperator) {
               {{"Relu", 1}, {"Add", 1}, {"Tanh", 1}});
 }
 
+TEST(FoldRest, ABatchNormalizationWithoutNameKeepsTheNameOfItsReport) {
+  GraphBuilder b;
+  const ValueId x = b.op("Relu", {b.input("x", DType::float32, {"N", 2})});
+  const ValueId a =
+      b.op("BatchNormalization", {x, row({2, -1}), row({1, 2}), row({0, 1}), row({1, 4})}, {}, "a");
+  b.output(b.op("Tanh", {b.op("Mul", {a, row({2, 3})})}));
+  Graph graph = b.graph();
+  Graph unnamed;
+  unnamed.opsets = graph.opsets;
+  std::map<ValueId, ValueId> copies;
+  for (const ValueId id : graph.live_values()) {
+    const Value& value = graph.value(id);
+    copies[id] = value.is_input             ? unnamed.add_input(value.name, value.type)
+                 : value.constant.defined() ? unnamed.add_constant(value.name, value.constant)
+                                            : unnamed.add_value(value.name);
+  }
+  for (const NodeId id : graph.topological_order()) {
+    Node node = graph.node(id);
+    node.name.clear();
+    for (auto* list : {&node.inputs, &node.outputs})
+      for (ValueId& value : *list) value = copies.at(value);
+    unnamed.add_node(std::move(node));
+  }
+  unnamed.add_output(copies.at(graph.outputs()[0]));
+  const auto report = expect_fold(Model(unnamed), {{"Relu", 1}, {"BatchNormalization", 1}, {"Tanh", 1}});
+  ASSERT_EQ(report.entries.size(), 1U);
+  EXPECT_EQ(report.entries[0].name, "a");
+}
+
 TEST(FoldRest, MapsThatUndoEachOtherGo) {
   Chains m;
   expect_fold(m.model(m.scaled(m.scaled(m.b.op("Relu", {m.x}), {2, 4}), {0.5F, 0.25F})),

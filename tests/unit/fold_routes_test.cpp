@@ -101,6 +101,30 @@ const Case kCases[] = {
        m.end(m.batch_normalization(m.b.op("Add", {m.gemm(m.x), m.gemm(m.x)})));
      },
      {{"Gemm", 2}, {"Add", 1}, {"Tanh", 1}}},
+    {"UpAddThatActivatesItsFirstOperand",
+     [](Net& m) {
+       const ValueId a = m.relu(m.gemm(m.x));
+       const ValueId b = m.gemm(m.x);
+       const ValueId y = m.b.op("Mul", {m.b.op("Add", {a, b}), m.random({kOut}, 0.5, 2.0)});
+       m.end(m.b.op("Add", {y, m.random({kOut})}));
+     },
+     {{"Gemm", 2}, {"Relu", 1}, {"Add", 1}, {"Tanh", 1}}},
+    {"UpAddThatActivatesItsLastOperand",
+     [](Net& m) {
+       const ValueId a = m.gemm(m.x);
+       const ValueId b = m.relu(m.gemm(m.x));
+       const ValueId y = m.b.op("Mul", {m.b.op("Add", {a, b}), m.random({kOut}, 0.5, 2.0)});
+       m.end(m.b.op("Add", {y, m.random({kOut})}));
+     },
+     {{"Gemm", 2}, {"Relu", 1}, {"Add", 1}, {"Tanh", 1}}},
+    {"UpConcatOfOneConstantTwice",
+     [](Net& m) {
+       const ValueId x = m.b.input("image", DType::float32, {3, 2, 2, 2});
+       const ValueId Z = m.b.constant(m.random({3, 1, 2, 2}), "Z");
+       const ValueId h = m.b.op("Conv", {x, m.random({2, 2, 1, 1})});
+       m.end(m.batch_normalization(m.concat({Z, h, Z})));
+     },
+     {{"Conv", 1}, {"Concat", 1}, {"Tanh", 1}}},
     {"UpSub",
      [](Net& m) {
        m.end(m.batch_normalization(m.b.op("Sub", {m.gemm(m.x), m.matmul(m.x)})));

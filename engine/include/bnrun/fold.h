@@ -23,8 +23,8 @@ struct Simplification {
 std::span<const Simplification> simplifications();
 
 struct FoldOptions {
-  /// Glob patterns over node names (a node without name goes by its first output's). `only` empty: all. Nodes
-  /// that do not match stay as they are.
+  /// Glob patterns over node names (a node without name goes by its first output's). `only` empty: all.
+  /// They say which BatchNormalizations and disguises may go, not what may take them.
   std::vector<std::string> only;
   std::vector<std::string> skip;
   /// Simplifications to leave out, by name.
@@ -33,8 +33,9 @@ struct FoldOptions {
   bool as_inference = false;
   /// Stops after this many rewrites, to find the one at fault.
   std::size_t max_rewrites = std::numeric_limits<std::size_t>::max();
-  /// A channel whose folded weights would grow the error bound by more than this declines
-  /// (`ill_conditioned`).
+  /// A map whose shift t would make the rounding error in front of a layer more than this many times as
+  /// large, (3 + |t|)/3 for inputs in +-3, stays in that channel (`ill_conditioned`). Behind a layer nothing
+  /// grows.
   double max_growth = 1e6;
 };
 
@@ -64,7 +65,7 @@ struct FoldEntry {
   Magnitude weights;  ///< when folded
   Magnitude bias;
   double max_growth =
-      0.0;  ///< largest of |W'| / |W| and |b'| / |b| over the channels: growth of the rounding error bound
+      0.0;  ///< of the rounding error, largest over the channels (see FoldOptions::max_growth)
   std::size_t flushed_denormals = 0;
 };
 
