@@ -228,7 +228,8 @@ class FoldPass {
     const auto weight = [](Decline reason) {
       return reason == Decline::no_linear_neighbour  ? 0
              : reason == Decline::activation_between ? 1
-             : reason == Decline::limit_reached      ? 3
+             : reason == Decline::limit_reached      ? 4
+             : reason == Decline::ill_conditioned    ? 3
                                                      : 2;
     };
     const auto [entry, fresh] = declined_.try_emplace(chain.nodes.front(), declined);

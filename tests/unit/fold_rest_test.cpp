@@ -190,6 +190,16 @@ TEST(FoldRest, AChannelStaysInFrontOfALayerThatAnotherMapWentInto) {
               {.max_growth = 1000});
 }
 
+TEST(FoldRest, AChannelThatStaysBehindAFlattenTellsWhatHoldsIt) {
+  Chains m;  // up there is no way either, for another reason
+  const ValueId image = m.b.op("Relu", {m.b.input("image", DType::float32, {"N", 2, 1, 2})});
+  const ValueId y = m.shifted(m.scaled(m.b.op("Flatten", {image}), {2, 3, 4, 5}), {1, 2, 3, 3e7F});
+  Model model = m.model(m.b.op("Gemm", {y, random_tensor<float>({4, 2}, 7)}));
+  const auto report = fold(model, {.max_growth = 1000});
+  ASSERT_EQ(report.entries.size(), 1U);
+  EXPECT_EQ(report.entries[0].reason, Decline::ill_conditioned) << report.entries[0].detail;
+}
+
 TEST(FoldRest, ASkippedNodeDoesNotLeaveInPart) {
   Model model = HalfIllConditioned().with_batch_normalization();
   EXPECT_EQ(fold(model, {.skip = {"BatchNormalization_*"}, .max_growth = 1000}).rewrites, 0U);
