@@ -209,8 +209,13 @@ Model read_model(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& doo
     opsets[""] = 1;  // before IR 3 there was only the first
   }
   for (const auto& tensor : source->graph.initializer()) {
-    source->had_external_data =
-        source->had_external_data || tensor.data_location() == onnx::TensorProto::EXTERNAL;
+    if (tensor.data_location() != onnx::TensorProto::EXTERNAL) continue;
+    for (const auto& entry : tensor.external_data()) {
+      if (entry.key() != "location") continue;
+      const auto data_file = door.folder / entry.value();
+      if (source->data_files.empty() || source->data_files.back() != data_file)
+        source->data_files.push_back(data_file);
+    }
   }
   ModelMetadata metadata;
   metadata.ir_version = proto.ir_version();
@@ -224,8 +229,9 @@ Model read_model(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& doo
 }
 
 template <class Parse>
-Model parse_and_read(Parse&& parse, const std::filesystem::path& folder) {
+Model parse_and_read(Parse&& parse, const std::filesystem::path& folder, const std::filesystem::path& file) {
   auto source = std::make_shared<OnnxSource>();
+  source->file = file;
   if (!parse(source->model)) {
     fail(ErrorCode::invalid_model, "not an ONNX model, or damaged or cut off (protobuf cannot parse it)");
   }
@@ -243,7 +249,7 @@ Model Model::load(const std::filesystem::path& path) {
     if (!file) fail(ErrorCode::io, "cannot be opened for reading");
     google::protobuf::io::IstreamInputStream stream(&file);
     const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-    return parse_and_read([&](auto& proto) { return proto.ParseFromZeroCopyStream(&stream); }, folder);
+    return parse_and_read([&](auto& proto) { return proto.ParseFromZeroCopyStream(&stream); }, folder, path);
   } catch (const Error& error) {
     throw error.within(path.string());
   }
@@ -253,8 +259,8 @@ Model Model::parse(std::span<const std::byte> bytes, const std::filesystem::path
   if (bytes.size() > 0x7fffffffu)
     fail(ErrorCode::resource_limit, "a protobuf message of 2 GiB or more cannot be parsed");
   return parse_and_read(
-      [&](auto& proto) { return proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())); },
-      folder);
+      [&](auto& proto) { return proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())); }, folder,
+      {});
 }
 
 }  // namespace bnrun

@@ -3,7 +3,9 @@
 
 #include <onnx/onnx_pb.h>
 
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "bnrun/model.h"
 
@@ -19,7 +21,8 @@ inline std::string normal_domain(const std::string& domain) {
 struct OnnxSource : ModelSource {
   onnx::ModelProto model;  ///< without its graph
   onnx::GraphProto graph;
-  bool had_external_data = false;
+  std::filesystem::path file;                     ///< empty: it was read from memory
+  std::vector<std::filesystem::path> data_files;  ///< that its initializers were read from
 };
 
 }  // namespace bnrun

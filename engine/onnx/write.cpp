@@ -278,9 +278,29 @@ class Replacement {
   std::filesystem::path path_;
 };
 
+/// A file that holds weights of the model being written may go only with the model file that reads them.
+void check_holds_no_weights(const OnnxSource* source, const std::filesystem::path& model,
+                            const std::filesystem::path& target) {
+  std::error_code none;
+  if (source == nullptr || std::filesystem::equivalent(source->file, model, none)) return;
+  for (const auto& file : source->data_files) {
+    if (std::filesystem::equivalent(file, target, none))
+      fail(ErrorCode::io, "'{}' holds the weights of '{}': choose another name", target.string(),
+           source->file.string());
+  }
+}
+
+/// Where a file of this name is written: behind a link, where the link leads.
+std::filesystem::path behind_links(const std::filesystem::path& path) {
+  std::error_code none;
+  auto real = std::filesystem::canonical(path, none);
+  return none ? path : real;
+}
+
 }  // namespace
 
-void Model::save(const std::filesystem::path& path, ExternalData external_data) const {
+void Model::save(const std::filesystem::path& named, ExternalData external_data) const {
+  const std::filesystem::path path = behind_links(named);
   const auto* source = dynamic_cast<const OnnxSource*>(source_.get());
   std::size_t bytes = 0;
   for (const ValueId id : graph().live_values()) {
@@ -289,10 +309,18 @@ void Model::save(const std::filesystem::path& path, ExternalData external_data) 
   }
   const bool outside = external_data == ExternalData::always ||
                        (external_data == ExternalData::automatic &&
-                        ((source != nullptr && source->had_external_data) || bytes > kAutomaticLimitBytes));
-  Replacement model_file(path);
+                        ((source != nullptr && !source->data_files.empty()) || bytes > kAutomaticLimitBytes));
+  std::error_code none;
+  const auto status = std::filesystem::status(path, none);
+  const bool in_place = exists(status) && !is_regular_file(status);  // a pipe, a device
+  if (in_place && (outside || is_directory(status)))
+    fail(ErrorCode::io, "'{}' is no file that another could stand beside", path.string());
   std::filesystem::path data_path = path;
   data_path += ".data";
+  check_holds_no_weights(source, path, path);
+  if (outside) check_holds_no_weights(source, path, data_path);
+  std::optional<Replacement> model_file;
+  if (!in_place) model_file.emplace(path);
   std::optional<Replacement> data_file;
   std::optional<ExternalWriter> external;
   if (outside) {
@@ -305,7 +333,7 @@ void Model::save(const std::filesystem::path& path, ExternalData external_data) 
           .write_model(graph(), source != nullptr ? &source->graph : nullptr, *proto.mutable_graph());
   if (external && !external->finish())
     fail(ErrorCode::io, "writing '{}' failed: is the disk full?", data_path.string());
-  std::ofstream file(model_file.path(), std::ios::binary | std::ios::trunc);
+  std::ofstream file(model_file ? model_file->path() : path, std::ios::binary | std::ios::trunc);
   if (!file) fail(ErrorCode::io, "cannot write '{}': {}", path.string(), std::strerror(errno));
   try {
     serialize(std::move(proto), raw_data, file);
@@ -315,7 +343,7 @@ void Model::save(const std::filesystem::path& path, ExternalData external_data) 
   if (!file.flush()) fail(ErrorCode::io, "writing '{}' failed: is the disk full?", path.string());
   file.close();
   if (data_file) data_file->commit();
-  model_file.commit();
+  if (model_file) model_file->commit();
 }
 
 }  // namespace bnrun

@@ -11,7 +11,6 @@
 namespace bnrun {
 namespace {
 
-constexpr std::int64_t kDynamicExtent = 5;
 constexpr double kLarge = 10.0;
 constexpr double kDenormal = 0x1p-140;
 
@@ -25,7 +24,7 @@ class Uniform {
   std::mt19937_64 engine_;
 };
 
-std::vector<Shape> shapes_of(const Graph& graph, std::int64_t rows) {
+std::vector<Shape> shapes_of(const Graph& graph, std::int64_t rows, std::int64_t extent) {
   std::map<std::string, std::int64_t> symbols;
   std::vector<Shape> shapes;
   for (const ValueId id : graph.inputs()) {
@@ -35,7 +34,7 @@ std::vector<Shape> shapes_of(const Graph& graph, std::int64_t rows) {
     Shape shape;
     for (std::size_t axis = 0; axis < value.type.rank(); ++axis) {
       const Dim& dim = (*value.type.dims)[axis];
-      const std::int64_t dynamic = axis == 0 ? rows : kDynamicExtent;
+      const std::int64_t dynamic = axis == 0 ? rows : extent;
       if (dim.known())
         shape.push_back(dim.extent());
       else if (dim.symbolic())
@@ -60,7 +59,7 @@ Tensor fill(const Value& value, const Shape& shape, const std::function<double()
 
 }  // namespace
 
-std::vector<InputSet> draw_inputs(const Graph& graph, const VerifyOptions& options) {
+std::vector<InputSet> draw_inputs(const Graph& graph, const VerifyOptions& options, std::int64_t extent) {
   Uniform uniform(options.seed);
   const double low = options.low;
   const double high = options.high;
@@ -68,7 +67,7 @@ std::vector<InputSet> draw_inputs(const Graph& graph, const VerifyOptions& optio
   const auto add = [&](std::string name, std::int64_t rows, double magnitude,
                        const std::function<double()>& next) {
     InputSet set{std::move(name), {}, magnitude};
-    const auto shapes = shapes_of(graph, rows);
+    const auto shapes = shapes_of(graph, rows, extent);
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       const Value& value = graph.value(graph.inputs()[i]);
       // The default of an overridable initializer is what a user runs with.

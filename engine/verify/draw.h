@@ -17,10 +17,10 @@ struct InputSet {
 };
 
 /// Uniform batches over the range, its corners, zeros, ten times the range, denormal numbers and a single
-/// row. A dynamic first dimension becomes the number of rows, any other dynamic dimension 5; equal symbols
-/// get equal extents. Throws invalid_input for an input that cannot be drawn (strings, unknown rank): the
-/// caller must give data.
-std::vector<InputSet> draw_inputs(const Graph& graph, const VerifyOptions& options);
+/// row. A dynamic first dimension becomes the number of rows, any other dynamic dimension `extent`; equal
+/// symbols get equal extents. Throws invalid_input for an input that cannot be drawn (strings, unknown rank):
+/// the caller must give data.
+std::vector<InputSet> draw_inputs(const Graph& graph, const VerifyOptions& options, std::int64_t extent);
 
 /// Makes every integer 0 or 1, for a model to which those drawn mean nothing, such as the rows of a small
 /// embedding. Returns whether that changed anything.

@@ -152,6 +152,32 @@ class Fold(BnfoldTest):
         self.assertEqual(self.succeed("-q", MODELS / "mlp.onnx", "--dry-run"), b"")
         self.assertEqual(list(self.folder.iterdir()), [])
 
+    def test_half_precision_is_held_to_what_it_can_hold(self):
+        model = onnx.load(str(MODELS / "mlp.onnx"))
+        for tensor in model.graph.initializer:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+        for port in [*model.graph.input, *model.graph.output]:
+            port.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+        del model.graph.value_info[:]
+        onnx.save(model, str(self.folder / "half.onnx"))
+        self.succeed("half.onnx", "-o", "folded.onnx")
+        self.fail_with(ANSWER_IS_NO, "half.onnx", "-o", "f.onnx", "--rtol", "1e-6", "--atol", "1e-6")
+
+    def test_open_sizes_that_must_be_even(self):
+        helper = onnx.helper
+        nodes = [helper.make_node("MaxPool", ["x"], ["half"], kernel_shape=[2, 2], strides=[2, 2]),
+                 helper.make_node("ConvTranspose", ["half", "W"], ["again"], kernel_shape=[2, 2], strides=[2, 2]),
+                 helper.make_node("Concat", ["x", "again"], ["joined"], axis=1),
+                 helper.make_node("Mul", ["joined", "s"], ["y"])]
+        constants = [numpy_helper.from_array(np.ones((1, 1, 2, 2), np.float32), "W"),
+                     numpy_helper.from_array(np.array([2], np.float32), "s")]
+        ports = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", channels, "H", "W_"])
+                 for name, channels in [("x", 1), ("y", 2)]]
+        graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], constants)
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
+                  str(self.folder / "unet.onnx"))
+        self.succeed("unet.onnx", "-o", "folded.onnx")
+
     def test_external_data_always(self):
         self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "--external-data", "always")
         self.assertEqual(len(list(self.folder.iterdir())), 2)
@@ -307,6 +333,49 @@ class BadInput(BnfoldTest):
         for target in ["model.onnx", "./model.onnx", "link.onnx"]:
             self.fail_with(USAGE, source, "-o", target, message="is the input")
         self.assertEqual(source.read_bytes(), (MODELS / "mlp.onnx").read_bytes())
+
+    def test_weights_of_the_input_are_never_replaced(self):
+        helper = onnx.helper
+        W = numpy_helper.from_array(np.ones((32, 32), np.float32), "W")
+        ports = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 32]) for name in "xy"]
+        graph = helper.make_graph([helper.make_node("MatMul", ["x", "W"], ["y"])], "g", ports[:1], ports[1:], [W])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
+                  str(self.folder / "plain.onnx"))
+        self.succeed("plain.onnx", "-o", "b.onnx", "--external-data", "always")
+        model = onnx.load(str(self.folder / "b.onnx"), load_external_data=False)
+        for tensor in model.graph.initializer:
+            for entry in tensor.external_data:
+                if entry.key == "location":
+                    entry.value = "c.onnx.data"
+        (self.folder / "b.onnx.data").rename(self.folder / "c.onnx.data")
+        (self.folder / "a.onnx").write_bytes(model.SerializeToString())
+        weights = (self.folder / "c.onnx.data").read_bytes()
+        for target in [["-o", "c.onnx.data"], ["-o", "c.onnx", "--external-data", "always"]]:
+            self.fail_with(IO, "a.onnx", *target)
+            self.assertEqual((self.folder / "c.onnx.data").read_bytes(), weights)
+        self.succeed("a.onnx", "-o", "d.onnx", "--external-data", "always")
+
+    def test_what_is_no_plain_file_stays_what_it_is(self):
+        os.symlink("behind.onnx", self.folder / "link.onnx")
+        (self.folder / "behind.onnx").write_bytes(b"old")
+        self.succeed(MODELS / "mlp.onnx", "-o", "link.onnx")
+        self.assertTrue((self.folder / "link.onnx").is_symlink())
+        onnx.load(str(self.folder / "behind.onnx"))
+        os.mkfifo(self.folder / "pipe")
+        with subprocess.Popen(["cat", str(self.folder / "pipe")], stdout=subprocess.PIPE) as reader:
+            self.succeed(MODELS / "mlp.onnx", "-o", "pipe")
+            piped = reader.communicate(timeout=30)[0]
+        self.assertTrue((self.folder / "pipe").is_fifo())
+        self.assertEqual(piped, (self.folder / "behind.onnx").read_bytes())
+
+    def test_every_file_has_one_purpose(self):
+        mlp = MODELS / "mlp.onnx"
+        np.save(self.folder / "x.npy", np.load(MODELS / "x.npy"))
+        rows = (self.folder / "x.npy").read_bytes()
+        for arguments in [["-o", "same.json", "--report", "./same.json"], ["-o", "x.npy", "-i", "x.npy"]]:
+            self.fail_with(USAGE, mlp, *arguments)
+        self.assertEqual((self.folder / "x.npy").read_bytes(), rows)
+        self.assertFalse((self.folder / "same.json").exists())
 
     def test_standard_output(self):
         result = self.run_program(MODELS / "mlp.onnx", "-o", "-")

@@ -13,6 +13,7 @@
 #include "common/interrupt.h"
 #include "common/model_output.h"
 #include "document.h"
+#include "io/data.h"
 #include "io/file.h"
 #include "verify_options.h"
 #include "verify_report.h"
@@ -57,6 +58,9 @@ void check_options(const Options& options) {
   if (options.output == "-" && options.external_data == ExternalData::always)
     throw cli::UsageError("standard output holds no second file: --external-data always needs -o FILE");
   if (!options.dry_run) cli::check_model_output(options.output, options.model);
+  std::vector<std::string> read{options.model};
+  for (const auto& input : options.verify.inputs) read.push_back(io::parse_input_file(input).path);
+  cli::check_distinct({options.dry_run ? "" : options.output, options.report}, read);
   if (options.report.empty()) return;
   writer_of(options.report);
   io::check_writable(options.report);

@@ -20,6 +20,17 @@ void parse_range(const std::string& text, VerifyOptions& options) {
   throw cli::UsageError("--range wants LOW:HIGH, such as 0:1, not '" + text + "'");
 }
 
+/// What the element type of the outputs can hold after a few layers.
+Tolerance tolerance_for(const Model& model) {
+  Tolerance tolerance;
+  for (const PortInfo& output : model.outputs()) {
+    const double half = output.dtype == DType::float16 ? 1e-2 : output.dtype == DType::bfloat16 ? 5e-2 : 0.0;
+    tolerance.rtol = std::max(tolerance.rtol, half);
+    tolerance.atol = std::max(tolerance.atol, half);
+  }
+  return tolerance;
+}
+
 /// A dozen batches run on two models, as they are and in double, operator by operator: a few seconds in all.
 std::int64_t affordable_rows(const Model& model) {
   constexpr std::int64_t kMacsPerBatch = 200'000'000;
@@ -36,13 +47,15 @@ std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments&
           .add_option("-i,--input", arguments.inputs,
                       "Compare on this data instead of drawn inputs: [NAME=]FILE, once per input")
           ->allow_extra_args(false),
-      command.add_option("--rtol", verify.tolerance.rtol, "|a - b| <= atol + rtol*|b|")
-          ->check(CLI::NonNegativeNumber)
-          ->capture_default_str(),
       command
-          .add_option("--atol", arguments.atol,
-                      "An absolute bound; default: 1e-05 times the largest output of the batch, where that "
-                      "is above 1")
+          .add_option("--rtol", arguments.rtol,
+                      "|a - b| <= atol + rtol*|b|; default: 0.0001, 0.01 in float16, 0.05 in bfloat16")
+          ->check(CLI::NonNegativeNumber),
+      command
+          .add_option(
+              "--atol", arguments.atol,
+              "An absolute bound; default: 1e-05 (0.01 in float16, 0.05 in bfloat16) times the largest "
+              "output of the batch, where that is above 1")
           ->check(CLI::NonNegativeNumber),
       command.add_option("--range", arguments.range, "Draw inputs from LOW:HIGH (default -3:3)"),
       command
@@ -57,6 +70,8 @@ std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments&
 VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model& model) {
   VerifyOptions options = arguments.options;
   if (!arguments.range.empty()) parse_range(arguments.range, options);
+  options.tolerance = tolerance_for(model);
+  if (arguments.rtol) options.tolerance.rtol = *arguments.rtol;
   if (arguments.atol) options.tolerance = {options.tolerance.rtol, *arguments.atol, false};
   options.rows = arguments.rows.value_or(affordable_rows(model));
   if (arguments.inputs.empty()) return options;

@@ -14,6 +14,7 @@ namespace bnrun {
 struct VerifyArguments {
   std::vector<std::string> inputs;
   std::string range;
+  std::optional<double> rtol;
   std::optional<double> atol;
   std::optional<std::int64_t> rows;
   VerifyOptions options;

@@ -6,6 +6,7 @@
 #include "common/fold_report.h"
 #include "common/interrupt.h"
 #include "common/metadata.h"
+#include "common/model_output.h"
 #include "io/data.h"
 #include "io/file.h"
 #include "io/output.h"
@@ -34,12 +35,17 @@ int run(const cli::Console& console, const Options& options) {
   const io::Format format = options.format          ? *options.format
                             : options.output == "-" ? io::Format::csv
                                                     : io::format_of(options.output);
+  std::vector<io::InputFile> files;
+  std::vector<std::string> read{options.model};
+  for (const auto& argument : options.inputs) {
+    files.push_back(io::parse_input_file(argument));
+    read.push_back(files.back().path);
+  }
+  cli::check_distinct({options.output}, read);
   io::check_writable(options.output);
   const Model model = Model::load(options.model);
   const auto session = cli::in_file(options.model, [&] { return Session(model, options.session); });
   log_fold(console, session.fold_report());
-  std::vector<io::InputFile> files;
-  for (const auto& argument : options.inputs) files.push_back(io::parse_input_file(argument));
   const auto inputs = io::read_inputs(files, session.inputs(), cli::features_of(model));
   const auto outputs = cli::in_file(options.model, [&] { return session.run(inputs); });
   std::optional<cli::DeferInterrupts> whole;

@@ -57,6 +57,25 @@ void check_model_output(const std::string& output, const std::string& input) {
   io::check_writable(output);
 }
 
+void check_distinct(const std::vector<std::string>& written, const std::vector<std::string>& read) {
+  std::error_code none;
+  const auto real = [&](const std::string& path) {
+    return fs::weakly_canonical(fs::absolute(path, none), none);
+  };
+  const auto same = [&](const std::string& a, const std::string& b) {
+    return !a.empty() && !b.empty() && a != "-" && real(a) == real(b);
+  };
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      if (same(written[i], written[k])) throw UsageError(written[i] + ": would be written twice");
+    }
+    for (const std::string& input : read) {
+      if (same(written[i], input))
+        throw UsageError(written[i] + ": is read; what is written needs a name of its own");
+    }
+  }
+}
+
 void write_model(const Model& model, const std::string& output, ExternalData external_data) {
   if (output != "-") {
     const DeferInterrupts whole;
