@@ -46,10 +46,11 @@ class Fuser {
   std::optional<Step> fuse_dense(NodeId id, const Op& op) {
     const Node& node = graph_.node(id);
     const auto form = op.as_dense(NodeArgs(graph_, id).get());
-    if (!form) return std::nullopt;
+    // The rank of the input may be unknown where the operator tells that of its output, which is the same.
+    const ValueType& result = graph_.value(node.outputs[0]).type;
+    if (!form || !result.ranked()) return std::nullopt;
     const auto N = static_cast<std::size_t>(form->W.shape()[1]);
-    ChannelAffine affine =
-        ChannelAffine{}.on_axis(static_cast<int>(graph_.value(node.inputs[0]).type.rank()) - 1, N);
+    ChannelAffine affine = ChannelAffine{}.on_axis(static_cast<int>(result.rank()) - 1, N);
     if (form->b.defined()) {
       const Tensor b = convert(form->b, DType::float64);
       affine.shift.assign(b.data<double>(), b.data<double>() + N);

@@ -169,6 +169,17 @@ TEST(Session, UnknownDimensionsRunOperatorByOperator) {
   expect_like_interpret(b.model(), {{"x", random_tensor({70, 6}, 2)}});
 }
 
+/// The bias of channel 0 was taken for all channels where the rank of the data is unknown.
+TEST(Session, ALayerWhoseInputHasAnUnknownRankKeepsItsBias) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", F32, {"N", 4});
+  const ValueId shape = b.input("shape", DType::int64, {"?"});
+  const ValueId h = dense(b, b.op("Reshape", {x, shape}), 4, 3, 5);
+  b.output(b.op("Tanh", {b.op("Add", {h, random_tensor({1, 3}, 9)})}));
+  expect_like_interpret(
+      b.model(), {{"x", random_tensor({2, 4}, 11)}, {"shape", Tensor({2}, std::vector<std::int64_t>{2, 4})}});
+}
+
 TEST(Session, ShapeThatDependsOnDataIsAllocated) {
   GraphBuilder b;
   const auto x = b.input("x", F32, {"N", 6});
