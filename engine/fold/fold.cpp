@@ -91,7 +91,8 @@ class FoldPass {
 
   /// Applies, in topological order, what is possible and lowers the cost. A chain between two linear
   /// operators is offered to the one behind it first: backward never grows the error bound (see
-  /// forward_growth). Ways that fork come last, since a chain that has gone no longer stands in one.
+  /// forward_growth). Ways that fork come next, since a chain that has gone no longer stands in one, and,
+  /// when no chain goes whole, one that goes in part.
   void fold_round() {
     const std::size_t first = rewrites_;
     declined_.clear();

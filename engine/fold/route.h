@@ -10,8 +10,8 @@
 namespace bnrun {
 
 /// A way up (backward) or down (forward). It forks where an operator joins or parts data and where a value
-/// has several readers; every branch ends at a linear operator, at a constant (backward), or where the map
-/// has become the identity.
+/// has several readers; every branch ends at a linear operator, at a constant (backward), or at a fork
+/// that hands it the identity.
 struct Route {
   enum class Role {
     passed,     ///< lets the map pass and stays

@@ -17,6 +17,21 @@ namespace bnrun::testing {
 
 using Operators = std::map<std::string, std::size_t>;
 
+/// Builds one graph with random constants of one element type.
+struct Maker {
+  GraphBuilder b{13};
+  DType dtype = DType::float32;
+  std::uint32_t seed = 100;
+
+  Tensor random(const Shape& shape, double low = -1.0, double high = 1.0) {
+    return convert(random_tensor<double>(shape, seed++, low, high), dtype);
+  }
+  ValueId batch_normalization(ValueId x, std::int64_t channels) {
+    return b.op("BatchNormalization", {x, random({channels}), random({channels}), random({channels}),
+                                       random({channels}, 0.5, 2.0)});
+  }
+};
+
 /// Inputs of a graph for one batch size: every unknown dimension becomes `rows`.
 inline std::vector<Tensor> random_inputs(const Graph& graph, std::int64_t rows, std::uint32_t seed) {
   std::vector<Tensor> inputs;

@@ -15,14 +15,9 @@ constexpr std::int64_t kIn = 5;
 constexpr std::int64_t kOut = 4;
 
 /// x[N,5] and random layers on top of it.
-struct Net {
-  GraphBuilder b{13};
-  std::uint32_t seed = 500;
+struct Net : Maker {
   ValueId x = b.input("x", DType::float32, {"N", kIn});
 
-  Tensor random(const Shape& shape, double low = -1.0, double high = 1.0) {
-    return random_tensor<float>(shape, seed++, low, high);
-  }
   ValueId gemm(ValueId data, std::int64_t from = kIn, std::int64_t to = kOut) {
     return b.op("Gemm", {data, random({from, to}), random({to})});
   }
@@ -30,8 +25,7 @@ struct Net {
     return b.op("MatMul", {data, random({from, to})});
   }
   ValueId batch_normalization(ValueId data, std::int64_t channels = kOut) {
-    return b.op("BatchNormalization", {data, random({channels}), random({channels}), random({channels}),
-                                       random({channels}, 0.5, 2.0)});
+    return Maker::batch_normalization(data, channels);
   }
   ValueId relu(ValueId data) { return b.op("Relu", {data}); }
   ValueId concat(const std::vector<NodeInput>& parts, std::int64_t axis = 1) {

@@ -14,19 +14,6 @@ using namespace testing;
 
 constexpr std::int64_t kChannels = 4;
 
-struct Maker {
-  GraphBuilder b{13};
-  DType dtype = DType::float32;
-  std::uint32_t seed = 900;
-
-  Tensor random(const Shape& shape, double low = -1.0, double high = 1.0) {
-    return convert(random_tensor<double>(shape, seed++, low, high), dtype);
-  }
-  ValueId op(std::string op_type, const std::vector<NodeInput>& inputs, Attributes attributes = {}) {
-    return b.op(std::move(op_type), inputs, std::move(attributes));
-  }
-};
-
 double tolerance_of(DType dtype) {
   return dtype == DType::float64 ? 1e-13 : dtype == DType::float32 ? 4e-6 : 2e-2;
 }
@@ -48,31 +35,31 @@ const Disguise kDisguises[] = {
     {"BatchNormalization",
      [](Maker& m, ValueId x, std::size_t) {
        const Shape C{kChannels};
-       return m.op("BatchNormalization",
-                   {x, m.random(C, 0.5, 2.0), m.random(C), m.random(C), m.random(C, 0.5, 2.0)});
+       return m.b.op("BatchNormalization",
+                     {x, m.random(C, 0.5, 2.0), m.random(C), m.random(C), m.random(C, 0.5, 2.0)});
      }},
     {"MulAdd",
      [](Maker& m, ValueId x, std::size_t rank) {
-       return m.op("Add",
-                   {m.op("Mul", {x, m.random(per_channel(rank), 0.5, 2.0)}), m.random(per_channel(rank))});
+       return m.b.op(
+           "Add", {m.b.op("Mul", {x, m.random(per_channel(rank), 0.5, 2.0)}), m.random(per_channel(rank))});
      }},
     {"SubDiv",
      [](Maker& m, ValueId x, std::size_t rank) {
-       return m.op("Div",
-                   {m.op("Sub", {x, m.random(per_channel(rank))}), m.random(per_channel(rank), 0.5, 2.0)});
+       return m.b.op(
+           "Div", {m.b.op("Sub", {x, m.random(per_channel(rank))}), m.random(per_channel(rank), 0.5, 2.0)});
      }},
     {"ConstantPlusNegative",
      [](Maker& m, ValueId x, std::size_t rank) {
-       return m.op("Add", {m.random(per_channel(rank)), m.op("Neg", {m.op("Neg", {x})})});
+       return m.b.op("Add", {m.random(per_channel(rank)), m.b.op("Neg", {m.b.op("Neg", {x})})});
      }},
     {"Mul",
      [](Maker& m, ValueId x, std::size_t rank) {
-       return m.op("Mul", {m.random(per_channel(rank), 0.5, 2.0), x});
+       return m.b.op("Mul", {m.random(per_channel(rank), 0.5, 2.0), x});
      },
      false},
     {"ScalarDiv",
      [](Maker& m, ValueId x, std::size_t) {
-       return m.op("Div", {x, m.random({}, 0.5, 2.0)});
+       return m.b.op("Div", {x, m.random({}, 0.5, 2.0)});
      },
      false},
 };
@@ -124,25 +111,25 @@ constexpr Convolution kConvolutions[] = {
 ValueId convolution(Maker& m, const Convolution& form, ValueId x) {
   std::vector<NodeInput> inputs{x, m.random({kChannels, kChannels / form.groups, 2, 2})};
   if (form.bias) inputs.push_back(m.random({kChannels}));
-  return m.op(form.op_type, inputs,
-              {{"group", form.groups}, {"pads", std::vector<std::int64_t>(4, form.pad)}});
+  return m.b.op(form.op_type, inputs,
+                {{"group", form.groups}, {"pads", std::vector<std::int64_t>(4, form.pad)}});
 }
 
 const Between kPlanes[] = {
     {"Directly", [](Maker&, ValueId x) { return x; }, {}},
-    {"Relu", [](Maker& m, ValueId x) { return m.op("Relu", {x}); }, {{"Relu", 1}}, false},
-    {"LeakyRelu", [](Maker& m, ValueId x) { return m.op("LeakyRelu", {x}); }, {{"LeakyRelu", 1}}, false},
+    {"Relu", [](Maker& m, ValueId x) { return m.b.op("Relu", {x}); }, {{"Relu", 1}}, false},
+    {"LeakyRelu", [](Maker& m, ValueId x) { return m.b.op("LeakyRelu", {x}); }, {{"LeakyRelu", 1}}, false},
     {"MaxPool",
      [](Maker& m, ValueId x) {
-       return m.op("MaxPool", {x}, {{"kernel_shape", std::vector<std::int64_t>{2, 2}}});
+       return m.b.op("MaxPool", {x}, {{"kernel_shape", std::vector<std::int64_t>{2, 2}}});
      },
      {{"MaxPool", 1}}},
     {"AveragePool",
      [](Maker& m, ValueId x) {
-       return m.op("AveragePool", {x}, {{"kernel_shape", std::vector<std::int64_t>{2, 2}}});
+       return m.b.op("AveragePool", {x}, {{"kernel_shape", std::vector<std::int64_t>{2, 2}}});
      },
      {{"AveragePool", 1}}},
-    {"Dropout", [](Maker& m, ValueId x) { return m.op("Dropout", {x}); }, {}},
+    {"Dropout", [](Maker& m, ValueId x) { return m.b.op("Dropout", {x}); }, {}},
 };
 
 using ConvCase = std::tuple<Convolution, Between, Disguise, bool, DType>;
@@ -153,10 +140,10 @@ TEST_P(FoldConvTable, LeavesTheConvolution) {
   Maker m;
   m.dtype = dtype;
   const ValueId x = m.b.input("x", dtype, {"N", kChannels, 5, 6});
-  const ValueId y = backward
-                        ? disguise.build(m, between.build(m, convolution(m, form, x)), 4)
-                        : convolution(m, form, between.build(m, disguise.build(m, m.op("Sigmoid", {x}), 4)));
-  m.b.output(m.op("Tanh", {y}));
+  const ValueId y =
+      backward ? disguise.build(m, between.build(m, convolution(m, form, x)), 4)
+               : convolution(m, form, between.build(m, disguise.build(m, m.b.op("Sigmoid", {x}), 4)));
+  m.b.output(m.b.op("Tanh", {y}));
   // In front of padding, or of a transposed convolution, a shift is not the same everywhere.
   const bool uneven = form.pad > 0 || form.op_type == std::string("ConvTranspose");
   Between reached = between;
@@ -184,36 +171,36 @@ INSTANTIATE_TEST_SUITE_P(All, FoldConvTable,
 const Between kRows[] = {
     {"Unsqueeze",
      [](Maker& m, ValueId x) {
-       return m.op("Unsqueeze", {x, Tensor({1}, std::vector<std::int64_t>{2})});
+       return m.b.op("Unsqueeze", {x, Tensor({1}, std::vector<std::int64_t>{2})});
      },
      {{"Unsqueeze", 1}}},
     {"UnsqueezeTwice",
      [](Maker& m, ValueId x) {
-       return m.op("Unsqueeze", {x, Tensor({2}, std::vector<std::int64_t>{-1, -2})});
+       return m.b.op("Unsqueeze", {x, Tensor({2}, std::vector<std::int64_t>{-1, -2})});
      },
      {{"Unsqueeze", 1}}},
     {"Reshape",
      [](Maker& m, ValueId x) {
-       return m.op("Reshape", {x, Tensor({3}, std::vector<std::int64_t>{0, kChannels, 1})});
+       return m.b.op("Reshape", {x, Tensor({3}, std::vector<std::int64_t>{0, kChannels, 1})});
      },
      {{"Reshape", 1}}},
     {"ReluThenUnsqueeze",
      [](Maker& m, ValueId x) {
-       return m.op("Unsqueeze", {m.op("Relu", {x}), Tensor({1}, std::vector<std::int64_t>{2})});
+       return m.b.op("Unsqueeze", {m.b.op("Relu", {x}), Tensor({1}, std::vector<std::int64_t>{2})});
      },
      {{"Relu", 1}, {"Unsqueeze", 1}},
      false},
     {"PRelu",
      [](Maker& m, ValueId x) {
-       return m.op("PRelu", {x, m.random({kChannels})});
+       return m.b.op("PRelu", {x, m.random({kChannels})});
      },
      {{"PRelu", 1}},
      false},
-    {"Identity", [](Maker& m, ValueId x) { return m.op("Identity", {x}); }, {}},
-    {"Flatten", [](Maker& m, ValueId x) { return m.op("Flatten", {x}); }, {{"Flatten", 1}}},
+    {"Identity", [](Maker& m, ValueId x) { return m.b.op("Identity", {x}); }, {}},
+    {"Flatten", [](Maker& m, ValueId x) { return m.b.op("Flatten", {x}); }, {{"Flatten", 1}}},
     {"MaxWithItself",
      [](Maker& m, ValueId x) {
-       return m.op("Max", {x, x});
+       return m.b.op("Max", {x, x});
      },
      {{"Max", 1}}},
 };
@@ -241,12 +228,12 @@ TEST_P(FoldDenseTable, LeavesTheLayer) {
   m.dtype = dtype;
   std::vector<NodeInput> inputs{m.b.input("x", dtype, {"N", kChannels}), m.random({kChannels, kChannels})};
   if (form.bias) inputs.push_back(m.random({kChannels}));
-  const ValueId h = between.build(m, m.op(form.op_type, inputs, form.attributes));
+  const ValueId h = between.build(m, m.b.op(form.op_type, inputs, form.attributes));
   const std::string_view last = between.name;
   const std::size_t rank = last.find("Twice") != std::string_view::npos                          ? 4
                            : last.find("squeeze") != std::string_view::npos || last == "Reshape" ? 3
                                                                                                  : 2;
-  m.b.output(m.op("Tanh", {disguise.build(m, h, rank)}));
+  m.b.output(m.b.op("Tanh", {disguise.build(m, h, rank)}));
   const bool becomes_gemm = form.op_type == std::string("MatMul") && disguise.shifts;
   expect(m, between, disguise, {{becomes_gemm ? "Gemm" : form.op_type, 1}, {"Tanh", 1}});
 }

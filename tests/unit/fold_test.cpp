@@ -14,21 +14,6 @@ using namespace testing;
 constexpr std::int64_t kIn = 5;
 constexpr std::int64_t kOut = 4;
 
-/// Builds one graph in one element type.
-struct Maker {
-  GraphBuilder b{13};
-  DType dtype = DType::float32;
-  std::uint32_t seed = 100;
-
-  Tensor random(const Shape& shape, double low = -1.0, double high = 1.0) {
-    return convert(random_tensor<double>(shape, seed++, low, high), dtype);
-  }
-  ValueId batch_normalization(ValueId x, std::int64_t channels) {
-    return b.op("BatchNormalization", {x, random({channels}), random({channels}), random({channels}),
-                                       random({channels}, 0.5, 2.0)});
-  }
-};
-
 struct Disguise {
   const char* name;
   std::function<ValueId(Maker&, ValueId, std::int64_t)> build;
