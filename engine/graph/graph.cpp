@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <queue>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 
 namespace bnrun {
 

@@ -13,8 +13,9 @@
 #include <variant>
 #include <vector>
 
+#include "bnrun/error.h"
 #include "bnrun/tensor.h"
-#include "graph/value_type.h"
+#include "op/value_type.h"
 
 namespace bnrun {
 
@@ -129,5 +130,15 @@ std::vector<std::string> captured_names(const Attributes& attributes);
 std::string label_of(const Graph& graph, NodeId id);
 /// "node 'dense_1' (Gemm)", or the name of its first output where the node has none.
 std::string describe(const Graph& graph, NodeId id);
+
+/// Runs `action`, naming the node in its errors.
+template <class F>
+auto at_node(const Graph& graph, NodeId id, F&& action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    throw error.within(describe(graph, id));
+  }
+}
 
 }  // namespace bnrun

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <set>
 
-#include "graph/dispatch.h"
-#include "graph/fail.h"
+#include "base/dispatch.h"
+#include "base/fail.h"
 
 namespace bnrun {
 namespace {

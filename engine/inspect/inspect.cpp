@@ -9,8 +9,8 @@
 #include "bnrun/error.h"
 #include "graph/graph.h"
 #include "graph/rewrite.h"
-#include "ops/evaluate.h"
-#include "ops/op.h"
+#include "passes/prepare.h"
+#include "op/op.h"
 
 namespace bnrun {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 #include "onnx/source.h"
 
 namespace bnrun {

@@ -7,12 +7,12 @@
 #include <set>
 
 #include "bnrun/model.h"
-#include "graph/fail.h"
+#include "base/fail.h"
 #include "graph/graph.h"
 #include "onnx/functions.h"
 #include "onnx/source.h"
 #include "onnx/tensor_proto.h"
-#include "ops/evaluate.h"
+#include "passes/prepare.h"
 
 namespace bnrun {
 namespace {

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 
 namespace bnrun {
 namespace {

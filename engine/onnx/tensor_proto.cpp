@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "bnrun/conformance.h"
-#include "graph/dispatch.h"
-#include "graph/fail.h"
+#include "base/dispatch.h"
+#include "base/fail.h"
 
 namespace bnrun {
 namespace {

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "bnrun/model.h"
-#include "graph/fail.h"
+#include "base/fail.h"
 #include "graph/graph.h"
 #include "onnx/serialize.h"
 #include "onnx/source.h"

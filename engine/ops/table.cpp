@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "bnrun/operators.h"
-#include "ops/op.h"
+#include "op/op.h"
 
 namespace bnrun {
 

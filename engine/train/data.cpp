@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include "bnrun/train.h"
-#include "graph/fail.h"
+#include "base/fail.h"
 #include "train/random.h"
 
 namespace bnrun::train {

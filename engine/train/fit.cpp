@@ -4,7 +4,7 @@
 #include <numeric>
 #include <variant>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 #include "train/network.h"
 #include "train/optimizer.h"
 

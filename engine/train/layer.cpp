@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "graph/fail.h"
-#include "kernels/activation.h"
-#include "kernels/blas.h"
-#include "ops/channel_affine.h"
+#include "base/fail.h"
+#include "kernels/math/activation.h"
+#include "kernels/gemm/blas.h"
+#include "affine/channel_affine.h"
 
 namespace bnrun::train {
 namespace {

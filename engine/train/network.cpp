@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 
 namespace bnrun::train {
 namespace {

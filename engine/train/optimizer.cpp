@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 
 namespace bnrun::train {
 

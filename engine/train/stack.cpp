@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 
 namespace bnrun::train {
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "graph/fail.h"
-#include "ops/common.h"
+#include "base/fail.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {

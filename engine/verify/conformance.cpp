@@ -5,13 +5,14 @@
 
 #include "bnrun/model.h"
 #include "bnrun/session.h"
-#include "compile/compile.h"
-#include "graph/fail.h"
+#include "program/compile.h"
+#include "base/fail.h"
 #include "graph/graph.h"
-#include "ops/common.h"
-#include "ops/evaluate.h"
-#include "runtime/arena.h"
-#include "runtime/thread_pool.h"
+#include "op/shape_rules.h"
+#include "passes/prepare.h"
+#include "verify/interpret.h"
+#include "exec/arena.h"
+#include "base/thread_pool.h"
 
 namespace bnrun {
 namespace {

@@ -5,8 +5,8 @@
 #include <map>
 #include <random>
 
-#include "graph/dispatch.h"
-#include "graph/fail.h"
+#include "base/dispatch.h"
+#include "base/fail.h"
 
 namespace bnrun {
 namespace {

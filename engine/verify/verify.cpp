@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <map>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 #include "graph/graph.h"
-#include "ops/evaluate.h"
+#include "verify/interpret.h"
+#include "passes/widen.h"
 #include "verify/compare.h"
 #include "verify/draw.h"
 

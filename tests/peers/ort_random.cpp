@@ -15,8 +15,9 @@
 #include "bnrun/fold.h"
 #include "bnrun/session.h"
 #include "io/npy.h"
-#include "ops/common.h"
-#include "ops/evaluate.h"
+#include "op/shape_rules.h"
+#include "verify/interpret.h"
+#include "passes/widen.h"
 #include "support/error_bound.h"
 #include "support/random_graph.h"
 

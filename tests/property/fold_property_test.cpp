@@ -14,9 +14,10 @@
 
 #include "bnrun/fold.h"
 #include "bnrun/session.h"
-#include "graph/fail.h"
-#include "ops/common.h"
-#include "ops/evaluate.h"
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "verify/interpret.h"
+#include "passes/widen.h"
 #include "support/error_bound.h"
 #include "support/random_graph.h"
 #include "support/random_numbers.h"

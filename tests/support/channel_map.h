@@ -2,7 +2,7 @@
 #pragma once
 
 #include "bnrun/tensor.h"
-#include "ops/channel_affine.h"
+#include "affine/channel_affine.h"
 
 namespace bnrun::test {
 

@@ -6,9 +6,9 @@
 #include <set>
 #include <utility>
 
-#include "graph/fail.h"
-#include "ops/common.h"
-#include "ops/evaluate.h"
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "verify/interpret.h"
 
 namespace bnrun::testing {
 namespace {

@@ -9,8 +9,9 @@
 
 #include "bnrun/fold.h"
 #include "graph/graph.h"
-#include "ops/common.h"
-#include "ops/evaluate.h"
+#include "op/shape_rules.h"
+#include "verify/interpret.h"
+#include "passes/widen.h"
 #include "support/graph_building.h"
 
 namespace bnrun::testing {

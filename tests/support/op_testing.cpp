@@ -5,9 +5,9 @@
 #include <cmath>
 #include <random>
 
-#include "graph/fail.h"
-#include "ops/common.h"
-#include "ops/evaluate.h"
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "op/evaluate.h"
 
 namespace bnrun::test {
 namespace {

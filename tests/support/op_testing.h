@@ -10,7 +10,7 @@
 
 #include "bnrun/error.h"
 #include "bnrun/tensor.h"
-#include "ops/op.h"
+#include "op/op.h"
 
 namespace bnrun::test {
 

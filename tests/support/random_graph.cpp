@@ -5,7 +5,7 @@
 
 #include <numeric>
 
-#include "ops/common.h"
+#include "op/shape_rules.h"
 #include "support/random_pieces.h"
 
 namespace bnrun::testing {

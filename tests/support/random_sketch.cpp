@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "ops/common.h"
-#include "ops/evaluate.h"
+#include "op/shape_rules.h"
+#include "passes/prepare.h"
 
 namespace bnrun::testing {
 namespace {

@@ -1,8 +1,9 @@
 // If, Loop, Scan: subgraphs, what they capture, and branches that become part of the graph.
 #include <gtest/gtest.h>
 
-#include "ops/evaluate.h"
-#include "ops/inline_branches.h"
+#include "passes/prepare.h"
+#include "verify/interpret.h"
+#include "passes/inline_branches.h"
 #include "support/op_testing.h"
 
 namespace bnrun::test {

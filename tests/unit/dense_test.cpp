@@ -1,6 +1,6 @@
 // Dense layers against a chain of std::fma worked out element by element, on every instruction set of this
 // machine.
-#include "kernels/dense.h"
+#include "kernels/gemm/dense.h"
 
 #include <gtest/gtest.h>
 #include <hwy/targets.h>

@@ -8,7 +8,7 @@
 #include "bnrun/error.h"
 #include "bnrun/model.h"
 #include "graph/graph.h"
-#include "ops/evaluate.h"
+#include "verify/interpret.h"
 
 namespace bnrun {
 namespace {

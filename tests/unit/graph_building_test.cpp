@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "ops/evaluate.h"
+#include "verify/interpret.h"
 
 namespace bnrun::testing {
 namespace {

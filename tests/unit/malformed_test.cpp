@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bnrun/error.h"
-#include "ops/op.h"
+#include "op/op.h"
 
 namespace bnrun {
 namespace {

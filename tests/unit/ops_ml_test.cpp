@@ -4,7 +4,9 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/evaluate.h"
+#include "passes/prepare.h"
+#include "verify/interpret.h"
+#include "passes/widen.h"
 #include "support/channel_map.h"
 #include "support/graph_building.h"
 #include "support/op_testing.h"

@@ -4,7 +4,7 @@
 #include <limits>
 #include <numeric>
 
-#include "ops/evaluate.h"
+#include "passes/prepare.h"
 #include "support/op_testing.h"
 
 namespace bnrun::test {

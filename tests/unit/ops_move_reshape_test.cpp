@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "bnrun/error.h"
-#include "ops/evaluate.h"
-#include "ops/op.h"
+#include "op/evaluate.h"
+#include "op/op.h"
 
 namespace bnrun {
 namespace {

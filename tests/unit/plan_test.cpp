@@ -1,4 +1,4 @@
-#include "compile/plan.h"
+#include "program/memory_plan.h"
 
 #include <gtest/gtest.h>
 

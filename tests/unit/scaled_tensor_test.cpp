@@ -1,5 +1,5 @@
 // Constants times factors, rounded once.
-#include "ops/scaled_tensor.h"
+#include "affine/scaled_tensor.h"
 
 #include <gtest/gtest.h>
 

@@ -8,9 +8,9 @@
 #include <thread>
 
 #include "bnrun/error.h"
-#include "compile/compile.h"
-#include "ops/common.h"
-#include "ops/evaluate.h"
+#include "program/compile.h"
+#include "op/shape_rules.h"
+#include "verify/interpret.h"
 #include "support/allocation_counter.h"
 #include "support/graph_building.h"
 

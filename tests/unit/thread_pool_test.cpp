@@ -1,4 +1,4 @@
-#include "runtime/thread_pool.h"
+#include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -8,7 +8,7 @@
 #include <memory>
 #include <stdexcept>
 
-#include "runtime/cpus.h"
+#include "base/cpus.h"
 
 namespace bnrun {
 namespace {

@@ -9,7 +9,8 @@
 #include <limits>
 
 #include "bnrun/error.h"
-#include "ops/evaluate.h"
+#include "op/evaluate.h"
+#include "verify/interpret.h"
 #include "train/optimizer.h"
 #include "train/random.h"
 #include "train/stack.h"

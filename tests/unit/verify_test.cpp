@@ -7,7 +7,8 @@
 
 #include "bnrun/error.h"
 #include "bnrun/fold.h"
-#include "ops/evaluate.h"
+#include "verify/interpret.h"
+#include "passes/widen.h"
 #include "support/graph_building.h"
 
 namespace bnrun {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 #include "io/file.h"
 
 namespace bnrun::io {

@@ -7,8 +7,8 @@
 #include <numeric>
 
 #include "bnrun/conformance.h"
-#include "graph/dispatch.h"
-#include "graph/fail.h"
+#include "base/dispatch.h"
+#include "base/fail.h"
 #include "io/file.h"
 #include "io/idx.h"
 #include "io/npy.h"

@@ -12,7 +12,7 @@
 #include <limits>
 #include <new>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 
 namespace bnrun::io {
 namespace {

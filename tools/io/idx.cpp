@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 #include "io/bytes.h"
 
 namespace bnrun::io {

@@ -7,8 +7,8 @@
 #include <optional>
 #include <sstream>
 
-#include "graph/dispatch.h"
-#include "graph/fail.h"
+#include "base/dispatch.h"
+#include "base/fail.h"
 #include "io/bytes.h"
 #include "io/zip.h"
 

@@ -6,7 +6,7 @@
 #include <limits>
 #include <optional>
 
-#include "graph/fail.h"
+#include "base/fail.h"
 #include "io/bytes.h"
 
 namespace bnrun::io {

@@ -1,0 +1,46 @@
+// Constants as folding changes them: the elements a model stores and what each is multiplied by.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "bnrun/tensor.h"
+#include "base/dispatch.h"
+
+namespace bnrun {
+
+/// values[i,j,t] * outer[i] * inner[g*J + j] over values of I*J*T elements, I rows falling into `groups`
+/// equally large groups g of J factors each. By default one factor of 1 for all. Computed in double, element
+/// by element, so that a large weight is never held in double as a whole.
+struct ScaledTensor {
+  Tensor values;  ///< any floating type; shared with whoever else holds it
+  std::vector<double> outer{1.0};
+  std::vector<double> inner{1.0};  ///< [groups * J]
+  std::size_t groups = 1;
+};
+
+/// Calls visit(i, g*J + j, double(values[i,j,t])) for all elements in the order of storage.
+template <class F>
+void for_each_element(const ScaledTensor& tensor, F&& visit) {
+  if (tensor.values.elements() == 0) return;
+  const std::size_t rows_per_group = tensor.outer.size() / tensor.groups;
+  const std::size_t columns = tensor.inner.size() / tensor.groups;
+  const std::size_t taps =
+      static_cast<std::size_t>(tensor.values.elements()) / (tensor.outer.size() * columns);
+  dispatch(FloatTypes{}, tensor.values.dtype(), [&]<class T>() {
+    const T* value = tensor.values.data<T>();
+    for (std::size_t i = 0; i < tensor.outer.size(); ++i) {
+      const std::size_t first = i / rows_per_group * columns;
+      for (std::size_t j = first; j < first + columns; ++j) {
+        for (std::size_t t = 0; t < taps; ++t)
+          visit(i, j, static_cast<double>(static_cast<ComputeType<T>>(*value++)));
+      }
+    }
+  });
+}
+
+/// The products rounded once to `storage`; those below its normal range, float16 excepted, become zero and
+/// are added to `flushed`.
+Tensor round_to_storage(const ScaledTensor& tensor, DType storage, std::size_t& flushed);
+
+}  // namespace bnrun

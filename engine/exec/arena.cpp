@@ -1,0 +1,235 @@
+#include "exec/arena.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/fail.h"
+#include "op/evaluate.h"
+
+namespace bnrun {
+namespace {
+
+/// Enough for the batch sizes that alternate in practice: full batches, the last one, single rows.
+constexpr std::size_t kPlans = 8;
+
+/// An arena is filled with ones, which are NaN in every floating type: an operator that counts on zeros is
+/// found out by any test.
+AlignedBuffer<std::byte> make_memory(std::size_t bytes) {
+  AlignedBuffer<std::byte> memory(bytes);
+  std::memset(memory.data(), 0xff, bytes);
+  return memory;
+}
+
+std::size_t at(std::int32_t index) {
+  return static_cast<std::size_t>(index);
+}
+
+}  // namespace
+
+Arena::Arena(const Program& program, int workers)
+    : program_(program),
+      workers_(static_cast<std::size_t>(workers)),
+      views_(program.constants.size()),
+      targets_(program.constants.size()),
+      heap_(program.constants.size()) {
+  plans_.reserve(kPlans + 1);
+  std::size_t scratch = 0;
+  for (const Stage& stage : program.stages)
+    scratch = std::max(scratch, stage.blocks ? stage.blocks->scratch_bytes : 0);
+  for (Worker& worker : workers_) {
+    worker.scratch = make_memory(scratch);
+    for (const Stage& stage : program.stages) {
+      auto& args = worker.stages.emplace_back();
+      if (!stage.blocks) continue;
+      for (const Step& step : stage.steps) {
+        for (const SlotId id : step.inputs)
+          args.inputs.push_back(id.valid() ? program.constants[at(id.index)].view() : TensorView{});
+        args.outputs.resize(args.outputs.size() + step.outputs.size());
+      }
+      args.at.resize(stage.blocks->values.size());
+      const auto shape_of = [&](std::int32_t value, auto& arg) {
+        if (value < 0) return;
+        arg.dtype = stage.blocks->values[at(value)].dtype;
+        arg.shape = stage.blocks->values[at(value)].row;
+        arg.shape.insert(0, 0);
+      };
+      for (std::size_t i = 0; i < args.inputs.size(); ++i) shape_of(stage.blocks->inputs[i], args.inputs[i]);
+      for (std::size_t i = 0; i < args.outputs.size(); ++i)
+        shape_of(stage.blocks->outputs[i], args.outputs[i]);
+    }
+  }
+}
+
+const RunPlan& Arena::prepare(std::span<const TensorView> inputs) {
+  const auto found =
+      std::find_if(plans_.begin(), plans_.end(), [&](const auto& plan) { return plan->fits(inputs); });
+  if (found != plans_.end()) {
+    std::rotate(plans_.begin(), found, found + 1);
+    return *plans_.front();
+  }
+  check_inputs(program_, inputs);
+  auto plan = std::make_unique<RunPlan>(plan_run(program_, inputs));
+  bound_ = nullptr;
+  if (plan->arena_bytes > memory_.size()) memory_ = make_memory(plan->arena_bytes);
+  plans_.insert(plans_.begin(), std::move(plan));
+  if (plans_.size() > kPlans) plans_.pop_back();
+  return *plans_.front();
+}
+
+void Arena::bind(const RunPlan& plan) {
+  for (std::size_t i = 0; i < plan.slots.size(); ++i) {
+    const RunPlan::Slot& slot = plan.slots[i];
+    views_[i] = slot.place == Place::constant ? program_.constants[i].view() : TensorView{};
+    targets_[i] = {};
+    if (slot.place != Place::arena) continue;
+    targets_[i] = {slot.type.dtype, slot.shape, memory_.data() + slot.offset};
+    views_[i] = targets_[i];
+  }
+  bound_ = &plan;
+}
+
+void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs,
+                std::span<const MutableTensorView> outputs, ThreadPool& pool) {
+  if (bound_ != &plan) bind(plan);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].defined()) view(program_.inputs[i].slot) = inputs[i];
+  }
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const SlotId id = program_.outputs[i].slot;
+    if (!plan.is_target(id, i)) continue;
+    target(id) = outputs[i];
+    view(id) = outputs[i];
+  }
+  for (std::size_t i = 0; i < program_.stages.size(); ++i) {
+    const Stage& stage = program_.stages[i];
+    const bool on_heap = plan.on_heap[i] != 0;
+    if (stage.blocks)
+      run_blocks(stage, i, on_heap, pool);
+    else
+      run_step(stage.steps[0], on_heap);
+  }
+}
+
+std::vector<Tensor> Arena::run(std::span<const TensorView> inputs, ThreadPool& pool) {
+  const RunPlan& plan = prepare(inputs);
+  std::vector<Tensor> outputs(program_.outputs.size());
+  std::vector<MutableTensorView> views(outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const SlotId id = program_.outputs[i].slot;
+    if (!plan.is_target(id, i)) continue;
+    outputs[i] = Tensor(plan.slot(id).type.dtype, plan.slot(id).shape);
+    views[i] = outputs[i].mutable_view();
+  }
+  run(plan, inputs, views, pool);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].defined()) continue;
+    const SlotId id = program_.outputs[i].slot;
+    const Tensor& own = heap_[at(id.index)];
+    outputs[i] = own.defined() ? own : Tensor::copy_of(view_of(id));
+  }
+  return outputs;
+}
+
+void Arena::run_step(const Step& step, bool on_heap) {
+  step_inputs_.clear();
+  step_captures_.clear();
+  step_outputs_.clear();
+  for (const SlotId id : step.inputs) step_inputs_.push_back(id.valid() ? view(id) : TensorView{});
+  for (const SlotId id : step.captures) step_captures_.push_back(view(id));
+  try {
+    if (on_heap) {
+      const std::unique_ptr<bool[]> wanted(new bool[step.outputs.size()]);
+      for (std::size_t i = 0; i < step.outputs.size(); ++i) wanted[i] = step.outputs[i].valid();
+      auto tensors = evaluate(*step.op, step_inputs_, {wanted.get(), step.outputs.size()}, step_captures_);
+      for (std::size_t i = 0; i < tensors.size(); ++i) {
+        if (step.outputs[i].valid()) keep(step.outputs[i], std::move(tensors[i]));
+      }
+    } else {
+      for (const SlotId id : step.outputs)
+        step_outputs_.push_back(id.valid() ? target(id) : MutableTensorView{});
+      step.op->run({.inputs = step_inputs_, .outputs = step_outputs_, .captures = step_captures_});
+    }
+  } catch (const Error& error) {
+    throw error.within(step.where);
+  }
+}
+
+void Arena::keep(SlotId id, Tensor tensor) {
+  kept_.push_back(id);
+  heap_[at(id.index)] = std::move(tensor);
+  view(id) = heap_[at(id.index)].view();
+}
+
+void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, ThreadPool& pool) {
+  const RowBlocks& blocks = *stage.blocks;
+  const std::int64_t rows = view(blocks.values[at(blocks.sources[0])].slot).shape[0];
+  for (const auto source : blocks.sources) {
+    const RowValue& value = blocks.values[at(source)];
+    const TensorView& given = view(value.slot);
+    const bool fits = given.dtype == value.dtype && given.shape.rank() == value.row.rank() + 1 &&
+                      given.shape[0] == rows &&
+                      std::equal(value.row.begin(), value.row.end(), given.shape.begin() + 1);
+    if (!fits) {
+      fail(ErrorCode::invalid_model, "{}: its input is {}{}, the model declares {} rows of {}{}",
+           stage.steps[0].where, name_of(given.dtype), to_string(given.shape), rows, name_of(value.dtype),
+           to_string(value.row));
+    }
+  }
+  for (const auto result : blocks.results) {
+    const RowValue& value = blocks.values[at(result)];
+    if (!on_heap) continue;
+    Shape shape = value.row;
+    shape.insert(0, rows);
+    Tensor tensor(value.dtype, shape);
+    target(value.slot) = tensor.mutable_view();
+    keep(value.slot, std::move(tensor));
+  }
+  // Two blocks per thread even out what the threads get.
+  const std::int64_t shares = pool.threads() > 1 ? 2 * pool.threads() : 1;
+  const std::int64_t size = std::clamp((rows + shares - 1) / shares, blocks.least_rows, blocks.rows);
+  pool.parallel_for((rows + size - 1) / size, [&](std::int64_t block, int worker) {
+    const std::int64_t first = block * size;
+    run_block(stage, number, first, std::min(size, rows - first), workers_[at(worker)]);
+  });
+}
+
+void Arena::run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,
+                      Worker& worker) {
+  const RowBlocks& blocks = *stage.blocks;
+  Worker::StageArgs& args = worker.stages[number];
+  for (std::size_t i = 0; i < blocks.values.size(); ++i) {
+    const RowValue& value = blocks.values[i];
+    args.at[i] = worker.scratch.data() + value.offset;
+    if (value.whole) {
+      // Sources are only read: as `inputs` of a step, which are read-only views.
+      auto* whole = const_cast<std::byte*>(static_cast<const std::byte*>(view(value.slot).bytes));
+      args.at[i] = whole + static_cast<std::size_t>(first_row) * value.row_bytes;
+    }
+  }
+  const auto point = [&](std::int32_t value, auto& arg) {
+    if (value < 0) return;
+    arg.bytes = args.at[at(value)];
+    arg.shape[0] = rows;
+  };
+  for (std::size_t i = 0; i < args.inputs.size(); ++i) point(blocks.inputs[i], args.inputs[i]);
+  for (std::size_t i = 0; i < args.outputs.size(); ++i) point(blocks.outputs[i], args.outputs[i]);
+  const TensorView* inputs = args.inputs.data();
+  MutableTensorView* outputs = args.outputs.data();
+  for (const Step& step : stage.steps) {
+    try {
+      step.op->run({.inputs = {inputs, step.inputs.size()}, .outputs = {outputs, step.outputs.size()}});
+    } catch (const Error& error) {
+      throw error.within(step.where);
+    }
+    inputs += step.inputs.size();
+    outputs += step.outputs.size();
+  }
+}
+
+void Arena::release() {
+  for (const SlotId id : kept_) heap_[at(id.index)] = {};
+  kept_.clear();
+}
+
+}  // namespace bnrun

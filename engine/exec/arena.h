@@ -1,0 +1,75 @@
+// Arena: everything one run of a program needs and nobody else may touch meanwhile.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "bnrun/tensor.h"
+#include "program/program.h"
+#include "base/aligned_buffer.h"
+#include "op/op.h"
+#include "exec/run_plan.h"
+#include "base/thread_pool.h"
+
+namespace bnrun {
+
+class Arena {
+ public:
+  /// `program` outlives the arena; `workers` threads may take part in a run.
+  Arena(const Program& program, int workers);
+
+  /// Checks the inputs and plans the run, unless one of the last few runs had inputs of the same types and
+  /// shapes. Valid until the next call.
+  const RunPlan& prepare(std::span<const TensorView> inputs);
+
+  /// Runs what `prepare` planned for these inputs. outputs[i] is where output i goes if its place is
+  /// Place::output; where another output i lies, `view_of` tells afterwards.
+  void run(const RunPlan& plan, std::span<const TensorView> inputs,
+           std::span<const MutableTensorView> outputs, ThreadPool& pool);
+  /// Prepares, runs and returns the outputs, freshly allocated.
+  std::vector<Tensor> run(std::span<const TensorView> inputs, ThreadPool& pool);
+
+  /// An output of the run that has just ended, wherever it lies.
+  const TensorView& view_of(SlotId id) const { return views_[static_cast<std::size_t>(id.index)]; }
+  /// Forgets tensors that the last run allocated.
+  void release();
+
+ private:
+  /// One thread's part: scratch memory, and the arguments of all steps of all row-wise stages laid out once.
+  struct Worker {
+    struct StageArgs {
+      std::vector<TensorView> inputs;
+      std::vector<MutableTensorView> outputs;
+      std::vector<std::byte*> at;  ///< first row of the block, by RowBlocks::values
+    };
+    AlignedBuffer<std::byte> scratch;
+    std::vector<StageArgs> stages;
+  };
+
+  void bind(const RunPlan& plan);
+  void run_step(const Step& step, bool on_heap);
+  void run_blocks(const Stage& stage, std::size_t number, bool on_heap, ThreadPool& pool);
+  void run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,
+                 Worker& worker);
+  void keep(SlotId id, Tensor tensor);
+
+  TensorView& view(SlotId id) { return views_[static_cast<std::size_t>(id.index)]; }
+  MutableTensorView& target(SlotId id) { return targets_[static_cast<std::size_t>(id.index)]; }
+
+  const Program& program_;
+  std::vector<Worker> workers_;
+  std::vector<std::unique_ptr<RunPlan>> plans_;  ///< the most recently used first
+  const RunPlan* bound_ = nullptr;               ///< whose places the views and targets show
+  AlignedBuffer<std::byte> memory_;
+  std::vector<TensorView> views_;           ///< by slot: what steps read
+  std::vector<MutableTensorView> targets_;  ///< by slot: where steps write
+  std::vector<Tensor> heap_;                ///< by slot: what this run has allocated
+  std::vector<SlotId> kept_;                ///< slots of those
+  std::vector<TensorView> step_inputs_;     ///< arguments of the step that is being run
+  std::vector<TensorView> step_captures_;
+  std::vector<MutableTensorView> step_outputs_;
+};
+
+}  // namespace bnrun

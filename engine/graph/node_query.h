@@ -1,0 +1,55 @@
+// Asking the operator of a node: its Op and the arguments of the fold and compile hooks.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "graph/graph.h"
+#include "op/op.h"
+
+namespace bnrun {
+
+/// Computed constants before rounding: what a constant subgraph gives when evaluated in double.
+using ExactConstants = std::map<ValueId, Tensor>;
+
+/// FoldArgs of one node, or of an operator between given values, with the arrays they point into. Valid while
+/// the graph does not change.
+class NodeArgs {
+ public:
+  /// `exact`: constants to be seen in double instead of as stored.
+  NodeArgs(const Graph& graph, NodeId id, const ExactConstants* exact = nullptr)
+      : NodeArgs(graph, graph.node(id).inputs, graph.node(id).outputs, exact) {}
+  NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs,
+           const ExactConstants* exact = nullptr);
+  FoldArgs get() const;
+
+ private:
+  std::vector<ValueType> inputs_;
+  std::vector<ValueType> outputs_;
+  std::vector<const Tensor*> constants_;
+  std::unique_ptr<bool[]> used_;
+};
+
+/// The operators of a graph's nodes, made on first use. Ids are never reused, so it survives rewrites.
+class OpCache {
+ public:
+  explicit OpCache(const Graph& graph) : graph_(graph) {}
+  /// nullptr when the operator table does not know the node.
+  const Op* find(NodeId id);
+
+ private:
+  struct Slot {
+    bool looked_up = false;
+    std::unique_ptr<const Op> op;
+  };
+  const Graph& graph_;
+  std::vector<Slot> slots_;
+};
+
+/// The node that alone reads `value`, once, as an ordinary input; invalid when there are others, when it is
+/// an output of the graph, or when a subgraph reads it.
+NodeId sole_reader(const Graph& graph, ValueId value);
+
+}  // namespace bnrun

@@ -1,0 +1,53 @@
+// Dense layers with constant weights and everything that follows them element by element.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/math/activation.h"
+#include "base/aligned_buffer.h"
+
+namespace bnrun {
+
+/// What multiplies the matrices.
+enum class MatrixBackend {
+  packed,  ///< the engine's own kernels, weights in panels of one cache line
+  blas,
+};
+
+/// Y[M,N] = act(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n]).
+template <class T>
+class Dense {
+ public:
+  struct Epilogue {
+    std::vector<T> scale;  ///< [N], or empty: 1
+    std::vector<T> shift;  ///< [N], or empty: 0
+    Activation activation;
+  };
+
+  /// W is row-major and copied.
+  Dense(std::int64_t K, std::int64_t N, const T* W, const Epilogue& epilogue, MatrixBackend backend);
+
+  std::int64_t K() const { return K_; }
+  std::int64_t N() const { return N_; }
+
+  /// X and Y are row-major and do not overlap. Thread-safe, allocates nothing.
+  void run(const T* X, std::int64_t rows, T* Y) const;
+
+ private:
+  void run_packed(const T* X, std::int64_t rows, T* Y) const;
+  void run_blas(const T* X, std::int64_t rows, T* Y) const;
+
+  std::int64_t K_;
+  std::int64_t N_;
+  MatrixBackend backend_;
+  Activation activation_;
+  AlignedBuffer<T> weights_;  ///< panels, or row-major for BLAS
+  AlignedBuffer<T> scale_;    ///< padded to whole panels; empty: 1
+  AlignedBuffer<T> shift_;    ///< padded to whole panels; empty: 0
+};
+
+extern template class Dense<float>;
+extern template class Dense<double>;
+
+}  // namespace bnrun

@@ -1,0 +1,37 @@
+// Products of dimensions, some of them symbols: what Reshape and Flatten compute before anything runs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "op/value_type.h"
+
+namespace bnrun {
+
+/// A number times symbols, e.g. 64*N; or unknown. A symbol that is itself a product ("2*N") counts as its
+/// factors.
+class DimProduct {
+ public:
+  DimProduct() = default;  ///< 1
+  explicit DimProduct(std::span<const Dim> dims);
+
+  DimProduct& operator*=(const Dim& dim);
+  /// The exact quotient, or nullopt where none can be proven.
+  std::optional<DimProduct> divided_by(const DimProduct& divisor) const;
+
+  bool known() const { return known_; }
+  /// The value, where it is a number.
+  std::optional<std::int64_t> number() const;
+  /// A number, a symbol such as "N" or "2*N", or unknown.
+  Dim as_dim() const;
+
+ private:
+  bool known_ = true;
+  std::int64_t factor_ = 1;
+  std::vector<std::string> symbols_;  // sorted; a square is listed twice
+};
+
+}  // namespace bnrun

@@ -1,0 +1,44 @@
+#include "op/evaluate.h"
+
+namespace bnrun {
+namespace {
+
+class HeapAllocator : public OutputAllocator {
+ public:
+  explicit HeapAllocator(std::vector<Tensor>& outputs) : outputs_(outputs) {}
+  MutableTensorView allocate(std::size_t i, DType dtype, const Shape& shape) override {
+    outputs_[i] = Tensor(dtype, shape);
+    return outputs_[i].mutable_view();
+  }
+
+ private:
+  std::vector<Tensor>& outputs_;
+};
+
+}  // namespace
+
+std::vector<Tensor> evaluate(const Op& op, std::span<const TensorView> inputs, std::span<const bool> wanted,
+                             std::span<const TensorView> captures) {
+  std::vector<ValueType> types;
+  for (const TensorView& input : inputs) {
+    types.push_back(input.defined() ? ValueType::of(input) : ValueType{});
+  }
+  const auto inferred = op.infer({.inputs = types, .values = inputs, .outputs = wanted.size()});
+  std::vector<Tensor> outputs(wanted.size());
+  std::vector<MutableTensorView> views(wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (!wanted[i] || i >= inferred.size() || inferred[i].dtype == DType::undefined ||
+        !inferred[i].static_shape())
+      continue;
+    outputs[i] = Tensor(inferred[i].dtype, inferred[i].shape());
+    views[i] = outputs[i].mutable_view();
+  }
+  HeapAllocator allocator(outputs);
+  op.run({.inputs = inputs, .outputs = views, .captures = captures, .allocator = &allocator});
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (!wanted[i]) outputs[i] = Tensor();
+  }
+  return outputs;
+}
+
+}  // namespace bnrun

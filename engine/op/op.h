@@ -1,0 +1,231 @@
+// Op: one ONNX operator at one version, its attributes read and checked.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "bnrun/tensor.h"
+#include "graph/graph.h"
+#include "kernels/math/activation.h"
+#include "affine/channel_affine.h"
+#include "affine/scaled_tensor.h"
+
+namespace bnrun {
+
+/// What an operator may look at to tell the types of its outputs.
+struct InferArgs {
+  std::span<const ValueType> inputs;  ///< an absent optional input has dtype undefined
+  std::span<const TensorView>
+      values;               ///< elements where already known, else undefined; same length as inputs
+  std::size_t outputs = 1;  ///< how many outputs the node lists
+
+  std::size_t count() const { return inputs.size(); }
+  bool present(std::size_t i) const { return i < inputs.size() && inputs[i].dtype != DType::undefined; }
+  /// The elements of input i, or nullptr while they are unknown (or the input is absent).
+  const TensorView* value(std::size_t i) const {
+    return i < values.size() && values[i].defined() ? &values[i] : nullptr;
+  }
+};
+
+/// Where an operator whose output shape depends on its input's elements puts that output.
+class OutputAllocator {
+ public:
+  virtual ~OutputAllocator() = default;
+  /// Zero-filled elements for output i.
+  virtual MutableTensorView allocate(std::size_t i, DType dtype, const Shape& shape) = 0;
+};
+
+/// Inputs and outputs of one execution. Outputs are allocated when `infer` gave them a static shape for these
+/// inputs and otherwise undefined: then `run` calls `make`.
+struct RunArgs {
+  std::span<const TensorView> inputs;
+  std::span<MutableTensorView> outputs;    ///< a trailing or unused optional output is undefined
+  std::span<const TensorView> captures{};  ///< values of the graph around a subgraph, in Node::captures order
+  OutputAllocator* allocator = nullptr;
+
+  std::size_t count() const { return inputs.size(); }
+  bool present(std::size_t i) const { return i < inputs.size() && inputs[i].defined(); }
+  const TensorView& in(std::size_t i) const { return inputs[i]; }
+  const MutableTensorView& out(std::size_t i) const { return outputs[i]; }
+  const MutableTensorView& make(std::size_t i, DType dtype, const Shape& shape) const {
+    return outputs[i] = allocator->allocate(i, dtype, shape);
+  }
+};
+
+/// What the fold may look at.
+struct FoldArgs {
+  std::span<const ValueType> inputs;
+  std::span<const ValueType> outputs;
+  std::span<const Tensor* const> constants;  ///< nullptr where an input is not constant
+  std::span<const bool> output_used;         ///< has a reader or is a graph output
+  bool shift_to_last =
+      false;  ///< on the way up a sum hands the shift to its last operand instead of its first
+
+  bool present(std::size_t i) const { return i < inputs.size() && inputs[i].dtype != DType::undefined; }
+  const Tensor* constant(std::size_t i) const { return i < constants.size() ? constants[i] : nullptr; }
+};
+
+/// "Output 0 is `affine` of input `input`."
+struct AffineForm {
+  std::size_t input = 0;
+  ChannelAffine affine;
+};
+
+/// A linear operator that has taken affine maps into its constants.
+struct Absorbed {
+  /// Input index and its fresh constant; the driver rounds to the storage type, once.
+  std::vector<std::pair<std::size_t, ScaledTensor>> inputs;
+  Attributes attributes;  ///< attributes that change
+  ChannelAffine
+      remaining{};  ///< what still has to be applied to the output (a shift, where there is no bias input)
+};
+
+/// Y[M,N] = X[M,K] * W[K,N] + b[N] with constant W and b, in the type the model stores.
+struct DenseForm {
+  Tensor W;  ///< [K,N], row-major
+  Tensor b;  ///< [N], or undefined: no bias
+};
+
+/// Output 0 holds the elements of input 0 and no others: in the same row-major order under other dimensions,
+/// or with the axes permuted (output axis i is input axis permutation[i]).
+struct Rearrangement {
+  bool same_order = false;
+  std::vector<std::size_t> permutation;
+};
+
+/// A node that computes as in training, once training is over.
+struct InferenceForm {
+  Attributes attributes;   ///< those that change
+  std::size_t inputs = 1;  ///< how many of its inputs stay; of its outputs, the first does
+  std::string_view now;    ///< what it does then, one clause
+};
+
+/// Which side of an operator an affine map stands on.
+enum class Side { input, output };
+
+/// One operator at one version, with its attributes as typed members. Immutable; every method is thread-safe.
+/// Errors carry no node name: whoever holds the node adds it.
+class Op {
+ public:
+  virtual ~Op() = default;
+
+  /// Types of all outputs, as precise as the inputs allow. Throws invalid_model when the inputs cannot fit
+  /// together.
+  virtual std::vector<ValueType> infer(const InferArgs& args) const = 0;
+  /// Plain and correct: the reference for everything compiled. Throws `unsupported` for an element type it
+  /// lacks.
+  virtual void run(const RunArgs& args) const = 0;
+
+  /// The one output where the operator itself holds it, to be shared instead of copied; else nullptr.
+  virtual const Tensor* held_output() const { return nullptr; }
+
+  /// False when equal inputs may give different outputs (random numbers), so that it is never computed ahead.
+  virtual bool deterministic() const { return true; }
+
+  /// Output 0 as a per-channel affine map of one input, or why it is none.
+  virtual OrDeclined<AffineForm> as_affine(const FoldArgs&) const {
+    return Declined{Decline::not_affine, {}};
+  }
+
+  /// A linear operator in its data input 0: absorb_affine may succeed.
+  virtual bool linear() const { return false; }
+  /// A linear operator takes `before` (applied to its data input 0) and `after` (applied to its output 0),
+  /// either possibly identity, into its constant weights; everything in double.
+  virtual OrDeclined<Absorbed> absorb_affine(const ChannelAffine& /*before*/, const ChannelAffine& /*after*/,
+                                             const FoldArgs&) const {
+    return Declined{Decline::activation_between, {}};
+  }
+
+  /// op(affine(x)) == passed(op(x)): given the map on one side of input/output 0, the equal map on the other
+  /// side.
+  virtual OrDeclined<ChannelAffine> pass_affine(Side /*from*/, const ChannelAffine&, const FoldArgs&) const {
+    return Declined{Decline::activation_between, {}};
+  }
+  /// The same for an operator that joins or parts data: one map for each input (or output), identity where
+  /// there is none, and equal maps for the outputs (or inputs), as many as carry data.
+  virtual OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
+                                                              const FoldArgs& args) const;
+
+  /// The node as it computes at inference, where it computes as in training now.
+  virtual std::optional<InferenceForm> at_inference(const FoldArgs&) const { return std::nullopt; }
+
+  /// How the elements move, for an operator that does nothing but move them.
+  virtual std::optional<Rearrangement> rearranges(const FoldArgs&) const { return std::nullopt; }
+  /// Output 0 as a dense layer over the last axis of input 0 (leading axes are rows).
+  virtual std::optional<DenseForm> as_dense(const FoldArgs&) const { return std::nullopt; }
+  /// Output 0 as an activation of input 0.
+  virtual std::optional<Activation> as_activation(const FoldArgs&) const { return std::nullopt; }
+  /// Row i of output 0 (along axis 0) depends on row i of input 0 alone and on constants; one output.
+  virtual bool row_wise(const FoldArgs&) const { return false; }
+};
+
+/// Reads the attributes of one node for an operator's constructor. Whatever has not been read by the end is
+/// an error.
+class AttributeReader {
+ public:
+  /// `version`: the operator version in force, e.g. 9 for BatchNormalization under opset 13.
+  AttributeReader(const Node& node, std::int64_t version) : node_(node), version_(version) {}
+
+  std::int64_t version() const { return version_; }
+  std::string_view op_type() const { return node_.op_type; }
+  std::size_t inputs() const { return node_.inputs.size(); }
+  std::size_t outputs() const { return node_.outputs.size(); }
+  const Node& node() const { return node_; }
+
+  bool has(std::string_view name);
+  std::int64_t get_int(std::string_view name, std::int64_t otherwise);
+  std::int64_t require_int(std::string_view name);
+  bool get_bool(std::string_view name, bool otherwise) { return get_int(name, otherwise ? 1 : 0) != 0; }
+  double get_float(std::string_view name, double otherwise);
+  std::string get_string(std::string_view name, std::string_view otherwise);
+  std::optional<std::vector<std::int64_t>> get_ints(std::string_view name);
+  std::optional<std::vector<float>> get_floats(std::string_view name);
+  std::optional<std::vector<std::string>> get_strings(std::string_view name);
+  std::optional<Tensor> get_tensor(std::string_view name);
+  std::shared_ptr<const Graph> get_graph(std::string_view name);  ///< nullptr when absent
+  /// The element type an attribute names by its ONNX number.
+  DType get_dtype(std::string_view name, DType otherwise);
+  /// Accepts an attribute that means nothing here.
+  void ignore(std::string_view name) { has(name); }
+
+  /// Throws `unsupported` when an attribute has not been read.
+  void check_all_read() const;
+
+ private:
+  template <class T>
+  const T* find(std::string_view name);
+
+  const Node& node_;
+  std::int64_t version_;
+  std::vector<std::string_view> read_;
+};
+
+using OpFactory = std::unique_ptr<const Op> (*)(AttributeReader&);
+
+/// One row of the operator table.
+struct OpEntry {
+  std::string_view domain;
+  std::string_view name;
+  std::vector<int>
+      versions;  ///< opset versions at which the operator changed, ascending, as far as understood
+  OpFactory make;
+};
+
+/// All operators, sorted by domain and name.
+std::span<const OpEntry> op_table();
+
+/// The operator of a node under the graph's opsets, or nullptr when the table has none by that name and
+/// domain. Throws `unsupported` for a version or attribute that is not understood, invalid_model for a
+/// malformed one.
+std::unique_ptr<const Op> find_op(const Graph& graph, NodeId id);
+/// The same for a node with explicit opset versions (tests, bodies of functions).
+std::unique_ptr<const Op> make_op(const Node& node, std::int64_t opset);
+/// As find_op, but an unknown operator is an `unsupported` error that names operator, domain, opset and node.
+std::unique_ptr<const Op> require_op(const Graph& graph, NodeId id);
+
+}  // namespace bnrun

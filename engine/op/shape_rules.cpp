@@ -1,0 +1,133 @@
+#include "op/shape_rules.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+
+namespace bnrun {
+
+std::size_t normalize_axis(std::int64_t axis, std::size_t rank) {
+  const auto signed_rank = static_cast<std::int64_t>(rank);
+  if (axis < -signed_rank || axis >= signed_rank) {
+    fail(ErrorCode::invalid_model, "axis {} is outside a tensor of rank {}", axis, rank);
+  }
+  return static_cast<std::size_t>(axis < 0 ? axis + signed_rank : axis);
+}
+
+Dims broadcast_dims(std::span<const Dims> inputs) {
+  std::size_t rank = 0;
+  for (const Dims& dims : inputs) rank = std::max(rank, dims.size());
+  Dims result(rank, Dim(1));
+  for (const Dims& dims : inputs) {
+    for (std::size_t i = 0; i < dims.size(); ++i) {
+      Dim& target = result[rank - dims.size() + i];
+      const Dim& dim = dims[i];
+      if (dim == Dim(1) || dim == target) continue;
+      if (target == Dim(1)) {
+        target = dim;
+      } else if (dim.known() && target.known()) {
+        fail(ErrorCode::invalid_model, "shapes cannot be broadcast: {} against {}", dim.extent(),
+             target.extent());
+      } else if (dim.known()) {
+        target = dim;  // the unknown one must be 1 or equal
+      } else if (!target.known()) {
+        target = Dim();
+      }
+    }
+  }
+  return result;
+}
+
+Shape broadcast_shape(const Shape& a, const Shape& b) {
+  const Dims dims[] = {Dims(a.begin(), a.end()), Dims(b.begin(), b.end())};
+  return ValueType{DType::undefined, broadcast_dims(dims)}.shape();
+}
+
+namespace {
+
+bool describes_shapes(const ValueType& type) {
+  return (type.dtype == DType::int64 || type.dtype == DType::int32) && type.static_shape() &&
+         type.rank() <= 1 && type.shape().elements() <= 64;
+}
+
+}  // namespace
+
+void move_content(const Op& op, const InferArgs& args, std::size_t data_inputs,
+                  std::vector<ValueType>& outputs) {
+  if (!std::all_of(outputs.begin(), outputs.end(), describes_shapes)) return;
+  std::vector<Content> pool;
+  std::vector<Tensor> tensors;
+  bool any_known = false;
+  for (std::size_t i = 0; i < args.count(); ++i) {
+    if (!args.present(i)) {
+      tensors.emplace_back();
+    } else if (i < data_inputs) {
+      if (!describes_shapes(args.inputs[i])) return;
+      Tensor positions(DType::int64, args.inputs[i].shape());
+      const auto span = positions.mutable_span<std::int64_t>();
+      std::iota(span.begin(), span.end(), static_cast<std::int64_t>(pool.size()));
+      const auto& content = args.inputs[i].content;
+      any_known = any_known || content.has_value();
+      for (std::size_t k = 0; k < span.size(); ++k) pool.push_back(content ? (*content)[k] : Content{});
+      tensors.push_back(std::move(positions));
+    } else {
+      const auto steering = known_ints(args, i);
+      if (!steering || !args.inputs[i].static_shape()) return;
+      tensors.emplace_back(args.inputs[i].shape(), *steering);
+    }
+  }
+  if (!any_known) return;
+  const std::vector<TensorView> inputs(tensors.begin(), tensors.end());
+  std::vector<Tensor> results;
+  std::vector<MutableTensorView> views;
+  for (const ValueType& output : outputs) results.emplace_back(DType::int64, output.shape());
+  for (Tensor& result : results) views.push_back(result.mutable_view());
+  op.run({.inputs = inputs, .outputs = views});
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    outputs[i].content.emplace();
+    for (const std::int64_t position : results[i].span<std::int64_t>())
+      outputs[i].content->push_back(pool[static_cast<std::size_t>(position)]);
+  }
+}
+
+std::optional<std::vector<Content>> content_of(const InferArgs& args, std::size_t i) {
+  if (const TensorView* value = args.value(i)) {
+    std::vector<Content> content;
+    for (const std::int64_t number : read_ints(*value)) content.push_back(Content::of(number));
+    return content;
+  }
+  if (!args.present(i)) return std::nullopt;
+  const ValueType& type = args.inputs[i];
+  if (type.content) return type.content;
+  if (!type.static_shape()) return std::nullopt;
+  return std::vector<Content>(static_cast<std::size_t>(type.shape().elements()));
+}
+
+std::optional<std::vector<std::int64_t>> known_ints(const InferArgs& args, std::size_t i) {
+  if (const TensorView* value = args.value(i)) return read_ints(*value);
+  if (!args.present(i) || !args.inputs[i].content) return std::nullopt;
+  std::vector<std::int64_t> values;
+  for (const Content& element : *args.inputs[i].content) {
+    if (!element.number) return std::nullopt;
+    values.push_back(*element.number);
+  }
+  return values;
+}
+
+void check_inputs(const AttributeReader& node, std::size_t least, std::size_t most) {
+  if (node.inputs() < least || node.inputs() > most) {
+    fail(ErrorCode::invalid_model, "{} takes {} to {} inputs, the node has {}", node.op_type(), least, most,
+         node.inputs());
+  }
+  check_present(node, 0, least);
+}
+
+void check_present(const AttributeReader& node, std::size_t first, std::size_t last) {
+  for (std::size_t i = first; i < last; ++i) {
+    if (!node.node().inputs[i].valid()) fail(ErrorCode::invalid_model, "required input {} is absent", i);
+  }
+}
+
+}  // namespace bnrun

@@ -1,0 +1,27 @@
+// What every convolution shares, whatever it multiplies: its attributes, its shape rule, its geometry.
+#pragma once
+
+#include "ops/conv/window.h"
+
+namespace bnrun {
+
+/// Y[N,M,...] = X[N,C,...] convolved with W[M,C/group,...]: Conv, ConvInteger, QLinearConv.
+struct ConvolutionAttributes {
+  WindowAttributes window;
+  std::int64_t group = 1;
+
+  static ConvolutionAttributes read(AttributeReader& node);
+
+  /// Dimensions of Y, absent while the rank of X is unknown. Throws invalid_model when X and W cannot fit.
+  std::optional<Dims> infer_dims(const ValueType& X, const ValueType& W) const;
+  Window over(const Shape& X, const Shape& W) const { return window.over(spatial(X), spatial(W)); }
+
+  /// Spatial dimensions of W, completed from kernel_shape where W's are unknown. Throws invalid_model when
+  /// they disagree.
+  Dims kernel_dims(const ValueType& W, std::size_t axes) const;
+};
+
+/// Throws invalid_model when `count` is known and `group` does not divide it.
+void check_groups(const Dim& count, std::int64_t group, const char* what);
+
+}  // namespace bnrun

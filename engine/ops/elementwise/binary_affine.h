@@ -1,0 +1,30 @@
+// Affine maps and arithmetic under broadcasting: a constant operand as a map, and maps that pass a sum.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "op/op.h"
+
+namespace bnrun {
+
+/// The map (scale, shift) = of(c) of each element c of `constant`, when the broadcast rule proves on which
+/// axis of the data input the constant lies. Declines with `axis_unproven` when the data's rank or channel
+/// count is unknown or more than one axis varies, `shape_would_change` when the constant would stretch the
+/// data.
+OrDeclined<AffineForm> affine_of_constant(const Tensor& constant, const ValueType& data,
+                                          const std::function<std::pair<double, double>(double)>& of,
+                                          std::size_t data_input);
+
+/// Whether a per-channel map of a result under broadcasting means the same channels in each operand: all have
+/// the result's rank and the map's extent on its axis.
+bool has_channels_of(const ChannelAffine& map, std::span<const ValueType> operands, const ValueType& result);
+
+/// Op::pass_affines of y = sum_i weights[i] * x_i. From the output: s*y + t is the sum over s*x_i, of which
+/// the first (or, as args say, the last) takes t. From the inputs: all of them have to carry the same scale.
+OrDeclined<std::vector<ChannelAffine>> pass_sum(Side from, std::span<const ChannelAffine> maps,
+                                                std::span<const double> weights, const FoldArgs& args);
+
+}  // namespace bnrun

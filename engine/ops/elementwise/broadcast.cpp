@@ -1,0 +1,43 @@
+#include "ops/elementwise/broadcast.h"
+
+namespace bnrun {
+
+LegacyBroadcast LegacyBroadcast::read(AttributeReader& node) {
+  LegacyBroadcast legacy;
+  if (node.version() >= 7) return legacy;
+  legacy.enabled = node.get_bool("broadcast", false);
+  if (node.has("axis")) legacy.axis = node.get_int("axis", 0);
+  return legacy;
+}
+
+TensorView LegacyBroadcast::align(const TensorView& B, std::size_t rank_of_A) const {
+  if (!enabled || !axis) return B;
+  TensorView aligned = B;
+  const std::size_t first = normalize_axis(*axis, rank_of_A);
+  while (aligned.shape.rank() + first < rank_of_A) aligned.shape.push_back(1);
+  return aligned;
+}
+
+Dims LegacyBroadcast::align(Dims dims, std::size_t rank_of_A) const {
+  if (!enabled || !axis) return dims;
+  const std::size_t first = normalize_axis(*axis, rank_of_A);
+  while (dims.size() + first < rank_of_A) dims.push_back(Dim(1));
+  return dims;
+}
+
+ValueType infer_broadcast(const InferArgs& args, const LegacyBroadcast& legacy) {
+  const ValueType& a = args.inputs[0];
+  const ValueType& b = args.inputs[1];
+  if (a.dtype != b.dtype) {
+    fail(ErrorCode::invalid_model, "its operands have different element types, {} and {}", name_of(a.dtype),
+         name_of(b.dtype));
+  }
+  ValueType type{a.dtype, std::nullopt};
+  if (a.ranked() && b.ranked()) {
+    const Dims dims[] = {*a.dims, legacy.align(*b.dims, a.rank())};
+    type.dims = broadcast_dims(dims);
+  }
+  return type;
+}
+
+}  // namespace bnrun

@@ -1,0 +1,26 @@
+// Elementwise operators of two tensors: shape rule, and the `broadcast` and `axis` attributes of
+// opsets before 7.
+#pragma once
+
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "op/op.h"
+
+namespace bnrun {
+
+/// Before opset 7 the second operand was stretched only when `broadcast` = 1, its dimensions aligned at
+/// `axis` (default: at the end) of the first.
+struct LegacyBroadcast {
+  bool enabled = false;
+  std::optional<std::int64_t> axis;
+
+  static LegacyBroadcast read(AttributeReader& node);
+  /// B with dimensions of 1 appended so that today's rule gives what `axis` asks for.
+  TensorView align(const TensorView& B, std::size_t rank_of_A) const;
+  Dims align(Dims dims_of_B, std::size_t rank_of_A) const;
+};
+
+/// Type of A op B: their common element type and broadcast shape.
+ValueType infer_broadcast(const InferArgs& args, const LegacyBroadcast& legacy = {});
+
+}  // namespace bnrun

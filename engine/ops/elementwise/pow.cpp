@@ -1,0 +1,87 @@
+// Pow: Z = X^Y under broadcasting, of the type of X; Y may have another. Integers to integers wrap around as
+// products do; a float result that becomes an integer truncates and saturates.
+#include <cmath>
+#include <limits>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "ops/elementwise/broadcast.h"
+#include "op/shape_rules.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+template <class T>
+T integer_power(T base, std::int64_t exponent) {
+  if (exponent < 0) {
+    // 1/base^n, truncated
+    if (base == T(1)) return T(1);
+    if (base == T(-1)) return exponent % 2 == 0 ? T(1) : T(-1);
+    return T(0);
+  }
+  std::uint64_t result = 1;
+  for (auto square = static_cast<std::uint64_t>(base); exponent != 0; exponent >>= 1, square *= square) {
+    if ((exponent & 1) != 0) result *= square;
+  }
+  return static_cast<T>(result);
+}
+
+template <class T>
+T saturated(double x) {
+  if (std::isnan(x)) return T(0);
+  if (x <= static_cast<double>(std::numeric_limits<T>::min())) return std::numeric_limits<T>::min();
+  if (x >= static_cast<double>(std::numeric_limits<T>::max())) return std::numeric_limits<T>::max();
+  return static_cast<T>(x);
+}
+
+class Pow final : public Op {
+ public:
+  explicit Pow(LegacyBroadcast legacy) : legacy_(legacy) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    ValueType operands[] = {args.inputs[0], args.inputs[1]};
+    operands[1].dtype = operands[0].dtype;
+    return {infer_broadcast({.inputs = operands, .values = {}}, legacy_)};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView Y = legacy_.align(args.in(1), args.in(0).shape.rank());
+    using BaseTypes = TypeList<float, double, Half, BFloat16, std::int32_t, std::int64_t>;
+    dispatch(BaseTypes{}, args.in(0).dtype, [&]<class T>() {
+      dispatch(NumericTypes{}, Y.dtype, [&]<class E>() {
+        using C = ComputeType<T>;
+        broadcast_apply<T, E, T>(args.in(0), Y, args.out(0), [](T x, E y) {
+          const auto base = static_cast<C>(x);
+          const auto exponent = static_cast<ComputeType<E>>(y);
+          if constexpr (std::is_integral_v<T> && std::is_integral_v<E>) {
+            return integer_power(base, static_cast<std::int64_t>(exponent));
+          } else {
+            const double power = std::pow(static_cast<double>(base), static_cast<double>(exponent));
+            if constexpr (std::is_integral_v<T>)
+              return saturated<T>(power);
+            else
+              return T(static_cast<C>(power));
+          }
+        });
+      });
+    });
+  }
+
+  bool row_wise(const FoldArgs& args) const override {
+    return args.constant(1) != nullptr && args.inputs[0].ranked() &&
+           args.constant(1)->shape().rank() < args.inputs[0].rank() && !legacy_.enabled;
+  }
+
+ private:
+  LegacyBroadcast legacy_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_pow(AttributeReader& node) {
+  check_inputs(node, 2, 2);
+  return std::make_unique<Pow>(LegacyBroadcast::read(node));
+}
+
+}  // namespace bnrun

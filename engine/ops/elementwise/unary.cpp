@@ -1,0 +1,265 @@
+// Activations: Y = f(X), same type and shape; f is what a dense layer fuses too (kernels/activation.h).
+#include <array>
+#include <limits>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "kernels/math/activation.h"
+#include "ops/elementwise/broadcast.h"
+#include "op/shape_rules.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+using Kind = Activation::Kind;
+
+void run_activation(const Activation& activation, const TensorView& X, const MutableTensorView& Y) {
+  dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
+    if constexpr (std::is_same_v<T, ComputeType<T>>) {
+      std::ranges::copy(X.span<T>(), Y.data<T>());
+      activate(activation, Y.span<T>());
+    } else {
+      std::array<ComputeType<T>, 256> block;
+      std::span<const T> left = X.span<T>();
+      for (T* y = Y.data<T>(); !left.empty();) {
+        const std::size_t count = std::min(left.size(), block.size());
+        const auto widened = std::span(block).first(count);
+        std::ranges::transform(left.first(count), widened.begin(),
+                               [](T x) { return static_cast<ComputeType<T>>(x); });
+        activate(activation, widened);
+        for (const auto x : widened) *y++ = T(x);
+        left = left.subspan(count);
+      }
+    }
+  });
+}
+
+/// f(s*x) = s*f(x) for s > 0, wherever the scales differ; a shift does not pass.
+OrDeclined<ChannelAffine> pass_positive_scale(const ChannelAffine& affine) {
+  if (affine.has_shift()) return Declined{Decline::activation_between, {}};
+  for (const double s : affine.scale) {
+    if (!(s > 0.0)) return Declined{Decline::activation_between, "a scale is not positive"};
+  }
+  return affine;
+}
+
+class ActivationOp final : public Op {
+ public:
+  explicit ActivationOp(Activation activation) : activation_(activation) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    ValueType type = args.inputs[0];
+    if (activation_.kind != Kind::identity) type.content.reset();
+    return {type};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    if (activation_.kind != Kind::identity) return run_activation(activation_, X, args.out(0));
+    dispatch(AllTypes{}, X.dtype, [&]<class T>() { std::ranges::copy(X.span<T>(), args.out(0).data<T>()); });
+  }
+
+  OrDeclined<AffineForm> as_affine(const FoldArgs&) const override {
+    if (activation_.kind != Kind::identity) return Declined{Decline::not_affine, {}};
+    return AffineForm{0, {}};
+  }
+
+  OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine, const FoldArgs&) const override {
+    const bool homogeneous = activation_.kind == Kind::relu || activation_.kind == Kind::leaky_relu;
+    if (!homogeneous) return Declined{Decline::activation_between, {}};
+    return pass_positive_scale(affine);
+  }
+
+  std::optional<Activation> as_activation(const FoldArgs&) const override { return activation_; }
+  bool row_wise(const FoldArgs&) const override { return true; }
+
+ private:
+  Activation activation_;
+};
+
+/// Clip with its bounds as inputs (opset 11): min(max(X, min), max); an absent bound bounds nothing.
+class Clip final : public Op {
+ public:
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    for (std::size_t i = 1; i < args.count(); ++i) {
+      if (args.present(i) && args.inputs[i].dtype != args.inputs[0].dtype)
+        fail(ErrorCode::invalid_model, "input {} has another type than X", i);
+    }
+    ValueType type = args.inputs[0];
+    type.content.reset();
+    return {type};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    dispatch(NumericTypes{}, X.dtype, [&]<class T>() {
+      using C = ComputeType<T>;
+      using Limits = std::numeric_limits<C>;
+      const auto bound = [&](std::size_t i, C otherwise) {
+        if (!args.present(i)) return otherwise;
+        if (args.in(i).elements() != 1) fail(ErrorCode::invalid_input, "input {} is not a scalar", i);
+        return static_cast<C>(args.in(i).data<T>()[0]);
+      };
+      if constexpr (std::is_floating_point_v<C>) {
+        const C low = bound(1, -Limits::infinity());
+        const C high = bound(2, Limits::infinity());
+        run_activation({Kind::clip, static_cast<double>(low), static_cast<double>(high)}, X, args.out(0));
+      } else {
+        const C low = bound(1, Limits::lowest());
+        const C high = bound(2, Limits::max());
+        std::ranges::transform(X.span<T>(), args.out(0).data<T>(),
+                               [=](T x) { return std::min(std::max(x, low), high); });
+      }
+    });
+  }
+
+  std::optional<Activation> as_activation(const FoldArgs& args) const override {
+    if (!is_floating(args.inputs[0].dtype) || !row_wise(args)) return std::nullopt;
+    const auto bound = [&](std::size_t i, double otherwise) {
+      return args.present(i) ? read_doubles(args.constant(i)->view())[0] : otherwise;
+    };
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    return Activation{Kind::clip, bound(1, -kInfinity), bound(2, kInfinity)};
+  }
+
+  bool row_wise(const FoldArgs& args) const override {
+    for (std::size_t i = 1; i < args.inputs.size(); ++i) {
+      const bool known = args.constant(i) != nullptr && args.constant(i)->elements() == 1;
+      if (args.present(i) && !known) return false;
+    }
+    return true;
+  }
+};
+
+/// Y = X, where negative slope*X. The slope is stretched to X; before opset 7 a vector lies along axis 1.
+class PRelu final : public Op {
+ public:
+  explicit PRelu(AttributeReader& node) {
+    check_inputs(node, 2, 2);
+    if (node.version() < 6) node.ignore("consumed_inputs");
+    if (node.version() < 7) slope_.enabled = true;
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType type = infer_broadcast(args, slope_for(args.inputs[0], args.inputs[1]));
+    const ValueType& X = args.inputs[0];
+    if (type.ranked()) {
+      const bool grows =
+          type.rank() > X.rank() || (X.static_shape() && type.static_shape() && !(X.shape() == type.shape()));
+      if (grows)
+        fail(ErrorCode::invalid_model, "the slope {} does not fit X {}", to_string(args.inputs[1]),
+             to_string(X));
+    }
+    return {ValueType{X.dtype, X.dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    const auto slope =
+        slope_for(ValueType::of(X.dtype, X.shape), ValueType::of(args.in(1).dtype, args.in(1).shape))
+            .align(args.in(1), X.shape.rank());
+    dispatch(NumericTypes{}, X.dtype, [&]<class T>() {
+      using C = ComputeType<T>;
+      broadcast_apply<T, T, T>(X, slope, args.out(0), [](T x, T s) {
+        const auto wide = static_cast<C>(x);
+        return wide < C(0) ? T(static_cast<C>(wide * static_cast<C>(s))) : x;
+      });
+    });
+  }
+
+  OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine, const FoldArgs&) const override {
+    return pass_positive_scale(affine);
+  }
+
+  /// One slope for all is LeakyRelu.
+  std::optional<Activation> as_activation(const FoldArgs& args) const override {
+    const Tensor* slope = args.constant(1);
+    if (slope == nullptr || slope->elements() != 1 || !is_floating(slope->dtype())) return std::nullopt;
+    return Activation{Kind::leaky_relu, read_doubles(slope->view())[0]};
+  }
+
+  bool row_wise(const FoldArgs& args) const override {
+    const Tensor* slope = args.constant(1);
+    return slope != nullptr && args.inputs[0].ranked() && !slope_.enabled &&
+           slope->shape().rank() < args.inputs[0].rank();
+  }
+
+ private:
+  LegacyBroadcast slope_for(const ValueType& X, const ValueType& slope) const {
+    LegacyBroadcast rule = slope_;
+    if (rule.enabled && X.ranked() && X.rank() > 1 && slope.ranked() && slope.rank() == 1 &&
+        !(slope.dims->front() == Dim(1)))
+      rule.axis = 1;
+    return rule;
+  }
+
+  LegacyBroadcast slope_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_activation(AttributeReader& node) {
+  check_inputs(node, 1, 1);
+  if (node.version() < 6) node.ignore("consumed_inputs");
+  struct ActivationRow {
+    std::string_view name;
+    Kind kind;
+    const char* alpha = nullptr;  ///< the attribute that alpha is, and its default
+    float alpha_default = 0.0F;
+    const char* beta = nullptr;
+    float beta_default = 0.0F;
+  };
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  static constexpr ActivationRow kRows[] = {
+      {"Celu", Kind::celu, "alpha", 1.0F},
+      {"Clip", Kind::clip, "min", -kInfinity, "max", kInfinity},
+      {"Elu", Kind::elu, "alpha", 1.0F},
+      {"Gelu", Kind::gelu},
+      {"HardSigmoid", Kind::hard_sigmoid, "alpha", 0.2F, "beta", 0.5F},
+      {"HardSwish", Kind::hard_swish},
+      {"Identity", Kind::identity},
+      {"LeakyRelu", Kind::leaky_relu, "alpha", 0.01F},
+      {"Mish", Kind::mish},
+      {"Relu", Kind::relu},
+      {"Selu", Kind::selu, "alpha", 1.67326319217681884765625F, "gamma", 1.05070102214813232421875F},
+      {"Shrink", Kind::shrink, "lambd", 0.5F, "bias", 0.0F},
+      {"Sigmoid", Kind::sigmoid},
+      {"Softplus", Kind::softplus},
+      {"Softsign", Kind::softsign},
+      {"Swish", Kind::swish, "alpha", 1.0F},
+      {"Tanh", Kind::tanh},
+      {"ThresholdedRelu", Kind::thresholded_relu, "alpha", 1.0F},
+  };
+  const auto* row = std::ranges::find(kRows, node.op_type(), &ActivationRow::name);
+  if (row == std::end(kRows)) fail(ErrorCode::internal, "{} has no row", node.op_type());
+  Activation activation{row->kind};
+  if (row->alpha != nullptr)
+    activation.alpha = node.get_float(row->alpha, static_cast<double>(row->alpha_default));
+  if (row->beta != nullptr)
+    activation.beta = node.get_float(row->beta, static_cast<double>(row->beta_default));
+  if (row->kind == Kind::selu && node.version() < 6) {
+    activation.alpha = node.get_float("alpha", static_cast<double>(1.6732F));
+    activation.beta = node.get_float("gamma", static_cast<double>(1.0507F));
+  }
+  if (row->kind == Kind::gelu) {
+    const auto approximate = node.get_string("approximate", "none");
+    if (approximate == "tanh")
+      activation.kind = Kind::gelu_tanh;
+    else if (approximate != "none")
+      fail(ErrorCode::invalid_model, "approximate is '{}', not none or tanh", approximate);
+  }
+  return std::make_unique<ActivationOp>(activation);
+}
+
+std::unique_ptr<const Op> make_clip(AttributeReader& node) {
+  if (node.version() < 11) return make_activation(node);
+  check_inputs(node, 1, 3);
+  return std::make_unique<Clip>();
+}
+
+std::unique_ptr<const Op> make_prelu(AttributeReader& node) {
+  return std::make_unique<PRelu>(node);
+}
+
+}  // namespace bnrun

@@ -1,0 +1,187 @@
+// Elementwise mathematics of one input: Y = f(X) of the same shape. fp16 and bf16 compute in float.
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+using UnaryRun = void (*)(const TensorView& X, const MutableTensorView& Y);
+
+struct UnaryRow {
+  std::string_view name;
+  UnaryRun run;
+  DType result = DType::undefined;  ///< undefined: the type of X
+};
+
+/// y = f(x) of the input's own type.
+template <class Types, class F>
+UnaryRow same_type(std::string_view name, F) {
+  return {name, [](const TensorView& X, const MutableTensorView& Y) {
+            dispatch(Types{}, X.dtype, [&]<class T>() {
+              T* y = Y.data<T>();
+              for (const T& x : X.span<T>()) *y++ = T(F{}(static_cast<ComputeType<T>>(x)));
+            });
+          }};
+}
+
+template <class Types, class F>
+UnaryRow predicate(std::string_view name, F) {
+  return {name,
+          [](const TensorView& X, const MutableTensorView& Y) {
+            dispatch(Types{}, X.dtype, [&]<class T>() {
+              bool* y = Y.data<bool>();
+              for (const T& x : X.span<T>()) *y++ = F{}(static_cast<ComputeType<T>>(x));
+            });
+          },
+          DType::boolean};
+}
+
+/// Unsigned, so that the most negative number wraps around instead of overflowing.
+template <class T>
+T negated(T x) {
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(std::uint64_t{0} - static_cast<std::uint64_t>(x));
+  else
+    return -x;
+}
+
+using SignedNumberTypes =
+    TypeList<float, double, Half, BFloat16, std::int8_t, std::int16_t, std::int32_t, std::int64_t>;
+
+std::span<const UnaryRow> unary_rows() {
+  static const UnaryRow rows[] = {
+      same_type<FloatTypes>("Acos", [](auto x) { return std::acos(x); }),
+      same_type<FloatTypes>("Acosh", [](auto x) { return std::acosh(x); }),
+      same_type<FloatTypes>("Asin", [](auto x) { return std::asin(x); }),
+      same_type<FloatTypes>("Asinh", [](auto x) { return std::asinh(x); }),
+      same_type<FloatTypes>("Atan", [](auto x) { return std::atan(x); }),
+      same_type<FloatTypes>("Atanh", [](auto x) { return std::atanh(x); }),
+      same_type<FloatTypes>("Ceil", [](auto x) { return std::ceil(x); }),
+      same_type<FloatTypes>("Cos", [](auto x) { return std::cos(x); }),
+      same_type<FloatTypes>("Cosh", [](auto x) { return std::cosh(x); }),
+      same_type<FloatTypes>("Exp", [](auto x) { return std::exp(x); }),
+      same_type<FloatTypes>("Floor", [](auto x) { return std::floor(x); }),
+      same_type<FloatTypes>("Log", [](auto x) { return std::log(x); }),
+      same_type<FloatTypes>("Reciprocal", [](auto x) { return decltype(x)(1) / x; }),
+      // the rounding mode of a process that never changes it: half to even
+      same_type<FloatTypes>("Round", [](auto x) { return std::nearbyint(x); }),
+      same_type<FloatTypes>("Sin", [](auto x) { return std::sin(x); }),
+      same_type<FloatTypes>("Sinh", [](auto x) { return std::sinh(x); }),
+      same_type<FloatTypes>("Sqrt", [](auto x) { return std::sqrt(x); }),
+      same_type<FloatTypes>("Tan", [](auto x) { return std::tan(x); }),
+      same_type<NumericTypes>("Abs",
+                              [](auto x) {
+                                if constexpr (std::is_floating_point_v<decltype(x)>)
+                                  return std::abs(x);
+                                else
+                                  return x < 0 ? negated(x) : x;
+                              }),
+      same_type<NumericTypes>("Erf",
+                              [](auto x) {
+                                using T = decltype(x);
+                                if constexpr (std::is_floating_point_v<T>)
+                                  return std::erf(x);
+                                else
+                                  return static_cast<T>(std::erf(static_cast<double>(x)));
+                              }),
+      same_type<NumericTypes>("Sign",
+                              [](auto x) {
+                                using T = decltype(x);
+                                if constexpr (std::is_floating_point_v<T>) {
+                                  if (std::isnan(x)) return x;
+                                }
+                                return static_cast<T>((x > T(0) ? 1 : 0) - (x < T(0) ? 1 : 0));
+                              }),
+      same_type<SignedNumberTypes>("Neg", [](auto x) { return negated(x); }),
+      same_type<IntegerTypes>("BitwiseNot", [](auto x) { return static_cast<decltype(x)>(~x); }),
+      same_type<TypeList<bool>>("Not", [](bool x) { return !x; }),
+      predicate<FloatTypes>("IsNaN", [](auto x) { return std::isnan(x); }),
+  };
+  return rows;
+}
+
+class UnaryMath final : public Op {
+ public:
+  explicit UnaryMath(AttributeReader& node) : negates_(node.op_type() == "Neg") {
+    check_inputs(node, 1, 1);
+    if (node.version() < 6) node.ignore("consumed_inputs");
+    const auto rows = unary_rows();
+    const auto found = std::find_if(rows.begin(), rows.end(),
+                                    [&](const UnaryRow& row) { return row.name == node.op_type(); });
+    if (found == rows.end()) fail(ErrorCode::internal, "{} has no row", node.op_type());
+    row_ = *found;
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    ValueType type = args.inputs[0];
+    type.content.reset();
+    if (row_.result != DType::undefined) type.dtype = row_.result;
+    if (negates_ && args.inputs[0].content) {
+      type.content.emplace();
+      for (const Content& element : *args.inputs[0].content) {
+        type.content->push_back(element.number ? Content::of(negated(*element.number)) : Content{});
+      }
+    }
+    return {type};
+  }
+
+  void run(const RunArgs& args) const override { row_.run(args.in(0), args.out(0)); }
+
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    if (!negates_ || !is_floating(args.inputs[0].dtype)) return Declined{Decline::not_affine, {}};
+    return AffineForm{0, {ChannelAffine::kUniform, {-1.0}, {0.0}}};
+  }
+
+  bool row_wise(const FoldArgs&) const override { return true; }
+
+ private:
+  bool negates_;
+  UnaryRow row_;
+};
+
+/// IsInf tells the infinities apart on request.
+class IsInf final : public Op {
+ public:
+  explicit IsInf(AttributeReader& node)
+      : positive_(node.get_bool("detect_positive", true)), negative_(node.get_bool("detect_negative", true)) {
+    check_inputs(node, 1, 1);
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    return {ValueType{DType::boolean, args.inputs[0].dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    dispatch(FloatTypes{}, args.in(0).dtype, [&]<class T>() {
+      bool* y = args.out(0).data<bool>();
+      for (const T& element : args.in(0).span<T>()) {
+        const auto x = static_cast<ComputeType<T>>(element);
+        *y++ = std::isinf(x) && (x > 0 ? positive_ : negative_);
+      }
+    });
+  }
+
+  bool row_wise(const FoldArgs&) const override { return true; }
+
+ private:
+  bool positive_;
+  bool negative_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_unary_math(AttributeReader& node) {
+  return std::make_unique<UnaryMath>(node);
+}
+
+std::unique_ptr<const Op> make_is_inf(AttributeReader& node) {
+  return std::make_unique<IsInf>(node);
+}
+
+}  // namespace bnrun

@@ -1,0 +1,140 @@
+// Max, Min, Sum, Mean of any number of tensors, element by element, under broadcasting. NaN wins.
+#include <algorithm>
+#include <cmath>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "ops/elementwise/binary_affine.h"
+#include "ops/elementwise/broadcast.h"
+#include "op/shape_rules.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+enum class VariadicKind { max, min, sum, mean };
+
+class Variadic final : public Op {
+ public:
+  explicit Variadic(VariadicKind kind) : kind_(kind) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    ValueType type{args.inputs[0].dtype, std::nullopt};
+    std::vector<Dims> dims;
+    for (const ValueType& input : args.inputs) {
+      if (input.dtype != type.dtype) {
+        fail(ErrorCode::invalid_model, "its inputs have different element types, {} and {}",
+             name_of(type.dtype), name_of(input.dtype));
+      }
+      if (input.ranked()) dims.push_back(*input.dims);
+    }
+    if (dims.size() == args.count()) type.dims = broadcast_dims(dims);
+    type.content = infer_content(args);
+    return {type};
+  }
+
+  void run(const RunArgs& args) const override {
+    std::vector<Shape> shapes;
+    for (const TensorView& input : args.inputs) shapes.push_back(input.shape);
+    const auto combine = [&]<class T>() {
+      using C = ComputeType<T>;
+      std::vector<const T*> inputs;
+      for (const TensorView& input : args.inputs) inputs.push_back(input.data<T>());
+      T* out = args.out(0).data<T>();
+      const double divisor = kind_ == VariadicKind::mean ? static_cast<double>(inputs.size()) : 1.0;
+      broadcast_walk(shapes, args.out(0).shape, [&](std::int64_t i, std::span<const std::int64_t> at) {
+        auto extreme = static_cast<C>(inputs[0][at[0]]);
+        auto sum = static_cast<double>(extreme);
+        for (std::size_t k = 1; k < inputs.size(); ++k) {
+          const auto x = static_cast<C>(inputs[k][at[k]]);
+          sum += static_cast<double>(x);
+          extreme = more_extreme(extreme, x);
+        }
+        out[i] = T(adds() ? static_cast<C>(sum / divisor) : extreme);
+      });
+    };
+    if (adds())
+      dispatch(FloatTypes{}, args.in(0).dtype, combine);
+    else
+      dispatch(NumericTypes{}, args.in(0).dtype, combine);
+  }
+
+  /// x alone, and x + c or (x + c)/2 for a constant c.
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    if (args.inputs.size() == 1) return AffineForm{0, {}};
+    if (!adds() || args.inputs.size() != 2) return Declined{Decline::not_affine, {}};
+    const std::size_t constant = args.constant(1) != nullptr ? 1 : 0;
+    if (args.constant(constant) == nullptr) return Declined{Decline::not_affine, {}};
+    const double weight = kind_ == VariadicKind::mean ? 0.5 : 1.0;
+    return affine_of_constant(
+        *args.constant(constant), args.inputs[1 - constant],
+        [=](double c) { return std::pair(weight, weight * c); }, 1 - constant);
+  }
+
+  /// max(s*x + t, s*y + t) = s*max(x, y) + t for s > 0; sums and means as pass_sum says.
+  OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
+                                                      const FoldArgs& args) const override {
+    const std::size_t count = args.inputs.size();
+    if (adds()) {
+      const double weight = kind_ == VariadicKind::mean ? 1.0 / static_cast<double>(count) : 1.0;
+      return pass_sum(from, maps, std::vector(count, weight), args);
+    }
+    const ChannelAffine& map = maps[0];
+    const bool grows = std::all_of(map.scale.begin(), map.scale.end(), [](double s) { return s > 0.0; });
+    const bool equal = std::all_of(maps.begin(), maps.end(), [&](const auto& other) { return other == map; });
+    if (!grows || !equal) return Declined{Decline::activation_between, {}};
+    if (!has_channels_of(map, args.inputs, args.outputs[0]))
+      return Declined{Decline::axis_unproven, "its operands are not proven to have the same channels"};
+    return std::vector(from == Side::output ? count : 1, map);
+  }
+
+ private:
+  bool adds() const { return kind_ == VariadicKind::sum || kind_ == VariadicKind::mean; }
+
+  template <class C>
+  C more_extreme(C a, C b) const {
+    if constexpr (std::is_floating_point_v<C>) {
+      if (std::isnan(a)) return a;
+      if (std::isnan(b)) return b;
+    }
+    return kind_ == VariadicKind::max ? std::max(a, b) : std::min(a, b);
+  }
+
+  std::optional<std::vector<Content>> infer_content(const InferArgs& args) const {
+    if (kind_ != VariadicKind::max && kind_ != VariadicKind::min) return std::nullopt;
+    std::size_t elements = 1;
+    for (const ValueType& input : args.inputs) {
+      if (!input.content || !input.ranked()) return std::nullopt;
+      if (input.content->size() != 1) elements = input.content->size();
+    }
+    std::vector<Content> content(elements);
+    for (std::size_t i = 0; i < elements; ++i) {
+      for (const ValueType& input : args.inputs) {
+        const auto& values = *input.content;
+        const Content& element = values[values.size() == 1 ? 0 : i];
+        if (&input == &args.inputs.front())
+          content[i] = element;
+        else if (element.number && content[i].number)
+          content[i] = Content::of(more_extreme(*content[i].number, *element.number));
+        else
+          content[i] = {};
+      }
+    }
+    return content;
+  }
+
+  VariadicKind kind_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_variadic(AttributeReader& node) {
+  check_inputs(node, std::max<std::size_t>(1, node.inputs()), node.inputs());
+  if (node.version() < 6) node.ignore("consumed_inputs");
+  return std::make_unique<Variadic>(node.op_type() == "Max"   ? VariadicKind::max
+                                    : node.op_type() == "Min" ? VariadicKind::min
+                                    : node.op_type() == "Sum" ? VariadicKind::sum
+                                                              : VariadicKind::mean);
+}
+
+}  // namespace bnrun

@@ -1,0 +1,450 @@
+// Resize and Upsample: Y[o] = sum over taps of weight * X[tap], axis by axis, around the position of X that
+// coordinate_transformation_mode gives output o.
+//   nearest: one tap; linear: a triangle; cubic: Keys' kernel (IEEE Trans. ASSP 29(6), 1981, equation 4);
+//   antialias widens the kernel by 1/scale where the tensor shrinks.
+// Linear and cubic compute in double.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "base/strided_copy.h"
+
+namespace bnrun {
+namespace {
+
+enum class Mode { nearest, linear, cubic };
+enum class Transformation {
+  half_pixel,
+  half_pixel_symmetric,
+  pytorch_half_pixel,
+  align_corners,
+  asymmetric,
+  tf_half_pixel_for_nn,
+  tf_crop_and_resize,
+};
+/// `shrink_ceil` is what opset 10 meant: floor, but ceil where an axis shrinks.
+enum class Nearest { round_prefer_floor, round_prefer_ceil, floor, ceil, shrink_ceil };
+enum class AspectRatio { stretch, not_larger, not_smaller };
+
+template <class E>
+E read_choice(AttributeReader& node, std::string_view name, std::string_view otherwise,
+              const std::map<std::string_view, E>& choices) {
+  const std::string text = node.get_string(name, otherwise);
+  const auto found = choices.find(text);
+  if (found == choices.end()) fail(ErrorCode::unsupported, "{} is '{}'", name, text);
+  return found->second;
+}
+
+const std::map<std::string_view, Mode> kModes = {
+    {"nearest", Mode::nearest}, {"linear", Mode::linear}, {"bilinear", Mode::linear}, {"cubic", Mode::cubic}};
+
+/// One resized axis.
+struct ResizedAxis {
+  std::int64_t in = 0;
+  std::int64_t out = 0;
+  double scale = 1.0;
+  double roi_start = 0.0;
+  double roi_end = 1.0;
+};
+
+/// An element of X with its share in an element of Y.
+struct Tap {
+  std::int64_t index;
+  double weight;
+};
+
+/// The taps of each output along one axis; none where the output lies outside and takes extrapolation_value.
+using AxisTaps = std::vector<std::vector<Tap>>;
+
+class Resize final : public Op {
+ public:
+  explicit Resize(AttributeReader& node) {
+    const bool upsample = node.op_type() == "Upsample";
+    mode_ = read_choice(node, "mode", "nearest", kModes);
+    if (upsample || node.version() < 11) {
+      transformation_ = Transformation::asymmetric;
+      nearest_ = Nearest::shrink_ceil;
+      read_early_scales(node, upsample);
+      return;
+    }
+    check_inputs(node, 1, 4);
+    roi_input_ = 1;
+    scales_input_ = 2;
+    sizes_input_ = 3;
+    transformation_ =
+        read_choice<Transformation>(node, "coordinate_transformation_mode", "half_pixel",
+                                    {{"half_pixel", Transformation::half_pixel},
+                                     {"half_pixel_symmetric", Transformation::half_pixel_symmetric},
+                                     {"pytorch_half_pixel", Transformation::pytorch_half_pixel},
+                                     {"align_corners", Transformation::align_corners},
+                                     {"asymmetric", Transformation::asymmetric},
+                                     {"tf_half_pixel_for_nn", Transformation::tf_half_pixel_for_nn},
+                                     {"tf_crop_and_resize", Transformation::tf_crop_and_resize}});
+    nearest_ = read_choice<Nearest>(node, "nearest_mode", "round_prefer_floor",
+                                    {{"round_prefer_floor", Nearest::round_prefer_floor},
+                                     {"round_prefer_ceil", Nearest::round_prefer_ceil},
+                                     {"floor", Nearest::floor},
+                                     {"ceil", Nearest::ceil}});
+    cubic_coeff_a_ = node.get_float("cubic_coeff_a", -0.75);
+    exclude_outside_ = node.get_bool("exclude_outside", false);
+    extrapolation_value_ = node.get_float("extrapolation_value", 0.0);
+    if (node.version() < 18) return;
+    antialias_ = node.get_bool("antialias", false);
+    if (antialias_ && crops()) fail(ErrorCode::unsupported, "antialias with tf_crop_and_resize");
+    axes_ = node.get_ints("axes");
+    aspect_ratio_ = read_choice<AspectRatio>(node, "keep_aspect_ratio_policy", "stretch",
+                                             {{"stretch", AspectRatio::stretch},
+                                              {"not_larger", AspectRatio::not_larger},
+                                              {"not_smaller", AspectRatio::not_smaller}});
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    ValueType Y{X.dtype, std::nullopt};
+    if (!X.ranked()) return {Y};
+    const auto axes = axes_of(X.rank());
+    Y.dims = X.dims;
+    for (const std::size_t axis : axes) (*Y.dims)[axis] = Dim();
+    if (const auto sizes = sizes_of(args)) {
+      check_count("sizes", sizes->size(), axes.size());
+      if (aspect_ratio_ == AspectRatio::stretch) {
+        for (std::size_t i = 0; i < axes.size(); ++i) (*Y.dims)[axes[i]] = (*sizes)[i].as_dim();
+      } else if (const auto scale = common_scale(*sizes, *X.dims, axes)) {
+        for (const std::size_t axis : axes)
+          (*Y.dims)[axis] = Dim(rounded_extent((*X.dims)[axis].extent(), *scale));
+      }
+      return {Y};
+    }
+    const auto scales = scales_of(args);
+    const auto roi = doubles_of(args, roi_input_);
+    if (!scales || scales->empty()) return {Y};
+    check_count("scales", scales->size(), axes.size());
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const Dim& in = (*X.dims)[axes[i]];
+      const double scale = (*scales)[i];
+      if (!(scale > 0.0)) fail(ErrorCode::invalid_model, "a scale is {}", scale);
+      if (crops()) {
+        if (roi && in.known()) {
+          check_count("roi", roi->size(), 2 * axes.size());
+          const double part = (*roi)[axes.size() + i] - (*roi)[i];
+          (*Y.dims)[axes[i]] = Dim(scaled_extent(in.extent(), part * scale));
+        }
+      } else if (scale == 1.0) {
+        (*Y.dims)[axes[i]] = in;
+      } else if (in.known()) {
+        (*Y.dims)[axes[i]] = Dim(scaled_extent(in.extent(), scale));
+      }
+    }
+    return {Y};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    const MutableTensorView& Y = args.out(0);
+    if (Y.elements() == 0) return;
+    if (X.elements() == 0)
+      fail(ErrorCode::invalid_input, "{} has no element to make {} of", to_string(X.shape),
+           to_string(Y.shape));
+    std::vector<AxisTaps> taps(X.shape.rank());
+    const auto resized = resized_axes(args);
+    for (std::size_t axis = 0; axis < taps.size(); ++axis) {
+      if (const auto found = resized.find(axis); found != resized.end())
+        taps[axis] = taps_of(found->second);
+      else
+        for (std::int64_t o = 0; o < X.shape[axis]; ++o) taps[axis].push_back({{o, 1.0}});
+    }
+    if (mode_ == Mode::nearest)
+      pick(X, taps, Y);
+    else
+      interpolate(X, taps, Y);
+  }
+
+ private:
+  void read_early_scales(AttributeReader& node, bool upsample) {
+    if (mode_ == Mode::cubic) fail(ErrorCode::unsupported, "mode is 'cubic' before opset 11");
+    if (!upsample || node.version() >= 9) {
+      check_inputs(node, 2, 2);
+      scales_input_ = 1;
+      return;
+    }
+    check_inputs(node, 1, 1);
+    if (node.version() >= 7) {
+      const auto scales = node.get_floats("scales");
+      if (!scales) fail(ErrorCode::invalid_model, "attribute 'scales' is missing");
+      scales_.emplace(scales->begin(), scales->end());
+    } else {
+      if (!node.has("height_scale") || !node.has("width_scale"))
+        fail(ErrorCode::invalid_model, "attributes 'height_scale' and 'width_scale' are needed");
+      scales_ = {1.0, 1.0, node.get_float("height_scale", 1.0), node.get_float("width_scale", 1.0)};
+    }
+  }
+
+  bool crops() const { return transformation_ == Transformation::tf_crop_and_resize; }
+
+  static void check_count(const char* name, std::size_t count, std::size_t wanted) {
+    if (count != wanted)
+      fail(ErrorCode::invalid_model, "{} has {} numbers, expected {}", name, count, wanted);
+  }
+
+  /// The axes that scales, sizes and roi speak of, in their order.
+  std::vector<std::size_t> axes_of(std::size_t rank) const {
+    std::vector<std::size_t> axes;
+    if (!axes_) {
+      for (std::size_t axis = 0; axis < rank; ++axis) axes.push_back(axis);
+    } else {
+      for (const std::int64_t axis : *axes_) axes.push_back(normalize_axis(axis, rank));
+    }
+    return axes;
+  }
+
+  // Opsets 11 and 12 write an empty tensor for an absent roi, scales or sizes.
+
+  static std::optional<std::vector<double>> doubles_of(const InferArgs& args, std::size_t input) {
+    const TensorView* value = input == kNone ? nullptr : args.value(input);
+    return value != nullptr ? std::optional(read_doubles(*value)) : std::nullopt;
+  }
+
+  std::optional<std::vector<double>> scales_of(const InferArgs& args) const {
+    return scales_ ? scales_ : doubles_of(args, scales_input_);
+  }
+
+  std::optional<std::vector<Content>> sizes_of(const InferArgs& args) const {
+    if (sizes_input_ == kNone || !args.present(sizes_input_)) return std::nullopt;
+    auto sizes = content_of(args, sizes_input_);
+    return sizes && sizes->empty() ? std::nullopt : sizes;
+  }
+
+  /// floor(extent * scale) in float: 10 * 0.7F is 7, which exact arithmetic on the rounded 0.7 would miss.
+  static std::int64_t scaled_extent(std::int64_t extent, double scale) {
+    const auto product = std::floor(static_cast<float>(extent) * static_cast<float>(scale));
+    if (!(product >= 0.0F) || product >= 9e18F)
+      fail(ErrorCode::invalid_model, "{} elements cannot be scaled by {}", extent, scale);
+    return static_cast<std::int64_t>(product);
+  }
+
+  static std::int64_t rounded_extent(std::int64_t extent, double scale) {
+    return static_cast<std::int64_t>(std::floor(static_cast<double>(extent) * scale + 0.5));
+  }
+
+  /// The one scale with which no axis becomes larger (or smaller) than its size; absent while extents are
+  /// unknown.
+  std::optional<double> common_scale(const std::vector<Content>& sizes, const Dims& X,
+                                     const std::vector<std::size_t>& axes) const {
+    std::optional<double> common;
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const Dim& in = X[axes[i]];
+      if (!sizes[i].number || !in.known() || in.extent() == 0) return std::nullopt;
+      const double scale = static_cast<double>(*sizes[i].number) / static_cast<double>(in.extent());
+      const bool better =
+          !common || (aspect_ratio_ == AspectRatio::not_larger ? scale < *common : scale > *common);
+      if (better) common = scale;
+    }
+    return common;
+  }
+
+  std::map<std::size_t, ResizedAxis> resized_axes(const RunArgs& args) const {
+    const Shape& X = args.in(0).shape;
+    const auto axes = axes_of(X.rank());
+    const auto given = [&](std::size_t input) {
+      return input != kNone && args.present(input) && args.in(input).elements() != 0;
+    };
+    const bool has_sizes = given(sizes_input_);
+    if (has_sizes == (scales_ || given(scales_input_)))
+      fail(ErrorCode::invalid_model, "needs either scales or sizes");
+    std::optional<std::vector<double>> scales = scales_;
+    if (!has_sizes && !scales_) scales = read_doubles(args.in(scales_input_));
+    std::vector<double> roi;
+    if (crops()) {
+      if (!given(roi_input_)) fail(ErrorCode::invalid_model, "tf_crop_and_resize needs roi");
+      roi = read_doubles(args.in(roi_input_));
+      check_count("roi", roi.size(), 2 * axes.size());
+    }
+    std::optional<double> common;
+    if (has_sizes && aspect_ratio_ != AspectRatio::stretch) {
+      std::vector<Content> sizes;
+      for (const std::int64_t size : read_ints(args.in(sizes_input_))) sizes.push_back(Content::of(size));
+      common = common_scale(sizes, Dims(X.begin(), X.end()), axes);
+    }
+    std::map<std::size_t, ResizedAxis> resized;
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      ResizedAxis axis{X[axes[i]], args.out(0).shape[axes[i]]};
+      if (crops()) {
+        axis.roi_start = roi[i];
+        axis.roi_end = roi[axes.size() + i];
+      }
+      axis.scale = scales   ? (*scales)[i]
+                   : common ? *common
+                            : static_cast<double>(axis.out) / static_cast<double>(axis.in);
+      resized[axes[i]] = axis;
+    }
+    return resized;
+  }
+
+  /// The position in X of output o.
+  double position_of(const ResizedAxis& axis, std::int64_t output) const {
+    const auto o = static_cast<double>(output);
+    const auto in = static_cast<double>(axis.in);
+    const auto out = static_cast<double>(axis.out);
+    const auto half_pixel = [&] { return (o + 0.5) / axis.scale - 0.5; };
+    switch (transformation_) {
+      case Transformation::half_pixel:
+        return half_pixel();
+      case Transformation::half_pixel_symmetric:
+        // The fraction of an element that rounding the extent lost is taken from both ends alike.
+        return in / 2 * (1.0 - out / (axis.scale * in)) + half_pixel();
+      case Transformation::pytorch_half_pixel:
+        return axis.out > 1 ? half_pixel() : 0.0;
+      case Transformation::align_corners:
+        // ONNX's tests take the extent as scaled, before it is rounded down.
+        return axis.out > 1 ? o * (in - 1.0) / (in * axis.scale - 1.0) : 0.0;
+      case Transformation::asymmetric:
+        return o / axis.scale;
+      case Transformation::tf_half_pixel_for_nn:
+        return (o + 0.5) / axis.scale;
+      case Transformation::tf_crop_and_resize:
+        break;
+    }
+    if (axis.out == 1) return 0.5 * (axis.roi_start + axis.roi_end) * (in - 1.0);
+    return axis.roi_start * (in - 1.0) + o * (axis.roi_end - axis.roi_start) * (in - 1.0) / (out - 1.0);
+  }
+
+  std::int64_t nearest_to(double position, double scale) const {
+    switch (nearest_) {
+      case Nearest::round_prefer_floor:
+        return static_cast<std::int64_t>(std::ceil(position - 0.5));
+      case Nearest::round_prefer_ceil:
+        return static_cast<std::int64_t>(std::floor(position + 0.5));
+      case Nearest::floor:
+        return static_cast<std::int64_t>(std::floor(position));
+      case Nearest::ceil:
+        return static_cast<std::int64_t>(std::ceil(position));
+      case Nearest::shrink_ceil:
+        break;
+    }
+    return static_cast<std::int64_t>(scale < 1.0 ? std::ceil(position) : std::floor(position));
+  }
+
+  double kernel(double distance) const {
+    const double t = std::abs(distance);
+    if (mode_ == Mode::linear) return std::max(0.0, 1.0 - t);
+    const double a = cubic_coeff_a_;
+    if (t <= 1.0) return ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0;
+    return t < 2.0 ? a * (((t - 5.0) * t + 8.0) * t - 4.0) : 0.0;
+  }
+
+  AxisTaps taps_of(const ResizedAxis& axis) const {
+    const auto clamped = [&](std::int64_t index) { return std::clamp<std::int64_t>(index, 0, axis.in - 1); };
+    const double shrink = antialias_ ? std::min(1.0, axis.scale) : 1.0;
+    const double reach = (mode_ == Mode::linear ? 1.0 : 2.0) / shrink;
+    AxisTaps taps(static_cast<std::size_t>(axis.out));
+    for (std::int64_t o = 0; o < axis.out; ++o) {
+      auto& of_output = taps[static_cast<std::size_t>(o)];
+      const double position = position_of(axis, o);
+      // Decisions are taken on the position as a float, the type scales are written in: 1 / 0.33333334F is 3.
+      const double rounded = static_cast<double>(static_cast<float>(position));
+      if (crops() && !(rounded >= 0.0 && rounded <= static_cast<double>(axis.in - 1))) continue;
+      if (mode_ == Mode::nearest) {
+        of_output.push_back({clamped(nearest_to(rounded, axis.scale)), 1.0});
+        continue;
+      }
+      double sum = 0.0;
+      for (auto i = static_cast<std::int64_t>(std::ceil(position - reach));
+           static_cast<double>(i) <= position + reach; ++i) {
+        const double weight = kernel((static_cast<double>(i) - position) * shrink);
+        if (weight == 0.0 || (exclude_outside_ && clamped(i) != i)) continue;
+        of_output.push_back({clamped(i), weight});
+        sum += weight;
+      }
+      if (of_output.empty()) {
+        of_output.push_back({clamped(static_cast<std::int64_t>(position)), 1.0});
+      } else if (exclude_outside_ || shrink != 1.0) {
+        for (Tap& tap : of_output) tap.weight /= sum;
+      }
+    }
+    return taps;
+  }
+
+  /// For every element of Y the element of X that the first tap of each axis leads to; -1 where some axis has
+  /// none.
+  static std::vector<std::int64_t> sources_of(const Shape& X, const std::vector<AxisTaps>& taps) {
+    std::vector<std::int64_t> sources{0};
+    for (std::size_t axis = 0; axis < X.rank(); ++axis) {
+      std::vector<std::int64_t> next;
+      next.reserve(sources.size() * taps[axis].size());
+      for (const std::int64_t outer : sources) {
+        for (const auto& of_output : taps[axis])
+          next.push_back(outer < 0 || of_output.empty() ? -1 : outer * X[axis] + of_output[0].index);
+      }
+      sources = std::move(next);
+    }
+    return sources;
+  }
+
+  void pick(const TensorView& X, const std::vector<AxisTaps>& taps, const MutableTensorView& Y) const {
+    Tensor outside(X.dtype, {});
+    if (crops()) outside = convert(Tensor({}, std::vector<double>{extrapolation_value_}), X.dtype);
+    dispatch_moved(X.dtype, [&]<class T>() {
+      T* y = moved<T>(Y);
+      for (const std::int64_t source : sources_of(X.shape, taps))
+        *y++ = source < 0 ? *moved<T>(outside.view()) : moved<T>(X)[source];
+    });
+  }
+
+  void interpolate(const TensorView& X, const std::vector<AxisTaps>& taps, const MutableTensorView& Y) const {
+    Tensor current = convert(X, DType::float64);
+    for (std::size_t axis = 0; axis < X.shape.rank(); ++axis) {
+      Shape shape = current.shape();
+      const std::int64_t outer = shape.elements(0, axis);
+      const std::int64_t inner = shape.elements(axis + 1, shape.rank());
+      const std::int64_t in = shape[axis];
+      shape[axis] = static_cast<std::int64_t>(taps[axis].size());
+      Tensor next(DType::float64, shape);
+      double* to = next.mutable_data<double>();
+      for (std::int64_t i = 0; i < outer; ++i) {
+        for (const auto& of_output : taps[axis]) {
+          for (const Tap& tap : of_output) {
+            const double* from = current.data<double>() + (i * in + tap.index) * inner;
+            for (std::int64_t j = 0; j < inner; ++j) to[j] += tap.weight * from[j];
+          }
+          to += inner;
+        }
+      }
+      current = std::move(next);
+    }
+    if (crops()) {
+      double* y = current.mutable_data<double>();
+      for (const std::int64_t source : sources_of(X.shape, taps)) {
+        if (source < 0) *y = extrapolation_value_;
+        ++y;
+      }
+    }
+    copy_elements(convert(current, Y.dtype), Y);
+  }
+
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+  Mode mode_ = Mode::nearest;
+  Transformation transformation_ = Transformation::half_pixel;
+  Nearest nearest_ = Nearest::round_prefer_floor;
+  double cubic_coeff_a_ = -0.75;
+  bool exclude_outside_ = false;
+  double extrapolation_value_ = 0.0;
+  bool antialias_ = false;
+  std::optional<std::vector<std::int64_t>> axes_;
+  AspectRatio aspect_ratio_ = AspectRatio::stretch;
+  std::optional<std::vector<double>> scales_;  ///< of an Upsample that has them as attributes
+  std::size_t roi_input_ = kNone;
+  std::size_t scales_input_ = kNone;
+  std::size_t sizes_input_ = kNone;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_resize(AttributeReader& node) {
+  return std::make_unique<Resize>(node);
+}
+
+}  // namespace bnrun

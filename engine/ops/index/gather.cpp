@@ -1,0 +1,139 @@
+// Gather, GatherElements, GatherND: elements or blocks picked by indices; a negative index counts from the
+// end.
+#include <algorithm>
+
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "ops/index/indices.h"
+#include "base/strided_copy.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+/// Y[a..., i..., b...] = data[a..., indices[i...], b...], a... being the axes in front of `axis`.
+class Gather final : public Op {
+ public:
+  explicit Gather(AttributeReader& node) : axis_(node.get_int("axis", 0)) { check_inputs(node, 2, 2); }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& data = args.inputs[0];
+    const ValueType& indices = args.inputs[1];
+    std::vector<ValueType> outputs{{data.dtype, std::nullopt}};
+    if (data.ranked()) {
+      const std::size_t axis = normalize_axis(axis_, data.rank());
+      if (indices.ranked()) {
+        Dims dims = *data.dims;
+        const auto at = dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(axis));
+        dims.insert(at, indices.dims->begin(), indices.dims->end());
+        outputs[0].dims = std::move(dims);
+      }
+    }
+    move_content(*this, args, 1, outputs);
+    return outputs;
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& data = args.in(0);
+    const std::size_t axis = normalize_axis(axis_, data.shape.rank());
+    const auto indices = read_ints(args.in(1));
+    const std::int64_t extent = data.shape[axis];
+    const std::int64_t outer = data.shape.elements(0, axis);
+    const std::int64_t block = data.shape.elements(axis + 1, data.shape.rank());
+    dispatch_moved(data.dtype, [&]<class T>() {
+      T* out = moved<T>(args.out(0));
+      for (std::int64_t i = 0; i < outer; ++i) {
+        for (const std::int64_t index : indices) {
+          const std::int64_t row = i * extent + checked_index(index, extent);
+          out = std::copy_n(moved<T>(data) + row * block, block, out);
+        }
+      }
+    });
+  }
+
+ private:
+  std::int64_t axis_;
+};
+
+/// Y[i] = data[i with coordinate `axis` replaced by indices[i]].
+class GatherElements final : public Op {
+ public:
+  explicit GatherElements(AttributeReader& node) : axis_(node.get_int("axis", 0)) {
+    check_inputs(node, 2, 2);
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    if (args.inputs[0].ranked()) normalize_axis(axis_, args.inputs[0].rank());
+    return {{args.inputs[0].dtype, args.inputs[1].dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& data = args.in(0);
+    const std::size_t axis = normalize_axis(axis_, data.shape.rank());
+    const auto positions = positions_along(data.shape, args.in(1), axis);
+    dispatch_moved(data.dtype, [&]<class T>() {
+      std::transform(positions.begin(), positions.end(), moved<T>(args.out(0)),
+                     [&](std::int64_t at) { return moved<T>(data)[at]; });
+    });
+  }
+
+ private:
+  std::int64_t axis_;
+};
+
+/// Y[b..., i...] = data[b..., indices[b..., i..., :]], b... being `batch_dims` common leading axes.
+class GatherND final : public Op {
+ public:
+  explicit GatherND(AttributeReader& node)
+      : batch_dims_(node.version() < 12 ? 0 : node.get_int("batch_dims", 0)) {
+    check_inputs(node, 2, 2);
+    if (batch_dims_ < 0) fail(ErrorCode::invalid_model, "batch_dims is {}", batch_dims_);
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& data = args.inputs[0];
+    const ValueType& indices = args.inputs[1];
+    ValueType Y{data.dtype, std::nullopt};
+    if (!data.ranked() || !indices.ranked()) return {Y};
+    const auto batch = static_cast<std::size_t>(batch_dims_);
+    if (data.rank() == 0 || indices.rank() == 0 || batch >= std::min(data.rank(), indices.rank()))
+      fail(ErrorCode::invalid_model, "batch_dims is {} for {} and indices {}", batch, to_string(data),
+           to_string(indices));
+    if (!indices.dims->back().known()) return {Y};
+    const auto depth = static_cast<std::size_t>(indices.dims->back().extent());
+    if (depth > data.rank() - batch)
+      fail(ErrorCode::invalid_model, "an index has {} coordinates, the data {}", depth, data.rank() - batch);
+    Y.dims = Dims(indices.dims->begin(), indices.dims->end() - 1);
+    Y.dims->insert(Y.dims->end(), data.dims->begin() + static_cast<std::ptrdiff_t>(batch + depth),
+                   data.dims->end());
+    return {Y};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& data = args.in(0);
+    const auto blocks = block_positions(data.shape, args.in(1), static_cast<std::size_t>(batch_dims_));
+    const std::int64_t block =
+        blocks.empty() ? 0 : args.out(0).elements() / static_cast<std::int64_t>(blocks.size());
+    dispatch_moved(data.dtype, [&]<class T>() {
+      T* out = moved<T>(args.out(0));
+      for (const std::int64_t at : blocks) out = std::copy_n(moved<T>(data) + at, block, out);
+    });
+  }
+
+ private:
+  std::int64_t batch_dims_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_gather(AttributeReader& node) {
+  return std::make_unique<Gather>(node);
+}
+std::unique_ptr<const Op> make_gather_elements(AttributeReader& node) {
+  return std::make_unique<GatherElements>(node);
+}
+std::unique_ptr<const Op> make_gather_nd(AttributeReader& node) {
+  return std::make_unique<GatherND>(node);
+}
+
+}  // namespace bnrun

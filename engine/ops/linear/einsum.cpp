@@ -1,0 +1,184 @@
+// Einsum: Y[output labels] = sum over all other labels of prod_k X_k[labels of k].
+// "..." stands for the axes a term does not name, broadcast from the right. A label twice in one term is a
+// diagonal. Without "->" the output has "..." and then, in alphabetical order, the labels that occur once.
+#include <algorithm>
+#include <cctype>
+#include <map>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "ops/elementwise/broadcast.h"
+#include "op/shape_rules.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+/// A letter, or kEllipsisLabel + i for the i-th of the axes that "..." stands for.
+using Label = int;
+constexpr Label kEllipsisLabel = 256;
+
+class Einsum final : public Op {
+ public:
+  explicit Einsum(AttributeReader& node) {
+    std::string text = node.get_string("equation", "");
+    std::erase(text, ' ');
+    for (std::size_t at; (at = text.find("...")) != std::string::npos;) text.erase(at + 1, 2);
+    const std::size_t arrow = text.find("->");
+    const std::string left = text.substr(0, arrow);
+    for (std::size_t first = 0; first <= left.size();) {
+      const std::size_t comma = std::min(left.find(',', first), left.size());
+      terms_.push_back(left.substr(first, comma - first));
+      first = comma + 1;
+    }
+    output_ = arrow == std::string::npos ? implicit_output(left) : text.substr(arrow + 2);
+    for (const std::string& term : terms_) check_term(term);
+    check_term(output_);
+    for (const char c : output_) {
+      if (std::ranges::count(output_, c) != 1)
+        fail(ErrorCode::invalid_model, "the output of '{}' has '{}' twice", text, c);
+      if (c != '.' && left.find(c) == std::string::npos)
+        fail(ErrorCode::invalid_model, "label '{}' of the output of '{}' is in no input", c, text);
+    }
+    if (terms_.size() != node.inputs())
+      fail(ErrorCode::invalid_model, "'{}' has {} terms for {} inputs", text, terms_.size(), node.inputs());
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    ValueType type{args.inputs[0].dtype, std::nullopt};
+    bool ranked = true;
+    for (const ValueType& input : args.inputs) {
+      if (input.dtype != type.dtype)
+        fail(ErrorCode::invalid_model, "its inputs have different element types");
+      ranked = ranked && input.ranked();
+    }
+    if (!ranked) {
+      if (output_.find('.') == std::string::npos) type.dims = Dims(output_.size());
+      return {type};
+    }
+    std::vector<Dims> dims;
+    for (const ValueType& input : args.inputs) dims.push_back(*input.dims);
+    const Plan plan = plan_for(dims);
+    type.dims.emplace();
+    for (const Label label : plan.output) type.dims->push_back(plan.extents.at(label));
+    return {type};
+  }
+
+  void run(const RunArgs& args) const override {
+    std::vector<Dims> dims;
+    for (const TensorView& input : args.inputs) dims.emplace_back(input.shape.begin(), input.shape.end());
+    const Plan plan = plan_for(dims);
+    // The labels that are summed over vary fastest: `summed` consecutive visits make one output element.
+    std::vector<Label> labels = plan.output;
+    for (const auto& [label, extent] : plan.extents) {
+      if (std::ranges::find(plan.output, label) == plan.output.end()) labels.push_back(label);
+    }
+    Shape extents;
+    for (const Label label : labels) extents.push_back(plan.extents.at(label).extent());
+    const std::int64_t summed = extents.elements(plan.output.size(), labels.size());
+    std::vector<Shape> strides;
+    for (std::size_t k = 0; k < args.count(); ++k) {
+      const Shape own = strides_of(args.in(k).shape);
+      strides.push_back(Shape::filled(labels.size(), 0));
+      for (std::size_t axis = 0; axis < own.rank(); ++axis) {
+        const auto position = std::ranges::find(labels, plan.operands[k][axis]) - labels.begin();
+        if (args.in(k).shape[axis] != 1) strides[k][static_cast<std::size_t>(position)] += own[axis];
+      }
+    }
+    dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {
+      using C = ComputeType<T>;
+      using Sum = std::conditional_t<std::is_integral_v<T>, std::uint64_t, double>;
+      std::vector<const T*> inputs;
+      for (const TensorView& input : args.inputs) inputs.push_back(input.data<T>());
+      T* y = args.out(0).data<T>();
+      if (summed == 0) std::ranges::fill(args.out(0).span<T>(), T{});
+      Sum sum{};
+      strided_walk(strides, extents, [&](std::int64_t i, std::span<const std::int64_t> at) {
+        Sum product{1};
+        for (std::size_t k = 0; k < inputs.size(); ++k) {
+          product *= static_cast<Sum>(static_cast<C>(inputs[k][at[k]]));
+        }
+        sum += product;
+        if ((i + 1) % summed != 0) return;
+        y[i / summed] = T(static_cast<C>(sum));
+        sum = Sum{};
+      });
+    });
+  }
+
+ private:
+  struct Plan {
+    std::vector<std::vector<Label>> operands;  ///< a label for each axis
+    std::vector<Label> output;
+    std::map<Label, Dim> extents;
+  };
+
+  static void check_term(const std::string& term) {
+    for (const char c : term) {
+      const bool known = c == '.' || std::isalpha(static_cast<unsigned char>(c)) != 0;
+      if (!known) fail(ErrorCode::invalid_model, "'{}' in the equation is no label", c);
+    }
+    if (std::ranges::count(term, '.') > 1) fail(ErrorCode::invalid_model, "a term has '...' twice");
+  }
+
+  static std::string implicit_output(const std::string& left) {
+    std::string output;
+    if (left.find('.') != std::string::npos) output.push_back('.');
+    std::string letters = left;
+    std::erase_if(letters, [](char c) { return std::isalpha(static_cast<unsigned char>(c)) == 0; });
+    std::ranges::sort(letters);
+    for (const char c : letters) {
+      if (std::ranges::count(letters, c) == 1) output.push_back(c);
+    }
+    return output;
+  }
+
+  /// `ellipsis`: how many axes "..." stands for in this term; `most`: in any term.
+  static std::vector<Label> labels_of(const std::string& term, std::size_t ellipsis, std::size_t most) {
+    std::vector<Label> labels;
+    for (const char c : term) {
+      if (c != '.') labels.push_back(static_cast<unsigned char>(c));
+      for (std::size_t i = 0; c == '.' && i < ellipsis; ++i) {
+        labels.push_back(kEllipsisLabel + static_cast<Label>(most - ellipsis + i));
+      }
+    }
+    return labels;
+  }
+
+  Plan plan_for(const std::vector<Dims>& inputs) const {
+    std::vector<std::size_t> ellipsis;
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      const bool open = terms_[k].find('.') != std::string::npos;
+      const std::size_t named = terms_[k].size() - (open ? 1 : 0);
+      const std::size_t rank = inputs[k].size();
+      if (rank < named || (!open && rank != named))
+        fail(ErrorCode::invalid_model, "term '{}' does not fit an input of rank {}", terms_[k], rank);
+      ellipsis.push_back(rank - named);
+    }
+    const std::size_t most = *std::ranges::max_element(ellipsis);
+    Plan plan;
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      plan.operands.push_back(labels_of(terms_[k], ellipsis[k], most));
+      for (std::size_t axis = 0; axis < inputs[k].size(); ++axis) {
+        const auto [slot, fresh] = plan.extents.try_emplace(plan.operands[k][axis], inputs[k][axis]);
+        if (fresh) continue;
+        const Dims both[] = {Dims{slot->second}, Dims{inputs[k][axis]}};
+        slot->second = broadcast_dims(both)[0];
+      }
+    }
+    plan.output = labels_of(output_, most, most);
+    return plan;
+  }
+
+  std::vector<std::string> terms_;  ///< with "." for "..."
+  std::string output_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_einsum(AttributeReader& node) {
+  check_inputs(node, std::max<std::size_t>(1, node.inputs()), node.inputs());
+  return std::make_unique<Einsum>(node);
+}
+
+}  // namespace bnrun

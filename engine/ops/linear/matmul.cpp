@@ -1,0 +1,99 @@
+// MatMul: Y[...,M,N] = A[...,M,K] * B[...,K,N] with numpy's rules for ranks and batches.
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "kernels/gemm/blas.h"
+#include "op/shape_rules.h"
+#include "ops/linear/matmul_geometry.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+class MatMul final : public Op {
+ public:
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& A = args.inputs[0];
+    const ValueType& B = args.inputs[1];
+    if (A.dtype != B.dtype)
+      fail(ErrorCode::invalid_model, "A is {} and B is {}", name_of(A.dtype), name_of(B.dtype));
+    return {{A.dtype, matmul_dims(A, B)}};
+  }
+
+  void run(const RunArgs& args) const override {
+    dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {
+      for_each_product(args.in(0).shape, args.in(1).shape, [&](const MatrixProduct& p) {
+        multiply<T>(p.M, p.N, p.K, args.in(0).data<T>() + p.A, args.in(1).data<T>() + p.B,
+                    args.out(0).data<T>() + p.Y);
+      });
+    });
+  }
+
+  bool linear() const override { return true; }
+
+  /// W'[k,n] = W[k,n]*s_in[k]*s_out[n]; the shift (sum_k t_in[k]*W[k,n])*s_out[n] + t_out[n] stays as an Add.
+  OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
+                                     const FoldArgs& args) const override {
+    const Tensor* B = args.constant(1);
+    if (B == nullptr) return Declined{Decline::not_constant, "the weights are not constant"};
+    if (B->shape().rank() != 2) return Declined{Decline::axis_unproven, "the weights are no matrix"};
+    if (!is_floating(B->dtype())) return Declined{Decline::type_mismatch, "integer weights"};
+    if (!args.inputs[0].ranked() || args.inputs[0].rank() < 2)
+      return Declined{Decline::axis_unproven, "the rank of A is unknown or 1"};
+    const int last = static_cast<int>(args.inputs[0].rank()) - 1;
+    if (!before.uniform() && before.axis != last)
+      return Declined{Decline::axis_unproven, "not on the last axis of A"};
+    if (!after.uniform() && after.axis != last)
+      return Declined{Decline::axis_unproven, "not on the last axis of the result"};
+    const auto K = static_cast<std::size_t>(B->shape()[0]);
+    const auto N = static_cast<std::size_t>(B->shape()[1]);
+    const ChannelAffine s_in = before.on_axis(last, K);
+    const ChannelAffine s_out = after.on_axis(last, N);
+    Absorbed absorbed;
+    absorbed.remaining = {last, std::vector<double>(N, 1.0), s_out.shift};
+    const ScaledTensor W{*B, s_in.scale, s_out.scale};
+    if (before.has_shift()) {
+      for_each_element(W, [&](std::size_t k, std::size_t n, double w) {
+        absorbed.remaining.shift[n] += s_in.shift[k] * w * s_out.scale[n];
+      });
+    }
+    absorbed.inputs = {{1, W}};
+    return absorbed;
+  }
+
+  std::optional<DenseForm> as_dense(const FoldArgs& args) const override {
+    const Tensor* B = args.constant(1);
+    if (B == nullptr || B->shape().rank() != 2 || !args.inputs[0].ranked() || args.inputs[0].rank() < 2)
+      return std::nullopt;
+    if (B->dtype() != DType::float32 && B->dtype() != DType::float64) return std::nullopt;
+    return DenseForm{*B, {}};
+  }
+
+  bool row_wise(const FoldArgs& args) const override { return as_dense(args).has_value(); }
+
+ private:
+  template <class T>
+  static void multiply(std::int64_t M, std::int64_t N, std::int64_t K, const T* A, const T* B, T* Y) {
+    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+      blas_gemm<T>(Transpose::no, Transpose::no, M, N, K, T(1), A, K, B, N, T(0), Y, N);
+    } else {
+      using Acc = std::conditional_t<std::is_integral_v<T>, std::uint64_t, ComputeType<T>>;
+      const auto widen = [](T x) { return static_cast<Acc>(static_cast<ComputeType<T>>(x)); };
+      for (std::int64_t m = 0; m < M; ++m) {
+        for (std::int64_t n = 0; n < N; ++n) {
+          Acc sum{};
+          for (std::int64_t k = 0; k < K; ++k) sum += widen(A[m * K + k]) * widen(B[k * N + n]);
+          Y[m * N + n] = T(static_cast<ComputeType<T>>(sum));
+        }
+      }
+    }
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_matmul(AttributeReader& node) {
+  check_inputs(node, 2, 2);
+  return std::make_unique<MatMul>();
+}
+
+}  // namespace bnrun

@@ -1,0 +1,26 @@
+// Shapes and batches of matrix products by numpy's rules: MatMul, MatMulInteger, QLinearMatMul.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "op/op.h"
+
+namespace bnrun {
+
+/// Dimensions of A times B, absent while a rank is unknown. Throws invalid_model when they cannot be
+/// multiplied.
+std::optional<Dims> matmul_dims(const ValueType& A, const ValueType& B);
+
+/// One matrix product of a batch: where its matrices start, in elements.
+struct MatrixProduct {
+  std::int64_t M, N, K;
+  std::int64_t A, B, Y;
+};
+
+/// Calls visit for every matrix product in A times B; a vector is a row on the left and a column on the
+/// right.
+void for_each_product(Shape A, Shape B, const std::function<void(const MatrixProduct&)>& visit);
+
+}  // namespace bnrun

@@ -1,0 +1,192 @@
+// LinearRegressor and LinearClassifier (ai.onnx.ml): scores[n,e] = sum_f X[n,f] * coefficients[e,f] +
+// intercepts[e], then post_transform per row. The class of a row is that of its largest score before the
+// transform.
+#include <algorithm>
+#include <cmath>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "ops/ml/ml.h"
+
+namespace bnrun {
+namespace {
+
+enum class PostTransform { none, softmax, logistic, softmax_zero };
+
+PostTransform read_post_transform(AttributeReader& node) {
+  const std::string text = node.get_string("post_transform", "NONE");
+  if (text == "NONE") return PostTransform::none;
+  if (text == "SOFTMAX") return PostTransform::softmax;
+  if (text == "LOGISTIC") return PostTransform::logistic;
+  if (text == "SOFTMAX_ZERO") return PostTransform::softmax_zero;
+  fail(text == "PROBIT" ? ErrorCode::unsupported : ErrorCode::invalid_model, "post_transform is '{}'", text);
+}
+
+double logistic(double x) {
+  return 1.0 / (1.0 + std::exp(-x));
+}
+
+/// SOFTMAX_ZERO is a softmax over the scores that are not zero; zeros stay.
+void transform(PostTransform kind, std::span<double> scores) {
+  if (kind == PostTransform::none || scores.empty()) return;
+  if (kind == PostTransform::logistic) {
+    for (double& score : scores) score = logistic(score);
+    return;
+  }
+  const double largest = *std::ranges::max_element(scores);
+  double sum = 0.0;
+  for (double& score : scores) {
+    if (kind == PostTransform::softmax_zero && score == 0.0) continue;
+    score = std::exp(score - largest);
+    sum += score;
+  }
+  for (double& score : scores) score = sum > 0.0 ? score / sum : score;
+}
+
+/// The linear map, with `outputs` rows of coefficients.
+class LinearScores {
+ public:
+  LinearScores(AttributeReader& node, std::size_t outputs)
+      : coefficients_(read_floats(node, "coefficients")),
+        intercepts_(read_floats(node, "intercepts")),
+        outputs_(outputs) {
+    if (intercepts_.empty()) intercepts_.assign(outputs, 0.0);
+    if (outputs == 0 || coefficients_.empty() || coefficients_.size() % outputs != 0 ||
+        intercepts_.size() != outputs)
+      fail(ErrorCode::invalid_model, "{} coefficients and {} intercepts for {} outputs", coefficients_.size(),
+           intercepts_.size(), outputs);
+  }
+
+  std::size_t outputs() const { return outputs_; }
+
+  void check(const ValueType& X) const {
+    const std::size_t features = coefficients_.size() / outputs_;
+    if (X.ranked() && X.rank() > 0 && X.dims->back().known() &&
+        X.dims->back().extent() != static_cast<std::int64_t>(features))
+      fail(ErrorCode::invalid_model, "X is {}, there are coefficients for {} features", to_string(X),
+           features);
+  }
+
+  std::vector<double> of(const TensorView& X) const {
+    const auto x = read_doubles(X);
+    const std::size_t features = coefficients_.size() / outputs_;
+    std::vector<double> scores;
+    for (std::size_t row = 0; row < x.size() / features; ++row) {
+      for (std::size_t e = 0; e < outputs_; ++e) {
+        double sum = intercepts_[e];
+        for (std::size_t f = 0; f < features; ++f)
+          sum += x[row * features + f] * coefficients_[e * features + f];
+        scores.push_back(sum);
+      }
+    }
+    return scores;
+  }
+
+ private:
+  std::vector<double> coefficients_;
+  std::vector<double> intercepts_;
+  std::size_t outputs_;
+};
+
+class LinearRegressor final : public Op {
+ public:
+  explicit LinearRegressor(AttributeReader& node)
+      : linear_(node, static_cast<std::size_t>(std::max<std::int64_t>(0, node.get_int("targets", 1)))),
+        transform_(read_post_transform(node)),
+        type_(score_type(node)) {
+    check_inputs(node, 1, 1);
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    linear_.check(args.inputs[0]);
+    return {{type_, row_dims(args.inputs[0], static_cast<std::int64_t>(linear_.outputs()))}};
+  }
+
+  void run(const RunArgs& args) const override {
+    auto scores = linear_.of(args.in(0));
+    for (std::size_t first = 0; first < scores.size(); first += linear_.outputs())
+      transform(transform_, std::span(scores).subspan(first, linear_.outputs()));
+    store(scores, args.out(0));
+  }
+
+  bool row_wise(const FoldArgs& args) const override {
+    return args.inputs[0].ranked() && args.inputs[0].rank() == 2;
+  }
+
+ private:
+  LinearScores linear_;
+  PostTransform transform_;
+  DType type_;
+};
+
+class LinearClassifier final : public Op {
+ public:
+  explicit LinearClassifier(AttributeReader& node)
+      : strings_(node.get_strings("classlabels_strings").value_or(std::vector<std::string>{})),
+        ints_(node.get_ints("classlabels_ints").value_or(std::vector<std::int64_t>{})),
+        labels_(std::max(strings_.size(), ints_.size())),
+        one_score_for_two_(labels_ == 2 &&
+                           node.get_floats("intercepts").value_or(std::vector<float>{}).size() == 1),
+        linear_(node, one_score_for_two_ ? 1 : labels_),
+        transform_(read_post_transform(node)),
+        type_(score_type(node)) {
+    check_inputs(node, 1, 1);
+    node.ignore("multi_class");  // tells how the model was trained; the scores are computed alike
+    if (strings_.empty() == ints_.empty())
+      fail(ErrorCode::invalid_model, "needs either classlabels_strings or classlabels_ints");
+    if (one_score_for_two_ && transform_ != PostTransform::logistic)
+      fail(ErrorCode::unsupported, "one score for two classes without LOGISTIC");
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    linear_.check(args.inputs[0]);
+    const auto dims = row_dims(args.inputs[0], static_cast<std::int64_t>(labels_));
+    return {
+        {ints_.empty() ? DType::string : DType::int64, dims ? std::optional(Dims{(*dims)[0]}) : std::nullopt},
+        {type_, dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    auto scores = linear_.of(args.in(0));
+    if (one_score_for_two_) {
+      // logistic(-s) = 1 - logistic(s): the first class is the opposite of the second
+      std::vector<double> both;
+      for (const double score : scores) both.insert(both.end(), {-score, score});
+      scores = std::move(both);
+    }
+    for (std::size_t row = 0; row < scores.size() / labels_; ++row) {
+      const auto of_row = std::span(scores).subspan(row * labels_, labels_);
+      const auto best = static_cast<std::size_t>(std::ranges::max_element(of_row) - of_row.begin());
+      if (args.out(0).defined()) {
+        if (ints_.empty())
+          args.out(0).data<std::string>()[row] = strings_[best];
+        else
+          args.out(0).data<std::int64_t>()[row] = ints_[best];
+      }
+      transform(transform_, of_row);
+    }
+    if (args.outputs.size() > 1 && args.out(1).defined()) store(scores, args.out(1));
+  }
+
+ private:
+  std::vector<std::string> strings_;
+  std::vector<std::int64_t> ints_;
+  std::size_t labels_;
+  bool one_score_for_two_;  ///< there is one row of coefficients, that of the second class
+  LinearScores linear_;
+  PostTransform transform_;
+  DType type_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_linear_regressor(AttributeReader& node) {
+  return std::make_unique<LinearRegressor>(node);
+}
+
+std::unique_ptr<const Op> make_linear_classifier(AttributeReader& node) {
+  return std::make_unique<LinearClassifier>(node);
+}
+
+}  // namespace bnrun

@@ -1,0 +1,265 @@
+// Normalisations by statistics of the tensor itself, in double:
+//   Y = (X - mean) / sqrt(var + epsilon) * scale + B      population variance
+//   LayerNormalization:    over the axes from `axis` on; RMSNormalization: the same without mean and B
+//   InstanceNormalization: over the spatial axes of each channel of X[N,C,D1,...]
+//   GroupNormalization:    over the channels of a group and the spatial axes
+//   LRN: Y = X / (bias + alpha/size * sum of X^2 over `size` neighbouring channels)^beta
+#include <cmath>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "ops/elementwise/broadcast.h"
+#include "op/shape_rules.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+template <class T>
+double widen(T x) {
+  return static_cast<double>(static_cast<ComputeType<T>>(x));
+}
+template <class T>
+T narrow(double x) {
+  return T(static_cast<ComputeType<T>>(x));
+}
+
+struct Statistics {
+  double mean = 0.0;
+  double inverse_deviation = 0.0;
+};
+
+/// Of `count` elements; with `centred` = false the mean is taken as 0.
+template <class T>
+Statistics statistics_of(const T* x, std::int64_t count, double epsilon, bool centred) {
+  double mean = 0.0;
+  if (centred) {
+    for (std::int64_t i = 0; i < count; ++i) mean += widen(x[i]);
+    mean /= static_cast<double>(count);
+  }
+  double squares = 0.0;
+  for (std::int64_t i = 0; i < count; ++i) squares += (widen(x[i]) - mean) * (widen(x[i]) - mean);
+  return {mean, 1.0 / std::sqrt(squares / static_cast<double>(count) + epsilon)};
+}
+
+constexpr double kDefaultEpsilon = static_cast<double>(1e-5F);
+
+class LayerNormalization final : public Op {
+ public:
+  explicit LayerNormalization(AttributeReader& node)
+      : centred_(node.op_type() == "LayerNormalization"),
+        axis_(node.get_int("axis", -1)),
+        epsilon_(node.get_float("epsilon", kDefaultEpsilon)),
+        stash_type_(node.get_dtype("stash_type", DType::float32)) {
+    check_inputs(node, 2, centred_ ? 3 : 2);
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    ValueType statistics{stash_type_, std::nullopt};
+    if (X.ranked()) {
+      const std::size_t axis = normalize_axis(axis_, X.rank());
+      statistics.dims = X.dims;
+      for (std::size_t i = axis; i < X.rank(); ++i) (*statistics.dims)[i] = Dim(1);
+      for (std::size_t i = 1; i < args.count(); ++i) check_parameter(args.inputs[i], X);
+    }
+    return {{X.dtype, X.dims}, statistics, statistics};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    const std::size_t axis = normalize_axis(axis_, X.shape.rank());
+    const std::int64_t rows = X.shape.elements(0, axis);
+    const std::int64_t width = X.shape.elements(axis, X.shape.rank());
+    const auto scale = stretched(args.in(1), X.shape, axis);
+    const auto B = args.present(2) ? stretched(args.in(2), X.shape, axis) : std::vector<double>{0.0};
+    dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
+      for (std::int64_t row = 0; row < rows; ++row) {
+        const T* x = X.data<T>() + row * width;
+        T* y = args.out(0).data<T>() + row * width;
+        const Statistics s = statistics_of(x, width, epsilon_, centred_);
+        for (std::int64_t i = 0; i < width; ++i) {
+          const auto at = static_cast<std::size_t>(row * width + i);
+          y[i] = narrow<T>((widen(x[i]) - s.mean) * s.inverse_deviation * scale[at % scale.size()] +
+                           B[at % B.size()]);
+        }
+        write_statistic(args, 1, row, s.mean);
+        write_statistic(args, 2, row, s.inverse_deviation);
+      }
+    });
+  }
+
+  bool row_wise(const FoldArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (!X.ranked() || normalize_axis(axis_, X.rank()) == 0 || args.outputs.size() > 1) return false;
+    for (std::size_t i = 1; i < args.inputs.size(); ++i) {
+      if (args.present(i) && (args.constant(i) == nullptr || args.constant(i)->shape().rank() >= X.rank()))
+        return false;
+    }
+    return true;
+  }
+
+ private:
+  static void check_parameter(const ValueType& parameter, const ValueType& X) {
+    if (!parameter.ranked()) return;
+    const Dims pair[] = {*parameter.dims, *X.dims};
+    const Dims full = broadcast_dims(pair);
+    bool grows = full.size() != X.rank();
+    for (std::size_t i = 0; i < X.rank() && !grows; ++i)
+      grows = (*X.dims)[i].known() && full[i].known() && !(full[i] == (*X.dims)[i]);
+    if (grows)
+      fail(ErrorCode::invalid_model, "{} does not broadcast to {}", to_string(parameter), to_string(X));
+  }
+
+  /// The parameter over the normalised axes, or over all of X where it varies before them; either way element
+  /// i of X takes element i modulo the size.
+  static std::vector<double> stretched(const TensorView& parameter, const Shape& X, std::size_t axis) {
+    const bool varies_by_row = parameter.shape.rank() > X.rank() - axis;
+    const Shape target(std::span(X.begin() + (varies_by_row ? 0 : axis), X.end()));
+    const auto values = read_doubles(parameter);
+    Tensor full(DType::float64, target);
+    const TensorView source{DType::float64, parameter.shape, values.data()};
+    broadcast_apply<double, double, double>(source, full.view(), full.mutable_view(),
+                                            [](double value, double) { return value; });
+    const auto span = full.span<double>();
+    return {span.begin(), span.end()};
+  }
+
+  static void write_statistic(const RunArgs& args, std::size_t output, std::int64_t row, double value) {
+    if (output >= args.outputs.size() || !args.out(output).defined()) return;
+    dispatch(FloatTypes{}, args.out(output).dtype,
+             [&]<class T>() { args.out(output).data<T>()[row] = narrow<T>(value); });
+  }
+
+  bool centred_;
+  std::int64_t axis_;
+  double epsilon_;
+  DType stash_type_;
+};
+
+/// InstanceNormalization is the case of one channel per group.
+class GroupNormalization final : public Op {
+ public:
+  explicit GroupNormalization(AttributeReader& node) : epsilon_(node.get_float("epsilon", kDefaultEpsilon)) {
+    check_inputs(node, 3, 3);
+    if (node.op_type() == "InstanceNormalization") {
+      if (node.version() < 6) node.ignore("consumed_inputs");
+      return;
+    }
+    groups_ = node.require_int("num_groups");
+    if (*groups_ < 1) fail(ErrorCode::invalid_model, "num_groups is {}", *groups_);
+    per_group_ = node.version() < 21;
+    if (!per_group_) node.ignore("stash_type");  // statistics are computed in double anyway
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (X.ranked()) {
+      if (X.rank() < 2) fail(ErrorCode::invalid_model, "X is {}, it needs a channel axis", to_string(X));
+      const Dim& C = (*X.dims)[1];
+      if (groups_ && C.known() && C.extent() % *groups_ != 0)
+        fail(ErrorCode::invalid_model, "{} channels do not divide into {} groups", C.extent(), *groups_);
+      const Dim expected = per_group_ ? Dim(*groups_) : C;
+      for (std::size_t i = 1; i < 3; ++i) {
+        const ValueType& parameter = args.inputs[i];
+        if (!parameter.ranked()) continue;
+        if (parameter.rank() != 1 ||
+            (expected.known() && (*parameter.dims)[0].known() && !((*parameter.dims)[0] == expected)))
+          fail(ErrorCode::invalid_model, "X is {} and input {} is {}", to_string(X), i, to_string(parameter));
+      }
+    }
+    return {{X.dtype, X.dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    const std::int64_t channels = X.shape[1];
+    const std::int64_t groups = groups_.value_or(channels);
+    const std::int64_t plane = X.shape.elements(2, X.shape.rank());
+    const std::int64_t width = groups == 0 ? 0 : channels / groups * plane;
+    const auto scale = read_doubles(args.in(1));
+    const auto B = read_doubles(args.in(2));
+    dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
+      for (std::int64_t i = 0; i < X.shape[0] * groups; ++i) {
+        const T* x = X.data<T>() + i * width;
+        T* y = args.out(0).data<T>() + i * width;
+        const Statistics s = statistics_of(x, width, epsilon_, true);
+        for (std::int64_t j = 0; j < width; ++j) {
+          const std::int64_t group = i % groups;
+          const auto p = static_cast<std::size_t>(per_group_ ? group : (group * width + j) / plane);
+          y[j] = narrow<T>((widen(x[j]) - s.mean) * s.inverse_deviation * scale[p] + B[p]);
+        }
+      }
+    });
+  }
+
+  bool row_wise(const FoldArgs& args) const override {
+    return args.constant(1) != nullptr && args.constant(2) != nullptr;
+  }
+
+ private:
+  double epsilon_;
+  std::optional<std::int64_t> groups_;  ///< absent: every channel is its own
+  bool per_group_ = false;              ///< scale and B count groups, as before opset 21, not channels
+};
+
+class Lrn final : public Op {
+ public:
+  explicit Lrn(AttributeReader& node)
+      : alpha_(node.get_float("alpha", static_cast<double>(1e-4F))),
+        beta_(node.get_float("beta", 0.75)),
+        bias_(node.get_float("bias", 1.0)),
+        size_(node.require_int("size")) {
+    check_inputs(node, 1, 1);
+    if (size_ < 1) fail(ErrorCode::invalid_model, "size is {}", size_);
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (X.ranked() && X.rank() < 2)
+      fail(ErrorCode::invalid_model, "X is {}, it needs a channel axis", to_string(X));
+    return {{X.dtype, X.dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    const std::int64_t channels = X.shape[1];
+    const std::int64_t plane = X.shape.elements(2, X.shape.rank());
+    dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
+      for (std::int64_t at = 0; at < X.elements(); ++at) {
+        const T* x = X.data<T>() + at;
+        const std::int64_t c = at / plane % channels;
+        const std::int64_t first = std::max<std::int64_t>(-c, -((size_ - 1) / 2));
+        const std::int64_t last = std::min(channels - 1 - c, size_ / 2);
+        double squares = 0.0;
+        for (std::int64_t d = first; d <= last; ++d) squares += widen(x[d * plane]) * widen(x[d * plane]);
+        const double base = bias_ + alpha_ / static_cast<double>(size_) * squares;
+        args.out(0).data<T>()[at] = narrow<T>(widen(*x) / std::pow(base, beta_));
+      }
+    });
+  }
+
+  bool row_wise(const FoldArgs&) const override { return true; }
+
+ private:
+  double alpha_;
+  double beta_;
+  double bias_;
+  std::int64_t size_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_layer_normalization(AttributeReader& node) {
+  return std::make_unique<LayerNormalization>(node);
+}
+
+std::unique_ptr<const Op> make_group_normalization(AttributeReader& node) {
+  return std::make_unique<GroupNormalization>(node);
+}
+
+std::unique_ptr<const Op> make_lrn(AttributeReader& node) {
+  return std::make_unique<Lrn>(node);
+}
+
+}  // namespace bnrun

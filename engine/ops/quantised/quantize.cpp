@@ -1,0 +1,200 @@
+// QuantizeLinear:   y = saturate(round(x / y_scale) + y_zero_point), half to even
+// DequantizeLinear: y = (x - x_zero_point) * x_scale
+//   with one scale and zero point, one per index of an axis, or one per block along an axis
+// DynamicQuantizeLinear: QuantizeLinear to uint8 over the range of x and 0.
+#include "ops/quantised/quantize.h"
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "op/shape_rules.h"
+
+namespace bnrun {
+namespace {
+
+using SmallIntegers = TypeList<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t>;
+using DequantizedTypes = TypeList<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::int32_t>;
+using QuantizedTypes = TypeList<float, double, Half, BFloat16, std::int32_t>;
+
+/// Which scale belongs to an element.
+class Granularity {
+ public:
+  explicit Granularity(AttributeReader& node)
+      : axis_(node.version() >= 13 ? node.get_int("axis", 1) : 1),
+        block_(node.version() >= 21 ? node.get_int("block_size", 0) : 0) {
+    if (block_ < 0) fail(ErrorCode::invalid_model, "block_size is {}", block_);
+  }
+
+  /// Throws invalid_model when the scale of an X of that type cannot be of type `scale`.
+  void check(const ValueType& X, const ValueType& scale) const {
+    if (!X.ranked() || !scale.ranked() || is_single(*scale.dims)) return;
+    const std::size_t axis = normalize_axis(axis_, X.rank());
+    const auto agree = [&](const Dim& a, const Dim& b) { return !a.known() || !b.known() || a == b; };
+    bool fits = block_ == 0 ? scale.rank() == 1 : scale.rank() == X.rank();
+    if (fits && block_ == 0) fits = agree((*scale.dims)[0], (*X.dims)[axis]);
+    for (std::size_t i = 0; fits && block_ != 0 && i < X.rank(); ++i) {
+      const Dim& extent = (*X.dims)[i];
+      fits = agree((*scale.dims)[i],
+                   i == axis && extent.known() ? Dim((extent.extent() + block_ - 1) / block_) : extent);
+    }
+    if (!fits)
+      fail(ErrorCode::invalid_model, "X is {} and its scale {} (axis {}, block_size {})", to_string(X),
+           to_string(scale), axis_, block_);
+  }
+
+  /// Calls visit(element, scale's element) for every element of X.
+  template <class F>
+  void each(const Shape& X, const Shape& scale, F visit) const {
+    const std::int64_t total = X.elements();
+    if (scale.elements() == 1) {
+      for (std::int64_t i = 0; i < total; ++i) visit(i, 0);
+      return;
+    }
+    const std::size_t axis = normalize_axis(axis_, X.rank());
+    const std::int64_t inner = X.elements(axis + 1, X.rank());
+    for (std::int64_t i = 0; i < total; ++i) {
+      const std::int64_t at = i / inner % X[axis];
+      visit(i, block_ == 0 ? at : (i / inner / X[axis] * scale[axis] + at / block_) * inner + i % inner);
+    }
+  }
+
+ private:
+  static bool is_single(const Dims& dims) { return dims.empty() || (dims.size() == 1 && dims[0] == Dim(1)); }
+
+  std::int64_t axis_;
+  std::int64_t block_;  ///< 0: not blocked
+};
+
+/// Zero points as Q, zeros when absent. Throws invalid_model unless they count as the scales do.
+template <class Q>
+std::vector<Q> zero_points(const RunArgs& args) {
+  const auto count = static_cast<std::size_t>(args.in(1).elements());
+  if (!args.present(2)) return std::vector<Q>(count, Q(0));
+  const auto span = args.in(2).span<Q>();
+  if (span.size() != count)
+    fail(ErrorCode::invalid_model, "{} scales and {} zero points", count, span.size());
+  return {span.begin(), span.end()};
+}
+
+class QuantizeLinear final : public Op {
+ public:
+  explicit QuantizeLinear(AttributeReader& node)
+      : granularity_(node), output_(node.get_dtype("output_dtype", DType::undefined)) {
+    check_inputs(node, 2, 3);
+    node.ignore("saturate");   // concerns 8-bit floats only
+    node.ignore("precision");  // the division is done in float or wider anyway
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    granularity_.check(X, args.inputs[1]);
+    DType dtype = output_;
+    if (args.present(2)) {
+      if (dtype != DType::undefined && dtype != args.inputs[2].dtype)
+        fail(ErrorCode::invalid_model, "output_dtype is {}, the zero point {}", name_of(dtype),
+             name_of(args.inputs[2].dtype));
+      dtype = args.inputs[2].dtype;
+    }
+    return {{dtype == DType::undefined ? DType::uint8 : dtype, X.dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    const auto scales = read_doubles(args.in(1));
+    dispatch(QuantizedTypes{}, X.dtype, [&]<class T>() {
+      // Where x / y_scale falls on a tie is decided in float, as exporters computed their expectations.
+      using C = std::conditional_t<std::is_same_v<T, double>, double, float>;
+      dispatch(SmallIntegers{}, args.out(0).dtype, [&]<class Q>() {
+        const auto zeros = zero_points<Q>(args);
+        granularity_.each(X.shape, args.in(1).shape, [&](std::int64_t i, std::int64_t s) {
+          const auto x = static_cast<C>(static_cast<ComputeType<T>>(X.data<T>()[i]));
+          const auto at = static_cast<std::size_t>(s);
+          args.out(0).data<Q>()[i] = quantized<Q>(x / static_cast<C>(scales[at]), zeros[at]);
+        });
+      });
+    });
+  }
+
+ private:
+  Granularity granularity_;
+  DType output_;  ///< undefined: that of the zero point, or uint8
+};
+
+class DequantizeLinear final : public Op {
+ public:
+  explicit DequantizeLinear(AttributeReader& node)
+      : granularity_(node), output_(node.get_dtype("output_dtype", DType::undefined)) {
+    check_inputs(node, 2, 3);
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    granularity_.check(X, args.inputs[1]);
+    if (args.present(2) && args.inputs[2].dtype != X.dtype)
+      fail(ErrorCode::invalid_model, "x is {}, its zero point {}", name_of(X.dtype),
+           name_of(args.inputs[2].dtype));
+    return {{output_ == DType::undefined ? args.inputs[1].dtype : output_, X.dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    const auto scales = read_doubles(args.in(1));
+    dispatch(DequantizedTypes{}, X.dtype, [&]<class Q>() {
+      const auto zeros = zero_points<Q>(args);
+      dispatch(FloatTypes{}, args.out(0).dtype, [&]<class T>() {
+        using C = ComputeType<T>;
+        granularity_.each(X.shape, args.in(1).shape, [&](std::int64_t i, std::int64_t s) {
+          const auto at = static_cast<std::size_t>(s);
+          const std::int64_t steps = std::int64_t{X.data<Q>()[i]} - zeros[at];
+          args.out(0).data<T>()[i] = T(static_cast<C>(steps) * static_cast<C>(scales[at]));
+        });
+      });
+    });
+  }
+
+ private:
+  Granularity granularity_;
+  DType output_;  ///< undefined: that of the scale
+};
+
+class DynamicQuantizeLinear final : public Op {
+ public:
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    return {{DType::uint8, X.dims}, {X.dtype, Dims{}}, {DType::uint8, Dims{}}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    dispatch(TypeList<float, double>{}, X.dtype, [&]<class T>() {
+      T low = 0;
+      T high = 0;
+      for (const T x : X.span<T>()) {
+        low = std::min(low, x);
+        high = std::max(high, x);
+      }
+      const T scale = low == high ? T(1) : (high - low) / T(255);
+      const auto zero_point = quantized<std::uint8_t>(-low / scale, 0);
+      std::ranges::transform(X.span<T>(), args.out(0).data<std::uint8_t>(),
+                             [&](T x) { return quantized(x / scale, zero_point); });
+      if (args.outputs.size() > 1 && args.out(1).defined()) *args.out(1).data<T>() = scale;
+      if (args.outputs.size() > 2 && args.out(2).defined()) *args.out(2).data<std::uint8_t>() = zero_point;
+    });
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_quantize_linear(AttributeReader& node) {
+  return std::make_unique<QuantizeLinear>(node);
+}
+
+std::unique_ptr<const Op> make_dequantize_linear(AttributeReader& node) {
+  return std::make_unique<DequantizeLinear>(node);
+}
+
+std::unique_ptr<const Op> make_dynamic_quantize_linear(AttributeReader& node) {
+  check_inputs(node, 1, 1);
+  return std::make_unique<DynamicQuantizeLinear>();
+}
+
+}  // namespace bnrun

@@ -1,0 +1,21 @@
+// Numbers as small integers: x = (q - zero_point) * scale.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "op/op.h"
+
+namespace bnrun {
+
+/// Rounds half to even, adds the zero point and saturates; NaN becomes the zero point.
+template <class Q>
+Q quantized(double scaled, Q zero_point) {
+  if (std::isnan(scaled)) return zero_point;
+  const double shifted = std::nearbyint(scaled) + static_cast<double>(zero_point);
+  return static_cast<Q>(std::clamp(shifted, static_cast<double>(std::numeric_limits<Q>::lowest()),
+                                   static_cast<double>(std::numeric_limits<Q>::max())));
+}
+
+}  // namespace bnrun

@@ -1,0 +1,229 @@
+// Matrix products and convolutions of 8-bit integers, exact in between:
+//   MatMulInteger, ConvInteger: Y = (A - a_zero_point) * (B - b_zero_point), int32
+//   QLinearMatMul, QLinearConv: y = saturate(round(that, plus B, * a_scale*b_scale/y_scale) + y_zero_point)
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "ops/elementwise/broadcast.h"
+#include "op/shape_rules.h"
+#include "ops/conv/convolution.h"
+#include "ops/linear/matmul_geometry.h"
+#include "ops/quantised/quantize.h"
+
+namespace bnrun {
+namespace {
+
+using Bytes = TypeList<std::uint8_t, std::int8_t>;
+
+/// A scale or zero point of a tensor of that rank with the shape that broadcasts over it: a single number,
+/// one per index of `axis`, or already of the tensor's rank.
+TensorView along(TensorView parameter, std::size_t rank, std::size_t axis) {
+  if (parameter.elements() == 1) {
+    parameter.shape = {};
+  } else if (parameter.shape.rank() == 1) {
+    const std::int64_t count = parameter.shape[0];
+    parameter.shape = Shape::filled(rank, 1);
+    parameter.shape[axis] = count;
+  }
+  return parameter;
+}
+
+/// `axis` of a matrix's rows (from the back: 2) or columns (1); a vector has only one.
+std::size_t axis_from_back(const Shape& shape, std::size_t back) {
+  return shape.rank() - std::min(back, shape.rank());
+}
+
+void check_stretches(const TensorView& parameter, const Shape& over) {
+  if (parameter.shape.rank() > over.rank() || !(broadcast_shape(parameter.shape, over) == over))
+    fail(ErrorCode::invalid_model, "a scale or zero point of shape {} does not fit {}",
+         to_string(parameter.shape), to_string(over));
+}
+
+/// X - zero_point in int32.
+std::vector<std::int32_t> centred(const TensorView& X, const TensorView& zero_point, std::size_t axis) {
+  std::vector<std::int32_t> values(static_cast<std::size_t>(X.elements()));
+  dispatch(Bytes{}, X.dtype, [&]<class Q>() {
+    const Q zero{};
+    TensorView z{X.dtype, {}, &zero};
+    if (zero_point.defined()) z = along(zero_point, X.shape.rank(), axis);
+    if (z.dtype != X.dtype)
+      fail(ErrorCode::invalid_model, "a tensor is {}, its zero point {}", name_of(X.dtype), name_of(z.dtype));
+    check_stretches(z, X.shape);
+    broadcast_apply<Q, Q, std::int32_t>(X, z, {DType::int32, X.shape, values.data()},
+                                        [](Q x, Q zero_of_x) { return std::int32_t{x} - zero_of_x; });
+  });
+  return values;
+}
+
+TensorView input(const RunArgs& args, std::size_t i) {
+  return args.present(i) ? args.in(i) : TensorView{};
+}
+
+/// Sums in int64: K products of two 9-bit numbers never overflow it.
+std::vector<std::int64_t> multiply(const TensorView& A, const TensorView& a_zero, const TensorView& B,
+                                   const TensorView& b_zero, std::int64_t elements) {
+  const auto a = centred(A, a_zero, axis_from_back(A.shape, 2));
+  const auto b = centred(B, b_zero, axis_from_back(B.shape, 1));
+  std::vector<std::int64_t> sums(static_cast<std::size_t>(elements), 0);
+  for_each_product(A.shape, B.shape, [&](const MatrixProduct& p) {
+    for (std::int64_t m = 0; m < p.M; ++m) {
+      std::int64_t* row = sums.data() + p.Y + m * p.N;
+      for (std::int64_t k = 0; k < p.K; ++k) {
+        const std::int64_t factor = a[static_cast<std::size_t>(p.A + m * p.K + k)];
+        const std::int32_t* from = b.data() + p.B + k * p.N;
+        for (std::int64_t n = 0; n < p.N; ++n) row[n] += factor * from[n];
+      }
+    }
+  });
+  return sums;
+}
+
+std::vector<std::int64_t> convolve(const ConvolutionAttributes& convolution, const TensorView& X,
+                                   const TensorView& x_zero, const TensorView& W, const TensorView& w_zero) {
+  const auto x = centred(X, x_zero, 0);
+  const auto w = centred(W, w_zero, 0);
+  const Window window = convolution.over(X.shape, W.shape);
+  const auto table = window_table(window);
+  const std::int64_t M = W.shape[0];
+  const std::int64_t channels = W.shape[1];
+  const std::int64_t taps = window.kernel().elements();
+  const std::int64_t outputs = window.output().elements();
+  const std::int64_t plane = window.input().elements();
+  std::vector<std::int64_t> sums(static_cast<std::size_t>(X.shape[0] * M * outputs), 0);
+  for (std::int64_t i = 0; i < X.shape[0] * M; ++i) {
+    const std::int64_t m = i % M;
+    const std::int64_t first_channel = i / M * X.shape[1] + m / (M / convolution.group) * channels;
+    for (std::int64_t row = 0; row < channels * taps; ++row) {
+      const std::int64_t factor = w[static_cast<std::size_t>(m * channels * taps + row)];
+      const std::int32_t* from = x.data() + (first_channel + row / taps) * plane;
+      const std::int64_t* at = table.data() + row % taps * outputs;
+      std::int64_t* to = sums.data() + i * outputs;
+      for (std::int64_t o = 0; o < outputs; ++o) {
+        if (at[o] != kPadding) to[o] += factor * from[at[o]];
+      }
+    }
+  }
+  return sums;
+}
+
+/// Y[i] = saturate(round(sums[i] * factor of i) + zero point)
+void requantize(const std::vector<std::int64_t>& sums, const std::vector<double>& factors,
+                const TensorView& zero_point, const MutableTensorView& Y) {
+  if (zero_point.elements() != 1) fail(ErrorCode::unsupported, "an output quantised per row");
+  dispatch(Bytes{}, Y.dtype, [&]<class Q>() {
+    const Q zero = *zero_point.data<Q>();
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      Y.data<Q>()[i] = quantized(static_cast<double>(sums[i]) * factors[i], zero);
+  });
+}
+
+/// left * right / y_scale for every element of Y, each broadcast over it.
+std::vector<double> factors_over(const Shape& Y, const TensorView& left, const TensorView& right,
+                                 const TensorView& y_scale) {
+  if (y_scale.elements() != 1) fail(ErrorCode::unsupported, "an output quantised per row");
+  for (const TensorView* scale : {&left, &right}) check_stretches(*scale, Y);
+  const auto l = read_doubles(left);
+  const auto r = read_doubles(right);
+  const double y = read_doubles(y_scale)[0];
+  std::vector<double> factors(static_cast<std::size_t>(Y.elements()));
+  broadcast_apply<double, double, double>(
+      {DType::float64, left.shape, l.data()}, {DType::float64, right.shape, r.data()},
+      {DType::float64, Y, factors.data()}, [y](double a, double b) { return a * b / y; });
+  return factors;
+}
+
+void write_int32(const std::vector<std::int64_t>& sums, const MutableTensorView& Y) {
+  std::ranges::transform(sums, Y.data<std::int32_t>(),
+                         [](std::int64_t sum) { return static_cast<std::int32_t>(sum); });
+}
+
+class MatMulInteger final : public Op {
+ public:
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    return {{DType::int32, matmul_dims(args.inputs[0], args.inputs[1])}};
+  }
+  void run(const RunArgs& args) const override {
+    write_int32(multiply(args.in(0), input(args, 2), args.in(1), input(args, 3), args.out(0).elements()),
+                args.out(0));
+  }
+};
+
+class QLinearMatMul final : public Op {
+ public:
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    return {{args.inputs[7].dtype, matmul_dims(args.inputs[0], args.inputs[3])}};
+  }
+  void run(const RunArgs& args) const override {
+    const MutableTensorView& Y = args.out(0);
+    const auto sums = multiply(args.in(0), args.in(2), args.in(3), args.in(5), Y.elements());
+    const auto factors =
+        factors_over(Y.shape, along(args.in(1), Y.shape.rank(), axis_from_back(Y.shape, 2)),
+                     along(args.in(4), Y.shape.rank(), axis_from_back(Y.shape, 1)), args.in(6));
+    requantize(sums, factors, args.in(7), Y);
+  }
+};
+
+class ConvInteger final : public Op {
+ public:
+  explicit ConvInteger(AttributeReader& node) : convolution_(ConvolutionAttributes::read(node)) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    return {{DType::int32, convolution_.infer_dims(args.inputs[0], args.inputs[1])}};
+  }
+  void run(const RunArgs& args) const override {
+    write_int32(convolve(convolution_, args.in(0), input(args, 2), args.in(1), input(args, 3)), args.out(0));
+  }
+
+ private:
+  ConvolutionAttributes convolution_;
+};
+
+class QLinearConv final : public Op {
+ public:
+  explicit QLinearConv(AttributeReader& node) : convolution_(ConvolutionAttributes::read(node)) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    return {{args.inputs[7].dtype, convolution_.infer_dims(args.inputs[0], args.inputs[3])}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const MutableTensorView& Y = args.out(0);
+    auto sums = convolve(convolution_, args.in(0), args.in(2), args.in(3), args.in(5));
+    if (args.present(8)) {
+      const auto B = args.in(8).span<std::int32_t>();
+      if (static_cast<std::int64_t>(B.size()) != Y.shape[1])
+        fail(ErrorCode::invalid_model, "B has {} elements, Y has {} channels", B.size(), Y.shape[1]);
+      const auto plane = static_cast<std::size_t>(Y.shape.elements(2, Y.shape.rank()));
+      for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += B[i / plane % B.size()];
+    }
+    const auto factors = factors_over(Y.shape, along(args.in(1), Y.shape.rank(), 1),
+                                      along(args.in(4), Y.shape.rank(), 1), args.in(6));
+    requantize(sums, factors, args.in(7), Y);
+  }
+
+ private:
+  ConvolutionAttributes convolution_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_matmul_integer(AttributeReader& node) {
+  check_inputs(node, 2, 4);
+  return std::make_unique<MatMulInteger>();
+}
+
+std::unique_ptr<const Op> make_qlinear_matmul(AttributeReader& node) {
+  check_inputs(node, 8, 8);
+  return std::make_unique<QLinearMatMul>();
+}
+
+std::unique_ptr<const Op> make_conv_integer(AttributeReader& node) {
+  check_inputs(node, 2, 4);
+  return std::make_unique<ConvInteger>(node);
+}
+
+std::unique_ptr<const Op> make_qlinear_conv(AttributeReader& node) {
+  check_inputs(node, 8, 9);
+  return std::make_unique<QLinearConv>(node);
+}
+
+}  // namespace bnrun

@@ -1,0 +1,245 @@
+// Reductions over a set of axes:  ReduceSum sum x, ReduceMean (sum x)/n, ReduceProd prod x, ReduceMax,
+// ReduceMin,
+//   ReduceL1 sum |x|, ReduceL2 sqrt(sum x^2), ReduceSumSquare sum x^2, ReduceLogSum log(sum x),
+//   ReduceLogSumExp log(sum exp(x)) = m + log(sum exp(x - m)) with m = max x.
+// Floats accumulate in double. An empty set gives the neutral element: 0, 1 for Prod, the least value for
+// Max.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+#include "ops/elementwise/broadcast.h"
+#include "op/shape_rules.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+enum class ReduceKind { sum, mean, prod, max, min, l1, l2, sum_square, log_sum, log_sum_exp };
+
+/// Integers wrap around in sums and products; roots and logarithms of them are truncated.
+template <class T>
+T reduced(ReduceKind kind, const T* first, std::span<const std::int64_t> offsets) {
+  using C = ComputeType<T>;
+  constexpr bool kInteger = std::is_integral_v<T>;
+  using Sum = std::conditional_t<kInteger, std::uint64_t, double>;
+  const auto total = [&](Sum start, auto f) {
+    for (const std::int64_t offset : offsets) start = f(start, static_cast<C>(first[offset]));
+    return start;
+  };
+  const auto square = [](Sum sum, C x) { return sum + static_cast<Sum>(x) * static_cast<Sum>(x); };
+  const auto add = [](Sum sum, C x) { return sum + static_cast<Sum>(x); };
+  const auto rounded = [](auto x) {
+    if constexpr (kInteger && std::is_floating_point_v<decltype(x)>)
+      return convert(Tensor({1}, std::vector<double>{x}), dtype_of<T>).template data<T>()[0];
+    else
+      return T(static_cast<C>(x));
+  };
+  // Integers below enter as double, where a root or logarithm of the sum is wanted.
+  const auto total_double = [&](auto f) {
+    double sum = 0.0;
+    for (const std::int64_t offset : offsets) sum += f(static_cast<double>(static_cast<C>(first[offset])));
+    return sum;
+  };
+  const auto extreme = [&](C start, auto better) {
+    for (const std::int64_t offset : offsets) {
+      const auto x = static_cast<C>(first[offset]);
+      if constexpr (!kInteger) {
+        if (std::isnan(x)) return T(x);
+      }
+      if (better(x, start)) start = x;
+    }
+    return T(start);
+  };
+  using Limits = std::numeric_limits<C>;
+  switch (kind) {
+    case ReduceKind::max:
+      return extreme(kInteger ? Limits::lowest() : -Limits::infinity(), std::greater<>());
+    case ReduceKind::min:
+      return extreme(kInteger ? Limits::max() : Limits::infinity(), std::less<>());
+    default:
+      break;
+  }
+  if constexpr (!std::is_same_v<T, bool>) {
+    switch (kind) {
+      case ReduceKind::sum:
+        return rounded(total(0, add));
+      case ReduceKind::mean: {
+        const Sum sum = total(0, add);
+        if constexpr (std::is_signed_v<T> && kInteger)
+          return offsets.empty() ? T(0)
+                                 : static_cast<T>(static_cast<std::int64_t>(sum) / std::ssize(offsets));
+        else if constexpr (kInteger)
+          return offsets.empty() ? T(0) : static_cast<T>(sum / offsets.size());
+        else
+          return rounded(sum / static_cast<double>(offsets.size()));
+      }
+      case ReduceKind::prod:
+        return rounded(total(1, [](Sum product, C x) { return product * static_cast<Sum>(x); }));
+      case ReduceKind::l1:
+        return rounded(total(0, [](Sum sum, C x) {
+          const auto wide = static_cast<Sum>(x);
+          return sum + (x < C(0) ? Sum(0) - wide : wide);
+        }));
+      case ReduceKind::l2:
+        return rounded(std::sqrt(total_double([](double x) { return x * x; })));
+      case ReduceKind::sum_square:
+        return rounded(total(0, square));
+      case ReduceKind::log_sum:
+        return rounded(std::log(total_double([](double x) { return x; })));
+      case ReduceKind::log_sum_exp: {
+        const auto m = static_cast<double>(static_cast<C>(reduced(ReduceKind::max, first, offsets)));
+        if (offsets.empty()) return rounded(-std::numeric_limits<double>::infinity());
+        if (!std::isfinite(m)) return rounded(m);
+        return rounded(m + std::log(total_double([m](double x) { return std::exp(x - m); })));
+      }
+      default:
+        break;
+    }
+  }
+  fail(ErrorCode::unsupported, "this reduction of {} is not supported", name_of(dtype_of<T>));
+}
+
+/// The axes of a reduction as sorted positions, and what is left of a shape.
+struct ReducedAxes {
+  std::vector<std::size_t> axes;
+  bool keepdims;
+
+  bool contains(std::size_t axis) const { return std::ranges::binary_search(axes, axis); }
+
+  Dims of(const Dims& dims) const {
+    Dims result;
+    for (std::size_t i = 0; i < dims.size(); ++i) {
+      if (!contains(i))
+        result.push_back(dims[i]);
+      else if (keepdims)
+        result.push_back(Dim(1));
+    }
+    return result;
+  }
+};
+
+class Reduce final : public Op {
+ public:
+  Reduce(ReduceKind kind, AttributeReader& node) : kind_(kind), keepdims_(node.get_bool("keepdims", true)) {
+    axes_are_input_ = node.version() >= (kind == ReduceKind::sum ? 13 : 18);
+    check_inputs(node, 1, axes_are_input_ ? 2 : 1);
+    if (axes_are_input_)
+      noop_ = node.get_bool("noop_with_empty_axes", false);
+    else
+      axes_ = node.get_ints("axes").value_or(std::vector<std::int64_t>{});
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    ValueType type{X.dtype, std::nullopt};
+    if (!X.ranked()) return {type};
+    auto axes = axes_;
+    if (args.present(1)) {
+      const auto known = known_ints(args, 1);
+      if (!known) {
+        if (keepdims_) type.dims = Dims(X.rank());
+        return {type};
+      }
+      axes = *known;
+    }
+    type.dims = resolve(axes, X.rank()).of(*X.dims);
+    return {type};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    const auto resolved = resolve(args.present(1) ? read_ints(args.in(1)) : axes_, X.shape.rank());
+    const Shape strides = strides_of(X.shape);
+    Shape kept, kept_strides, gone, gone_strides;
+    for (std::size_t i = 0; i < X.shape.rank(); ++i) {
+      const bool reduces = resolved.contains(i);
+      (reduces ? gone : kept).push_back(X.shape[i]);
+      (reduces ? gone_strides : kept_strides).push_back(strides[i]);
+    }
+    std::vector<std::int64_t> offsets(static_cast<std::size_t>(gone.elements()));
+    strided_walk(std::span(&gone_strides, 1), gone, [&](std::int64_t i, std::span<const std::int64_t> at) {
+      offsets[static_cast<std::size_t>(i)] = at[0];
+    });
+    dispatch(PlainTypes{}, X.dtype, [&]<class T>() {
+      const T* x = X.data<T>();
+      T* y = args.out(0).data<T>();
+      strided_walk(std::span(&kept_strides, 1), kept, [&](std::int64_t i, std::span<const std::int64_t> at) {
+        y[i] = reduced(kind_, x + at[0], offsets);
+      });
+    });
+  }
+
+  /// The mean of s*x + t along other axes than the channel's is s*mean(x) + t.
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    const auto resolved = resolve(args);
+    if (kind_ != ReduceKind::mean || !resolved) return Declined{Decline::activation_between, {}};
+    if (affine.uniform()) return affine;
+    ChannelAffine passed = affine;
+    const auto& X = args.inputs[0];
+    for (std::size_t axis = 0, out = 0; axis < X.rank(); ++axis) {
+      if (resolved->contains(axis)) {
+        out += keepdims_ ? 1 : 0;
+        continue;
+      }
+      const auto here = static_cast<int>(from == Side::input ? axis : out);
+      if (here == affine.axis) {
+        passed.axis = static_cast<int>(from == Side::input ? out : axis);
+        return passed;
+      }
+      ++out;
+    }
+    return Declined{Decline::axis_unproven, "the channels are averaged"};
+  }
+
+  bool row_wise(const FoldArgs& args) const override {
+    const auto resolved = resolve(args);
+    return resolved && args.inputs[0].rank() > 0 && !resolved->contains(0);
+  }
+
+ private:
+  ReducedAxes resolve(const std::vector<std::int64_t>& axes, std::size_t rank) const {
+    ReducedAxes resolved{{}, keepdims_};
+    for (const std::int64_t axis : axes) resolved.axes.push_back(normalize_axis(axis, rank));
+    if (axes.empty() && !noop_) {
+      for (std::size_t i = 0; i < rank; ++i) resolved.axes.push_back(i);
+    }
+    std::ranges::sort(resolved.axes);
+    if (std::ranges::adjacent_find(resolved.axes) != resolved.axes.end())
+      fail(ErrorCode::invalid_model, "an axis is listed twice");
+    return resolved;
+  }
+
+  std::optional<ReducedAxes> resolve(const FoldArgs& args) const {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    if (!args.present(1)) return resolve(axes_, args.inputs[0].rank());
+    if (args.constant(1) == nullptr) return std::nullopt;
+    return resolve(read_ints(args.constant(1)->view()), args.inputs[0].rank());
+  }
+
+  ReduceKind kind_;
+  bool keepdims_;
+  bool axes_are_input_;
+  bool noop_ = false;
+  std::vector<std::int64_t> axes_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_reduce(AttributeReader& node) {
+  static constexpr std::pair<std::string_view, ReduceKind> kKinds[] = {
+      {"ReduceL1", ReduceKind::l1},          {"ReduceL2", ReduceKind::l2},
+      {"ReduceLogSum", ReduceKind::log_sum}, {"ReduceLogSumExp", ReduceKind::log_sum_exp},
+      {"ReduceMax", ReduceKind::max},        {"ReduceMean", ReduceKind::mean},
+      {"ReduceMin", ReduceKind::min},        {"ReduceProd", ReduceKind::prod},
+      {"ReduceSum", ReduceKind::sum},        {"ReduceSumSquare", ReduceKind::sum_square}};
+  const auto* row =
+      std::ranges::find(kKinds, node.op_type(), &std::pair<std::string_view, ReduceKind>::first);
+  if (row == std::end(kKinds)) fail(ErrorCode::internal, "{} has no row", node.op_type());
+  return std::make_unique<Reduce>(row->second, node);
+}
+
+}  // namespace bnrun

@@ -1,0 +1,116 @@
+// Expand: a tensor stretched by broadcasting. Tile: a tensor repeated along its axes.
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "op/dim_product.h"
+#include "base/strided_copy.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+class Expand final : public Op {
+ public:
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& input = args.inputs[0];
+    std::vector<ValueType> outputs{{input.dtype, std::nullopt}};
+    const auto shape = content_of(args, 1);
+    if (!shape || !input.ranked()) return outputs;
+    Dims target;
+    for (const Content& element : *shape) {
+      if (element.number && *element.number < 0)
+        fail(ErrorCode::invalid_model, "the shape holds {}", *element.number);
+      target.push_back(element.as_dim());
+    }
+    const Dims pair[] = {*input.dims, std::move(target)};
+    outputs[0].dims = broadcast_dims(pair);
+    move_content(*this, args, 1, outputs);
+    return outputs;
+  }
+
+  void run(const RunArgs& args) const override {
+    const Shape& shape = args.out(0).shape;
+    copy_strided(args.in(0), {broadcast_strides(args.in(0).shape, shape)}, args.out(0), walk_of(shape),
+                 shape);
+  }
+};
+
+class Tile final : public Op {
+ public:
+  /// Opset 1 repeated one axis: inputs `tiles` and `axis`, scalars.
+  explicit Tile(AttributeReader& node) : one_axis_(node.version() < 6) {
+    check_inputs(node, one_axis_ ? 3 : 2, one_axis_ ? 3 : 2);
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& input = args.inputs[0];
+    std::vector<ValueType> outputs{{input.dtype, std::nullopt}};
+    if (!input.ranked()) return outputs;
+    Dims dims(input.rank());
+    const auto first = known_ints(args, 1);
+    const auto second = one_axis_ ? known_ints(args, 2) : std::nullopt;
+    if (first && (second || !one_axis_)) {
+      const auto repeats = repeats_of(*first, second, input.rank());
+      for (std::size_t axis = 0; axis < dims.size(); ++axis) {
+        const Dim factors[] = {Dim(repeats[axis]), (*input.dims)[axis]};
+        dims[axis] = DimProduct(factors).as_dim();
+      }
+    }
+    outputs[0].dims = std::move(dims);
+    move_content(*this, args, 1, outputs);
+    return outputs;
+  }
+
+  void run(const RunArgs& args) const override {
+    const Shape& shape = args.in(0).shape;
+    const auto repeats = repeats_of(
+        read_ints(args.in(1)), one_axis_ ? std::optional(read_ints(args.in(2))) : std::nullopt, shape.rank());
+    const Shape in_strides = strides_of(shape);
+    const Shape out_strides = strides_of(args.out(0).shape);
+    Shape extents;
+    Walk from;
+    Walk to;
+    const auto add = [&](std::int64_t extent, std::int64_t from_stride, std::int64_t to_stride) {
+      extents.push_back(extent);
+      from.strides.push_back(from_stride);
+      to.strides.push_back(to_stride);
+    };
+    for (std::size_t axis = 0; axis < shape.rank(); ++axis) {
+      if (repeats[axis] != 1) add(repeats[axis], 0, shape[axis] * out_strides[axis]);
+      add(shape[axis], in_strides[axis], out_strides[axis]);
+    }
+    copy_strided(args.in(0), from, args.out(0), to, extents);
+  }
+
+ private:
+  std::vector<std::int64_t> repeats_of(const std::vector<std::int64_t>& first,
+                                       const std::optional<std::vector<std::int64_t>>& second,
+                                       std::size_t rank) const {
+    std::vector<std::int64_t> repeats = first;
+    if (one_axis_) {
+      if (first.size() != 1 || second->size() != 1)
+        fail(ErrorCode::invalid_model, "tiles and axis must be single numbers");
+      repeats.assign(rank, 1);
+      repeats[normalize_axis(second->front(), rank)] = first.front();
+    }
+    if (repeats.size() != rank)
+      fail(ErrorCode::invalid_model, "{} repeats are given for a tensor of rank {}", repeats.size(), rank);
+    for (const std::int64_t repeat : repeats) {
+      if (repeat < 0) fail(ErrorCode::invalid_model, "a negative number of repeats, {}", repeat);
+    }
+    return repeats;
+  }
+
+  bool one_axis_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_expand(AttributeReader& node) {
+  check_inputs(node, 2, 2);
+  return std::make_unique<Expand>();
+}
+std::unique_ptr<const Op> make_tile(AttributeReader& node) {
+  return std::make_unique<Tile>(node);
+}
+
+}  // namespace bnrun

@@ -1,0 +1,164 @@
+// Pad: elements added (or, for negative numbers, removed) in front of and behind each axis.
+//   constant: a value; edge: the nearest element; reflect: mirrored at the edge element; wrap: starting over.
+#include <algorithm>
+#include <map>
+
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "base/strided_copy.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+enum class Mode { constant, edge, reflect, wrap };
+
+struct Padding {
+  std::int64_t before = 0;
+  std::int64_t after = 0;
+};
+
+/// For each coordinate of the padded axis the one it is copied from, -1 where the constant stands. Elements
+/// are removed first: what is mirrored or repeated is what remains.
+std::vector<std::int64_t> source_coordinates(Mode mode, const Padding& padding, std::int64_t extent) {
+  const std::int64_t low = std::max<std::int64_t>(0, -padding.before);
+  const std::int64_t left = extent - low - std::max<std::int64_t>(0, -padding.after);
+  std::vector<std::int64_t> sources;
+  for (std::int64_t i = 0; i < extent + padding.before + padding.after; ++i) {
+    std::int64_t at = i - std::max<std::int64_t>(0, padding.before);
+    if (mode != Mode::constant && left <= 0)
+      fail(ErrorCode::invalid_input, "an axis without elements can only be padded by a constant");
+    switch (mode) {
+      case Mode::constant:
+        break;
+      case Mode::edge:
+        at = std::clamp<std::int64_t>(at, 0, left - 1);
+        break;
+      case Mode::reflect: {
+        const std::int64_t period = std::max<std::int64_t>(1, 2 * (left - 1));
+        at = (at % period + period) % period;
+        at = std::min(at, period - at);
+        if (left == 1) at = 0;
+        break;
+      }
+      case Mode::wrap:
+        at = (at % left + left) % left;
+        break;
+    }
+    sources.push_back(at >= 0 && at < left ? low + at : -1);
+  }
+  return sources;
+}
+
+/// out[i, j, ...] = data[sources[0][i], sources[1][j], ...]; coordinates of -1 are left alone.
+template <class T>
+void copy_from(const T* data, T* out, const std::vector<std::vector<std::int64_t>>& sources,
+               const Shape& data_strides, const Shape& out_strides, std::size_t axis) {
+  if (axis == sources.size()) {
+    *out = *data;
+    return;
+  }
+  for (std::size_t i = 0; i < sources[axis].size(); ++i) {
+    const std::int64_t from = sources[axis][i];
+    if (from < 0) continue;
+    copy_from(data + from * data_strides[axis], out + static_cast<std::int64_t>(i) * out_strides[axis],
+              sources, data_strides, out_strides, axis + 1);
+  }
+}
+
+Mode read_mode(AttributeReader& node) {
+  static const std::map<std::string, Mode> kNames = {
+      {"constant", Mode::constant}, {"edge", Mode::edge}, {"reflect", Mode::reflect}, {"wrap", Mode::wrap}};
+  const std::string name = node.get_string("mode", "constant");
+  const auto found = kNames.find(name);
+  if (found == kNames.end() || (found->second == Mode::wrap && node.version() < 19))
+    fail(ErrorCode::unsupported, "mode '{}' is not known", name);
+  return found->second;
+}
+
+class Pad final : public Op {
+ public:
+  explicit Pad(AttributeReader& node) : mode_(read_mode(node)), by_attributes_(node.version() < 11) {
+    if (!by_attributes_) {
+      check_inputs(node, 2, node.version() < 18 ? 3 : 4);
+      return;
+    }
+    check_inputs(node, 1, 1);
+    pads_ = node.get_ints(node.version() < 2 ? "paddings" : "pads");
+    value_ = node.get_float("value", 0.0);
+    if (!pads_) fail(ErrorCode::invalid_model, "the pads are missing");
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& data = args.inputs[0];
+    if (!data.ranked()) return {{data.dtype, std::nullopt}};
+    const auto pads = by_attributes_ ? pads_ : known_ints(args, 1);
+    const auto axes = known_ints(args, 3);
+    if (!pads || (args.present(3) && !axes)) return {{data.dtype, Dims(data.rank())}};
+    const auto paddings = paddings_of(*pads, axes, data.rank());
+    Dims dims = *data.dims;
+    for (std::size_t axis = 0; axis < dims.size(); ++axis) {
+      const std::int64_t growth = paddings[axis].before + paddings[axis].after;
+      if (growth == 0) continue;
+      if (dims[axis].known() && dims[axis].extent() + growth < 0)
+        fail(ErrorCode::invalid_model, "axis {} of {} cannot shrink by {}", axis, to_string(data), -growth);
+      dims[axis] = dims[axis].known() ? Dim(dims[axis].extent() + growth) : Dim();
+    }
+    return {{data.dtype, std::move(dims)}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& data = args.in(0);
+    const MutableTensorView& out = args.out(0);
+    const std::size_t rank = data.shape.rank();
+    const auto paddings =
+        paddings_of(by_attributes_ ? *pads_ : read_ints(args.in(1)),
+                    args.present(3) ? std::optional(read_ints(args.in(3))) : std::nullopt, rank);
+    if (mode_ == Mode::constant) fill_with_constant(args);
+    std::vector<std::vector<std::int64_t>> sources;
+    for (std::size_t axis = 0; axis < rank; ++axis)
+      sources.push_back(source_coordinates(mode_, paddings[axis], data.shape[axis]));
+    dispatch_moved(data.dtype, [&]<class T>() {
+      copy_from(moved<T>(data), moved<T>(out), sources, strides_of(data.shape), strides_of(out.shape), 0);
+    });
+  }
+
+ private:
+  void fill_with_constant(const RunArgs& args) const {
+    if (args.present(2)) {
+      if (args.in(2).dtype != args.in(0).dtype || args.in(2).elements() != 1)
+        fail(ErrorCode::invalid_model, "the constant is {}{}, the data is {}", name_of(args.in(2).dtype),
+             to_string(args.in(2).shape), name_of(args.in(0).dtype));
+      fill(args.out(0), args.in(2));
+    } else if (value_ != 0.0) {
+      fill(args.out(0), convert(Tensor({}, std::vector<double>{value_}), args.out(0).dtype));
+    } else {
+      fill(args.out(0), Tensor(args.out(0).dtype, {}));
+    }
+  }
+
+  static std::vector<Padding> paddings_of(const std::vector<std::int64_t>& pads,
+                                          const std::optional<std::vector<std::int64_t>>& axes,
+                                          std::size_t rank) {
+    const std::size_t count = axes ? axes->size() : rank;
+    if (pads.size() != 2 * count)
+      fail(ErrorCode::invalid_model, "{} pads are given for {} axes", pads.size(), count);
+    std::vector<Padding> paddings(rank);
+    for (std::size_t i = 0; i < count; ++i)
+      paddings[axes ? normalize_axis((*axes)[i], rank) : i] = {pads[i], pads[count + i]};
+    return paddings;
+  }
+
+  Mode mode_;
+  bool by_attributes_;
+  std::optional<std::vector<std::int64_t>> pads_;
+  double value_ = 0.0;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_pad(AttributeReader& node) {
+  return std::make_unique<Pad>(node);
+}
+
+}  // namespace bnrun

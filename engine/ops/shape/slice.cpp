@@ -1,0 +1,134 @@
+// Slice: along each listed axis the elements start, start + step, ... before end, as numpy counts them.
+#include <algorithm>
+#include <limits>
+
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "base/strided_copy.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+struct Bounds {
+  std::int64_t start;
+  std::int64_t end;
+  std::int64_t step;
+
+  /// Everything, whatever the extent.
+  bool whole() const { return start == 0 && step == 1 && end >= std::numeric_limits<std::int32_t>::max(); }
+};
+
+struct Selection {
+  std::int64_t first;
+  std::int64_t step;
+  std::int64_t count;
+};
+
+/// Negative bounds count from the end; all are clamped to the extent.
+Selection select(const Bounds& bounds, std::int64_t extent) {
+  const std::int64_t step = std::max(bounds.step, -std::numeric_limits<std::int64_t>::max());
+  const std::int64_t low = step > 0 ? 0 : -1;
+  const std::int64_t high = step > 0 ? extent : extent - 1;
+  const auto place = [&](std::int64_t at) { return std::clamp(at < 0 ? at + extent : at, low, high); };
+  const std::int64_t first = place(bounds.start);
+  const std::int64_t end = place(bounds.end);
+  const std::int64_t distance = step > 0 ? end - first : first - end;
+  return {first, step, distance <= 0 ? 0 : (distance - 1) / std::abs(step) + 1};
+}
+
+class Slice final : public Op {
+ public:
+  explicit Slice(AttributeReader& node) : by_attributes_(node.version() < 10) {
+    if (!by_attributes_) {
+      check_inputs(node, 3, 5);
+      return;
+    }
+    check_inputs(node, 1, 1);
+    starts_ = node.get_ints("starts");
+    ends_ = node.get_ints("ends");
+    axes_ = node.get_ints("axes");
+    if (!starts_ || !ends_) fail(ErrorCode::invalid_model, "attributes 'starts' and 'ends' are required");
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& data = args.inputs[0];
+    std::vector<ValueType> outputs{{data.dtype, data.dims}};
+    if (!data.ranked()) return outputs;
+    Dims& dims = *outputs[0].dims;
+    const auto starts = by_attributes_ ? starts_ : known_ints(args, 1);
+    const auto ends = by_attributes_ ? ends_ : known_ints(args, 2);
+    const auto axes = by_attributes_ ? axes_ : known_ints(args, 3);
+    const auto steps = by_attributes_ ? std::nullopt : known_ints(args, 4);
+    const bool axes_known = by_attributes_ || !args.present(3) || axes;
+    const bool steps_known = by_attributes_ || !args.present(4) || steps;
+    if (!axes_known || (!starts && !axes)) {
+      std::fill(dims.begin(), dims.end(), Dim());
+    } else if (!starts || !ends || !steps_known) {
+      const auto touched = axes ? *axes : std::vector<std::int64_t>();
+      for (const std::int64_t axis : touched) dims[normalize_axis(axis, data.rank())] = Dim();
+      for (std::size_t axis = 0; !axes && axis < starts->size() && axis < dims.size(); ++axis)
+        dims[axis] = Dim();
+    } else {
+      const auto bounds = bounds_of(*starts, *ends, axes, steps, data.rank());
+      for (std::size_t axis = 0; axis < data.rank(); ++axis) {
+        if (bounds[axis].whole()) continue;
+        dims[axis] = dims[axis].known() ? Dim(select(bounds[axis], dims[axis].extent()).count) : Dim();
+      }
+    }
+    move_content(*this, args, 1, outputs);
+    return outputs;
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& data = args.in(0);
+    const auto optional = [&](std::size_t i) {
+      return args.present(i) ? std::optional(read_ints(args.in(i))) : std::nullopt;
+    };
+    const std::size_t rank = data.shape.rank();
+    const auto bounds = by_attributes_ ? bounds_of(*starts_, *ends_, axes_, std::nullopt, rank)
+                                       : bounds_of(read_ints(args.in(1)), read_ints(args.in(2)), optional(3),
+                                                   optional(4), rank);
+    const Shape strides = strides_of(data.shape);
+    Walk walk{strides};
+    for (std::size_t axis = 0; axis < rank; ++axis) {
+      const Selection selection = select(bounds[axis], data.shape[axis]);
+      walk.start += selection.first * strides[axis];
+      walk.strides[axis] = selection.count > 1 ? selection.step * strides[axis] : strides[axis];
+    }
+    copy_strided(data, walk, args.out(0), walk_of(args.out(0).shape), args.out(0).shape);
+  }
+
+ private:
+  static std::vector<Bounds> bounds_of(const std::vector<std::int64_t>& starts,
+                                       const std::vector<std::int64_t>& ends,
+                                       const std::optional<std::vector<std::int64_t>>& axes,
+                                       const std::optional<std::vector<std::int64_t>>& steps,
+                                       std::size_t rank) {
+    const std::size_t count = starts.size();
+    if (ends.size() != count || (axes && axes->size() != count) || (steps && steps->size() != count) ||
+        (!axes && count > rank))
+      fail(ErrorCode::invalid_model, "starts, ends, axes and steps differ in length");
+    std::vector<Bounds> bounds(rank, {0, std::numeric_limits<std::int64_t>::max(), 1});
+    std::vector<bool> seen(rank, false);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t axis = axes ? normalize_axis((*axes)[i], rank) : i;
+      if (seen[axis]) fail(ErrorCode::invalid_model, "axis {} is listed twice", axis);
+      seen[axis] = true;
+      bounds[axis] = {starts[i], ends[i], steps ? (*steps)[i] : 1};
+      if (bounds[axis].step == 0) fail(ErrorCode::invalid_model, "the step of axis {} is 0", axis);
+    }
+    return bounds;
+  }
+
+  bool by_attributes_;
+  std::optional<std::vector<std::int64_t>> starts_, ends_, axes_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_slice(AttributeReader& node) {
+  return std::make_unique<Slice>(node);
+}
+
+}  // namespace bnrun

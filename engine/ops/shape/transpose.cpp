@@ -1,0 +1,90 @@
+// Transpose: Y[i(perm[0]), i(perm[1]), ...] = X[i(0), i(1), ...]; without perm the axes are reversed.
+#include <algorithm>
+#include <numeric>
+
+#include "base/fail.h"
+#include "op/shape_rules.h"
+#include "base/strided_copy.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+class TransposeOp final : public Op {
+ public:
+  explicit TransposeOp(AttributeReader& node) : perm_(node.get_ints("perm")) {
+    check_inputs(node, 1, 1);
+    if (!perm_) return;
+    auto sorted = *perm_;
+    std::sort(sorted.begin(), sorted.end());
+    for (std::size_t i = 0; i < sorted.size(); ++i) {
+      if (sorted[i] != static_cast<std::int64_t>(i))
+        fail(ErrorCode::invalid_model, "perm is no permutation of the axes: [{}]", fmt::join(*perm_, ","));
+    }
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (!X.ranked()) return {{X.dtype, std::nullopt}};
+    Dims dims;
+    for (const std::size_t axis : permutation(X.rank())) dims.push_back((*X.dims)[axis]);
+    return {{X.dtype, std::move(dims), X.rank() <= 1 ? X.content : std::nullopt}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const Shape& shape = args.in(0).shape;
+    const Shape strides = strides_of(shape);
+    Walk walk;
+    for (const std::size_t axis : permutation(shape.rank())) walk.strides.push_back(strides[axis]);
+    const MutableTensorView& Y = args.out(0);
+    copy_strided(args.in(0), walk, Y, walk_of(Y.shape), Y.shape);
+  }
+
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    if (affine.uniform()) return affine;
+    if (!perm_ && !args.inputs[0].ranked()) return Declined{Decline::axis_unproven, "the rank is unknown"};
+    const auto perm = permutation(perm_ ? perm_->size() : args.inputs[0].rank());
+    const auto axis = static_cast<std::size_t>(affine.axis);
+    if (axis >= perm.size()) return Declined{Decline::axis_unproven, "the axis is outside the tensor"};
+    ChannelAffine passed = affine;
+    passed.axis = static_cast<int>(
+        from == Side::output
+            ? perm[axis]
+            : static_cast<std::size_t>(std::find(perm.begin(), perm.end(), axis) - perm.begin()));
+    return passed;
+  }
+
+  std::optional<Rearrangement> rearranges(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    return Rearrangement{false, permutation(args.inputs[0].rank())};
+  }
+
+  bool row_wise(const FoldArgs& args) const override {
+    return perm_ ? !perm_->empty() && perm_->front() == 0
+                 : args.inputs[0].ranked() && args.inputs[0].rank() == 1;
+  }
+
+ private:
+  std::vector<std::size_t> permutation(std::size_t rank) const {
+    std::vector<std::size_t> axes(rank);
+    if (!perm_) {
+      std::iota(axes.rbegin(), axes.rend(), std::size_t{0});
+      return axes;
+    }
+    if (perm_->size() != rank)
+      fail(ErrorCode::invalid_model, "perm lists {} axes, the input has {}", perm_->size(), rank);
+    std::copy(perm_->begin(), perm_->end(), axes.begin());
+    return axes;
+  }
+
+  std::optional<std::vector<std::int64_t>> perm_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Op> make_transpose(AttributeReader& node) {
+  return std::make_unique<TransposeOp>(node);
+}
+
+}  // namespace bnrun

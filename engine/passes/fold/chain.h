@@ -1,0 +1,58 @@
+// Chains of affine operators: BatchNormalization and its disguises as they stand in a graph.
+#pragma once
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "bnrun/fold.h"
+#include "graph/graph.h"
+#include "graph/node_query.h"
+
+namespace bnrun {
+
+/// The graph being folded, its operators and what is known of its constants before rounding. What it says of
+/// the order and of affine maps is as of the last `update`; a node that has not changed since keeps both.
+class FoldView {
+ public:
+  FoldView(const Graph& graph, ExactConstants exact) : graph_(graph), ops_(graph), exact_(std::move(exact)) {
+    update();
+  }
+
+  void update();
+
+  const Graph& graph() const { return graph_; }
+  const Op* op(NodeId id) { return ops_.find(id); }
+  NodeArgs args(NodeId id) const { return NodeArgs(graph_, id, &exact_); }
+  const std::vector<NodeId>& order() const { return order_; }  ///< topological
+  std::size_t position(NodeId id) const { return position_.at(static_cast<std::size_t>(id.index)); }
+  /// The affine map that a node is, or nullptr.
+  const AffineForm* affine(NodeId id) const;
+
+ private:
+  const Graph& graph_;
+  OpCache ops_;
+  ExactConstants exact_;
+  std::vector<NodeId> order_;
+  std::vector<std::size_t> position_;  ///< by node
+  std::map<NodeId, AffineForm> forms_;
+};
+
+/// Consecutive operators that together are one per-channel affine map of `input`. Each intermediate value has
+/// no other reader.
+struct Chain {
+  std::vector<NodeId> nodes;
+  ValueId input;
+  ValueId output;
+  ChannelAffine affine;
+  /// Work left in the graph: 2 for an operator that scales, 1 for one that only shifts or does nothing. A
+  /// rewrite must lower the sum, or the number of channels that do not stay as they are: so folding ends.
+  int cost = 0;
+};
+
+int cost_of(const ChannelAffine& affine);
+
+/// Maximal chains in topological order, each starting at a node that continues no other chain.
+std::vector<Chain> find_chains(const FoldView& view);
+
+}  // namespace bnrun

@@ -1,0 +1,231 @@
+#include "passes/fold/rewrite_linear.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "base/fail.h"
+#include "op/shape_rules.h"
+
+namespace bnrun {
+namespace {
+
+/// The map on every element, in double.
+Tensor applied(const ChannelAffine& map, const Tensor& constant) {
+  Tensor result(constant.shape(), read_doubles(constant.view()));
+  const Shape& shape = constant.shape();
+  const auto axis = static_cast<std::size_t>(std::max(map.axis, 0));
+  const std::int64_t inner = map.uniform() ? 1 : shape.elements(axis + 1, shape.rank());
+  for (std::int64_t i = 0; double& x : result.mutable_span<double>()) {
+    const std::size_t c = map.uniform() ? 0 : static_cast<std::size_t>(i / inner) % map.channels();
+    x = map.scale[c] * x + map.shift[c];
+    ++i;
+  }
+  return result;
+}
+
+class LinearRewriter {
+ public:
+  LinearRewriter(const FoldView& view, std::size_t& flushed)
+      : view_(view), graph_(view.graph()), flushed_(flushed) {}
+
+  Rewrite make(std::span<const Candidate* const> candidates, std::span<const FoldedLinear> linears) {
+    for (const Candidate* candidate : candidates) substitute(*candidate);
+    for (const Candidate* candidate : candidates) {
+      const Chain& chain = *candidate->chain;
+      if (!candidate->rest.is_identity())
+        add_affine(chain, candidate->rest, Operand::of(chain.input), current(chain.output));
+      for (const Route::Step& step : candidate->route.steps) {
+        if (step.role == Route::Role::passed) copy_node(step);
+      }
+    }
+    for (const auto& [id, absorbed] : linears) add_linear(id, absorbed);
+    return std::move(rewrite_);
+  }
+
+  Rewrite make(const Chain& chain) {
+    rewrite_.removed = chain.nodes;
+    add_affine(chain, chain.affine, Operand::of(chain.input), Operand::of(chain.output));
+    return std::move(rewrite_);
+  }
+
+ private:
+  /// Says what stands in the place of each value on the way, and removes the affine operators.
+  void substitute(const Candidate& candidate) {
+    const Chain& chain = *candidate.chain;
+    const bool back = candidate.route.direction == FoldDirection::backward;
+    rewrite_.removed.insert(rewrite_.removed.end(), chain.nodes.begin(), chain.nodes.end());
+    if (candidate.rest.is_identity())
+      replace(back ? chain.input : chain.output, back ? chain.output : chain.input);
+    else
+      changed_.insert(chain.output);
+    for (const auto& [id, role, ports, constants] : candidate.route.steps) {
+      const Node& node = graph_.node(id);
+      if (role != Route::Role::linear) rewrite_.removed.push_back(id);
+      for (const std::size_t port : ports) {
+        const ValueId value = back ? node.inputs[port] : node.outputs[port];
+        if (role == Route::Role::collected)
+          replace(back ? node.outputs[0] : value, back ? value : data_of(candidate.route, node));
+        if (role == Route::Role::passed || back) changed_.insert(value);
+      }
+    }
+  }
+
+  /// `by` stands where `value` stood.
+  void replace(ValueId value, ValueId by) { replaced_by_.emplace(value, by); }
+
+  /// What stands in the place of a value. One that is not replaced but whose elements change gets a new name.
+  Operand current(ValueId id) {
+    for (auto found = replaced_by_.find(id); found != replaced_by_.end(); found = replaced_by_.find(id))
+      id = found->second;
+    if (!changed_.contains(id)) return Operand::of(id);
+    const auto known = fresh_.find(id);
+    if (known != fresh_.end()) return known->second;
+    return fresh_.emplace(id, rewrite_.add_value(folded_name(id), graph_.value(id).type)).first->second;
+  }
+
+  /// The input of an affine operator on a way down that carries the map.
+  static ValueId data_of(const Route& route, const Node& node) {
+    return *std::find_if(node.inputs.begin(), node.inputs.end(),
+                         [&](ValueId input) { return input.valid() && route.maps.contains(input); });
+  }
+
+  std::string folded_name(ValueId id) const { return graph_.value(id).name + "_folded"; }
+
+  /// An operator on the way; of its constants those change that the map goes on to.
+  void copy_node(const Route::Step& step) {
+    const Node& node = graph_.node(step.node);
+    Rewrite::NewNode copy{node, {}, {}};
+    for (const ValueId input : node.inputs) copy.inputs.push_back(current(input));
+    for (const ValueId output : node.outputs) copy.outputs.push_back(current(output));
+    const NodeArgs args = view_.args(step.node);
+    for (const auto& [port, map] : step.constants) {
+      const ValueId input = node.inputs[port];
+      const ScaledTensor exact{applied(map, *args.get().constant(port))};
+      copy.inputs[port] = rewrite_.add_constant(
+          folded_name(input), round_to_storage(exact, graph_.value(input).type.dtype, flushed_));
+    }
+    rewrite_.nodes.push_back(std::move(copy));
+  }
+
+  void add_linear(NodeId id, const Absorbed& absorbed) {
+    const Node& old = graph_.node(id);
+    rewrite_.removed.push_back(id);
+    Rewrite::NewNode folded{old, {}, {}};
+    for (const auto& [name, value] : absorbed.attributes) folded.node.attributes[name] = value;
+    for (const ValueId input : old.inputs) folded.inputs.push_back(current(input));
+    for (const auto& [index, scaled] : absorbed.inputs) {
+      if (folded.inputs.size() <= index) folded.inputs.resize(index + 1);
+      const ValueId previous = index < old.inputs.size() ? old.inputs[index] : ValueId{};
+      const DType storage = graph_.value(previous.valid() ? previous : old.outputs[0]).type.dtype;
+      const std::string stem =
+          previous.valid() ? folded_name(previous) : fmt::format("{}_input_{}", label_of(graph_, id), index);
+      folded.inputs[index] = rewrite_.add_constant(stem, round_to_storage(scaled, storage, flushed_));
+    }
+    const Operand result = current(old.outputs[0]);
+    const bool adds = !absorbed.remaining.is_identity();
+    const ValueType& type = graph_.value(old.outputs[0]).type;
+    folded.outputs = {adds ? rewrite_.add_value(folded_name(old.outputs[0]), type) : result};
+    const Operand unshifted = folded.outputs[0];
+    rewrite_.nodes.push_back(std::move(folded));
+    if (!adds) return;
+    add_arithmetic("Add", label_of(graph_, id) + "_bias", unshifted, absorbed.remaining,
+                   absorbed.remaining.shift, type, result);
+  }
+
+  /// data * values or data + values, one value per channel of `map`.
+  void add_arithmetic(const char* op_type, std::string name, Operand data, const ChannelAffine& map,
+                      const std::vector<double>& values, const ValueType& type, Operand result) {
+    const bool names_axis = graph_.opset("") < 7;  // operands did not yet align at the last axis
+    Node node;
+    node.name = std::move(name);
+    node.op_type = op_type;
+    if (names_axis) node.attributes["broadcast"] = std::int64_t{1};
+    Shape shape;
+    if (!map.uniform()) {
+      shape.push_back(static_cast<std::int64_t>(map.channels()));
+      if (names_axis) node.attributes["axis"] = std::int64_t{map.axis};
+      for (auto axis = static_cast<std::size_t>(map.axis) + 1; axis < type.rank() && !names_axis; ++axis)
+        shape.push_back(1);
+    }
+    const ScaledTensor exact{Tensor(shape, values)};
+    const Operand constant = rewrite_.add_constant(node.name, round_to_storage(exact, type.dtype, flushed_));
+    rewrite_.nodes.push_back({std::move(node), {data, constant}, {result}});
+  }
+
+  void add_affine(const Chain& chain, const ChannelAffine& affine, Operand data, Operand result) {
+    const ValueType& type = graph_.value(chain.output).type;
+    const NodeId scaling = scaling_node(view_, chain.nodes);
+    const std::string name = label_of(graph_, scaling.valid() ? scaling : chain.nodes.front());
+    if (const NodeId id = batch_normalization_of(graph_, chain); id.valid()) {
+      add_batch_normalization(id, affine, data, result);
+    } else if (affine.is_identity()) {
+      rewrite_.nodes.push_back({Node{.name = name, .op_type = "Identity"}, {data}, {result}});
+    } else if (!affine.has_shift()) {
+      add_arithmetic("Mul", name, data, affine, affine.scale, type, result);
+    } else if (!affine.has_scale()) {
+      add_arithmetic("Add", name, data, affine, affine.shift, type, result);
+    } else {
+      const Operand scaled = rewrite_.add_value(folded_name(chain.output), type);
+      add_arithmetic("Mul", name, data, affine, affine.scale, type, scaled);
+      add_arithmetic("Add", name + "_shift", scaled, affine, affine.shift, type, result);
+    }
+  }
+
+  void add_batch_normalization(NodeId id, const ChannelAffine& affine, Operand data, Operand result) {
+    const Node& old = graph_.node(id);
+    const auto C = static_cast<std::size_t>(graph_.value(old.inputs[1]).constant.elements());
+    const ChannelAffine map = affine.on_axis(affine.uniform() ? 1 : affine.axis, C);
+    Rewrite::NewNode node{old, {data}, {result}};
+    node.node.name = label_of(graph_, id);
+    node.node.attributes["epsilon"] = 0.0F;
+    const std::vector<double> parameters[] = {map.scale, map.shift, std::vector(C, 0.0), std::vector(C, 1.0)};
+    for (std::size_t i = 0; i < 4; ++i) {
+      const ValueId parameter = old.inputs[i + 1];
+      const ScaledTensor exact{Tensor({static_cast<std::int64_t>(C)}, parameters[i])};
+      node.inputs.push_back(rewrite_.add_constant(
+          folded_name(parameter), round_to_storage(exact, graph_.value(parameter).type.dtype, flushed_)));
+    }
+    rewrite_.nodes.push_back(std::move(node));
+  }
+
+  const FoldView& view_;
+  const Graph& graph_;
+  std::size_t& flushed_;
+  Rewrite rewrite_;
+  std::map<ValueId, ValueId> replaced_by_;
+  std::set<ValueId> changed_;  ///< their elements are others than before
+  std::map<ValueId, Operand> fresh_;
+};
+
+}  // namespace
+
+Rewrite rewrite_linears(const FoldView& view, std::span<const Candidate* const> candidates,
+                        std::span<const FoldedLinear> linears, std::size_t& flushed) {
+  return LinearRewriter(view, flushed).make(candidates, linears);
+}
+
+NodeId batch_normalization_of(const Graph& graph, const Chain& chain) {
+  const auto found = std::find_if(chain.nodes.rbegin(), chain.nodes.rend(),
+                                  [&](NodeId id) { return graph.node(id).op_type == "BatchNormalization"; });
+  return found == chain.nodes.rend() ? NodeId{} : *found;
+}
+
+std::optional<int> cost_of_replacement(const Graph& graph, const Chain& chain, const ChannelAffine& affine) {
+  if (batch_normalization_of(graph, chain).valid())
+    return affine.uniform() || affine.axis == 1 ? std::optional(cost_of(affine)) : std::nullopt;
+  return affine.is_identity() ? 1 : (affine.has_scale() ? 2 : 0) + (affine.has_shift() ? 1 : 0);
+}
+
+Rewrite rewrite_chain(const FoldView& view, const Chain& chain, std::size_t& flushed) {
+  return LinearRewriter(view, flushed).make(chain);
+}
+
+NodeId scaling_node(const FoldView& view, const std::vector<NodeId>& nodes) {
+  const auto found = std::find_if(nodes.begin(), nodes.end(),
+                                  [&](NodeId id) { return view.affine(id)->affine.has_scale(); });
+  return found == nodes.end() ? NodeId{} : *found;
+}
+
+}  // namespace bnrun

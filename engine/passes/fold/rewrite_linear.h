@@ -1,0 +1,49 @@
+// The rewrites that move chains along their routes into linear operators, and that shorten chains that stay.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "passes/fold/chain.h"
+#include "passes/fold/route.h"
+#include "graph/rewrite.h"
+
+namespace bnrun {
+
+/// A chain and its way to linear operators.
+struct Candidate {
+  const Chain* chain = nullptr;
+  Route route;
+  ChannelAffine rest{};  ///< what stays where the chain stands (forward only); the route carries the others
+};
+
+/// A linear operator that has taken in the maps that reach it.
+using FoldedLinear = std::pair<NodeId, Absorbed>;
+
+/// before: x -> [chain] -> P.. -> L -> Q.. -> [chain] -> y        after: x -> P.. -> L' (-> Add) -> Q.. -> y
+/// for every branch of the candidates' routes. `linears` are all their ends, each with every map that reaches
+/// it taken in by its absorb_affine. Conditions beyond that: the driver checks the readers of everything
+/// removed. Derivation: P and Q let the maps pass, so they stand next to L, which has taken them into its
+/// constants up to `Absorbed::remaining`. Constants are rounded to their storage type here, once; `flushed`
+/// counts those that became zero because they lie below its normal range.
+Rewrite rewrite_linears(const FoldView& view, std::span<const Candidate* const> candidates,
+                        std::span<const FoldedLinear> linears, std::size_t& flushed);
+
+/// The last BatchNormalization of a chain, or an invalid id.
+NodeId batch_normalization_of(const Graph& graph, const Chain& chain);
+/// The first of these affine operators that scales, or an invalid id.
+NodeId scaling_node(const FoldView& view, const std::vector<NodeId>& nodes);
+
+/// The cost of `affine` written as the chain would be: as its last BatchNormalization with other parameters
+/// (mean = 0, var = 1 and epsilon = 0 make scale and B the map itself), or else as a Mul and an Add as far as
+/// needed; nullopt when that BatchNormalization cannot hold it.
+std::optional<int> cost_of_replacement(const Graph& graph, const Chain& chain, const ChannelAffine& affine);
+
+/// before: x -> [chain] -> y        after: x -> (BatchNormalization | Mul -> Add) -> y
+/// Condition: cost_of_replacement knows a cost. Derivation: the chain is its map.
+Rewrite rewrite_chain(const FoldView& view, const Chain& chain, std::size_t& flushed);
+
+}  // namespace bnrun

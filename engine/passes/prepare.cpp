@@ -1,0 +1,168 @@
+#include "passes/prepare.h"
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "graph/rewrite.h"
+#include "op/evaluate.h"
+#include "passes/inline_branches.h"
+
+namespace bnrun {
+namespace {
+
+/// Parameters of layers are small; a weight matrix that passes an Identity is not worth a copy in double.
+constexpr std::int64_t kMaxExactElements = 1 << 16;
+
+/// Evaluates a node of constants in double. An operator that does not take double leaves no trace: the
+/// rounded constant is then as exact as it gets.
+void keep_exact(const Op& op, const Node& node, const Graph& graph, std::span<const bool> wanted,
+                ExactConstants& exact) {
+  std::vector<Tensor> inputs;
+  for (const ValueId id : node.inputs) {
+    const auto found = exact.find(id);
+    const Tensor input = !id.valid()            ? Tensor()
+                         : found != exact.end() ? found->second
+                                                : graph.value(id).constant;
+    if (input.defined() && input.elements() > kMaxExactElements) return;
+    inputs.push_back(input.defined() && is_floating(input.dtype()) ? convert(input, DType::float64) : input);
+  }
+  try {
+    const auto outputs = evaluate(op, {std::vector<TensorView>(inputs.begin(), inputs.end())}, wanted);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (outputs[i].defined() && outputs[i].dtype() == DType::float64) exact[node.outputs[i]] = outputs[i];
+    }
+  } catch (const Error&) {
+    return;
+  }
+}
+
+}  // namespace
+
+void infer_types(Graph& graph) {
+  for (const NodeId id : graph.topological_order()) {
+    const auto op = find_op(graph, id);
+    if (op == nullptr) continue;
+    const Node& node = graph.node(id);
+    std::vector<ValueType> types;
+    std::vector<TensorView> values;
+    for (const ValueId input : node.inputs) {
+      types.push_back(input.valid() ? graph.value(input).type : ValueType{});
+      const Tensor* constant = input.valid() ? graph.value(input).as_constant() : nullptr;
+      values.push_back(constant != nullptr ? constant->view() : TensorView{});
+    }
+    // An input whose type is still unknown (an opaque producer) leaves the outputs as declared.
+    const bool known = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) {
+      return !input.valid() || graph.value(input).type.dtype != DType::undefined;
+    });
+    if (!known) continue;
+    const auto inferred = at_node(graph, id, [&] {
+      return op->infer({.inputs = types, .values = values, .outputs = node.outputs.size()});
+    });
+    for (std::size_t i = 0; i < node.outputs.size() && i < inferred.size(); ++i) {
+      const ValueId output = node.outputs[i];
+      if (!output.valid()) continue;
+      const auto merged = merge(inferred[i], graph.value(output).type);
+      if (!merged) {
+        fail(ErrorCode::invalid_model, "{}: output '{}' is {}, but the model declares {}",
+             describe(graph, id), graph.value(output).name, to_string(inferred[i]),
+             to_string(graph.value(output).type));
+      }
+      graph.set_type(output, *merged);
+    }
+  }
+}
+
+namespace {
+
+/// The outputs of a node as far as their types tell every element (shapes of static tensors, say): empty when
+/// they do not.
+std::vector<Tensor> outputs_by_content(const Graph& graph, const Node& node) {
+  std::vector<Tensor> outputs;
+  for (const ValueId output : node.outputs) {
+    outputs.emplace_back();
+    if (!output.valid()) continue;
+    const ValueType& type = graph.value(output).type;
+    if (!type.content || !type.static_shape()) return {};
+    std::vector<std::int64_t> numbers;
+    for (const Content& element : *type.content) {
+      if (!element.number) return {};
+      numbers.push_back(*element.number);
+    }
+    outputs.back() = convert(Tensor(type.shape(), numbers), type.dtype);
+  }
+  return outputs;
+}
+
+/// One pass in topological order. Returns the number of nodes that became constants.
+std::size_t compute_constants(Graph& graph, ExactConstants* exact, std::size_t max_bytes) {
+  std::size_t computed = 0;
+  for (const NodeId id : graph.topological_order()) {
+    const Node& node = graph.node(id);
+    if (const auto known = outputs_by_content(graph, node); !known.empty()) {
+      replace_by_constants(graph, id, known);
+      ++computed;
+      continue;
+    }
+    bool constant = true;
+    const auto views_of = [&](const std::vector<ValueId>& ids) {
+      std::vector<TensorView> views;
+      for (const ValueId value : ids) {
+        const Tensor* tensor = value.valid() ? graph.value(value).as_constant() : nullptr;
+        views.push_back(tensor != nullptr ? tensor->view() : TensorView{});
+        constant = constant && (!value.valid() || tensor != nullptr);
+      }
+      return views;
+    };
+    const auto inputs = views_of(node.inputs);
+    const auto captures = views_of(node.captures);
+    if (!constant) continue;
+    const auto op = find_op(graph, id);
+    if (op == nullptr || !op->deterministic()) continue;
+    if (const Tensor* held = op->held_output()) {
+      replace_by_constants(graph, id, {*held});
+      ++computed;
+      continue;
+    }
+    const bool affordable = std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
+      if (!output.valid()) return true;
+      const ValueType& type = graph.value(output).type;
+      return !type.static_shape() ||
+             static_cast<std::size_t>(type.shape().elements()) * element_bytes(type.dtype) <= max_bytes;
+    });
+    if (!affordable) continue;
+    const std::unique_ptr<bool[]> wanted(new bool[node.outputs.size()]);
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) wanted[i] = node.outputs[i].valid();
+    const auto outputs = at_node(graph, id, [&] {
+      return evaluate(*op, inputs, {wanted.get(), node.outputs.size()}, captures);
+    });
+    if (exact != nullptr && node.captures.empty())
+      keep_exact(*op, node, graph, {wanted.get(), node.outputs.size()}, *exact);
+    replace_by_constants(graph, id, outputs);
+    ++computed;
+  }
+  return computed;
+}
+
+}  // namespace
+
+std::size_t evaluate_constants(Graph& graph, ExactConstants* exact, std::size_t max_bytes) {
+  std::size_t computed = compute_constants(graph, exact, max_bytes);
+  while (inline_constant_branches(graph) != 0) {
+    infer_types(graph);
+    computed += compute_constants(graph, exact, max_bytes);
+  }
+  return computed;
+}
+
+void check_supported(const Graph& graph) {
+  for (const NodeId id : graph.live_nodes()) {
+    // What lies deepest is named: a control flow operator is supported as far as its subgraphs are.
+    for (const auto& [name, attribute] : graph.node(id).attributes) {
+      if (const auto* subgraph = std::get_if<std::shared_ptr<const Graph>>(&attribute))
+        check_supported(**subgraph);
+    }
+    require_op(graph, id);
+  }
+}
+
+}  // namespace bnrun

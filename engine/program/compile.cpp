@@ -1,0 +1,58 @@
+#include "program/compile.h"
+
+#include <set>
+
+#include "program/fuse.h"
+#include "program/stages.h"
+#include "base/fail.h"
+#include "graph/rewrite.h"
+#include "passes/prepare.h"
+
+namespace bnrun {
+
+Program compile(const Graph& original, const CompileOptions& options) {
+  Graph graph = original;
+  infer_types(graph);
+  evaluate_constants(graph);
+  infer_types(graph);
+  remove_dead(graph);
+
+  Program program;
+  program.stages = group_stages(graph, fuse_steps(graph, options.backend), options.block_rows);
+  if (options.backend == MatrixBackend::blas) {
+    // The last bits of BLAS depend on the number of rows, which must not depend on the number of threads.
+    for (Stage& stage : program.stages) {
+      if (stage.blocks) stage.blocks->least_rows = stage.blocks->rows;
+    }
+  }
+  const auto ports_of = [&](const std::vector<ValueId>& ids) {
+    std::vector<Program::Port> ports;
+    for (const ValueId id : ids) ports.push_back({graph.value(id).name, graph.value(id).type, id});
+    return ports;
+  };
+  program.inputs = ports_of(graph.inputs());
+  program.outputs = ports_of(graph.outputs());
+
+  // Weights that went into packed panels are read by nobody any more and not kept.
+  // Defaults of inputs stay: they tell that an input may be left out.
+  std::set<ValueId> read(graph.outputs().begin(), graph.outputs().end());
+  read.insert(graph.inputs().begin(), graph.inputs().end());
+  for (const Stage& stage : program.stages) {
+    for (const Step& step : stage.steps) {
+      read.insert(step.inputs.begin(), step.inputs.end());
+      read.insert(step.captures.begin(), step.captures.end());
+    }
+  }
+  program.constants.resize(graph.value_slots());
+  for (const ValueId id : graph.outputs()) {
+    const Value& value = graph.value(id);
+    if (!value.producer.valid() && !value.is_input && !value.constant.defined())
+      fail(ErrorCode::invalid_model, "output '{}' is computed by no node", value.name);
+  }
+  for (const ValueId id : read) {
+    if (id.valid()) program.constants[static_cast<std::size_t>(id.index)] = graph.value(id).constant;
+  }
+  return program;
+}
+
+}  // namespace bnrun

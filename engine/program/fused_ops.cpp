@@ -1,0 +1,127 @@
+#include "program/fused_ops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "base/dispatch.h"
+#include "base/fail.h"
+
+namespace bnrun {
+namespace {
+
+template <class T>
+class DenseOp final : public Op {
+ public:
+  explicit DenseOp(Dense<T> dense) : dense_(std::move(dense)) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (X.dtype != dtype_of<T>)
+      fail(ErrorCode::invalid_model, "X is {}, W is {}", name_of(X.dtype), name_of(dtype_of<T>));
+    ValueType Y{X.dtype, X.dims};
+    if (!X.ranked()) return {Y};
+    if (X.rank() == 0 || (X.dims->back().known() && !(X.dims->back() == Dim(dense_.K()))))
+      fail(ErrorCode::invalid_model, "X is {}, W has {} rows", to_string(X), dense_.K());
+    Y.dims->back() = Dim(dense_.N());
+    return {Y};
+  }
+
+  void run(const RunArgs& args) const override {
+    const Shape& shape = args.in(0).shape;
+    dense_.run(args.in(0).data<T>(), shape.elements(0, shape.rank() - 1), args.out(0).data<T>());
+  }
+
+  bool row_wise(const FoldArgs& args) const override {
+    return args.inputs[0].ranked() && args.inputs[0].rank() > 1;
+  }
+
+ private:
+  Dense<T> dense_;
+};
+
+/// `values` in T, or nullopt when one leaves its range; a scale that loses digits to underflow does as well.
+template <class T>
+std::optional<std::vector<T>> narrow(const std::vector<double>& values, bool normal_only) {
+  std::vector<T> narrowed;
+  for (const double value : values) {
+    const auto x = static_cast<T>(value);
+    if (!std::isfinite(x)) return std::nullopt;
+    if (normal_only && value != 0.0 && std::abs(x) < std::numeric_limits<T>::min()) return std::nullopt;
+    narrowed.push_back(x);
+  }
+  return narrowed;
+}
+
+template <class T>
+std::shared_ptr<const Op> make_dense(const Tensor& W, const ChannelAffine& affine,
+                                     const Activation& activation, MatrixBackend backend) {
+  auto scale = narrow<T>(affine.scale, true);
+  auto shift = narrow<T>(affine.shift, false);
+  if (!scale || !shift) return nullptr;
+  if (!affine.has_scale()) scale->clear();
+  if (!affine.has_shift()) shift->clear();
+  return std::make_shared<DenseOp<T>>(Dense<T>(W.shape()[0], W.shape()[1], W.data<T>(),
+                                               {std::move(*scale), std::move(*shift), activation}, backend));
+}
+
+class ChannelAffineOp final : public Op {
+ public:
+  ChannelAffineOp(ChannelAffine affine, const Activation& activation)
+      : affine_(std::move(affine)), activation_(activation) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (!affine_.uniform() && X.ranked()) {
+      const auto axis = static_cast<std::size_t>(affine_.axis);
+      const auto channels = static_cast<std::int64_t>(affine_.channels());
+      if (axis >= X.rank() || ((*X.dims)[axis].known() && !((*X.dims)[axis] == Dim(channels))))
+        fail(ErrorCode::invalid_model, "X is {}, which has no {} channels on axis {}", to_string(X), channels,
+             axis);
+    }
+    return {{X.dtype, X.dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    dispatch(TypeList<float, double>{}, args.in(0).dtype, [&]<class T>() {
+      const Shape& shape = args.in(0).shape;
+      const std::size_t axis = affine_.uniform() ? 0 : static_cast<std::size_t>(affine_.axis);
+      const std::int64_t outer = affine_.uniform() ? 1 : shape.elements(0, axis);
+      const std::int64_t inner = shape.elements(affine_.uniform() ? 0 : axis + 1, shape.rank());
+      const T* x = args.in(0).data<T>();
+      T* y = args.out(0).data<T>();
+      for (std::int64_t o = 0; o < outer; ++o) {
+        for (std::size_t c = 0; c < affine_.channels(); ++c) {
+          const double s = affine_.scale[c];
+          const double t = affine_.shift[c];
+          for (std::int64_t i = 0; i < inner; ++i) *y++ = static_cast<T>(static_cast<double>(*x++) * s + t);
+        }
+      }
+      activate(activation_, args.out(0).span<T>());
+    });
+  }
+
+  bool row_wise(const FoldArgs& args) const override {
+    return args.inputs[0].ranked() && args.inputs[0].rank() > 0 && affine_.axis != 0;
+  }
+
+ private:
+  ChannelAffine affine_;
+  Activation activation_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Op> make_dense_op(const Tensor& W, const ChannelAffine& affine,
+                                        const Activation& activation, MatrixBackend backend) {
+  return W.dtype() == DType::float32 ? make_dense<float>(W, affine, activation, backend)
+                                     : make_dense<double>(W, affine, activation, backend);
+}
+
+std::shared_ptr<const Op> make_channel_affine_op(const ChannelAffine& affine, const Activation& activation) {
+  return std::make_shared<ChannelAffineOp>(affine, activation);
+}
+
+}  // namespace bnrun

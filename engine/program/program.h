@@ -1,0 +1,71 @@
+// Program: what a graph becomes in order to be run. Immutable; shared by any number of threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bnrun/tensor.h"
+#include "graph/graph.h"
+#include "op/value_type.h"
+#include "op/op.h"
+
+namespace bnrun {
+
+using SlotId = ValueId;  ///< values keep the ids they have in the compiled graph; invalid: absent
+
+/// One operator, of the graph or fused from several, and the values it reads and writes.
+struct Step {
+  std::shared_ptr<const Op> op;
+  std::vector<SlotId> inputs;
+  std::vector<SlotId> outputs;
+  std::vector<SlotId> captures;
+  std::string where;  ///< "node 'dense_1' (Gemm)", for messages
+};
+
+/// A value whose axis 0 is cut into blocks of rows.
+struct RowValue {
+  SlotId slot;
+  DType dtype = DType::undefined;
+  Shape row;  ///< of one row, without axis 0
+  std::size_t row_bytes = 0;
+  bool whole = false;      ///< read from or written to a tensor with all rows
+  std::size_t offset = 0;  ///< otherwise: in the scratch memory of one block
+};
+
+/// Steps that a block of rows goes through while it is in cache, before the next block starts.
+struct RowBlocks {
+  std::int64_t rows = 0;         ///< of one block, at most
+  std::int64_t least_rows = 0;   ///< what is worth waking a thread for: a small batch is cut no finer
+  std::vector<RowValue> values;  ///< all that are not constant
+  std::vector<std::int32_t>
+      inputs;  ///< of all steps, one after the other: index into `values`, -1: a constant
+  std::vector<std::int32_t> outputs;  ///< likewise
+  std::vector<std::int32_t> sources;  ///< values that exist before the stage
+  std::vector<std::int32_t> results;  ///< values that others read after it
+  std::size_t scratch_bytes = 0;
+};
+
+/// Steps run one after the other; without `blocks` it is a single step on whole tensors.
+struct Stage {
+  std::vector<Step> steps;
+  std::optional<RowBlocks> blocks;
+};
+
+struct Program {
+  struct Port {
+    std::string name;
+    ValueType type;
+    SlotId slot;
+  };
+  std::vector<Port> inputs;
+  std::vector<Port> outputs;
+  std::vector<Tensor>
+      constants;  ///< by slot; undefined for what is computed or given (a default stays defined)
+  std::vector<Stage> stages;
+};
+
+}  // namespace bnrun

@@ -1,0 +1,207 @@
+#include "program/stages.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "bnrun/error.h"
+#include "program/fuse.h"
+#include "program/memory_plan.h"
+
+namespace bnrun {
+namespace {
+
+/// Values of so many bytes in and out of its steps make a block worth another thread, but no tile of the
+/// packed kernels is cut.
+constexpr std::size_t kLeastBytes = std::size_t{1} << 16;
+constexpr std::int64_t kLeastRows = 12;
+/// What the values between the steps of one block may take, so that they stay in the second-level cache.
+constexpr std::size_t kScratchBytes = std::size_t{1} << 19;
+
+/// Type of a value without axis 0.
+struct RowType {
+  DType dtype;
+  Shape row;
+};
+
+std::optional<RowType> row_type(const ValueType& type) {
+  if (type.dtype == DType::undefined || type.dtype == DType::string || !type.ranked() || type.rank() == 0)
+    return std::nullopt;
+  RowType result{type.dtype, {}};
+  for (std::size_t i = 1; i < type.rank(); ++i) {
+    if (!(*type.dims)[i].known()) return std::nullopt;
+    result.row.push_back((*type.dims)[i].extent());
+  }
+  return result;
+}
+
+Shape block_shape(const RowType& type, std::int64_t rows) {
+  Shape shape = type.row;
+  shape.insert(0, rows);
+  return shape;
+}
+
+/// The step's output for a block of rows of `input`, or nullopt when it does not keep the rows.
+std::optional<RowType> infer_rows(const Graph& graph, const Step& step, const RowType& input) {
+  std::optional<RowType> result;
+  for (const std::int64_t rows : {1, 64}) {
+    std::vector<ValueType> types{ValueType::of(input.dtype, block_shape(input, rows))};
+    std::vector<TensorView> values(1);
+    for (std::size_t i = 1; i < step.inputs.size(); ++i) {
+      const bool given = step.inputs[i].valid();
+      types.push_back(given ? graph.value(step.inputs[i]).type : ValueType{});
+      values.push_back(given ? graph.value(step.inputs[i]).constant.view() : TensorView{});
+    }
+    try {
+      const ValueType output = step.op->infer({.inputs = types, .values = values, .outputs = 1}).at(0);
+      if (!output.static_shape() || output.rank() == 0 || !(output.dims->front() == Dim(rows)))
+        return std::nullopt;
+      result = row_type(output);
+      if (!result) return std::nullopt;
+    } catch (const Error&) {
+      return std::nullopt;  // what is wrong with it will be told when the whole tensor is run
+    }
+  }
+  return result;
+}
+
+class StageBuilder {
+ public:
+  StageBuilder(const Graph& graph, std::int64_t block_rows) : graph_(graph), block_rows_(block_rows) {}
+
+  std::vector<Stage> build(std::vector<Step> steps) {
+    std::vector<Stage> stages;
+    std::vector<bool> placed(steps.size(), false);
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      if (placed[i]) continue;
+      std::vector<std::size_t> members;
+      if (start(steps[i])) {
+        for (std::size_t j = i; j < steps.size(); ++j) {
+          if (!placed[j] && join(steps[j])) members.push_back(j);
+        }
+      }
+      const bool blocks = !members.empty();
+      if (!blocks) members.push_back(i);
+      Stage stage;
+      for (const std::size_t j : members) {
+        placed[j] = true;
+        available_.insert(steps[j].outputs.begin(), steps[j].outputs.end());
+        stage.steps.push_back(std::move(steps[j]));
+      }
+      if (blocks) stage.blocks = plan_blocks(stage.steps);
+      stages.push_back(std::move(stage));
+    }
+    return stages;
+  }
+
+ private:
+  /// Whether `step` can be the first of a stage, which then has the rows of its input.
+  bool start(const Step& step) {
+    rows_of_.clear();
+    if (!is_row_wise(graph_, step)) return false;
+    const ValueType& type = graph_.value(step.inputs[0]).type;
+    const auto input = row_type(type);
+    if (!input || !infer_rows(graph_, step, *input)) return false;
+    rows_ = type.dims->front();
+    rows_of_.emplace(step.inputs[0], *input);
+    return true;
+  }
+
+  /// Adds `step` to the stage when its input has the stage's rows and is there: inside it, or before it.
+  bool join(const Step& step) {
+    if (!is_row_wise(graph_, step)) return false;
+    const ValueId x = step.inputs[0];
+    std::optional<RowType> input;
+    if (const auto found = rows_of_.find(x); found != rows_of_.end()) {
+      input = found->second;
+    } else if (const ValueType& type = graph_.value(x).type;
+               type.ranked() && type.rank() > 0 && type.dims->front() == rows_ && exists(x)) {
+      input = row_type(type);
+    }
+    if (!input) return false;
+    const auto output = infer_rows(graph_, step, *input);
+    if (!output) return false;
+    rows_of_.emplace(x, *input);
+    rows_of_.emplace(step.outputs[0], *output);
+    return true;
+  }
+
+  bool exists(ValueId id) const { return available_.contains(id) || !graph_.value(id).producer.valid(); }
+
+  RowBlocks plan_blocks(const std::vector<Step>& steps) const {
+    RowBlocks blocks;
+    std::map<ValueId, std::int32_t> index;
+    std::vector<Lifetime> lifetimes;
+    const auto index_of = [&](ValueId id, std::size_t step) {
+      const auto [found, is_new] = index.emplace(id, static_cast<std::int32_t>(blocks.values.size()));
+      if (is_new) {
+        const RowType& type = rows_of_.at(id);
+        const auto bytes = static_cast<std::size_t>(type.row.elements()) * element_bytes(type.dtype);
+        blocks.values.push_back({id, type.dtype, type.row, bytes});
+        lifetimes.push_back({0, step, step});
+      }
+      lifetimes[static_cast<std::size_t>(found->second)].last = step;
+      return found->second;
+    };
+    std::set<ValueId> produced;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      for (std::size_t k = 0; k < steps[i].inputs.size(); ++k)
+        blocks.inputs.push_back(k == 0 ? index_of(steps[i].inputs[0], i) : -1);
+      blocks.outputs.push_back(index_of(steps[i].outputs[0], i));
+      produced.insert(steps[i].outputs[0]);
+    }
+    for (auto& value : blocks.values) {
+      const auto self = index.at(value.slot);
+      if (!produced.contains(value.slot))
+        blocks.sources.push_back(self);
+      else if (leaves(value.slot, steps))
+        blocks.results.push_back(self);
+      else
+        continue;
+      value.whole = true;
+    }
+    plan_scratch(blocks, lifetimes);
+    std::size_t row_bytes = 1;
+    for (const auto& value : blocks.values) row_bytes += value.row_bytes;
+    blocks.least_rows =
+        std::min(blocks.rows, std::max(kLeastRows, static_cast<std::int64_t>(kLeastBytes / row_bytes)));
+    return blocks;
+  }
+
+  /// Read by a step outside the stage, or an output of the graph.
+  bool leaves(ValueId id, const std::vector<Step>& steps) const {
+    std::size_t inside = 0;
+    for (const Step& step : steps) inside += step.inputs[0] == id ? 1 : 0;
+    return graph_.value(id).is_output || graph_.value(id).users.size() != inside;
+  }
+
+  void plan_scratch(RowBlocks& blocks, std::vector<Lifetime>& lifetimes) const {
+    for (blocks.rows = block_rows_;; blocks.rows = std::max<std::int64_t>(1, blocks.rows / 2)) {
+      for (std::size_t i = 0; i < lifetimes.size(); ++i) {
+        const bool whole = blocks.values[i].whole;
+        lifetimes[i].bytes = whole ? 0 : blocks.values[i].row_bytes * static_cast<std::size_t>(blocks.rows);
+      }
+      const MemoryPlan plan = plan_memory(lifetimes);
+      if (plan.bytes > kScratchBytes && blocks.rows > 1) continue;
+      for (std::size_t i = 0; i < lifetimes.size(); ++i) blocks.values[i].offset = plan.offsets[i];
+      blocks.scratch_bytes = plan.bytes;
+      return;
+    }
+  }
+
+  const Graph& graph_;
+  std::int64_t block_rows_;
+  std::set<ValueId> available_;
+  Dim rows_;
+  std::map<ValueId, RowType> rows_of_;
+};
+
+}  // namespace
+
+std::vector<Stage> group_stages(const Graph& graph, std::vector<Step> steps, std::int64_t block_rows) {
+  return StageBuilder(graph, block_rows).build(std::move(steps));
+}
+
+}  // namespace bnrun
