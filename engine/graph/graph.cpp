@@ -4,6 +4,7 @@
 #include <queue>
 
 #include "base/fail.h"
+#include "op/registry.h"
 
 namespace bnrun {
 
@@ -127,7 +128,32 @@ NodeId Graph::add_node(Node node) {
     }
   }
   nodes_.push_back(std::move(node));
+  if (nodes_.back().op == nullptr) make_operator(id);
   return id;
+}
+
+void Node::set_attribute(std::string_view attribute, AttributeValue value) {
+  attributes.insert_or_assign(std::string(attribute), std::move(value));
+  op = nullptr;
+}
+
+void Graph::make_operator(NodeId id) {
+  Node& node = mutable_node(id);
+  const std::int64_t version = opset(node.domain);
+  const auto problem = [&](const Error& error) {
+    node.problem = std::make_shared<const Error>(error.within(describe(*this, id)));
+  };
+  try {
+    node.problem = nullptr;
+    node.op = make_op(call_of(node, wide), version);
+    if (node.op != nullptr) return;
+    problem(Error(ErrorCode::unsupported,
+                  fmt::format("operator {} of domain '{}' (opset {}) is not supported", node.op_type,
+                              node.domain.empty() ? "ai.onnx" : node.domain, version)));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) throw error.within(describe(*this, id));
+    problem(error);
+  }
 }
 
 void Graph::add_output(ValueId id) {
@@ -237,6 +263,18 @@ std::vector<std::string> captured_names(const Attributes& attributes) {
     }
   }
   return names;
+}
+
+OpCall call_of(const Node& node, bool wide) {
+  OpCall call{node.op_type, node.domain, node.attributes, {}, node.outputs.size(), wide};
+  for (const ValueId input : node.inputs) call.given.push_back(input.valid());
+  return call;
+}
+
+const Op& require_op(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  if (node.op == nullptr) throw Error(*node.problem);
+  return *node.op;
 }
 
 std::string label_of(const Graph& graph, NodeId id) {

@@ -15,11 +15,11 @@
 
 #include "bnrun/error.h"
 #include "bnrun/tensor.h"
+#include "op/attribute_reader.h"
+#include "op/op.h"
 #include "op/value_type.h"
 
 namespace bnrun {
-
-class Graph;
 
 template <class Tag>
 struct Id {
@@ -29,15 +29,6 @@ struct Id {
 };
 using ValueId = Id<struct ValueTag>;  ///< invalid: an absent optional input or output
 using NodeId = Id<struct NodeTag>;
-
-/// An attribute of a kind the engine does not model (sparse tensors, types); kept only in the file it came
-/// from.
-struct OpaqueAttribute {};
-
-using AttributeValue = std::variant<OpaqueAttribute, std::int64_t, float, std::string, Tensor,
-                                    std::shared_ptr<const Graph>, std::vector<std::int64_t>,
-                                    std::vector<float>, std::vector<std::string>, std::vector<Tensor>>;
-using Attributes = std::map<std::string, AttributeValue, std::less<>>;
 
 struct Node {
   std::string name;  ///< may be empty, may repeat
@@ -49,6 +40,12 @@ struct Node {
   std::vector<ValueId> captures;  ///< values of this graph that subgraph attributes read by name
   std::int32_t source = -1;       ///< position in the file the graph was read from; -1: made here
   bool alive = true;
+  /// Made with the node, shared by its copies, made anew where attributes or the inputs and outputs listed
+  /// change. Null where the engine does not know the operator: `problem` then says why.
+  std::shared_ptr<const Op> op{};
+  std::shared_ptr<const Error> problem{};
+
+  void set_attribute(std::string_view attribute, AttributeValue value);
 };
 
 struct Value {
@@ -71,7 +68,10 @@ struct Value {
 class Graph {
  public:
   std::string name;
-  std::map<std::string, std::int64_t, std::less<>> opsets;  ///< domain -> version
+  /// domain -> version; set before the first node is added.
+  std::map<std::string, std::int64_t, std::less<>> opsets;
+  /// Operators whose results have a fixed floating-point type give float64 here (see passes/widen.h).
+  bool wide = false;
 
   std::int64_t opset(std::string_view domain) const;  ///< 0 when the domain is not imported
 
@@ -96,7 +96,8 @@ class Graph {
   ValueId add_constant(std::string name, Tensor tensor);
   ValueId add_value(std::string name, ValueType type = {});
   ValueId add_captured(std::string name, ValueType type = {});
-  /// Registers uses and producers. Each output must be a value without producer.
+  /// Registers uses and producers, and makes the node's operator unless it has one. Each output must be a
+  /// value without producer. Throws invalid_model, naming the node, when its attributes are malformed.
   NodeId add_node(Node node);
   void add_output(ValueId id);
   void mark_overridable(ValueId id);
@@ -113,6 +114,7 @@ class Graph {
   void check_value(ValueId id) const;
   Value& mutable_value(ValueId id) { return values_[static_cast<std::size_t>(id.index)]; }
   ValueId insert_value(Value value);
+  void make_operator(NodeId id);
   void remove_node(NodeId id);
   void remove_value(ValueId id);
 
@@ -130,6 +132,12 @@ std::vector<std::string> captured_names(const Attributes& attributes);
 std::string label_of(const Graph& graph, NodeId id);
 /// "node 'dense_1' (Gemm)", or the name of its first output where the node has none.
 std::string describe(const Graph& graph, NodeId id);
+
+/// What an operator is made from; refers to the node.
+OpCall call_of(const Node& node, bool wide = false);
+
+/// The operator of a node, or an `unsupported` error that names operator, domain, opset and node.
+const Op& require_op(const Graph& graph, NodeId id);
 
 /// Runs `action`, naming the node in its errors.
 template <class F>

@@ -30,17 +30,6 @@ FoldArgs NodeArgs::get() const {
           .output_used = {used_.get(), outputs_.size()}};
 }
 
-const Op* OpCache::find(NodeId id) {
-  const auto index = static_cast<std::size_t>(id.index);
-  if (index >= slots_.size()) slots_.resize(index + 1);
-  Slot& slot = slots_[index];
-  if (!slot.looked_up) {
-    slot.looked_up = true;
-    slot.op = find_op(graph_, id);
-  }
-  return slot.op.get();
-}
-
 NodeId sole_reader(const Graph& graph, ValueId value) {
   const Value& v = graph.value(value);
   if (v.users.size() != 1 || v.is_output) return {};

@@ -32,22 +32,6 @@ class NodeArgs {
   std::unique_ptr<bool[]> used_;
 };
 
-/// The operators of a graph's nodes, made on first use. Ids are never reused, so it survives rewrites.
-class OpCache {
- public:
-  explicit OpCache(const Graph& graph) : graph_(graph) {}
-  /// nullptr when the operator table does not know the node.
-  const Op* find(NodeId id);
-
- private:
-  struct Slot {
-    bool looked_up = false;
-    std::unique_ptr<const Op> op;
-  };
-  const Graph& graph_;
-  std::vector<Slot> slots_;
-};
-
 /// The node that alone reads `value`, once, as an ordinary input; invalid when there are others, when it is
 /// an output of the graph, or when a subgraph reads it.
 NodeId sole_reader(const Graph& graph, ValueId value);

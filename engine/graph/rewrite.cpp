@@ -6,6 +6,7 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "graph/infer.h"
 
 namespace bnrun {
 namespace {
@@ -37,6 +38,14 @@ bool is_removed(const Rewrite& rewrite, NodeId id) {
   return std::find(rewrite.removed.begin(), rewrite.removed.end(), id) != rewrite.removed.end();
 }
 
+/// Whether both lists are as long and leave out the same entries.
+bool same_ports(const std::vector<ValueId>& before, const std::vector<Operand>& now) {
+  return std::equal(before.begin(), before.end(), now.begin(), now.end(),
+                    [](ValueId id, const Operand& operand) {
+                      return id.valid() == (operand.kind != Operand::Kind::absent);
+                    });
+}
+
 bool is_captured_by(const Graph& graph, ValueId id, NodeId user) {
   const auto& captures = graph.node(user).captures;
   return std::find(captures.begin(), captures.end(), id) != captures.end();
@@ -54,41 +63,40 @@ Operand Rewrite::add_value(std::string stem, ValueType type) {
   return {Operand::Kind::fresh, static_cast<std::int32_t>(values.size() - 1)};
 }
 
-std::optional<Declined> refuse(const Graph& graph, const Rewrite& rewrite) {
+std::optional<Refusal> refuse(const Graph& graph, const Rewrite& rewrite) {
   for (const NodeId id : rewrite.removed) {
-    if (!graph.node(id).alive)
-      return Declined{Decline::intermediate_used_elsewhere, "its node is already gone"};
+    if (!graph.node(id).alive) return Refusal{Refusal::Kind::read_elsewhere, "its node is already gone"};
     for (const ValueId output : graph.node(id).outputs) {
       if (!output.valid() || is_taken_over(rewrite, output)) continue;
       const Value& value = graph.value(output);
-      if (value.is_output) return Declined{Decline::intermediate_is_output, "'" + value.name + "'"};
+      if (value.is_output) return Refusal{Refusal::Kind::read_outside, "'" + value.name + "'"};
       if (is_redirected(rewrite, output)) continue;
       for (const NodeId user : value.users) {
         if (is_removed(rewrite, user)) continue;
-        return Declined{is_captured_by(graph, output, user) ? Decline::intermediate_is_output
-                                                            : Decline::intermediate_used_elsewhere,
-                        "'" + value.name + "' is read by " + describe(graph, user)};
+        return Refusal{
+            is_captured_by(graph, output, user) ? Refusal::Kind::read_outside : Refusal::Kind::read_elsewhere,
+            "'" + value.name + "' is read by " + describe(graph, user)};
       }
     }
   }
   for (const auto& [from, to] : rewrite.redirected) {
     for (const NodeId user : graph.value(from).users) {
       if (is_captured_by(graph, from, user)) {  // a subgraph reads it by its name
-        return Declined{Decline::intermediate_is_output,
-                        "'" + graph.value(from).name + "' is read inside " + describe(graph, user)};
+        return Refusal{Refusal::Kind::read_outside,
+                       "'" + graph.value(from).name + "' is read inside " + describe(graph, user)};
       }
     }
     const ValueType& old_type = graph.value(from).type;
     const ValueType& new_type = graph.value(to).type;
     const bool same_dims = old_type.dims && new_type.dims && *old_type.dims == *new_type.dims;
     if (old_type.dtype != new_type.dtype || !same_dims) {
-      return Declined{Decline::shape_would_change, "'" + graph.value(from).name + "' is " +
-                                                       to_string(old_type) + ", '" + graph.value(to).name +
-                                                       "' is " + to_string(new_type)};
+      return Refusal{Refusal::Kind::type_changes, "'" + graph.value(from).name + "' is " +
+                                                      to_string(old_type) + ", '" + graph.value(to).name +
+                                                      "' is " + to_string(new_type)};
     }
   }
   for (const auto& constant : rewrite.constants) {
-    if (!all_finite(constant.tensor)) return Declined{Decline::overflow, constant.stem};
+    if (!all_finite(constant.tensor)) return Refusal{Refusal::Kind::not_finite, constant.stem};
   }
   return std::nullopt;
 }
@@ -98,7 +106,7 @@ class RewriteDriver {
  public:
   explicit RewriteDriver(Graph& graph) : graph_(graph) {}
 
-  void apply(const Rewrite& rewrite) {
+  std::vector<NodeId> apply(const Rewrite& rewrite) {
     std::vector<ValueId> constants;
     std::vector<ValueId> fresh;
     for (const auto& constant : rewrite.constants) {
@@ -120,6 +128,7 @@ class RewriteDriver {
       }
       return {};
     };
+    std::vector<NodeId> made;
     std::vector<ValueId> read;
     std::vector<ValueId> produced;
     std::vector<ValueId> touched;
@@ -132,13 +141,18 @@ class RewriteDriver {
     }
     for (const auto& added : rewrite.nodes) {
       Node node = added.node;
+      if (!same_ports(node.inputs, added.inputs) || !same_ports(node.outputs, added.outputs))
+        node.op = nullptr;
       node.inputs.clear();
       node.outputs.clear();
       for (const Operand& input : added.inputs) node.inputs.push_back(resolve(input));
       for (const Operand& output : added.outputs) node.outputs.push_back(resolve(output));
       append(touched, node.inputs);
       append(touched, node.outputs);
-      graph_.check_node(graph_.add_node(std::move(node)));
+      const NodeId id = graph_.add_node(std::move(node));
+      infer_outputs(graph_, id);
+      graph_.check_node(id);
+      made.push_back(id);
     }
     for (const auto& [from, to] : rewrite.redirected) {
       redirect(from, to);
@@ -153,6 +167,7 @@ class RewriteDriver {
     for (const ValueId id : touched) {
       if (id.valid() && graph_.value(id).alive) graph_.check_value(id);
     }
+    return made;
   }
 
   void replace_by_constants(NodeId id, const std::vector<Tensor>& outputs) {
@@ -241,12 +256,11 @@ class RewriteDriver {
   Graph& graph_;
 };
 
-void apply(Graph& graph, const Rewrite& rewrite) {
+std::vector<NodeId> apply(Graph& graph, const Rewrite& rewrite) {
   if (const auto refused = refuse(graph, rewrite)) {
-    fail(ErrorCode::internal, "rewrite '{}' refused: {} {}", rewrite.why, name_of(refused->reason),
-         refused->detail);
+    fail(ErrorCode::internal, "rewrite '{}' refused: {}", rewrite.why, refused->detail);
   }
-  RewriteDriver(graph).apply(rewrite);
+  return RewriteDriver(graph).apply(rewrite);
 }
 
 void replace_by_constants(Graph& graph, NodeId id, const std::vector<Tensor>& outputs) {

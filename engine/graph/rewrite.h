@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "bnrun/decline.h"
 #include "graph/graph.h"
 
 namespace bnrun {
@@ -38,7 +37,9 @@ struct Rewrite {
     ValueType type;
   };
   struct NewNode {
-    Node node;  ///< inputs and outputs are ignored; `source` may point at the node it replaces
+    /// A copy of the node it replaces, or a new one. Its lists of inputs and outputs are those of the copy:
+    /// its operator serves again when the new lists leave out the same ones.
+    Node node;
     std::vector<Operand> inputs;
     std::vector<Operand> outputs;
   };
@@ -54,14 +55,27 @@ struct Rewrite {
   Operand add_value(std::string stem, ValueType type);
 };
 
+/// Why a rewrite is not safe.
+struct Refusal {
+  enum class Kind {
+    read_elsewhere,  ///< a value that would go has another reader, or is gone already
+    read_outside,    ///< it is an output of the graph, or a subgraph reads it by its name
+    type_changes,    ///< readers would read another type or shape
+    not_finite,      ///< a new constant is not finite
+  };
+  Kind kind;
+  std::string detail;  ///< which value
+};
+
 /// Why the driver refuses `rewrite`, or nullopt when it is safe: every value that disappears has no reader or
 /// graph output left, redirections keep type and shape, and every new constant is finite.
-std::optional<Declined> refuse(const Graph& graph, const Rewrite& rewrite);
+std::optional<Refusal> refuse(const Graph& graph, const Rewrite& rewrite);
 
 /// Applies a rewrite that `refuse` accepts, removes constants and nodes that lost their last reader by it,
-/// and checks all nodes and values it touched; only that there is no cycle is left to Graph::check. Throws
-/// `internal` when the rewrite is refused or leaves the graph inconsistent.
-void apply(Graph& graph, const Rewrite& rewrite);
+/// infers the types of what new nodes compute, and checks all nodes and values it touched; only that there is
+/// no cycle is left to Graph::check. Returns the new nodes, in order. Throws `internal` when the rewrite is
+/// refused or leaves the graph inconsistent.
+std::vector<NodeId> apply(Graph& graph, const Rewrite& rewrite);
 
 /// Removes a node and gives its outputs these elements; an undefined tensor leaves that output without
 /// origin, which only an output without readers may be. What lost its last reader by it goes.

@@ -9,8 +9,8 @@
 #include "bnrun/error.h"
 #include "graph/graph.h"
 #include "graph/rewrite.h"
-#include "passes/prepare.h"
 #include "op/op.h"
+#include "passes/prepare.h"
 
 namespace bnrun {
 namespace {
@@ -70,10 +70,7 @@ std::optional<std::int64_t> count_macs(const Graph& graph, const Node& node) {
 /// Types as far as the operators are understood.
 void infer_what_can_be(Graph& graph, std::size_t& computed) {
   try {
-    infer_types(graph);
-    computed = evaluate_constants(graph);
-    remove_dead(graph);
-    infer_types(graph);
+    computed = prepare(graph);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported) throw;
   }
@@ -108,15 +105,6 @@ std::optional<Graph> bind_one_row(const Graph& graph, std::int64_t& rows) {
   return bound;
 }
 
-std::string problem_of(const Graph& graph, NodeId id) {
-  try {
-    require_op(graph, id);
-    return "";
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
 /// All but the fold.
 Inspection inspect_layers(const Model& model) {
   Inspection result;
@@ -142,7 +130,7 @@ Inspection inspect_layers(const Model& model) {
       layer.parameters += constant.elements();
       result.parameter_bytes += static_cast<std::int64_t>(constant.bytes());
     }
-    layer.problem = problem_of(graph, id);
+    if (node.problem != nullptr) layer.problem = node.problem->what();
     if (bound && layer.problem.empty()) layer.macs = count_macs(*bound, node);
     if (layer.macs) *layer.macs /= rows;
     result.parameters += layer.parameters;

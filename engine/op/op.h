@@ -1,4 +1,4 @@
-// Op: one ONNX operator at one version, its attributes read and checked.
+// Op: one ONNX operator at one version, and what others may ask of it.
 #pragma once
 
 #include <memory>
@@ -9,11 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include "bnrun/tensor.h"
-#include "graph/graph.h"
-#include "kernels/math/activation.h"
 #include "affine/channel_affine.h"
 #include "affine/scaled_tensor.h"
+#include "bnrun/tensor.h"
+#include "kernels/math/activation.h"
+#include "op/attributes.h"
+#include "op/value_type.h"
 
 namespace bnrun {
 
@@ -132,6 +133,14 @@ class Op {
     return Declined{Decline::not_affine, {}};
   }
 
+  /// A BatchNormalization: there to be an affine map, and reported under its own name whether it folds or
+  /// not.
+  virtual bool is_normalisation() const { return false; }
+  /// The constants and attributes with which the same operator is this map, where it can be any.
+  virtual std::optional<Absorbed> as_holder_of(const ChannelAffine&, const FoldArgs&) const {
+    return std::nullopt;
+  }
+
   /// A linear operator in its data input 0: absorb_affine may succeed.
   virtual bool linear() const { return false; }
   /// A linear operator takes `before` (applied to its data input 0) and `after` (applied to its output 0),
@@ -154,8 +163,14 @@ class Op {
   /// The node as it computes at inference, where it computes as in training now.
   virtual std::optional<InferenceForm> at_inference(const FoldArgs&) const { return std::nullopt; }
 
+  /// Of an operator that runs one of its subgraphs, the one that these constants choose; its outputs are then
+  /// the operator's.
+  virtual std::shared_ptr<const Graph> chosen_branch(const FoldArgs&) const { return nullptr; }
+
   /// How the elements move, for an operator that does nothing but move them.
   virtual std::optional<Rearrangement> rearranges(const FoldArgs&) const { return std::nullopt; }
+  /// Output 0 is input 0 times input 1, by numpy's rules.
+  virtual bool multiplies_matrices() const { return false; }
   /// Output 0 as a dense layer over the last axis of input 0 (leading axes are rows).
   virtual std::optional<DenseForm> as_dense(const FoldArgs&) const { return std::nullopt; }
   /// Output 0 as an activation of input 0.
@@ -163,69 +178,5 @@ class Op {
   /// Row i of output 0 (along axis 0) depends on row i of input 0 alone and on constants; one output.
   virtual bool row_wise(const FoldArgs&) const { return false; }
 };
-
-/// Reads the attributes of one node for an operator's constructor. Whatever has not been read by the end is
-/// an error.
-class AttributeReader {
- public:
-  /// `version`: the operator version in force, e.g. 9 for BatchNormalization under opset 13.
-  AttributeReader(const Node& node, std::int64_t version) : node_(node), version_(version) {}
-
-  std::int64_t version() const { return version_; }
-  std::string_view op_type() const { return node_.op_type; }
-  std::size_t inputs() const { return node_.inputs.size(); }
-  std::size_t outputs() const { return node_.outputs.size(); }
-  const Node& node() const { return node_; }
-
-  bool has(std::string_view name);
-  std::int64_t get_int(std::string_view name, std::int64_t otherwise);
-  std::int64_t require_int(std::string_view name);
-  bool get_bool(std::string_view name, bool otherwise) { return get_int(name, otherwise ? 1 : 0) != 0; }
-  double get_float(std::string_view name, double otherwise);
-  std::string get_string(std::string_view name, std::string_view otherwise);
-  std::optional<std::vector<std::int64_t>> get_ints(std::string_view name);
-  std::optional<std::vector<float>> get_floats(std::string_view name);
-  std::optional<std::vector<std::string>> get_strings(std::string_view name);
-  std::optional<Tensor> get_tensor(std::string_view name);
-  std::shared_ptr<const Graph> get_graph(std::string_view name);  ///< nullptr when absent
-  /// The element type an attribute names by its ONNX number.
-  DType get_dtype(std::string_view name, DType otherwise);
-  /// Accepts an attribute that means nothing here.
-  void ignore(std::string_view name) { has(name); }
-
-  /// Throws `unsupported` when an attribute has not been read.
-  void check_all_read() const;
-
- private:
-  template <class T>
-  const T* find(std::string_view name);
-
-  const Node& node_;
-  std::int64_t version_;
-  std::vector<std::string_view> read_;
-};
-
-using OpFactory = std::unique_ptr<const Op> (*)(AttributeReader&);
-
-/// One row of the operator table.
-struct OpEntry {
-  std::string_view domain;
-  std::string_view name;
-  std::vector<int>
-      versions;  ///< opset versions at which the operator changed, ascending, as far as understood
-  OpFactory make;
-};
-
-/// All operators, sorted by domain and name.
-std::span<const OpEntry> op_table();
-
-/// The operator of a node under the graph's opsets, or nullptr when the table has none by that name and
-/// domain. Throws `unsupported` for a version or attribute that is not understood, invalid_model for a
-/// malformed one.
-std::unique_ptr<const Op> find_op(const Graph& graph, NodeId id);
-/// The same for a node with explicit opset versions (tests, bodies of functions).
-std::unique_ptr<const Op> make_op(const Node& node, std::int64_t opset);
-/// As find_op, but an unknown operator is an `unsupported` error that names operator, domain, opset and node.
-std::unique_ptr<const Op> require_op(const Graph& graph, NodeId id);
 
 }  // namespace bnrun

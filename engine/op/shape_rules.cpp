@@ -126,7 +126,7 @@ void check_inputs(const AttributeReader& node, std::size_t least, std::size_t mo
 
 void check_present(const AttributeReader& node, std::size_t first, std::size_t last) {
   for (std::size_t i = first; i < last; ++i) {
-    if (!node.node().inputs[i].valid()) fail(ErrorCode::invalid_model, "required input {} is absent", i);
+    if (!node.given(i)) fail(ErrorCode::invalid_model, "required input {} is absent", i);
   }
 }
 

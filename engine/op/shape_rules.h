@@ -9,6 +9,7 @@
 
 #include "base/elements.h"
 #include "base/walk.h"
+#include "op/attribute_reader.h"
 #include "op/op.h"
 
 namespace bnrun {

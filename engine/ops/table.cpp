@@ -1,18 +1,18 @@
 #include <algorithm>
 
 #include "bnrun/operators.h"
-#include "op/op.h"
+#include "op/registry.h"
 
 namespace bnrun {
 
-#define OP(domain, name, factory, ...) std::unique_ptr<const Op> factory(AttributeReader& node);
+#define OP(domain, name, factory, kind, ...) std::unique_ptr<const Op> factory(AttributeReader& node);
 #include "ops/table.inc"
 #undef OP
 
 std::span<const OpEntry> op_table() {
   static const std::vector<OpEntry> table = [] {
     std::vector<OpEntry> rows = {
-#define OP(domain, name, factory, ...) {domain, #name, {__VA_ARGS__}, factory},
+#define OP(domain, name, factory, kind, ...) {domain, #name, factory, static_cast<int>(kind), {__VA_ARGS__}},
 #include "ops/table.inc"
 #undef OP
     };

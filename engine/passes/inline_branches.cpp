@@ -1,11 +1,11 @@
-// before: y... = If(condition) { then_branch, else_branch }, condition constant
+// before: y... = Op(condition) { subgraphs }, condition constant
 // after:  the nodes of the branch taken, its values renamed where a name is taken; its outputs are y...
 #include "passes/inline_branches.h"
 
 #include <algorithm>
 
+#include "graph/node_query.h"
 #include "graph/rewrite.h"
-#include "ops/control/body.h"
 
 namespace bnrun {
 namespace {
@@ -76,16 +76,11 @@ std::size_t inline_constant_branches(Graph& graph) {
   std::size_t inlined_count = 0;
   for (const NodeId id : graph.live_nodes()) {
     const Node& node = graph.node(id);
-    if (node.op_type != "If" || !node.domain.empty() || node.inputs.size() != 1 || !node.inputs[0].valid())
-      continue;
-    const Tensor* condition = graph.value(node.inputs[0]).as_constant();
-    if (condition == nullptr) continue;
-    const auto branch =
-        node.attributes.find(read_condition(condition->view()) ? "then_branch" : "else_branch");
-    if (branch == node.attributes.end()) continue;
-    const auto* subgraph = std::get_if<std::shared_ptr<const Graph>>(&branch->second);
-    if (subgraph == nullptr || (*subgraph)->outputs().size() != node.outputs.size()) continue;
-    const auto rewrite = inlined(graph, id, **subgraph);
+    if (!node.alive || node.op == nullptr) continue;
+    const NodeArgs args(graph, id);
+    const auto branch = at_node(graph, id, [&] { return node.op->chosen_branch(args.get()); });
+    if (branch == nullptr) continue;
+    const auto rewrite = inlined(graph, id, *branch);
     if (!rewrite || refuse(graph, *rewrite)) continue;
     apply(graph, *rewrite);
     ++inlined_count;

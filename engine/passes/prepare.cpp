@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "graph/infer.h"
 #include "graph/rewrite.h"
 #include "op/evaluate.h"
 #include "passes/inline_branches.h"
@@ -12,6 +13,8 @@ namespace {
 
 /// Parameters of layers are small; a weight matrix that passes an Identity is not worth a copy in double.
 constexpr std::int64_t kMaxExactElements = 1 << 16;
+/// What is larger is computed when the model runs.
+constexpr std::size_t kMaxComputedBytes = std::size_t{1} << 28;
 
 /// Evaluates a node of constants in double. An operator that does not take double leaves no trace: the
 /// rounded constant is then as exact as it gets.
@@ -39,37 +42,7 @@ void keep_exact(const Op& op, const Node& node, const Graph& graph, std::span<co
 }  // namespace
 
 void infer_types(Graph& graph) {
-  for (const NodeId id : graph.topological_order()) {
-    const auto op = find_op(graph, id);
-    if (op == nullptr) continue;
-    const Node& node = graph.node(id);
-    std::vector<ValueType> types;
-    std::vector<TensorView> values;
-    for (const ValueId input : node.inputs) {
-      types.push_back(input.valid() ? graph.value(input).type : ValueType{});
-      const Tensor* constant = input.valid() ? graph.value(input).as_constant() : nullptr;
-      values.push_back(constant != nullptr ? constant->view() : TensorView{});
-    }
-    // An input whose type is still unknown (an opaque producer) leaves the outputs as declared.
-    const bool known = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) {
-      return !input.valid() || graph.value(input).type.dtype != DType::undefined;
-    });
-    if (!known) continue;
-    const auto inferred = at_node(graph, id, [&] {
-      return op->infer({.inputs = types, .values = values, .outputs = node.outputs.size()});
-    });
-    for (std::size_t i = 0; i < node.outputs.size() && i < inferred.size(); ++i) {
-      const ValueId output = node.outputs[i];
-      if (!output.valid()) continue;
-      const auto merged = merge(inferred[i], graph.value(output).type);
-      if (!merged) {
-        fail(ErrorCode::invalid_model, "{}: output '{}' is {}, but the model declares {}",
-             describe(graph, id), graph.value(output).name, to_string(inferred[i]),
-             to_string(graph.value(output).type));
-      }
-      graph.set_type(output, *merged);
-    }
-  }
+  for (const NodeId id : graph.topological_order()) infer_outputs(graph, id);
 }
 
 namespace {
@@ -93,11 +66,14 @@ std::vector<Tensor> outputs_by_content(const Graph& graph, const Node& node) {
   return outputs;
 }
 
-/// One pass in topological order. Returns the number of nodes that became constants.
-std::size_t compute_constants(Graph& graph, ExactConstants* exact, std::size_t max_bytes) {
+/// One pass in topological order, so that what a node tells is known when its readers are looked at. Returns
+/// the number of nodes that became constants.
+std::size_t infer_and_compute(Graph& graph, ExactConstants* exact) {
   std::size_t computed = 0;
   for (const NodeId id : graph.topological_order()) {
     const Node& node = graph.node(id);
+    if (!node.alive) continue;
+    infer_outputs(graph, id);
     if (const auto known = outputs_by_content(graph, node); !known.empty()) {
       replace_by_constants(graph, id, known);
       ++computed;
@@ -116,7 +92,7 @@ std::size_t compute_constants(Graph& graph, ExactConstants* exact, std::size_t m
     const auto inputs = views_of(node.inputs);
     const auto captures = views_of(node.captures);
     if (!constant) continue;
-    const auto op = find_op(graph, id);
+    const Op* op = node.op.get();
     if (op == nullptr || !op->deterministic()) continue;
     if (const Tensor* held = op->held_output()) {
       replace_by_constants(graph, id, {*held});
@@ -127,7 +103,8 @@ std::size_t compute_constants(Graph& graph, ExactConstants* exact, std::size_t m
       if (!output.valid()) return true;
       const ValueType& type = graph.value(output).type;
       return !type.static_shape() ||
-             static_cast<std::size_t>(type.shape().elements()) * element_bytes(type.dtype) <= max_bytes;
+             static_cast<std::size_t>(type.shape().elements()) * element_bytes(type.dtype) <=
+                 kMaxComputedBytes;
     });
     if (!affordable) continue;
     const std::unique_ptr<bool[]> wanted(new bool[node.outputs.size()]);
@@ -145,12 +122,16 @@ std::size_t compute_constants(Graph& graph, ExactConstants* exact, std::size_t m
 
 }  // namespace
 
-std::size_t evaluate_constants(Graph& graph, ExactConstants* exact, std::size_t max_bytes) {
-  std::size_t computed = compute_constants(graph, exact, max_bytes);
-  while (inline_constant_branches(graph) != 0) {
+std::size_t prepare(Graph& graph, const PrepareOptions& options, ExactConstants* exact) {
+  std::size_t computed = 0;
+  if (options.constants) {
+    do {
+      computed += infer_and_compute(graph, exact);
+    } while (inline_constant_branches(graph) != 0);
+  } else {
     infer_types(graph);
-    computed += compute_constants(graph, exact, max_bytes);
   }
+  if (options.dead) remove_dead(graph);
   return computed;
 }
 

@@ -14,13 +14,17 @@ namespace bnrun {
 /// contradiction.
 void infer_types(Graph& graph);
 
-/// Replaces every node whose outputs are known, because all its inputs are constant or because their types
-/// tell (the shape of a static tensor), by the constants it computes (outputs of at most `max_bytes` each),
-/// puts the branch taken in place of each If with a constant condition, and removes what lost its last
-/// reader by it. Returns the number of nodes computed. With `exact`, small floating-point results are kept
-/// there in double as well.
-std::size_t evaluate_constants(Graph& graph, ExactConstants* exact = nullptr,
-                               std::size_t max_bytes = std::size_t{1} << 28);
+struct PrepareOptions {
+  bool constants = true;  ///< compute what is constant
+  bool dead = true;       ///< remove what leads to no output
+};
+
+/// Everything that a graph needs before it is folded, compiled or looked at, in one walk: infers types,
+/// computes nodes whose outputs are known because all their inputs are constant or because their types tell
+/// (the shape of a static tensor), and puts the branch taken in place of each If with a constant condition.
+/// Rewrites keep the types true afterwards. Returns the number of nodes computed. With `exact`, small
+/// floating-point results are kept there in double as well. Throws invalid_model on a contradiction.
+std::size_t prepare(Graph& graph, const PrepareOptions& options = {}, ExactConstants* exact = nullptr);
 
 /// Throws `unsupported`, naming the node, unless the engine can run every node, those of subgraphs included.
 void check_supported(const Graph& graph);

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "graph/node_query.h"
 #include "graph/rewrite.h"
 #include "passes/prepare.h"
-#include "graph/node_query.h"
 
 namespace bnrun {
 namespace {
@@ -17,7 +17,7 @@ Rewrite at_inference(const Node& node, NodeId id, const InferenceForm& form) {
   rewrite.why = "convert to inference";
   rewrite.removed = {id};
   Rewrite::NewNode converted{node, {}, {Operand::of(node.outputs[0])}};
-  for (const auto& [name, value] : form.attributes) converted.node.attributes[name] = value;
+  for (const auto& [name, value] : form.attributes) converted.node.set_attribute(name, value);
   for (std::size_t i = 0; i < std::min(form.inputs, node.inputs.size()); ++i)
     converted.inputs.push_back(Operand::of(node.inputs[i]));
   while (converted.inputs.back().kind == Operand::Kind::absent) converted.inputs.pop_back();
@@ -30,15 +30,13 @@ Rewrite at_inference(const Node& node, NodeId id, const InferenceForm& form) {
 std::vector<Conversion> convert_to_inference(Graph& graph) {
   // Whether a Dropout trains may be computed from constants.
   Graph known = graph;
-  infer_types(known);
-  evaluate_constants(known);
+  prepare(known, {.dead = false});
   std::vector<Conversion> converted;
   for (const NodeId id : graph.topological_order()) {
     const Node& node = graph.node(id);
-    const auto op = find_op(graph, id);
-    if (op == nullptr) continue;
+    if (node.op == nullptr) continue;
     const NodeArgs args(known.node(id).alive ? known : graph, id);
-    const auto form = op->at_inference(args.get());
+    const auto form = node.op->at_inference(args.get());
     if (!form) continue;
     const Rewrite rewrite = at_inference(node, id, *form);
     if (refuse(graph, rewrite)) continue;

@@ -2,21 +2,15 @@
 
 #include <set>
 
-#include "program/fuse.h"
-#include "program/stages.h"
 #include "base/fail.h"
 #include "graph/rewrite.h"
 #include "passes/prepare.h"
+#include "program/fuse.h"
+#include "program/stages.h"
 
 namespace bnrun {
 
-Program compile(const Graph& original, const CompileOptions& options) {
-  Graph graph = original;
-  infer_types(graph);
-  evaluate_constants(graph);
-  infer_types(graph);
-  remove_dead(graph);
-
+Program compile(const Graph& graph, const CompileOptions& options) {
   Program program;
   program.stages = group_stages(graph, fuse_steps(graph, options.backend), options.block_rows);
   if (options.backend == MatrixBackend::blas) {
@@ -31,6 +25,9 @@ Program compile(const Graph& original, const CompileOptions& options) {
     return ports;
   };
   program.inputs = ports_of(graph.inputs());
+  for (const ValueId id : graph.live_values()) {
+    if (graph.value(id).captured) program.inputs.push_back({graph.value(id).name, graph.value(id).type, id});
+  }
   program.outputs = ports_of(graph.outputs());
 
   // Weights that went into packed panels are read by nobody any more and not kept.
@@ -46,7 +43,7 @@ Program compile(const Graph& original, const CompileOptions& options) {
   program.constants.resize(graph.value_slots());
   for (const ValueId id : graph.outputs()) {
     const Value& value = graph.value(id);
-    if (!value.producer.valid() && !value.is_input && !value.constant.defined())
+    if (!value.producer.valid() && !value.is_input && !value.captured && !value.constant.defined())
       fail(ErrorCode::invalid_model, "output '{}' is computed by no node", value.name);
   }
   for (const ValueId id : read) {

@@ -1,9 +1,9 @@
 // Graph -> Program.
 #pragma once
 
-#include "program/program.h"
 #include "graph/graph.h"
 #include "kernels/gemm/dense.h"
+#include "program/program.h"
 
 namespace bnrun {
 
@@ -13,9 +13,9 @@ struct CompileOptions {
   std::int64_t block_rows = 64;
 };
 
-/// Computes what is constant, fuses dense layers with the affine maps and activations behind them, packs
-/// their weights, and groups row-wise steps into stages. Throws unsupported for an operator the table lacks,
-/// invalid_model when shapes clash.
+/// Fuses dense layers with the affine maps and activations behind them, packs their weights, and groups
+/// row-wise steps into stages. Inputs of the program are those of the graph, then what a subgraph captures,
+/// in order of id. Throws unsupported for an operator the table lacks. REQUIRES: prepare().
 Program compile(const Graph& graph, const CompileOptions& options = {});
 
 }  // namespace bnrun

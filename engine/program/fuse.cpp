@@ -7,8 +7,8 @@
 #include <utility>
 #include <variant>
 
-#include "program/fused_ops.h"
 #include "graph/node_query.h"
+#include "program/fused_ops.h"
 
 namespace bnrun {
 namespace {
@@ -30,14 +30,14 @@ class Fuser {
     std::vector<Step> steps;
     for (const NodeId id : graph_.topological_order()) {
       if (taken_.contains(id)) continue;
-      std::shared_ptr<const Op> op = require_op(graph_, id);
+      const Op& op = require_op(graph_, id);
       const Node& node = graph_.node(id);
-      if (auto step = fuse_dense(id, *op))
+      if (auto step = fuse_dense(id, op))
         steps.push_back(std::move(*step));
-      else if (step = fuse_affine(id, *op); step)
+      else if (step = fuse_affine(id, op); step)
         steps.push_back(std::move(*step));
       else
-        steps.push_back({std::move(op), node.inputs, node.outputs, node.captures, describe(graph_, id)});
+        steps.push_back({node.op, node.inputs, node.outputs, node.captures, describe(graph_, id)});
     }
     return steps;
   }
@@ -102,10 +102,10 @@ class Fuser {
 
   /// The node as an affine map of `x`, of the same type and rank.
   std::optional<ChannelAffine> affine_behind(NodeId id, ValueId x) const {
-    const auto op = require_op(graph_, id);
+    const Op& op = require_op(graph_, id);
     const Node& node = graph_.node(id);
     const NodeArgs args(graph_, id);
-    auto form = op->as_affine(args.get());
+    auto form = op.as_affine(args.get());
     if (!std::holds_alternative<AffineForm>(form) || !only_first_output_used(args.get())) return std::nullopt;
     auto& [input, affine] = std::get<AffineForm>(form);
     const ValueType& from = graph_.value(x).type;
@@ -116,9 +116,9 @@ class Fuser {
   }
 
   std::optional<Activation> activation_behind(NodeId id) const {
-    const auto op = require_op(graph_, id);
+    const Op& op = require_op(graph_, id);
     const NodeArgs args(graph_, id);
-    return only_first_output_used(args.get()) ? op->as_activation(args.get()) : std::nullopt;
+    return only_first_output_used(args.get()) ? op.as_activation(args.get()) : std::nullopt;
   }
 
   Step take(std::shared_ptr<const Op> op, ValueId input, const std::vector<NodeId>& path) {

@@ -3,16 +3,15 @@
 #include <cmath>
 #include <fstream>
 
+#include "base/fail.h"
 #include "bnrun/model.h"
 #include "bnrun/session.h"
-#include "program/compile.h"
-#include "base/fail.h"
+#include "exec/executor.h"
 #include "graph/graph.h"
 #include "op/shape_rules.h"
 #include "passes/prepare.h"
+#include "program/compile.h"
 #include "verify/interpret.h"
-#include "exec/arena.h"
-#include "base/thread_pool.h"
 
 namespace bnrun {
 namespace {
@@ -92,9 +91,9 @@ std::string difference(const Graph& graph, std::span<const Tensor> actual, std::
 
 /// Compiled into blocks of one row, so that every operator which claims to work row by row must.
 std::vector<Tensor> run_in_single_rows(const Graph& graph, std::span<const TensorView> inputs) {
-  const Program program = compile(graph, {.block_rows = 1});
-  ThreadPool alone(1);
-  return Arena(program, 1).run(inputs, alone);
+  Graph prepared = graph;
+  prepare(prepared);
+  return Executor(compile(prepared, {.block_rows = 1}), 1).run(inputs);
 }
 
 /// Operator by operator, in single rows, and as users do, folded; that twice in the same arena.

@@ -47,7 +47,7 @@ std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> in
   }
   for (const NodeId id : order) {
     const Node& node = graph.node(id);
-    const auto op = require_op(graph, id);
+    const Op& op = require_op(graph, id);
     std::vector<Tensor> wide;
     const auto gather = [&](const std::vector<ValueId>& ids) {
       std::vector<TensorView> views;
@@ -64,7 +64,7 @@ std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> in
     const std::unique_ptr<bool[]> wanted(new bool[node.outputs.size()]);
     for (std::size_t i = 0; i < node.outputs.size(); ++i) wanted[i] = node.outputs[i].valid();
     auto outputs = at_node(graph, id, [&] {
-      return evaluate(*op, node_inputs, {wanted.get(), node.outputs.size()}, node_captures);
+      return evaluate(op, node_inputs, {wanted.get(), node.outputs.size()}, node_captures);
     });
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       const ValueId output = node.outputs[i];

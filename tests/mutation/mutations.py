@@ -6,9 +6,12 @@ removes a guard that stands twice, so that either alone would be enough.
 
 REWRITE = "engine/graph/rewrite.cpp"
 ROUTE = "engine/passes/fold/route.cpp"
-FOLD = "engine/passes/fold/fold.cpp"
+FOLD = "engine/passes/fold/search.cpp"
+SEARCH = "engine/passes/fold/search.h"
 LINEAR = "engine/passes/fold/rewrite_linear.cpp"
-SIMPLIFY = "engine/passes/fold/simplify.cpp"
+RULES = "engine/passes/fold/rules.cpp"
+CANCEL = "engine/passes/fold/rules/cancel_rearrangements.cpp"
+JOIN = "engine/passes/fold/rules/join_gemm.cpp"
 BROADCAST = "engine/ops/elementwise/binary_affine.cpp"
 BINARY = "engine/ops/elementwise/binary.cpp"
 AFFINE = "engine/affine/channel_affine.cpp"
@@ -44,16 +47,16 @@ MUTATIONS = [
               (ROUTE, "if (!fresh && !(known->second == map)) return", "if (false) return")),
     _mutation("a changed value may be an output",
               (ROUTE, "if (value.is_output) return Declined", "if (false) return Declined"),
-              (REWRITE, "if (value.is_output) return Declined", "if (false) return Declined")),
+              (REWRITE, "if (value.is_output) return Refusal", "if (false) return Refusal")),
     _mutation("a changed value may be read by a subgraph", _IGNORE_READERS,
               (ROUTE, "if (read_by_subgraph(graph, id))", "if (false)")),
     _mutation("a redirected value may be read by a subgraph",
               (REWRITE, "if (is_captured_by(graph, from, user)) {", "if (false) {")),
     _mutation("a redirection may change the shape",
               (REWRITE, "if (old_type.dtype != new_type.dtype || !same_dims) {", "if (false) {"),
-              (SIMPLIFY, "if (!x_dims || !y_dims || *x_dims != *y_dims) return std::nullopt;", "")),
+              (CANCEL, "if (!x_dims || !y_dims || *x_dims != *y_dims) return std::nullopt;", "")),
     _mutation("rearrangements cancel whatever the dimensions",
-              (SIMPLIFY, "if (!x_dims || !y_dims || *x_dims != *y_dims) return std::nullopt;", "")),
+              (CANCEL, "if (!x_dims || !y_dims || *x_dims != *y_dims) return std::nullopt;", "")),
     _mutation("a folded constant may be infinite",
               (REWRITE, "if (!all_finite(constant.tensor))", "if (false)")),
     _mutation("the data may be any operand", (ROUTE, "if (op->linear() && carrying == 1 && route_.maps.contains(from[0])) {", "if (op->linear()) {")),
@@ -61,10 +64,10 @@ MUTATIONS = [
     _mutation("the growth limit is ignored", (FOLD, "if (growth > options_.max_growth) {", "if (false) {")),
     _mutation("skipped nodes are folded", (FOLD, "if (is_switched_off(chain) || (chain.affine.is_identity()", "if ((chain.affine.is_identity()")),
     _mutation("skipped nodes are taken along",
-              (FOLD, "[&](NodeId id) { return is_left_alone(id); })) {\n      note(",
-               "[&](NodeId) { return false; })) {\n      note(")),
+              (FOLD, "[&](NodeId id) { return is_left_alone(id); })) {\n    journal_.decline(",
+               "[&](NodeId) { return false; })) {\n    journal_.decline(")),
     _mutation("the number of rewrites is not limited",
-              (FOLD, "return rewrites_ < options_.max_rewrites;", "return true;")),
+              (SEARCH, "return rewrites_ < options_.max_rewrites;", "return true;")),
     _mutation("a fold need not save anything", (FOLD, "if (saved < (in_part ? 0 : 1)) {", "if (false) {")),
     _mutation("a fold into several may add as many operators as it saves",
               (FOLD, "if (saved < (in_part ? 0 : 1)) {", "if (saved < 0) {")),
@@ -75,15 +78,15 @@ MUTATIONS = [
               (LINEAR, "add_affine(chain, candidate->rest, Operand::of(chain.input), current(chain.output));",
                "add_affine(chain, {}, Operand::of(chain.input), current(chain.output));")),
     _mutation("skipped nodes leave in part",
-              (FOLD, "if (!is_switched_off(chain) && is_known_to_author(chain) &&", "if (is_known_to_author(chain) &&")),
+              (FOLD, "if (!is_switched_off(chain) && journal_.lists(chain) &&", "if (journal_.lists(chain) &&")),
     _mutation("channels leave in a graph that this round has changed",
               (FOLD, "if (rewrites_ != first) return;", "")),
     _mutation("skipped nodes are shortened",
               (FOLD, "if (is_switched_off(chain) ||\n", "if (\n")),
     _mutation("chains are shortened where that cancels",
-              (FOLD, "forward_growth(chain.affine) > options_.max_growth)\n        continue;", "false)\n        continue;")),
+              (FOLD, "forward_growth(chain.affine) > options_.max_growth)\n      continue;", "false)\n      continue;")),
     _mutation("a shorter BatchNormalization keeps its epsilon",
-              (LINEAR, "node.node.attributes[\"epsilon\"] = 0.0F;", "")),
+              (BN, ".attributes = {{\"epsilon\", 0.0F}}", ".attributes = {}")),
     _mutation("a constant of an old opset lies at the last axis",
               (LINEAR, "if (names_axis) node.attributes[\"axis\"] = std::int64_t{map.axis};", "")),
     # ---- ways that fork
@@ -106,7 +109,7 @@ MUTATIONS = [
     _mutation("the mean's shift is that of one operand", (BROADCAST, "t = i == taker ? t / weights[taker] : 0.0;", "t = i == taker ? t : 0.0;")),
     _mutation("only the first operand of a sum may take the shift",
               (BROADCAST, "args.shift_to_last ? parts.size() - 1 : 0;", "0;")),
-    _mutation("what does nothing is folded", (FOLD, "(chain.affine.is_identity() && !is_known_to_author(chain))", "false")),
+    _mutation("what does nothing is folded", (FOLD, "(chain.affine.is_identity() && !journal_.lists(chain))", "false")),
     _mutation("half precision loses its subnormals", (SCALED, "return 0.0;", "return 0x1p-14;")),
     _mutation("an operand may be stretched along the channels",
               (BROADCAST, "operand.rank() == result.rank() && axis < operand.rank() &&\n           (*operand.dims)[axis] == channels;",
@@ -119,15 +122,15 @@ MUTATIONS = [
     _mutation("denormal constants stay", (ROUNDING, "= flush ? 0.0 : product;", "= product;")),
     # ---- simplifications
     _mutation("one output takes over the name of another",
-              (SIMPLIFY, "if (!producer.valid() || graph.value(to).is_output ||", "if (!producer.valid() ||"),
-              (REWRITE, "if (value.is_output) return Declined", "if (false) return Declined")),
+              (RULES, "if (!producer.valid() || graph.value(to).is_output ||", "if (!producer.valid() ||"),
+              (REWRITE, "if (value.is_output) return Refusal", "if (false) return Refusal")),
     _mutation("a value whose name goes keeps its readers",
-              (SIMPLIFY, "if (graph.value(to).users.size() > 1) rewrite.redirected = {{to, from}};", ""),
+              (RULES, "if (graph.value(to).users.size() > 1) rewrite.redirected = {{to, from}};", ""),
               (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")),
     _mutation("any two rearrangements cancel",
-              (SIMPLIFY, "if (moved->permutation[moved_back->permutation[i]] != i) return std::nullopt;", "")),
+              (CANCEL, "if (moved->permutation[moved_back->permutation[i]] != i) return std::nullopt;", "")),
     _mutation("MatMul of any rank becomes Gemm",
-              (SIMPLIFY, "return graph.value(id).type.ranked() && graph.value(id).type.rank() == 2;",
+              (JOIN, "return graph.value(id).type.ranked() && graph.value(id).type.rank() == 2;",
                "return graph.value(id).type.ranked();")),
     # ---- constants as maps
     _mutation("a constant of higher rank is a map",

@@ -37,8 +37,8 @@ Precision precision_of(DType dtype) {
 }
 
 Tensor absolute(const Tensor& tensor, double smallest) {
-  if (tensor.dtype() != DType::float64) return tensor;
-  Tensor result = tensor;
+  if (!is_floating(tensor.dtype())) return tensor;
+  Tensor result = convert(tensor, DType::float64);
   for (double& x : result.mutable_span<double>()) {
     if (x != 0.0) x = std::max(std::abs(x), smallest);
   }
@@ -50,6 +50,7 @@ class NetworkOfMagnitudes {
  public:
   NetworkOfMagnitudes(const Graph& graph, double smallest) : graph_(graph), smallest_(smallest) {
     result_.opsets = graph.opsets;
+    result_.wide = graph.wide;
     map_.resize(graph.value_slots());
     find_divisors();
     for (const ValueId id : graph.inputs()) add_value(id);
@@ -99,6 +100,7 @@ class NetworkOfMagnitudes {
   }
 
   void add_node(Node node) {
+    node.op = nullptr;  // its attributes change
     const bool trains = node.op_type == "BatchNormalization" &&
                         (node.outputs.size() > 1 || node.attributes.contains("training_mode") ||
                          (graph_.opset("") < 7 && !node.attributes.contains("is_test")));
@@ -131,6 +133,7 @@ class NetworkOfMagnitudes {
   /// sqrt(epsilon). That is what inference gives for the mean -sum and the variance 0. The statistics of a
   /// batch are at most sum and sum^2.
   void add_training(Node node) {
+    node.op = nullptr;
     const ValueId channels = extra("Reshape", {node.inputs[0], ints({0, 0, -1})});
     const ValueId sum = graph_.opset("") < 13
                             ? extra("ReduceSum", {channels}, {{"axes", kNotChannels}, {"keepdims", 0}})

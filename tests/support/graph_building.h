@@ -15,6 +15,7 @@
 
 #include "bnrun/model.h"
 #include "graph/graph.h"
+#include "passes/prepare.h"
 
 namespace bnrun::testing {
 
@@ -33,6 +34,9 @@ class GraphBuilder {
  public:
   explicit GraphBuilder(std::int64_t opset = 13) { graph_.opsets[""] = opset; }
 
+  /// Another operator set, before its first node.
+  void import(std::string domain, std::int64_t version) { graph_.opsets[std::move(domain)] = version; }
+
   ValueId input(std::string name, DType dtype, std::initializer_list<DimSpec> dims) {
     return input(std::move(name), {dtype, Dims(dims.begin(), dims.end())});
   }
@@ -46,12 +50,12 @@ class GraphBuilder {
     return id;
   }
 
-  /// Adds a node and returns its outputs. Its name is the operator's with a number behind it; an output named
-  /// "" is called after the node.
+  /// Adds a node and returns its outputs. Its name is `name`, or the operator's with a number behind it; an
+  /// output named "" is called after the node.
   std::vector<ValueId> node(std::string op_type, const std::vector<NodeInput>& inputs, Attributes attributes,
                             const std::vector<std::string>& outputs, std::string domain = "") {
     Node added;
-    added.name = prefix + op_type + "_" + std::to_string(graph_.node_slots());
+    added.name = name.empty() ? prefix + op_type + "_" + std::to_string(graph_.node_slots()) : name;
     added.op_type = std::move(op_type);
     added.domain = std::move(domain);
     added.attributes = std::move(attributes);
@@ -84,11 +88,18 @@ class GraphBuilder {
   }
 
   std::string prefix;  ///< of the names of nodes
+  std::string name;    ///< of all nodes while it is not empty
 
  private:
   Graph graph_;
   NodeId last_;
 };
+
+/// The graph as compile() wants it.
+inline Graph prepared(Graph graph) {
+  prepare(graph);
+  return graph;
+}
 
 /// Elements uniform in [low, high), the same on every machine for one seed.
 template <class T = float>

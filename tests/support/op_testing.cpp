@@ -6,8 +6,10 @@
 #include <random>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
+#include "graph/graph.h"
 #include "op/evaluate.h"
+#include "op/registry.h"
+#include "op/shape_rules.h"
 
 namespace bnrun::test {
 namespace {
@@ -72,7 +74,7 @@ Tensor random_tensor(DType dtype, const Shape& shape, double low, double high, s
   return convert(values, dtype);
 }
 
-std::unique_ptr<const Op> op_of(const std::string& op_type, std::int64_t opset, std::size_t inputs,
+std::shared_ptr<const Op> op_of(const std::string& op_type, std::int64_t opset, std::size_t inputs,
                                 const Attributes& attributes, std::size_t outputs,
                                 const std::string& domain) {
   Node node;
@@ -83,7 +85,7 @@ std::unique_ptr<const Op> op_of(const std::string& op_type, std::int64_t opset, 
   for (std::size_t i = 0; i < outputs; ++i) {
     node.outputs.push_back(ValueId{static_cast<std::int32_t>(inputs + i)});
   }
-  auto op = make_op(node, opset);
+  auto op = make_op(call_of(node), opset);
   if (op == nullptr) fail(ErrorCode::unsupported, "operator {} is not in the table", op_type);
   return op;
 }

@@ -27,7 +27,7 @@ Tensor random_tensor(DType dtype, const Shape& shape, double low = -1.0, double 
 
 /// The operator of a node with that many inputs and outputs. Throws what make_op throws; an operator that the
 /// table lacks is `unsupported`.
-std::unique_ptr<const Op> op_of(const std::string& op_type, std::int64_t opset, std::size_t inputs,
+std::shared_ptr<const Op> op_of(const std::string& op_type, std::int64_t opset, std::size_t inputs,
                                 const Attributes& attributes = {}, std::size_t outputs = 1,
                                 const std::string& domain = "");
 

@@ -138,7 +138,7 @@ Flows Sketch::ops(const std::string& op_type, const std::vector<NodeInput>& inpu
       values.back() = given->second.view();
   }
   const auto inferred =
-      find_op(graph, b_.last_node())->infer({.inputs = types, .values = values, .outputs = outputs});
+      require_op(graph, b_.last_node()).infer({.inputs = types, .values = values, .outputs = outputs});
   Flows results;
   for (std::size_t i = 0; i < outputs; ++i) {
     shapes_[ids[i]] = inferred[i].shape();

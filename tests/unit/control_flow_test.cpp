@@ -1,10 +1,10 @@
 // If, Loop, Scan: subgraphs, what they capture, and branches that become part of the graph.
 #include <gtest/gtest.h>
 
-#include "passes/prepare.h"
-#include "verify/interpret.h"
 #include "passes/inline_branches.h"
+#include "passes/prepare.h"
 #include "support/op_testing.h"
+#include "verify/interpret.h"
 
 namespace bnrun::test {
 namespace {
@@ -126,7 +126,7 @@ TEST(If, KnownConditionPutsTheBranchInItsPlace) {
     Draft draft = conditional(condition ? [](Graph& graph) { return graph.add_constant("c", truth(true)); }
                                         : [](Graph& graph) { return graph.add_constant("c", truth(false)); });
     const auto expected = run(draft.graph, {ints({5, 6})});
-    evaluate_constants(draft.graph);
+    prepare(draft.graph);
     draft.graph.check();
     for (const NodeId id : draft.graph.live_nodes()) EXPECT_NE(draft.graph.node(id).op_type, "If");
     EXPECT_EQ(draft.graph.live_nodes().size(), 2U);

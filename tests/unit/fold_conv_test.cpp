@@ -118,13 +118,13 @@ TEST(FoldConv, ConvTransposeBetweenTwoMaps) {
 
 TEST(FoldScaler, IntoTheLayerThatReadsIt) {
   Network n;
+  n.b.import("ai.onnx.ml", 2);
   const ValueId x = n.b.input("x", DType::float32, {"N", 3});
   const Attributes attributes{{"offset", std::vector<float>{1, -2, 0.5F}},
                               {"scale", std::vector<float>{2, 0.25F, -1}}};
   const ValueId scaled = n.b.node("Scaler", {x}, attributes, {""}, "ai.onnx.ml")[0];
   n.b.output(n.b.op("Gemm", {scaled, n.random({3, 5}), n.random({5})}));
   Graph graph = n.b.graph();
-  graph.opsets["ai.onnx.ml"] = 2;
   infer_types(graph);
   expect_fold(Model(graph), {{"Gemm", 1}});
 }

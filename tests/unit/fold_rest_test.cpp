@@ -2,6 +2,7 @@
 // numbers only the channels stay that do.
 #include <gtest/gtest.h>
 
+#include "bnrun/inspect.h"
 #include "support/fold_layer.h"
 #include "support/fold_testing.h"
 
@@ -237,6 +238,36 @@ TEST(FoldRest, AnIllConditionedChannelBehindALayerFolds) {
       m.b.op("BatchNormalization", {m.gemm(), row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})},
              {{"epsilon", 0.0F}});
   expect_fold(m.model(y), {{"Gemm", 1}, {"Tanh", 1}}, 2e-6, {.max_growth = 1000});
+}
+
+TEST(FoldRest, OfTwoNodesNamedAlikeOnlyTheOneThatWentInPartSaysSo) {
+  HalfIllConditioned m;
+  m.b.name = "bn";
+  const ValueId y = m.b.op("BatchNormalization",
+                           {m.b.op("Relu", {m.x}), row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})},
+                           {{"epsilon", 0.0F}}, "y");
+  const ValueId h = m.b.op("Tanh", {m.b.op("Gemm", {y, weights(), row({10, 20})}, {}, "g")}, {}, "h");
+  const auto report = expect_fold(m.model(m.batch_normalization(h)),
+                                  {{"Relu", 1}, {"BatchNormalization", 2}, {"Gemm", 1}, {"Tanh", 2}}, 2e-6,
+                                  {.max_growth = 1000});
+  ASSERT_EQ(report.entries.size(), 2U);
+  EXPECT_EQ(report.entries[0].detail.find("1 of 2 channels went into"), 0U) << report.entries[0].detail;
+  EXPECT_EQ(report.entries[1].name, "bn");
+  EXPECT_EQ(report.entries[1].detail.find("channels went into"), std::string::npos)
+      << report.entries[1].detail;
+}
+
+TEST(FoldRest, ANodeOfAnotherDomainIsNoBatchNormalizationWhateverItsName) {
+  Chains m;
+  m.b.import("com.custom", 1);
+  const ValueId y = m.b.node("BatchNormalization", m.parameters(m.gemm()), {}, {"y"}, "com.custom")[0];
+  Model model = m.model(y);
+  const FoldReport report = fold(model);
+  EXPECT_EQ(report.rewrites, 0U);
+  EXPECT_TRUE(report.entries.empty());
+  const Inspection inspection = inspect(model);
+  ASSERT_EQ(inspection.layers.size(), 3U);
+  EXPECT_NE(inspection.layers[1].problem.find("com.custom"), std::string::npos);
 }
 
 }  // namespace

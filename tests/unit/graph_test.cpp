@@ -85,7 +85,7 @@ TEST(Rewrite, RefusesWhenTheIntermediateIsReadElsewhere) {
   chain.graph.add_output(z);
   const auto refused = refuse(chain.graph, chain.fused());
   ASSERT_TRUE(refused);
-  EXPECT_EQ(refused->reason, Decline::intermediate_used_elsewhere);
+  EXPECT_EQ(refused->kind, Refusal::Kind::read_elsewhere);
   EXPECT_THROW(apply(chain.graph, chain.fused()), Error);
   EXPECT_EQ(chain.graph.live_nodes().size(), 3U);
 }
@@ -95,7 +95,7 @@ TEST(Rewrite, RefusesWhenTheIntermediateIsAnOutput) {
   chain.graph.add_output(chain.h);
   const auto refused = refuse(chain.graph, chain.fused());
   ASSERT_TRUE(refused);
-  EXPECT_EQ(refused->reason, Decline::intermediate_is_output);
+  EXPECT_EQ(refused->kind, Refusal::Kind::read_outside);
 }
 
 TEST(Rewrite, RefusesAConstantThatIsNotFinite) {
@@ -104,7 +104,7 @@ TEST(Rewrite, RefusesAConstantThatIsNotFinite) {
   rewrite.nodes[0].inputs.push_back(rewrite.add_constant("W", Tensor({1}, std::vector<float>{INFINITY})));
   const auto refused = refuse(chain.graph, rewrite);
   ASSERT_TRUE(refused);
-  EXPECT_EQ(refused->reason, Decline::overflow);
+  EXPECT_EQ(refused->kind, Refusal::Kind::not_finite);
 }
 
 TEST(Rewrite, RefusesARedirectionToAnotherShape) {
@@ -115,7 +115,7 @@ TEST(Rewrite, RefusesARedirectionToAnotherShape) {
   rewrite.redirected = {{chain.h, wide}};
   const auto refused = refuse(chain.graph, rewrite);
   ASSERT_TRUE(refused);
-  EXPECT_EQ(refused->reason, Decline::shape_would_change);
+  EXPECT_EQ(refused->kind, Refusal::Kind::type_changes);
 }
 
 TEST(RemoveDead, KeepsWhatLeadsToAnOutput) {

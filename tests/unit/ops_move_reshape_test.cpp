@@ -4,8 +4,9 @@
 #include <numeric>
 
 #include "bnrun/error.h"
+#include "graph/graph.h"
 #include "op/evaluate.h"
-#include "op/op.h"
+#include "op/registry.h"
 
 namespace bnrun {
 namespace {
@@ -19,14 +20,14 @@ Tensor ints(const Ints& values) {
   return {Shape{static_cast<std::int64_t>(values.size())}, values};
 }
 
-std::unique_ptr<const Op> op_of(const std::string& op_type, std::int64_t opset, std::size_t inputs,
+std::shared_ptr<const Op> op_of(const std::string& op_type, std::int64_t opset, std::size_t inputs,
                                 const Attributes& attributes = {}) {
   Node node;
   node.op_type = op_type;
   node.attributes = attributes;
   for (std::size_t i = 0; i < inputs; ++i) node.inputs.push_back({static_cast<std::int32_t>(i)});
   node.outputs.push_back({static_cast<std::int32_t>(inputs)});
-  return make_op(node, opset);
+  return make_op(call_of(node), opset);
 }
 
 /// "float32[N,64]" for a float input of these dimensions and a constant second input.

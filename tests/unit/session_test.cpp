@@ -8,11 +8,11 @@
 #include <thread>
 
 #include "bnrun/error.h"
-#include "program/compile.h"
 #include "op/shape_rules.h"
-#include "verify/interpret.h"
+#include "program/compile.h"
 #include "support/allocation_counter.h"
 #include "support/graph_building.h"
+#include "verify/interpret.h"
 
 namespace bnrun::testing {
 namespace {
@@ -277,7 +277,7 @@ TEST(Session, SmallBatchesOfWideLayersAreSharedWithoutChangingBits) {
   for (std::uint32_t i = 0; i < 2; ++i) h = b.op("Relu", {dense(b, h, 300, 300, i)});
   b.output(dense(b, h, 300, 2000, 7));
   const Model model = b.model();
-  const auto blocks = compile(model.graph()).stages.at(0).blocks;
+  const auto blocks = compile(prepared(model.graph())).stages.at(0).blocks;
   ASSERT_LT(blocks->least_rows, blocks->rows);
   const Session one(model, {.threads = 1});
   const Session four(model, {.threads = 4});
@@ -290,7 +290,7 @@ TEST(Session, SmallBatchesOfWideLayersAreSharedWithoutChangingBits) {
 // ---------------------------------------------------------------- the compiler's structure
 
 TEST(Compile, DenseChainIsOneStageAndEveryLayerOneStep) {
-  const Program program = compile(classifier().graph());
+  const Program program = compile(prepared(classifier().graph()));
   ASSERT_EQ(program.stages.size(), 1U);
   ASSERT_TRUE(program.stages[0].blocks);
   EXPECT_EQ(program.stages[0].steps.size(), 4U);  // three dense layers and Softmax
@@ -303,7 +303,7 @@ TEST(Compile, AValueReadElsewhereIsNotFusedAway) {
   const auto h = dense(b, b.input("x", F32, {"N", 6}), 6, 4, 1);
   b.output(b.op("Relu", {h}));
   b.output(h);
-  const Program program = compile(b.graph());
+  const Program program = compile(prepared(b.graph()));
   ASSERT_EQ(program.stages.size(), 1U);
   EXPECT_EQ(program.stages[0].steps.size(), 2U);
 }
@@ -314,7 +314,7 @@ TEST(Compile, ScratchDoesNotGrowWithTheModelsDepth) {
     auto h = b.input("x", F32, {"N", 16});
     for (int i = 0; i < layers; ++i) h = b.op("Relu", {dense(b, h, 16, 16, 1)});
     b.output(h);
-    return compile(b.graph()).stages.at(0).blocks->scratch_bytes;
+    return compile(prepared(b.graph())).stages.at(0).blocks->scratch_bytes;
   };
   EXPECT_EQ(scratch_of(1), 0U);
   EXPECT_EQ(scratch_of(4), scratch_of(20));

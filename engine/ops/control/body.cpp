@@ -3,14 +3,35 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "verify/interpret.h"
 #include "base/strided_copy.h"
+#include "passes/prepare.h"
+#include "program/compile.h"
 
 namespace bnrun {
 
-Body::Body(AttributeReader& node, std::string_view attribute)
-    : graph_(node.get_graph(attribute)), captured_names_(captured_names(node.node().attributes)) {
+Body::Body(AttributeReader& node, std::string_view attribute) : graph_(node.get_graph(attribute)) {
   if (graph_ == nullptr) fail(ErrorCode::invalid_model, "attribute '{}' is missing", attribute);
+  const auto names = captured_names(node.attributes());
+  captures_ = names.size();
+  for (const ValueId id : graph_->live_values()) {
+    if (!graph_->value(id).captured) continue;
+    const auto found = std::find(names.begin(), names.end(), graph_->value(id).name);
+    captured_.push_back(static_cast<std::size_t>(found - names.begin()));
+  }
+}
+
+/// What a body declares of its values is often wrong (shapes that grow from one iteration to the next), and
+/// the types of what it reads are known only when it runs: its program is made without.
+const Executor& Body::executor() const {
+  std::call_once(compiled_, [&] {
+    Graph graph = *graph_;
+    for (const ValueId id : graph.live_values()) {
+      if (!graph.value(id).constant.defined()) graph.set_type(id, {});
+    }
+    prepare(graph);
+    executor_ = std::make_unique<const Executor>(compile(graph), 1);
+  });
+  return *executor_;
 }
 
 ValueType Body::output_type(std::size_t i) const {
@@ -27,19 +48,18 @@ ValueType Body::output_type(std::size_t i) const {
 bool Body::deterministic() const {
   const auto nodes = graph_->live_nodes();
   return std::all_of(nodes.begin(), nodes.end(), [&](NodeId id) {
-    const auto op = find_op(*graph_, id);
+    const auto& op = graph_->node(id).op;
     return op != nullptr && op->deterministic();
   });
 }
 
 std::vector<Tensor> Body::run(std::span<const TensorView> inputs, const RunArgs& args) const {
-  if (args.captures.size() != captured_names_.size())
+  if (args.captures.size() != captures_)
     fail(ErrorCode::internal, "{} captured values are given, the subgraphs read {}", args.captures.size(),
-         captured_names_.size());
-  std::vector<std::pair<std::string, TensorView>> captures;
-  for (std::size_t i = 0; i < captured_names_.size(); ++i)
-    captures.emplace_back(captured_names_[i], args.captures[i]);
-  return interpret(*graph_, inputs, {}, captures);
+         captures_);
+  std::vector<TensorView> all(inputs.begin(), inputs.end());
+  for (const std::size_t i : captured_) all.push_back(args.captures[i]);
+  return executor().run(all);
 }
 
 ValueType common_type(const ValueType& a, const ValueType& b) {

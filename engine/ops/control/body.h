@@ -2,21 +2,26 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "exec/executor.h"
+#include "graph/graph.h"
+#include "op/attribute_reader.h"
 #include "op/op.h"
 
 namespace bnrun {
 
-/// A subgraph attribute, run operator by operator.
+/// A subgraph attribute: a program of its own, compiled when it is first run. Thread-safe.
 class Body {
  public:
   /// Throws invalid_model when the attribute is missing.
   Body(AttributeReader& node, std::string_view attribute);
 
+  const std::shared_ptr<const Graph>& graph() const { return graph_; }
   std::size_t inputs() const { return graph_->inputs().size(); }
   std::size_t outputs() const { return graph_->outputs().size(); }
   /// What the subgraph tells of output i before it runs. Symbols mean nothing outside and are left out.
@@ -27,8 +32,14 @@ class Body {
   std::vector<Tensor> run(std::span<const TensorView> inputs, const RunArgs& args) const;
 
  private:
+  const Executor& executor() const;
+
   std::shared_ptr<const Graph> graph_;
-  std::vector<std::string> captured_names_;  // of the node, in Node::captures order
+  std::size_t captures_;  ///< of the node: what all its subgraphs read
+  std::vector<std::size_t>
+      captured_;  ///< among those, what this one reads, in the order of its program's inputs
+  mutable std::once_flag compiled_;
+  mutable std::unique_ptr<const Executor> executor_;
 };
 
 /// What holds of both descriptions: a dimension, or the shape, in which they differ is unknown. Throws

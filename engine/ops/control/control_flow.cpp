@@ -2,9 +2,9 @@
 #include <limits>
 
 #include "base/fail.h"
-#include "ops/control/body.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
+#include "op/shape_rules.h"
+#include "ops/control/body.h"
 
 namespace bnrun {
 namespace {
@@ -37,6 +37,11 @@ class If final : public Op {
   }
 
   bool deterministic() const override { return then_.deterministic() && else_.deterministic(); }
+
+  std::shared_ptr<const Graph> chosen_branch(const FoldArgs& args) const override {
+    const Tensor* condition = args.constant(0);
+    return condition == nullptr ? nullptr : (read_condition(condition->view()) ? then_ : else_).graph();
+  }
 
  private:
   Body then_;

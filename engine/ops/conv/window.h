@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "op/attribute_reader.h"
 #include "op/op.h"
 
 namespace bnrun {

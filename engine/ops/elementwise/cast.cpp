@@ -6,8 +6,8 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -139,7 +139,8 @@ std::unique_ptr<const Op> make_cast(AttributeReader& node) {
     node.ignore("round_mode");
   }
   if (like) return std::make_unique<Cast>(DType::undefined);
-  if (node.version() < 6) return std::make_unique<Cast>(dtype_named(node.get_string("to", "")));
+  if (node.version() < 6)
+    return std::make_unique<Cast>(node.result_type(dtype_named(node.get_string("to", ""))));
   node.require_int("to");
   return std::make_unique<Cast>(node.get_dtype("to", DType::undefined));
 }

@@ -1,8 +1,8 @@
 // Constant: the tensor that its one attribute holds.
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -24,9 +24,10 @@ Tensor read_value(AttributeReader& node) {
   if (const auto floats = node.get_floats("value_floats")) value = list(*floats);
   if (const auto ints = node.get_ints("value_ints")) value = list(*ints);
   if (const auto strings = node.get_strings("value_strings")) value = list(*strings);
-  if (!value.defined() || node.node().attributes.size() != 1)
+  if (!value.defined() || node.attributes().size() != 1)
     fail(ErrorCode::invalid_model, "exactly one attribute must give the value");
-  return value;
+  const DType dtype = node.result_type(value.dtype());
+  return dtype == value.dtype() ? value : convert(value, dtype);
 }
 
 class Constant final : public Op {

@@ -3,9 +3,9 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -16,7 +16,7 @@ constexpr std::int64_t kMaxContentElements = 64;
 class ConstantOfShape final : public Op {
  public:
   explicit ConstantOfShape(AttributeReader& node)
-      : value_(node.get_tensor("value").value_or(Tensor(DType::float32, {1}))) {
+      : value_(node.get_tensor("value").value_or(Tensor(node.result_type(DType::float32), {1}))) {
     check_inputs(node, 1, 1);
     if (value_.elements() != 1)
       fail(ErrorCode::invalid_model, "the value must be one element, it has {}", value_.elements());

@@ -2,9 +2,9 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/gemm/blas.h"
+#include "op/op.h"
 #include "op/shape_rules.h"
 #include "ops/linear/matmul_geometry.h"
-#include "op/op.h"
 
 namespace bnrun {
 namespace {
@@ -29,6 +29,7 @@ class MatMul final : public Op {
   }
 
   bool linear() const override { return true; }
+  bool multiplies_matrices() const override { return true; }
 
   /// W'[k,n] = W[k,n]*s_in[k]*s_out[n]; the shift (sum_k t_in[k]*W[k,n])*s_out[n] + t_out[n] stays as an Add.
   OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,

@@ -6,13 +6,10 @@
 #include <span>
 #include <vector>
 
+#include "op/attribute_reader.h"
 #include "op/op.h"
 
 namespace bnrun {
-
-/// The type of results that ai.onnx.ml fixes at float32. ONNX has no `output_dtype` here; `widened` sets it,
-/// since the truth is computed in double throughout.
-DType score_type(AttributeReader& node);
 
 /// Rounds `values` into a float32 or float64 tensor.
 void store(std::span<const double> values, const MutableTensorView& out);

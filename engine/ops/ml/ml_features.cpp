@@ -14,10 +14,6 @@
 
 namespace bnrun {
 
-DType score_type(AttributeReader& node) {
-  return node.get_dtype("output_dtype", DType::float32);
-}
-
 void store(std::span<const double> values, const MutableTensorView& out) {
   dispatch(TypeList<float, double>{}, out.dtype, [&]<class T>() {
     std::ranges::transform(values, out.data<T>(), [](double x) { return static_cast<T>(x); });
@@ -55,7 +51,9 @@ void check_per_feature(const char* name, std::size_t count, const ValueType& X) 
 class Scaler final : public Op {
  public:
   explicit Scaler(AttributeReader& node)
-      : offset_(read_floats(node, "offset")), scale_(read_floats(node, "scale")), type_(score_type(node)) {
+      : offset_(read_floats(node, "offset")),
+        scale_(read_floats(node, "scale")),
+        type_(node.result_type(DType::float32)) {
     check_inputs(node, 1, 1);
     if (offset_.empty()) offset_ = {0.0};
     if (scale_.empty()) scale_ = {1.0};
@@ -105,7 +103,7 @@ class Scaler final : public Op {
 class Normalizer final : public Op {
  public:
   explicit Normalizer(AttributeReader& node)
-      : norm_(node.get_string("norm", "MAX")), type_(score_type(node)) {
+      : norm_(node.get_string("norm", "MAX")), type_(node.result_type(DType::float32)) {
     check_inputs(node, 1, 1);
     if (norm_ != "MAX" && norm_ != "L1" && norm_ != "L2")
       fail(ErrorCode::invalid_model, "norm is '{}'", norm_);
@@ -256,7 +254,7 @@ class FeatureVectorizer final : public Op {
  public:
   explicit FeatureVectorizer(AttributeReader& node)
       : widths_(node.get_ints("inputdimensions").value_or(std::vector<std::int64_t>{})),
-        type_(score_type(node)) {
+        type_(node.result_type(DType::float32)) {
     check_inputs(node, std::max<std::size_t>(1, node.inputs()), node.inputs());
     if (!widths_.empty() && widths_.size() != node.inputs())
       fail(ErrorCode::invalid_model, "inputdimensions has {} numbers for {} inputs", widths_.size(),

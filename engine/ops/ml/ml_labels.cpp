@@ -149,7 +149,7 @@ class OneHotEncoder final : public Op {
   explicit OneHotEncoder(AttributeReader& node)
       : categories_(read_list(node, "cats")),
         zeros_(node.get_bool("zeros", true)),
-        type_(score_type(node)),
+        type_(node.result_type(DType::float32)),
         index_(categories_, positions(categories_.elements()), scalar_of(std::int64_t{-1})) {
     check_inputs(node, 1, 1);
     if (categories_.dtype() == DType::float32) fail(ErrorCode::invalid_model, "the categories are floats");
@@ -242,7 +242,7 @@ std::unique_ptr<const Op> make_label_encoder(AttributeReader& node) {
   Tensor keys = read_list(node, "keys");
   Tensor values = read_list(node, "values");
   Tensor otherwise = read_default(node, values.dtype());
-  const DType type = score_type(node);
+  const DType type = node.result_type(DType::float32);
   if (values.dtype() == DType::float32 && otherwise.dtype() == DType::float32) {
     values = convert(values, type);
     otherwise = convert(otherwise, type);

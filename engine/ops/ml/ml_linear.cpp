@@ -94,7 +94,7 @@ class LinearRegressor final : public Op {
   explicit LinearRegressor(AttributeReader& node)
       : linear_(node, static_cast<std::size_t>(std::max<std::int64_t>(0, node.get_int("targets", 1)))),
         transform_(read_post_transform(node)),
-        type_(score_type(node)) {
+        type_(node.result_type(DType::float32)) {
     check_inputs(node, 1, 1);
   }
 
@@ -130,7 +130,7 @@ class LinearClassifier final : public Op {
                            node.get_floats("intercepts").value_or(std::vector<float>{}).size() == 1),
         linear_(node, one_score_for_two_ ? 1 : labels_),
         transform_(read_post_transform(node)),
-        type_(score_type(node)) {
+        type_(node.result_type(DType::float32)) {
     check_inputs(node, 1, 1);
     node.ignore("multi_class");  // tells how the model was trained; the scores are computed alike
     if (strings_.empty() == ints_.empty())

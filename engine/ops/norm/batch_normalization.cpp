@@ -7,8 +7,8 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -128,6 +128,20 @@ class BatchNormalization final : public Op {
     return AffineForm{0, std::move(map)};
   }
 
+  bool is_normalisation() const override { return true; }
+
+  /// mean = 0, var = 1 and epsilon = 0 make scale and B the map itself.
+  std::optional<Absorbed> as_holder_of(const ChannelAffine& map, const FoldArgs& args) const override {
+    if (args.constant(1) == nullptr || (!map.uniform() && map.axis != 1)) return std::nullopt;
+    const auto C = static_cast<std::size_t>(args.constant(1)->elements());
+    const ChannelAffine held = map.on_axis(1, C);
+    Absorbed parameters{.inputs = {}, .attributes = {{"epsilon", 0.0F}}};
+    const std::vector<double> values[] = {held.scale, held.shift, std::vector(C, 0.0), std::vector(C, 1.0)};
+    for (std::size_t i = 0; i < 4; ++i)
+      parameters.inputs.emplace_back(i + 1, ScaledTensor{Tensor({static_cast<std::int64_t>(C)}, values[i])});
+    return parameters;
+  }
+
   std::optional<InferenceForm> at_inference(const FoldArgs&) const override {
     if (!training_) return std::nullopt;
     return InferenceForm{at_inference_, 5, "normalises with its running mean and variance"};
@@ -165,7 +179,8 @@ class BatchNormalization final : public Op {
   double epsilon_;
   double momentum_;
   bool training_ = false;
-  Attributes at_inference_;  ///< in between, from opset 7 on, the number of outputs tells
+  /// Empty from opset 7 to 13, where the number of outputs tells.
+  Attributes at_inference_;
   bool spatial_ = true;
 };
 

@@ -5,8 +5,8 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -22,7 +22,7 @@ class Dropout final : public Op {
     if (version < 7) training_ = !node.get_bool("is_test", false);
     if (version >= 12) {
       seed_ = static_cast<std::uint32_t>(node.get_int("seed", 0));
-      may_train_ = node.inputs() > 2 && node.node().inputs[2].valid();
+      may_train_ = node.given(2);
     }
   }
 

@@ -15,14 +15,12 @@ namespace bnrun {
 /// the order and of affine maps is as of the last `update`; a node that has not changed since keeps both.
 class FoldView {
  public:
-  FoldView(const Graph& graph, ExactConstants exact) : graph_(graph), ops_(graph), exact_(std::move(exact)) {
-    update();
-  }
+  FoldView(const Graph& graph, ExactConstants exact) : graph_(graph), exact_(std::move(exact)) { update(); }
 
   void update();
 
   const Graph& graph() const { return graph_; }
-  const Op* op(NodeId id) { return ops_.find(id); }
+  const Op* op(NodeId id) const { return graph_.node(id).op.get(); }
   NodeArgs args(NodeId id) const { return NodeArgs(graph_, id, &exact_); }
   const std::vector<NodeId>& order() const { return order_; }  ///< topological
   std::size_t position(NodeId id) const { return position_.at(static_cast<std::size_t>(id.index)); }
@@ -31,7 +29,6 @@ class FoldView {
 
  private:
   const Graph& graph_;
-  OpCache ops_;
   ExactConstants exact_;
   std::vector<NodeId> order_;
   std::vector<std::size_t> position_;  ///< by node

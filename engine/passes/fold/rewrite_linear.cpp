@@ -1,15 +1,26 @@
 #include "passes/fold/rewrite_linear.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
 
+#include "base/dispatch.h"
 #include "base/fail.h"
 #include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
+
+/// Raises `most` to the largest magnitude of a constant, if there is one.
+void raise(double& most, const Tensor* constant) {
+  if (constant == nullptr || !is_floating(constant->dtype())) return;
+  dispatch(FloatTypes{}, constant->dtype(), [&]<class T>() {
+    for (const T& x : constant->span<T>())
+      most = std::max(most, static_cast<double>(std::abs(static_cast<ComputeType<T>>(x))));
+  });
+}
 
 /// The map on every element, in double.
 Tensor applied(const ChannelAffine& map, const Tensor& constant) {
@@ -27,8 +38,8 @@ Tensor applied(const ChannelAffine& map, const Tensor& constant) {
 
 class LinearRewriter {
  public:
-  LinearRewriter(const FoldView& view, std::size_t& flushed)
-      : view_(view), graph_(view.graph()), flushed_(flushed) {}
+  LinearRewriter(const FoldView& view, ConstantChanges& changes)
+      : view_(view), graph_(view.graph()), changes_(changes) {}
 
   Rewrite make(std::span<const Candidate* const> candidates, std::span<const FoldedLinear> linears) {
     for (const Candidate* candidate : candidates) substitute(*candidate);
@@ -104,7 +115,7 @@ class LinearRewriter {
       const ValueId input = node.inputs[port];
       const ScaledTensor exact{applied(map, *args.get().constant(port))};
       copy.inputs[port] = rewrite_.add_constant(
-          folded_name(input), round_to_storage(exact, graph_.value(input).type.dtype, flushed_));
+          folded_name(input), round_to_storage(exact, graph_.value(input).type.dtype, changes_.flushed));
     }
     rewrite_.nodes.push_back(std::move(copy));
   }
@@ -113,16 +124,10 @@ class LinearRewriter {
     const Node& old = graph_.node(id);
     rewrite_.removed.push_back(id);
     Rewrite::NewNode folded{old, {}, {}};
-    for (const auto& [name, value] : absorbed.attributes) folded.node.attributes[name] = value;
     for (const ValueId input : old.inputs) folded.inputs.push_back(current(input));
-    for (const auto& [index, scaled] : absorbed.inputs) {
-      if (folded.inputs.size() <= index) folded.inputs.resize(index + 1);
-      const ValueId previous = index < old.inputs.size() ? old.inputs[index] : ValueId{};
-      const DType storage = graph_.value(previous.valid() ? previous : old.outputs[0]).type.dtype;
-      const std::string stem =
-          previous.valid() ? folded_name(previous) : fmt::format("{}_input_{}", label_of(graph_, id), index);
-      folded.inputs[index] = rewrite_.add_constant(stem, round_to_storage(scaled, storage, flushed_));
-    }
+    for (const std::size_t i : {kWeights, kBias}) raise(magnitude(i).before, constant_of(old, i));
+    add_constants(id, absorbed, folded);
+    for (const std::size_t i : {kWeights, kBias}) raise(magnitude(i).after, constant_of(folded, i));
     const Operand result = current(old.outputs[0]);
     const bool adds = !absorbed.remaining.is_identity();
     const ValueType& type = graph_.value(old.outputs[0]).type;
@@ -132,6 +137,39 @@ class LinearRewriter {
     if (!adds) return;
     add_arithmetic("Add", label_of(graph_, id) + "_bias", unshifted, absorbed.remaining,
                    absorbed.remaining.shift, type, result);
+    raise(changes_.bias.after, constant_of(rewrite_.nodes.back(), 1));
+  }
+
+  /// Gives a copy of node `id` the constants and attributes of `absorbed`.
+  void add_constants(NodeId id, const Absorbed& absorbed, Rewrite::NewNode& copy) {
+    const Node& old = graph_.node(id);
+    for (const auto& [name, value] : absorbed.attributes) copy.node.set_attribute(name, value);
+    for (const auto& [index, scaled] : absorbed.inputs) {
+      if (copy.inputs.size() <= index) copy.inputs.resize(index + 1);
+      const ValueId previous = index < old.inputs.size() ? old.inputs[index] : ValueId{};
+      const DType storage = graph_.value(previous.valid() ? previous : old.outputs[0]).type.dtype;
+      const std::string stem =
+          previous.valid() ? folded_name(previous) : fmt::format("{}_input_{}", label_of(graph_, id), index);
+      copy.inputs[index] = rewrite_.add_constant(stem, round_to_storage(scaled, storage, changes_.flushed));
+    }
+  }
+
+  // Y = Op(X, W, b) everywhere.
+  static constexpr std::size_t kWeights = 1;
+  static constexpr std::size_t kBias = 2;
+
+  Magnitude& magnitude(std::size_t input) { return input == kWeights ? changes_.weights : changes_.bias; }
+
+  const Tensor* constant_of(const Node& node, std::size_t i) const {
+    return i < node.inputs.size() && node.inputs[i].valid() ? graph_.value(node.inputs[i]).as_constant()
+                                                            : nullptr;
+  }
+  const Tensor* constant_of(const Rewrite::NewNode& made, std::size_t i) const {
+    if (i >= made.inputs.size()) return nullptr;
+    const Operand& operand = made.inputs[i];
+    if (operand.kind == Operand::Kind::constant)
+      return &rewrite_.constants[static_cast<std::size_t>(operand.index)].tensor;
+    return operand.kind == Operand::Kind::existing ? graph_.value({operand.index}).as_constant() : nullptr;
   }
 
   /// data * values or data + values, one value per channel of `map`.
@@ -150,7 +188,8 @@ class LinearRewriter {
         shape.push_back(1);
     }
     const ScaledTensor exact{Tensor(shape, values)};
-    const Operand constant = rewrite_.add_constant(node.name, round_to_storage(exact, type.dtype, flushed_));
+    const Operand constant =
+        rewrite_.add_constant(node.name, round_to_storage(exact, type.dtype, changes_.flushed));
     rewrite_.nodes.push_back({std::move(node), {data, constant}, {result}});
   }
 
@@ -158,8 +197,8 @@ class LinearRewriter {
     const ValueType& type = graph_.value(chain.output).type;
     const NodeId scaling = scaling_node(view_, chain.nodes);
     const std::string name = label_of(graph_, scaling.valid() ? scaling : chain.nodes.front());
-    if (const NodeId id = batch_normalization_of(graph_, chain); id.valid()) {
-      add_batch_normalization(id, affine, data, result);
+    if (const NodeId id = normalisation_of(view_, chain); id.valid()) {
+      add_normalisation(id, affine, data, result);
     } else if (affine.is_identity()) {
       rewrite_.nodes.push_back({Node{.name = name, .op_type = "Identity"}, {data}, {result}});
     } else if (!affine.has_shift()) {
@@ -173,26 +212,17 @@ class LinearRewriter {
     }
   }
 
-  void add_batch_normalization(NodeId id, const ChannelAffine& affine, Operand data, Operand result) {
-    const Node& old = graph_.node(id);
-    const auto C = static_cast<std::size_t>(graph_.value(old.inputs[1]).constant.elements());
-    const ChannelAffine map = affine.on_axis(affine.uniform() ? 1 : affine.axis, C);
-    Rewrite::NewNode node{old, {data}, {result}};
+  void add_normalisation(NodeId id, const ChannelAffine& affine, Operand data, Operand result) {
+    const NodeArgs args = view_.args(id);
+    Rewrite::NewNode node{graph_.node(id), {data}, {result}};
     node.node.name = label_of(graph_, id);
-    node.node.attributes["epsilon"] = 0.0F;
-    const std::vector<double> parameters[] = {map.scale, map.shift, std::vector(C, 0.0), std::vector(C, 1.0)};
-    for (std::size_t i = 0; i < 4; ++i) {
-      const ValueId parameter = old.inputs[i + 1];
-      const ScaledTensor exact{Tensor({static_cast<std::int64_t>(C)}, parameters[i])};
-      node.inputs.push_back(rewrite_.add_constant(
-          folded_name(parameter), round_to_storage(exact, graph_.value(parameter).type.dtype, flushed_)));
-    }
+    add_constants(id, *view_.op(id)->as_holder_of(affine, args.get()), node);
     rewrite_.nodes.push_back(std::move(node));
   }
 
   const FoldView& view_;
   const Graph& graph_;
-  std::size_t& flushed_;
+  ConstantChanges& changes_;
   Rewrite rewrite_;
   std::map<ValueId, ValueId> replaced_by_;
   std::set<ValueId> changed_;  ///< their elements are others than before
@@ -202,24 +232,27 @@ class LinearRewriter {
 }  // namespace
 
 Rewrite rewrite_linears(const FoldView& view, std::span<const Candidate* const> candidates,
-                        std::span<const FoldedLinear> linears, std::size_t& flushed) {
-  return LinearRewriter(view, flushed).make(candidates, linears);
+                        std::span<const FoldedLinear> linears, ConstantChanges& changes) {
+  return LinearRewriter(view, changes).make(candidates, linears);
 }
 
-NodeId batch_normalization_of(const Graph& graph, const Chain& chain) {
+NodeId normalisation_of(const FoldView& view, const Chain& chain) {
   const auto found = std::find_if(chain.nodes.rbegin(), chain.nodes.rend(),
-                                  [&](NodeId id) { return graph.node(id).op_type == "BatchNormalization"; });
+                                  [&](NodeId id) { return view.op(id)->is_normalisation(); });
   return found == chain.nodes.rend() ? NodeId{} : *found;
 }
 
-std::optional<int> cost_of_replacement(const Graph& graph, const Chain& chain, const ChannelAffine& affine) {
-  if (batch_normalization_of(graph, chain).valid())
-    return affine.uniform() || affine.axis == 1 ? std::optional(cost_of(affine)) : std::nullopt;
+std::optional<int> cost_of_replacement(const FoldView& view, const Chain& chain,
+                                       const ChannelAffine& affine) {
+  if (const NodeId id = normalisation_of(view, chain); id.valid()) {
+    const NodeArgs args = view.args(id);
+    return view.op(id)->as_holder_of(affine, args.get()) ? std::optional(cost_of(affine)) : std::nullopt;
+  }
   return affine.is_identity() ? 1 : (affine.has_scale() ? 2 : 0) + (affine.has_shift() ? 1 : 0);
 }
 
-Rewrite rewrite_chain(const FoldView& view, const Chain& chain, std::size_t& flushed) {
-  return LinearRewriter(view, flushed).make(chain);
+Rewrite rewrite_chain(const FoldView& view, const Chain& chain, ConstantChanges& changes) {
+  return LinearRewriter(view, changes).make(chain);
 }
 
 NodeId scaling_node(const FoldView& view, const std::vector<NodeId>& nodes) {

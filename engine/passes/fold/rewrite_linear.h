@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "graph/rewrite.h"
 #include "passes/fold/chain.h"
 #include "passes/fold/route.h"
-#include "graph/rewrite.h"
 
 namespace bnrun {
 
@@ -18,6 +18,14 @@ struct Candidate {
   const Chain* chain = nullptr;
   Route route;
   ChannelAffine rest{};  ///< what stays where the chain stands (forward only); the route carries the others
+  std::size_t leaving = 0;  ///< with `rest`: how many channels the route carries
+};
+
+/// What a rewrite does to constants.
+struct ConstantChanges {
+  std::size_t flushed = 0;  ///< became zero because they lie below the normal range of their type
+  Magnitude weights;        ///< of the linear operators
+  Magnitude bias;           ///< an Add made for want of a bias input counts
 };
 
 /// A linear operator that has taken in the maps that reach it.
@@ -27,23 +35,21 @@ using FoldedLinear = std::pair<NodeId, Absorbed>;
 /// for every branch of the candidates' routes. `linears` are all their ends, each with every map that reaches
 /// it taken in by its absorb_affine. Conditions beyond that: the driver checks the readers of everything
 /// removed. Derivation: P and Q let the maps pass, so they stand next to L, which has taken them into its
-/// constants up to `Absorbed::remaining`. Constants are rounded to their storage type here, once; `flushed`
-/// counts those that became zero because they lie below its normal range.
+/// constants up to `Absorbed::remaining`. Constants are rounded to their storage type here, once.
 Rewrite rewrite_linears(const FoldView& view, std::span<const Candidate* const> candidates,
-                        std::span<const FoldedLinear> linears, std::size_t& flushed);
+                        std::span<const FoldedLinear> linears, ConstantChanges& changes);
 
 /// The last BatchNormalization of a chain, or an invalid id.
-NodeId batch_normalization_of(const Graph& graph, const Chain& chain);
+NodeId normalisation_of(const FoldView& view, const Chain& chain);
 /// The first of these affine operators that scales, or an invalid id.
 NodeId scaling_node(const FoldView& view, const std::vector<NodeId>& nodes);
 
-/// The cost of `affine` written as the chain would be: as its last BatchNormalization with other parameters
-/// (mean = 0, var = 1 and epsilon = 0 make scale and B the map itself), or else as a Mul and an Add as far as
-/// needed; nullopt when that BatchNormalization cannot hold it.
-std::optional<int> cost_of_replacement(const Graph& graph, const Chain& chain, const ChannelAffine& affine);
+/// The cost of `affine` written as the chain would be: as its last BatchNormalization with other parameters,
+/// or else as a Mul and an Add as far as needed; nullopt when that BatchNormalization cannot hold it.
+std::optional<int> cost_of_replacement(const FoldView& view, const Chain& chain, const ChannelAffine& affine);
 
 /// before: x -> [chain] -> y        after: x -> (BatchNormalization | Mul -> Add) -> y
 /// Condition: cost_of_replacement knows a cost. Derivation: the chain is its map.
-Rewrite rewrite_chain(const FoldView& view, const Chain& chain, std::size_t& flushed);
+Rewrite rewrite_chain(const FoldView& view, const Chain& chain, ConstantChanges& changes);
 
 }  // namespace bnrun

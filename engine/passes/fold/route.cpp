@@ -30,7 +30,7 @@ std::optional<Declined> held_from_outside(const Graph& graph, ValueId id) {
 /// operator are there when its turn comes.
 class RouteFinder {
  public:
-  RouteFinder(FoldView& view, FoldDirection direction, bool shift_to_last)
+  RouteFinder(const FoldView& view, FoldDirection direction, bool shift_to_last)
       : view_(view),
         graph_(view.graph()),
         back_(direction == FoldDirection::backward),
@@ -150,7 +150,7 @@ class RouteFinder {
     return std::nullopt;
   }
 
-  FoldView& view_;
+  const FoldView& view_;
   const Graph& graph_;
   bool back_;
   bool shift_to_last_;
@@ -175,7 +175,7 @@ const ChannelAffine& Route::map_at(const Graph& graph, NodeId linear) const {
   return maps.at(direction == FoldDirection::backward ? node.outputs[0] : node.inputs[0]);
 }
 
-OrDeclined<Route> find_route(FoldView& view, const Chain& chain, FoldDirection direction) {
+OrDeclined<Route> find_route(const FoldView& view, const Chain& chain, FoldDirection direction) {
   auto route = RouteFinder(view, direction, false).find(chain);
   if (direction == FoldDirection::forward || std::holds_alternative<Route>(route)) return route;
   auto other = RouteFinder(view, direction, true).find(chain);

@@ -40,6 +40,6 @@ struct Route {
 
 /// The way of a chain's map in one direction, or why there is none: `intermediate_used_elsewhere`,
 /// `intermediate_is_output`, `no_linear_neighbour` or what an operator on the way gives as reason.
-OrDeclined<Route> find_route(FoldView& view, const Chain& chain, FoldDirection direction);
+OrDeclined<Route> find_route(const FoldView& view, const Chain& chain, FoldDirection direction);
 
 }  // namespace bnrun

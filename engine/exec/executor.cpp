@@ -1,0 +1,92 @@
+#include "exec/executor.h"
+
+#include <utility>
+
+#include "base/fail.h"
+#include "base/strided_copy.h"
+
+namespace bnrun {
+namespace {
+
+/// Throws unsupported unless the plan knows the output's shape.
+const RunPlan::Slot& known_output(const Program::Port& port, const RunPlan& plan) {
+  const RunPlan::Slot& slot = plan.slot(port.slot);
+  if (slot.type.dtype == DType::undefined || !slot.type.static_shape()) {
+    fail(ErrorCode::unsupported,
+         "the shape of output '{}' depends on the data: run with outputs that the session allocates",
+         port.name);
+  }
+  return slot;
+}
+
+}  // namespace
+
+/// Holds an arena for the time of one call.
+class Executor::Lease {
+ public:
+  explicit Lease(const Executor& executor) : executor_(executor), arena_(executor.take()) {}
+  ~Lease() { executor_.give_back(std::move(arena_)); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  Arena* operator->() const { return arena_.get(); }
+
+ private:
+  const Executor& executor_;
+  std::unique_ptr<Arena> arena_;
+};
+
+Executor::Executor(Program program, int threads) : program_(std::move(program)), pool_(threads) {}
+
+/// The arena used last is the one most likely to be in cache and to know the shapes.
+std::unique_ptr<Arena> Executor::take() const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      auto arena = std::move(idle_.back());
+      idle_.pop_back();
+      return arena;
+    }
+    idle_.reserve(++arenas_);  // so that giving back cannot fail
+  }
+  return std::make_unique<Arena>(program_, pool_.threads());
+}
+
+void Executor::give_back(std::unique_ptr<Arena> arena) const {
+  arena->release();
+  const std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(arena));
+}
+
+std::vector<Tensor> Executor::run(std::span<const TensorView> inputs) const {
+  const Lease arena(*this);
+  return arena->run(inputs, pool_);
+}
+
+void Executor::run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const {
+  const auto& ports = program_.outputs;
+  const Lease arena(*this);
+  const RunPlan& plan = arena->prepare(inputs);
+  if (outputs.size() != ports.size())
+    fail(ErrorCode::invalid_input, "{} outputs given, the model has {}", outputs.size(), ports.size());
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    const RunPlan::Slot& slot = known_output(ports[i], plan);
+    if (outputs[i].dtype != slot.type.dtype || !(outputs[i].shape == slot.shape)) {
+      fail(ErrorCode::invalid_input, "output '{}' is {}, the buffer given is {}{}", ports[i].name,
+           to_string(slot.type), name_of(outputs[i].dtype), to_string(outputs[i].shape));
+    }
+  }
+  arena->run(plan, inputs, outputs, pool_);
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (!plan.is_target(ports[i].slot, i)) copy_elements(arena->view_of(ports[i].slot), outputs[i]);
+  }
+}
+
+std::vector<ValueType> Executor::output_types(std::span<const TensorView> inputs) const {
+  const Lease arena(*this);
+  const RunPlan& plan = arena->prepare(inputs);
+  std::vector<ValueType> types;
+  for (const auto& port : program_.outputs) types.push_back(known_output(port, plan).type);
+  return types;
+}
+
+}  // namespace bnrun

@@ -1,0 +1,46 @@
+// Executor: a program with the threads and arenas it runs in.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "bnrun/tensor.h"
+#include "exec/arena.h"
+#include "op/value_type.h"
+#include "program/program.h"
+
+namespace bnrun {
+
+/// `run` is const and may be called from any number of threads at once: each call takes an arena from a pool.
+/// Inputs and outputs lie in the program's order; an undefined input keeps its default.
+class Executor {
+ public:
+  /// `threads` share one run, the caller's among them.
+  Executor(Program program, int threads);
+
+  const Program& program() const { return program_; }
+
+  /// Freshly allocated outputs. Throws invalid_input when the inputs do not fit.
+  std::vector<Tensor> run(std::span<const TensorView> inputs) const;
+  /// Between the caller's buffers; see Session::run. Throws invalid_input before anything is written.
+  void run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const;
+  /// Types of the outputs for inputs of these types and shapes. Throws unsupported where one depends on data.
+  std::vector<ValueType> output_types(std::span<const TensorView> inputs) const;
+
+ private:
+  class Lease;
+
+  std::unique_ptr<Arena> take() const;
+  void give_back(std::unique_ptr<Arena> arena) const;
+
+  Program program_;
+  mutable ThreadPool pool_;
+  mutable std::mutex mutex_;  ///< guards the two below
+  mutable std::vector<std::unique_ptr<Arena>> idle_;
+  mutable std::size_t arenas_ = 0;
+};
+
+}  // namespace bnrun

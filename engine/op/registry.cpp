@@ -1,0 +1,40 @@
+#include "op/registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/fail.h"
+
+namespace bnrun {
+namespace {
+
+const OpEntry* find_entry(std::string_view domain, std::string_view name) {
+  if (domain == "ai.onnx") domain = "";
+  const auto table = op_table();
+  const auto key = std::pair(domain, name);
+  const auto found = std::lower_bound(
+      table.begin(), table.end(), key,
+      [](const OpEntry& entry, const auto& wanted) { return std::pair(entry.domain, entry.name) < wanted; });
+  return found != table.end() && std::pair(found->domain, found->name) == key ? &*found : nullptr;
+}
+
+std::unique_ptr<const Op> make_from(const OpEntry& entry, const OpCall& call, std::int64_t opset) {
+  const auto next = std::upper_bound(entry.versions.begin(), entry.versions.end(), opset);
+  if (next == entry.versions.begin()) {
+    fail(ErrorCode::unsupported, "{} does not exist in opset {}", entry.name, opset);
+  }
+  if (call.outputs == 0) fail(ErrorCode::invalid_model, "{} has no output", entry.name);
+  AttributeReader reader(call, *(next - 1), entry.kind);
+  auto op = entry.make(reader);
+  reader.check_all_read();
+  return op;
+}
+
+}  // namespace
+
+std::shared_ptr<const Op> make_op(const OpCall& call, std::int64_t opset) {
+  const OpEntry* entry = find_entry(call.domain, call.op_type);
+  return entry != nullptr ? make_from(*entry, call, opset) : nullptr;
+}
+
+}  // namespace bnrun

@@ -1,0 +1,34 @@
+// The table of operators, and making the operator of a node from it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "op/attribute_reader.h"
+#include "op/op.h"
+
+namespace bnrun {
+
+using OpFactory = std::unique_ptr<const Op> (*)(AttributeReader&);
+
+/// One row of the operator table.
+struct OpEntry {
+  std::string_view domain;
+  std::string_view name;
+  OpFactory make;
+  int kind;                   ///< AttributeReader::kind, for factories of several operators
+  std::vector<int> versions;  ///< opset versions at which it changed, ascending, as far as understood
+};
+
+/// All operators, sorted by domain and name.
+std::span<const OpEntry> op_table();
+
+/// The operator of a call under this version of its operator set, or nullptr when the table has none by that
+/// name and domain. Throws `unsupported` for a version or attribute that is not understood, invalid_model for
+/// a malformed one.
+std::shared_ptr<const Op> make_op(const OpCall& call, std::int64_t opset);
+
+}  // namespace bnrun

@@ -1,0 +1,190 @@
+#include "passes/fold/journal.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "base/fail.h"
+
+namespace bnrun {
+namespace {
+
+std::string label_with_type(const Graph& graph, NodeId id) {
+  return fmt::format("{} '{}'", graph.node(id).op_type, label_of(graph, id));
+}
+
+/// A telling reason wins over "there is nothing to fold into".
+int weight_of(Decline reason) {
+  switch (reason) {
+    case Decline::no_linear_neighbour:
+      return 0;
+    case Decline::activation_between:
+      return 1;
+    case Decline::ill_conditioned:
+      return 3;
+    case Decline::limit_reached:
+      return 4;
+    default:
+      return 2;
+  }
+}
+
+}  // namespace
+
+std::string names_of_ends(const Graph& graph, const Route& route) {
+  std::string names;
+  for (const NodeId id : route.nodes(Route::Role::linear))
+    names += (names.empty() ? "" : ", ") + label_with_type(graph, id);
+  return names.empty() ? "nothing: on its way it becomes the identity" : names;
+}
+
+void Journal::decline(const Chain& chain, const Declined& declined) {
+  const auto [entry, fresh] = declined_.try_emplace(chain.nodes.front(), declined);
+  if (!fresh && weight_of(declined.reason) > weight_of(entry->second.reason)) entry->second = declined;
+}
+
+/// The nodes as their author knows them: each BatchNormalization by its own name, else the disguise as a
+/// whole; nodes none of which scales are none.
+std::vector<FoldEntry> Journal::describe(const std::vector<NodeId>& nodes,
+                                         const ChannelAffine& affine) const {
+  const Graph& graph = view_.graph();
+  FoldEntry entry;
+  entry.channels = affine.channels();
+  for (std::size_t c = 0; c < affine.scale.size(); ++c) {
+    if (std::abs(affine.scale[c]) <= entry.max_scale) continue;
+    entry.max_scale = std::abs(affine.scale[c]);
+    entry.max_scale_channel = c;
+  }
+  std::vector<FoldEntry> found;
+  std::string form;
+  for (const NodeId id : nodes) {
+    const std::string& op_type = graph.node(id).op_type;
+    form += (form.empty() ? "" : "+") + op_type;
+    if (!view_.op(id)->is_normalisation()) continue;
+    entry.name = label_of(graph, id);
+    entry.form = op_type;
+    found.push_back(entry);
+  }
+  const NodeId scaling = scaling_node(view_, nodes);
+  const bool stayed = std::ranges::any_of(nodes, [&](NodeId id) { return in_part_.contains(id); });
+  if (found.empty() && (scaling.valid() || stayed)) {
+    entry.name = label_of(graph, scaling.valid() ? scaling : nodes.front());
+    entry.form = form;
+    found.push_back(entry);
+  }
+  return found;
+}
+
+void Journal::fold(const Candidate& candidate, double growth) {
+  const Route& route = candidate.route;
+  const auto add = [&](const std::vector<NodeId>& nodes, const ChannelAffine& affine) {
+    for (FoldEntry& entry : describe(nodes, affine)) {
+      entry.folded = true;
+      entry.into = names_of_ends(view_.graph(), route);
+      entry.direction = route.direction;
+      entry.max_growth = growth;
+      entries_.push_back(std::move(entry));
+    }
+  };
+  add(candidate.chain->nodes, candidate.chain->affine);
+  for (const NodeId id : route.nodes(Route::Role::collected)) add({id}, view_.affine(id)->affine);
+}
+
+void Journal::merge(const Chain& chain, double growth) {
+  const NodeId stays = normalisation_of(view_, chain);
+  for (const NodeId id : chain.nodes) {
+    if (id == stays || !view_.op(id)->is_normalisation()) continue;
+    FoldEntry entry = describe({id}, view_.affine(id)->affine).front();
+    entry.folded = true;
+    entry.into = label_with_type(view_.graph(), stays);
+    entry.direction = FoldDirection::forward;
+    entry.max_growth = growth;
+    entries_.push_back(std::move(entry));
+  }
+}
+
+void Journal::measure(std::size_t first_entry, const ConstantChanges& changes) {
+  for (std::size_t i = first_entry; i < entries_.size(); ++i) {
+    entries_[i].weights = changes.weights;
+    entries_[i].bias = changes.bias;
+  }
+  if (first_entry < entries_.size()) entries_[first_entry].flushed_denormals = changes.flushed;
+}
+
+void Journal::went_in_part(std::span<const NodeId> made, const std::string& what) {
+  for (const NodeId id : made) in_part_[id] = what;
+}
+
+void Journal::succeed(const Chain& chain, std::span<const NodeId> made) {
+  for (const NodeId id : chain.nodes) {
+    if (const auto found = in_part_.find(id); found != in_part_.end()) {
+      went_in_part(made, std::string(found->second));
+      return;
+    }
+  }
+}
+
+void Journal::left(FoldEntry entry, const Declined& declined, std::span<const NodeId> nodes) {
+  entry.reason = declined.reason;
+  entry.detail = declined.detail;
+  for (const NodeId id : nodes) {
+    if (const auto part = in_part_.find(id); part != in_part_.end()) {
+      entry.detail = part->second + "; " + entry.detail;
+      break;
+    }
+  }
+  entries_.push_back(std::move(entry));
+}
+
+std::vector<FoldEntry> Journal::finish(bool converting,
+                                       const std::function<bool(const Chain&)>& is_switched_off) {
+  view_.update();
+  const Graph& graph = view_.graph();
+  std::set<NodeId> in_chain;
+  for (const Chain& chain : find_chains(view_)) {
+    const auto reason = declined_.find(chain.nodes.front());
+    const Declined declined = is_switched_off(chain)      ? Declined{Decline::switched_off, {}}
+                              : reason != declined_.end() ? reason->second
+                                                          : Declined{Decline::no_linear_neighbour, {}};
+    for (FoldEntry& entry : describe(chain.nodes, chain.affine))
+      left(std::move(entry), declined, chain.nodes);
+    in_chain.insert(chain.nodes.begin(), chain.nodes.end());
+  }
+  // A BatchNormalization that is no affine map of data says itself why, unless it is one of a constant.
+  for (const NodeId id : view_.order()) {
+    if (in_chain.contains(id) || view_.op(id) == nullptr || !view_.op(id)->is_normalisation()) continue;
+    const NodeArgs args = view_.args(id);
+    const auto form = view_.op(id)->as_affine(args.get());
+    FoldEntry entry;
+    entry.name = label_of(graph, id);
+    entry.form = graph.node(id).op_type;
+    const auto* reason = std::get_if<Declined>(&form);
+    Declined declined = reason != nullptr ? *reason : Declined{Decline::no_linear_neighbour, {}};
+    if (converting && declined.reason == Decline::training_mode)
+      declined.reason = Decline::extra_outputs_used;
+    left(std::move(entry), declined, std::span(&id, 1));
+  }
+  add_subgraphs_of(graph);
+  return std::move(entries_);
+}
+
+void Journal::add_subgraphs_of(const Graph& graph) {
+  for (const NodeId id : graph.live_nodes()) {
+    for (const auto& [name, attribute] : graph.node(id).attributes) {
+      const auto* subgraph = std::get_if<std::shared_ptr<const Graph>>(&attribute);
+      if (subgraph == nullptr) continue;
+      for (const NodeId inner : (*subgraph)->live_nodes()) {
+        const Node& node = (*subgraph)->node(inner);
+        if (node.op == nullptr || !node.op->is_normalisation()) continue;
+        FoldEntry entry;
+        entry.name = label_of(**subgraph, inner);
+        entry.form = node.op_type;
+        left(std::move(entry), {Decline::in_subgraph, bnrun::describe(graph, id)}, {});
+      }
+      add_subgraphs_of(**subgraph);
+    }
+  }
+}
+
+}  // namespace bnrun

@@ -1,0 +1,63 @@
+// Journal: what became of each BatchNormalization and of each disguise of one, by node.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "passes/fold/chain.h"
+#include "passes/fold/rewrite_linear.h"
+
+namespace bnrun {
+
+/// Keyed by the ids of nodes, which are never used twice: names may be empty, odd and repeated. Texts, JSON
+/// and pages are made from its entries alone.
+class Journal {
+ public:
+  explicit Journal(FoldView& view) : view_(view) {}
+
+  /// Whether the report lists the chain: a BatchNormalization, or something that scales and so is one in
+  /// disguise.
+  bool lists(const Chain& chain) const { return !describe(chain.nodes, chain.affine).empty(); }
+
+  /// A new round looks for reasons of its own.
+  void start_round() { declined_.clear(); }
+  /// Why a chain could not go; the most telling reason stays.
+  void decline(const Chain& chain, const Declined& declined);
+
+  // Each of these is called before its rewrite is applied, while the nodes it is about exist.
+
+  /// The chain of a candidate, and what its route collects, go into linear operators.
+  void fold(const Candidate& candidate, double growth);
+  /// All BatchNormalizations of a chain but the one that stays go into that one.
+  void merge(const Chain& chain, double growth);
+  /// What the rewrite that the last entries are about did to the constants of the linear operators.
+  void measure(std::size_t first_entry, const ConstantChanges& changes);
+  /// Text for the nodes that a rewrite has made in the place of a chain.
+  void went_in_part(std::span<const NodeId> made, const std::string& what);
+  /// What was known of the chain is now so of the nodes made in its place.
+  void succeed(const Chain& chain, std::span<const NodeId> made);
+
+  std::size_t size() const { return entries_.size(); }
+
+  /// Adds what is left, each with its reason, and returns all entries. `converting`: training mode was to be
+  /// converted, so that only outputs in use can have kept it.
+  std::vector<FoldEntry> finish(bool converting, const std::function<bool(const Chain&)>& is_switched_off);
+
+ private:
+  std::vector<FoldEntry> describe(const std::vector<NodeId>& nodes, const ChannelAffine& affine) const;
+  void left(FoldEntry entry, const Declined& declined, std::span<const NodeId> nodes);
+  void add_subgraphs_of(const Graph& graph);
+
+  FoldView& view_;
+  std::vector<FoldEntry> entries_;
+  std::map<NodeId, Declined> declined_;    ///< of this round, by first node of the chain
+  std::map<NodeId, std::string> in_part_;  ///< which channels have gone, by node of what stays
+};
+
+/// "Gemm 'dense_1', Gemm 'dense_2'": the ends of a route.
+std::string names_of_ends(const Graph& graph, const Route& route);
+
+}  // namespace bnrun

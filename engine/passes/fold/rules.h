@@ -1,0 +1,29 @@
+// Simplifications that come free with the machinery of folding and keep the graph standard ONNX: one rule a
+// file, in rules/.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/rewrite.h"
+#include "passes/fold/chain.h"
+
+namespace bnrun {
+
+/// A simplification by rewriting that starts at this node and that the driver accepts, or nullopt; those that
+/// `keep` names are switched off.
+std::optional<Rewrite> find_simplification(const FoldView& view, NodeId id,
+                                           const std::vector<std::string>& keep);
+
+// The rules: a rewrite where the pattern begins at node `id`, else nullopt.
+std::optional<Rewrite> remove_identity(const FoldView& view, NodeId id);
+std::optional<Rewrite> cancel_rearrangements(const FoldView& view, NodeId id);
+std::optional<Rewrite> join_gemm(const FoldView& view, NodeId id);
+
+/// Rewires `to` in place of `from`, whose producers are `removed`. A graph output keeps its name: the
+/// producer of `to` then takes the name over, and who else reads `to` reads `from`.
+std::optional<Rewrite> bypass(const Graph& graph, std::vector<NodeId> removed, ValueId from, ValueId to,
+                              std::string why);
+
+}  // namespace bnrun

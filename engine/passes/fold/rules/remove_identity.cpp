@@ -1,0 +1,36 @@
+#include <algorithm>
+
+#include "passes/fold/rules.h"
+
+namespace bnrun {
+namespace {
+
+bool other_outputs_used(const FoldArgs& args) {
+  return std::any_of(args.output_used.begin() + 1, args.output_used.end(), [](bool used) { return used; });
+}
+
+/// The input that an operator returns.
+std::optional<std::size_t> returned_input(const Op& op, const NodeArgs& args) {
+  const auto form = op.as_affine(args.get());
+  const auto* affine = std::get_if<AffineForm>(&form);
+  if (affine == nullptr || !affine->affine.is_identity()) return std::nullopt;
+  return affine->input;
+}
+
+}  // namespace
+
+// before: x -> I -> y     after: x = y
+// Condition: I is the identity, with its constants as stored or as they were before rounding, and its other
+// outputs (a Dropout's mask) have no reader.
+std::optional<Rewrite> remove_identity(const FoldView& view, NodeId id) {
+  const Node& node = view.graph().node(id);
+  const NodeArgs stored(view.graph(), id);
+  if (node.inputs.size() > 3 || other_outputs_used(stored.get())) return std::nullopt;
+  auto input = returned_input(*view.op(id), view.args(id));
+  if (!input) input = returned_input(*view.op(id), stored);
+  if (!input) return std::nullopt;
+  return bypass(view.graph(), {id}, node.outputs[0], node.inputs[*input],
+                "remove " + describe(view.graph(), id));
+}
+
+}  // namespace bnrun

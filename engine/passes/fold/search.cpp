@@ -1,0 +1,290 @@
+#include "passes/fold/search.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/fail.h"
+#include "graph/rewrite.h"
+#include "passes/fold/rules.h"
+
+namespace bnrun {
+namespace {
+
+/// Half-width of the range that a normalised activation is taken to cover in the estimate of error growth.
+constexpr double kNormalisedRange = 3.0;
+
+/// A map in front of W multiplies what is large before the shift brings it down to +-kNormalisedRange: with
+/// a = s*x + t, |s*x| reaches kNormalisedRange + |t|, and so does the rounding error relative to the unfolded
+/// one. Behind W nothing grows: |W'| = |s||W| and |b'| <= |s||b| + |t|.
+double channel_growth(double t) {
+  return (kNormalisedRange + std::abs(t)) / kNormalisedRange;
+}
+double forward_growth(const ChannelAffine& affine) {
+  double growth = 1.0;
+  for (const double t : affine.shift) growth = std::max(growth, channel_growth(t));
+  return growth;
+}
+
+/// The largest growth where the route goes into layers.
+double growth_of(const Graph& graph, const Route& route) {
+  double growth = 1.0;
+  if (route.direction == FoldDirection::backward) return growth;
+  for (const NodeId id : route.nodes(Route::Role::linear))
+    growth = std::max(growth, forward_growth(route.map_at(graph, id)));
+  return growth;
+}
+
+Declined reason_of(const Refusal& refusal) {
+  switch (refusal.kind) {
+    case Refusal::Kind::read_elsewhere:
+      return {Decline::intermediate_used_elsewhere, refusal.detail};
+    case Refusal::Kind::read_outside:
+      return {Decline::intermediate_is_output, refusal.detail};
+    case Refusal::Kind::type_changes:
+      return {Decline::shape_would_change, refusal.detail};
+    case Refusal::Kind::not_finite:
+      break;
+  }
+  return {Decline::overflow, refusal.detail};
+}
+
+std::string remark_on(const ConstantChanges& changes) {
+  return changes.flushed == 0 ? "" : fmt::format(", {} denormals set to zero", changes.flushed);
+}
+
+}  // namespace
+
+bool matches_any(const std::vector<std::string>& globs, const std::string& name) {
+  return std::any_of(globs.begin(), globs.end(),
+                     [&](const std::string& glob) { return ::fnmatch(glob.c_str(), name.c_str(), 0) == 0; });
+}
+
+bool does(const FoldOptions& options, std::string_view simplification) {
+  return std::ranges::find(options.keep, simplification) == options.keep.end();
+}
+
+FoldSearch::FoldSearch(Graph& graph, ExactConstants exact, const FoldOptions& options)
+    : graph_(graph), options_(options), view_(graph, std::move(exact)), journal_(view_) {}
+
+void FoldSearch::run() {
+  // Folding comes first, so that a bias is rounded once; what it leaves may simplify and open the way for
+  // more.
+  for (std::size_t before = rewrites_;; before = rewrites_) {
+    repeat([&] { fold_round(); });
+    repeat([&] { simplify_round(); });
+    if (rewrites_ == before && does(options_, "shorten")) repeat([&] { shorten_round(); });
+    if (rewrites_ == before) break;
+  }
+  if (!may_go_on()) {  // declines each that could go on
+    view_.update();
+    fold_round();
+  }
+}
+
+std::vector<FoldEntry> FoldSearch::entries() {
+  return journal_.finish(options_.as_inference, [&](const Chain& chain) { return is_switched_off(chain); });
+}
+
+void FoldSearch::repeat(const std::function<void()>& round) {
+  for (std::size_t before = rewrites_ + 1; may_go_on() && before != rewrites_;) {
+    before = rewrites_;
+    view_.update();
+    round();
+    graph_.check();
+  }
+}
+
+std::vector<NodeId> FoldSearch::apply_counted(const Rewrite& rewrite) {
+  ++rewrites_;
+  return apply(graph_, rewrite);
+}
+
+/// Applies, in topological order, what is possible and lowers the cost. A chain between two linear operators
+/// is offered to the one behind it first: backward never grows the error bound (see forward_growth). Ways
+/// that fork come next, since a chain that has gone no longer stands in one, and, when no chain goes whole,
+/// one that goes in part.
+void FoldSearch::fold_round() {
+  const std::size_t first = rewrites_;
+  journal_.start_round();
+  const auto chains = find_chains(view_);
+  Candidates on_output;
+  Candidates on_input;
+  std::vector<Candidate> forked;
+  for (const Chain& chain : chains) {
+    if (is_switched_off(chain) || (chain.affine.is_identity() && !journal_.lists(chain))) continue;
+    const bool follows_linear = collect(chain, FoldDirection::backward, on_output, forked);
+    // A pure shift right behind a linear operator is its bias and stays there.
+    if (chain.affine.has_scale() || !follows_linear) collect(chain, FoldDirection::forward, on_input, forked);
+  }
+  for (const NodeId id : view_.order()) {
+    const auto& before = on_input[id];
+    const auto& after = on_output[id];
+    if (!before.empty() && !after.empty() && try_fold({&before.front(), &after.front()})) continue;
+    const auto alone = [&](const Candidate& candidate) { return try_fold({&candidate}); };
+    if (std::any_of(after.begin(), after.end(), alone)) continue;
+    std::any_of(before.begin(), before.end(), alone);
+  }
+  for (const Candidate& candidate : forked) try_fold({&candidate});
+  if (rewrites_ != first) return;  // what follows looks for ways of its own in the graph as it was
+  for (const Chain& chain : chains) {
+    if (!is_switched_off(chain) && journal_.lists(chain) && try_fold_well_conditioned_channels(chain)) return;
+  }
+}
+
+/// Whether there is a way in this direction.
+bool FoldSearch::collect(const Chain& chain, FoldDirection direction, Candidates& candidates,
+                         std::vector<Candidate>& forked) {
+  auto route = find_route(view_, chain, direction);
+  if (const auto* declined = std::get_if<Declined>(&route)) {
+    journal_.decline(chain, *declined);
+    return false;
+  }
+  auto& found = std::get<Route>(route);
+  const auto collected = found.nodes(Route::Role::collected);
+  if (std::any_of(collected.begin(), collected.end(), [&](NodeId id) { return is_left_alone(id); })) {
+    journal_.decline(chain, {Decline::switched_off, {}});
+    return true;
+  }
+  const auto linears = found.nodes(Route::Role::linear);
+  if (linears.size() != 1) {
+    forked.push_back({&chain, std::move(found)});
+    return true;
+  }
+  auto& list = candidates[linears[0]];
+  const auto place = std::find_if(list.begin(), list.end(),
+                                  [&](const Candidate& other) { return other.route.cost < found.cost; });
+  list.insert(place, Candidate{&chain, std::move(found)});
+  return true;
+}
+
+bool FoldSearch::is_switched_off(const Chain& chain) const {
+  return std::any_of(chain.nodes.begin(), chain.nodes.end(), [&](NodeId id) { return is_left_alone(id); });
+}
+
+bool FoldSearch::is_left_alone(NodeId id) const {
+  const std::string name = label_of(graph_, id);
+  return matches_any(options_.skip, name) || (!options_.only.empty() && !matches_any(options_.only, name));
+}
+
+/// The linear operator with the candidates' maps in its constants, or why not.
+OrDeclined<Absorbed> FoldSearch::absorb(NodeId linear, std::span<const Candidate* const> candidates) const {
+  ChannelAffine before;
+  ChannelAffine after;
+  for (const Candidate* candidate : candidates) {
+    const ChannelAffine& map = candidate->route.map_at(graph_, linear);
+    (candidate->route.direction == FoldDirection::forward ? before : after) = map;
+  }
+  const double growth = forward_growth(before);
+  if (growth > options_.max_growth) {
+    return Declined{Decline::ill_conditioned, fmt::format("the error would grow {:.3g} times", growth)};
+  }
+  const NodeArgs args = view_.args(linear);
+  return view_.op(linear)->absorb_affine(before, after, args.get());
+}
+
+/// A rewrite of this round may have taken a node on the way; what it left alone is as it was.
+bool FoldSearch::still_stands(const Candidate& candidate) const {
+  const auto alive = [&](NodeId id) { return graph_.node(id).alive; };
+  const auto& steps = candidate.route.steps;
+  return std::all_of(candidate.chain->nodes.begin(), candidate.chain->nodes.end(), alive) &&
+         std::all_of(steps.begin(), steps.end(), [&](const auto& step) { return alive(step.node); });
+}
+
+/// Folds one candidate, or two that meet at one linear operator, if that lowers the cost.
+bool FoldSearch::try_fold(std::initializer_list<const Candidate*> candidates) {
+  if (!std::all_of(candidates.begin(), candidates.end(),
+                   [&](const Candidate* candidate) { return still_stands(*candidate); }))
+    return false;
+  const auto decline = [&](const Declined& declined) {
+    // Each of two is tried alone as well, and then gets a reason of its own.
+    if (candidates.size() == 1) journal_.decline(*(*candidates.begin())->chain, declined);
+    return false;
+  };
+  const std::span<const Candidate* const> all(candidates);
+  std::vector<FoldedLinear> linears;
+  int saved = 0;
+  for (const Candidate* candidate : candidates) saved += candidate->route.cost;
+  for (const NodeId id : (*candidates.begin())->route.nodes(Route::Role::linear)) {
+    auto absorbed = absorb(id, all);
+    if (const auto* declined = std::get_if<Declined>(&absorbed)) return decline(*declined);
+    linears.emplace_back(id, std::move(std::get<Absorbed>(absorbed)));
+    saved -= linears.back().second.remaining.is_identity() ? 0 : 1;
+  }
+  const Candidate& one = **candidates.begin();
+  const bool in_part = !one.rest.is_identity();
+  if (in_part) saved -= cost_of_replacement(view_, *one.chain, one.rest).value_or(saved + 1);
+  if (saved < (in_part ? 0 : 1)) {
+    return decline({linears.size() > 1 ? Decline::intermediate_used_elsewhere : Decline::no_linear_neighbour,
+                    "folding would add as many operators as it saves"});
+  }
+  ConstantChanges changes;
+  const Rewrite rewrite = rewrite_linears(view_, all, linears, changes);
+  if (const auto refused = refuse(graph_, rewrite)) return decline(reason_of(*refused));
+  if (!may_go_on()) return decline({Decline::limit_reached, {}});
+  const std::size_t first = journal_.size();
+  if (in_part) {
+    const std::string what = fmt::format("{} of {} channels went into {}{}", one.leaving, one.rest.channels(),
+                                         names_of_ends(graph_, one.route), remark_on(changes));
+    journal_.merge(*one.chain, forward_growth(one.rest));
+    journal_.went_in_part(apply_counted(rewrite), what);
+    return true;
+  }
+  for (const Candidate* candidate : candidates)
+    journal_.fold(*candidate, growth_of(graph_, candidate->route));
+  journal_.measure(first, changes);
+  apply_counted(rewrite);
+  return true;
+}
+
+/// A chain that cannot go down whole for the error that would cause leaves only the channels that cause it.
+bool FoldSearch::try_fold_well_conditioned_channels(const Chain& chain) {
+  Chain part = chain;
+  ChannelAffine rest = chain.affine;
+  std::size_t stays = 0;
+  for (std::size_t c = 0; c < rest.channels(); ++c) {
+    const bool leaves = channel_growth(rest.shift[c]) <= options_.max_growth;
+    ChannelAffine& other = leaves ? rest : part.affine;
+    other.scale[c] = 1.0;
+    other.shift[c] = 0.0;
+    stays += leaves ? 0 : 1;
+  }
+  if (stays == 0 || part.affine.is_identity()) return false;
+  auto route = find_route(view_, part, FoldDirection::forward);
+  if (std::holds_alternative<Declined>(route)) return false;
+  const Candidate candidate{&part, std::move(std::get<Route>(route)), std::move(rest),
+                            chain.affine.channels() - stays};
+  return candidate.route.nodes(Route::Role::collected).empty() && try_fold({&candidate});
+}
+
+/// Chains that found no way become the fewest operators that compute the same.
+void FoldSearch::shorten_round() {
+  for (const Chain& chain : find_chains(view_)) {
+    if (!may_go_on()) return;
+    if (is_switched_off(chain) ||
+        cost_of_replacement(view_, chain, chain.affine).value_or(chain.cost) >= chain.cost ||
+        forward_growth(chain.affine) > options_.max_growth)
+      continue;
+    ConstantChanges changes;
+    const Rewrite rewrite = rewrite_chain(view_, chain, changes);
+    if (refuse(graph_, rewrite)) continue;
+    simplifications_.push_back(fmt::format("shorten the {} affine operators from {}{}", chain.nodes.size(),
+                                           describe(graph_, chain.nodes.front()), remark_on(changes)));
+    journal_.merge(chain, forward_growth(chain.affine));
+    journal_.succeed(chain, apply_counted(rewrite));
+  }
+}
+
+void FoldSearch::simplify_round() {
+  for (const NodeId id : view_.order()) {
+    if (!may_go_on()) return;
+    const auto rewrite = find_simplification(view_, id, options_.keep);
+    if (!rewrite) continue;
+    simplifications_.push_back(rewrite->why);
+    apply_counted(*rewrite);
+  }
+}
+
+}  // namespace bnrun
