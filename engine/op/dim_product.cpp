@@ -39,6 +39,29 @@ DimProduct::DimProduct(std::span<const Dim> dims) {
   for (const Dim& dim : dims) *this *= dim;
 }
 
+DimProduct DimProduct::of(const ValueType& type, std::size_t first) {
+  if (!type.ranked() || type.rank() < first) return unknown();
+  return DimProduct(std::span(*type.dims).subspan(first));
+}
+
+DimProduct DimProduct::zero() {
+  DimProduct product;
+  return product *= Dim(0);
+}
+
+DimProduct DimProduct::unknown() {
+  DimProduct product;
+  return product *= Dim();
+}
+
+DimProduct& DimProduct::operator*=(const DimProduct& other) {
+  known_ = known_ && other.known_;
+  factor_ = multiply(factor_, other.factor_);
+  symbols_.insert(symbols_.end(), other.symbols_.begin(), other.symbols_.end());
+  std::sort(symbols_.begin(), symbols_.end());
+  return *this;
+}
+
 DimProduct& DimProduct::operator*=(const Dim& dim) {
   if (dim.known()) {
     factor_ = multiply(factor_, dim.extent());

@@ -18,7 +18,13 @@ class DimProduct {
   DimProduct() = default;  ///< 1
   explicit DimProduct(std::span<const Dim> dims);
 
+  /// Of the dimensions from axis `first` on; unknown where the rank is.
+  static DimProduct of(const ValueType& type, std::size_t first = 0);
+  static DimProduct zero();
+  static DimProduct unknown();
+
   DimProduct& operator*=(const Dim& dim);
+  DimProduct& operator*=(const DimProduct& other);
   /// The exact quotient, or nullopt where none can be proven.
   std::optional<DimProduct> divided_by(const DimProduct& divisor) const;
 

@@ -2,6 +2,14 @@
 
 namespace bnrun {
 
+OrDeclined<ChannelAffine> Op::pass_affine(Side from, const ChannelAffine& affine,
+                                          const FoldArgs& args) const {
+  const auto map = axes(args);
+  if (!map || map->elements == AxisMap::Elements::computed) return Declined{Decline::activation_between, {}};
+  if (auto passed = carried(affine, from, *map)) return std::move(*passed);
+  return Declined{Decline::axis_unproven, "the axis of the channels does not come through"};
+}
+
 OrDeclined<std::vector<ChannelAffine>> Op::pass_affines(Side from, std::span<const ChannelAffine> maps,
                                                         const FoldArgs& args) const {
   for (const ChannelAffine& other : maps.subspan(1)) {

@@ -14,6 +14,8 @@
 #include "bnrun/tensor.h"
 #include "kernels/math/activation.h"
 #include "op/attributes.h"
+#include "op/axes.h"
+#include "op/dim_product.h"
 #include "op/value_type.h"
 
 namespace bnrun {
@@ -69,7 +71,18 @@ struct FoldArgs {
 
   bool present(std::size_t i) const { return i < inputs.size() && inputs[i].dtype != DType::undefined; }
   const Tensor* constant(std::size_t i) const { return i < constants.size() ? constants[i] : nullptr; }
+  bool only_first_output_used() const {
+    for (std::size_t i = 1; i < output_used.size(); ++i) {
+      if (output_used[i]) return false;
+    }
+    return true;
+  }
 };
+
+/// The axes of an operator that works element by element on input 0.
+inline std::optional<AxisMap> elementwise_axes(const FoldArgs& args) {
+  return args.inputs[0].ranked() ? std::optional(AxisMap::identity(args.inputs[0].rank())) : std::nullopt;
+}
 
 /// "Output 0 is `affine` of input `input`."
 struct AffineForm {
@@ -92,22 +105,12 @@ struct DenseForm {
   Tensor b;  ///< [N], or undefined: no bias
 };
 
-/// Output 0 holds the elements of input 0 and no others: in the same row-major order under other dimensions,
-/// or with the axes permuted (output axis i is input axis permutation[i]).
-struct Rearrangement {
-  bool same_order = false;
-  std::vector<std::size_t> permutation;
-};
-
 /// A node that computes as in training, once training is over.
 struct InferenceForm {
   Attributes attributes;   ///< those that change
   std::size_t inputs = 1;  ///< how many of its inputs stay; of its outputs, the first does
   std::string_view now;    ///< what it does then, one clause
 };
-
-/// Which side of an operator an affine map stands on.
-enum class Side { input, output };
 
 /// One operator at one version, with its attributes as typed members. Immutable; every method is thread-safe.
 /// Errors carry no node name: whoever holds the node adds it.
@@ -152,9 +155,9 @@ class Op {
 
   /// op(affine(x)) == passed(op(x)): given the map on one side of input/output 0, the equal map on the other
   /// side.
-  virtual OrDeclined<ChannelAffine> pass_affine(Side /*from*/, const ChannelAffine&, const FoldArgs&) const {
-    return Declined{Decline::activation_between, {}};
-  }
+  /// By default that is `carried` by an operator which only moves elements.
+  virtual OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                                const FoldArgs& args) const;
   /// The same for an operator that joins or parts data: one map for each input (or output), identity where
   /// there is none, and equal maps for the outputs (or inputs), as many as carry data.
   virtual OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
@@ -167,16 +170,18 @@ class Op {
   /// the operator's.
   virtual std::shared_ptr<const Graph> chosen_branch(const FoldArgs&) const { return nullptr; }
 
-  /// How the elements move, for an operator that does nothing but move them.
-  virtual std::optional<Rearrangement> rearranges(const FoldArgs&) const { return std::nullopt; }
+  /// Where the axes of output 0 come from; nullopt where that is not known.
+  virtual std::optional<AxisMap> axes(const FoldArgs&) const { return std::nullopt; }
+  /// Multiply-accumulates of matrix products and convolutions in one run: 0 for other operators, unknown
+  /// where they depend on more than shapes.
+  virtual DimProduct macs(const FoldArgs&) const { return DimProduct::zero(); }
+
   /// Output 0 is input 0 times input 1, by numpy's rules.
   virtual bool multiplies_matrices() const { return false; }
   /// Output 0 as a dense layer over the last axis of input 0 (leading axes are rows).
   virtual std::optional<DenseForm> as_dense(const FoldArgs&) const { return std::nullopt; }
   /// Output 0 as an activation of input 0.
   virtual std::optional<Activation> as_activation(const FoldArgs&) const { return std::nullopt; }
-  /// Row i of output 0 (along axis 0) depends on row i of input 0 alone and on constants; one output.
-  virtual bool row_wise(const FoldArgs&) const { return false; }
 };
 
 }  // namespace bnrun

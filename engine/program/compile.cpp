@@ -4,7 +4,6 @@
 
 #include "base/fail.h"
 #include "graph/rewrite.h"
-#include "passes/prepare.h"
 #include "program/fuse.h"
 #include "program/stages.h"
 

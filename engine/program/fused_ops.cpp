@@ -34,8 +34,9 @@ class DenseOp final : public Op {
     dense_.run(args.in(0).data<T>(), shape.elements(0, shape.rank() - 1), args.out(0).data<T>());
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && args.inputs[0].rank() > 1;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked() || args.inputs[0].rank() < 2) return std::nullopt;
+    return AxisMap::leading(args.inputs[0].rank() - 1, args.inputs[0].rank());
   }
 
  private:
@@ -103,8 +104,10 @@ class ChannelAffineOp final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && args.inputs[0].rank() > 0 && affine_.axis != 0;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    auto map = elementwise_axes(args);
+    if (map && !affine_.uniform()) map = std::move(*map).without(static_cast<std::size_t>(affine_.axis));
+    return map;
   }
 
  private:

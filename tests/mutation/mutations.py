@@ -128,7 +128,7 @@ MUTATIONS = [
               (RULES, "if (graph.value(to).users.size() > 1) rewrite.redirected = {{to, from}};", ""),
               (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")),
     _mutation("any two rearrangements cancel",
-              (CANCEL, "if (moved->permutation[moved_back->permutation[i]] != i) return std::nullopt;", "")),
+              (CANCEL, "if (moved->from.at(*moved_back->from[i]) != i) return std::nullopt;", "")),
     _mutation("MatMul of any rank becomes Gemm",
               (JOIN, "return graph.value(id).type.ranked() && graph.value(id).type.rank() == 2;",
                "return graph.value(id).type.ranked();")),

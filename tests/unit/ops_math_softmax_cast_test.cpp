@@ -92,7 +92,7 @@ TEST(Softmax, HardmaxTakesTheFirstOfEqualOnes) {
 TEST(Softmax, RowWiseOnlyWhenAxisZeroIsNotReduced) {
   const ValueType X{DType::float32, Dims{Dim::symbol("N"), Dim(4)}};
   const auto row_wise = [&](std::int64_t opset, std::int64_t axis) {
-    return op_of("Softmax", opset, 1, {{"axis", axis}})->row_wise({.inputs = std::span(&X, 1)});
+    return op_of("Softmax", opset, 1, {{"axis", axis}})->axes({.inputs = std::span(&X, 1)})->keeps_rows();
   };
   EXPECT_TRUE(row_wise(13, -1));
   EXPECT_FALSE(row_wise(13, 0));

@@ -334,7 +334,9 @@ TEST(RowWise, WhereTheFirstAxisStays) {
       constants.push_back(&*second);
     }
     const auto outputs = op.infer({.inputs = inputs, .values = values});
-    return op.row_wise({.inputs = inputs, .outputs = outputs, .constants = constants, .output_used = {}});
+    const auto axes =
+        op.axes({.inputs = inputs, .outputs = outputs, .constants = constants, .output_used = {}});
+    return axes && axes->keeps_rows();
   };
   const Dims image{N, Dim(3), Dim(4)};
   EXPECT_TRUE(row_wise(*op_of("Flatten", 13, 1), image));

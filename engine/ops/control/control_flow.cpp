@@ -31,6 +31,8 @@ class If final : public Op {
     return outputs;
   }
 
+  DimProduct macs(const FoldArgs&) const override { return DimProduct::unknown(); }
+
   void run(const RunArgs& args) const override {
     const auto results = (read_condition(args.in(0)) ? then_ : else_).run({}, args);
     for (std::size_t i = 0; i < results.size(); ++i) store(args, i, results[i]);
@@ -74,6 +76,8 @@ class Loop final : public Op {
     }
     return outputs;
   }
+
+  DimProduct macs(const FoldArgs&) const override { return DimProduct::unknown(); }
 
   void run(const RunArgs& args) const override {
     const std::int64_t trips =

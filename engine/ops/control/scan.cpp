@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "ops/control/body.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
+#include "op/shape_rules.h"
+#include "ops/control/body.h"
 
 namespace bnrun {
 namespace {
@@ -59,6 +59,8 @@ class Scan final : public Op {
     }
     return outputs;
   }
+
+  DimProduct macs(const FoldArgs&) const override { return DimProduct::unknown(); }
 
   void run(const RunArgs& args) const override {
     if (!batched_) {

@@ -111,6 +111,8 @@ class Conv final : public Op {
     return {Y};
   }
 
+  DimProduct macs(const FoldArgs& args) const override { return convolution_macs(args, 1); }
+
   void run(const RunArgs& args) const override {
     const Shape& X = args.in(0).shape;
     const Window window = convolution_.over(X, args.in(1).shape);
@@ -135,8 +137,10 @@ class Conv final : public Op {
     return absorb_into_weights(before, after, args, convolution_.group, true);
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.constant(1) != nullptr && (!args.present(2) || args.constant(2) != nullptr);
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const bool constant = args.constant(1) != nullptr && (!args.present(2) || args.constant(2) != nullptr);
+    if (!constant || !args.inputs[0].ranked()) return std::nullopt;
+    return AxisMap::leading(1, args.inputs[0].rank());
   }
 
  private:
@@ -215,6 +219,12 @@ class ConvTranspose final : public Op {
     return {Y};
   }
 
+  /// Every element of X meets those of one filter, W[c].
+  DimProduct macs(const FoldArgs& args) const override {
+    DimProduct macs = DimProduct::of(args.inputs[0]);
+    return macs *= DimProduct::of(args.inputs[1], 1);
+  }
+
   void run(const RunArgs& args) const override {
     const Shape& X = args.in(0).shape;
     const Shape& W = args.in(1).shape;
@@ -239,8 +249,10 @@ class ConvTranspose final : public Op {
     return absorb_into_weights(before, after, args, convolution_.group, false);
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.constant(1) != nullptr && (!args.present(2) || args.constant(2) != nullptr);
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const bool constant = args.constant(1) != nullptr && (!args.present(2) || args.constant(2) != nullptr);
+    if (!constant || !args.inputs[0].ranked()) return std::nullopt;
+    return AxisMap::leading(1, args.inputs[0].rank());
   }
 
  private:

@@ -51,4 +51,9 @@ std::optional<Dims> ConvolutionAttributes::infer_dims(const ValueType& X, const 
   return dims;
 }
 
+DimProduct convolution_macs(const FoldArgs& args, std::size_t weights) {
+  DimProduct macs = DimProduct::of(args.outputs[0]);
+  return macs *= DimProduct::of(args.inputs[weights], 1);
+}
+
 }  // namespace bnrun

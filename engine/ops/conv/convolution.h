@@ -21,6 +21,9 @@ struct ConvolutionAttributes {
   Dims kernel_dims(const ValueType& W, std::size_t axes) const;
 };
 
+/// Every element of the output meets the elements of one filter, W[0], W being input `weights`.
+DimProduct convolution_macs(const FoldArgs& args, std::size_t weights);
+
 /// Throws invalid_model when `count` is known and `group` does not divide it.
 void check_groups(const Dim& count, std::int64_t group, const char* what);
 

@@ -5,10 +5,10 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "op/op.h"
+#include "op/shape_rules.h"
 #include "ops/elementwise/binary_affine.h"
 #include "ops/elementwise/broadcast.h"
-#include "op/shape_rules.h"
-#include "op/op.h"
 
 namespace bnrun {
 namespace {
@@ -109,10 +109,7 @@ class BinaryOp final : public Op {
     return pass_sum(from, maps, std::array{1.0, kind_ == Arithmetic::add ? 1.0 : -1.0}, args);
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.constant(1) != nullptr && args.inputs[0].ranked() &&
-           args.constant(1)->shape().rank() < args.inputs[0].rank() && !legacy_.enabled;
-  }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return broadcast_axes(args, legacy_); }
 
  private:
   std::optional<std::vector<Content>> infer_content(const InferArgs& args) const {

@@ -6,9 +6,9 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "ops/elementwise/broadcast.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/elementwise/broadcast.h"
 
 namespace bnrun {
 namespace {
@@ -123,10 +123,7 @@ class BinaryLogic final : public Op {
     row_.run(args.in(0), legacy_.align(args.in(1), args.in(0).shape.rank()), args.out(0));
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.constant(1) != nullptr && args.inputs[0].ranked() &&
-           args.constant(1)->shape().rank() < args.inputs[0].rank() && !legacy_.enabled;
-  }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return broadcast_axes(args, legacy_); }
 
  private:
   LogicRow row_;

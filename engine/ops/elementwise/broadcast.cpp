@@ -25,6 +25,17 @@ Dims LegacyBroadcast::align(Dims dims, std::size_t rank_of_A) const {
   return dims;
 }
 
+std::optional<AxisMap> broadcast_axes(const FoldArgs& args, const LegacyBroadcast& legacy) {
+  const ValueType& A = args.inputs[0];
+  const Tensor* B = args.constant(1);
+  if (B == nullptr || !A.ranked() || legacy.enabled || B->shape().rank() > A.rank()) return std::nullopt;
+  AxisMap map = AxisMap::identity(A.rank());
+  for (std::size_t i = 0; i < B->shape().rank(); ++i) {
+    if (B->shape()[i] != 1) map.from[A.rank() - B->shape().rank() + i] = std::nullopt;
+  }
+  return map;
+}
+
 ValueType infer_broadcast(const InferArgs& args, const LegacyBroadcast& legacy) {
   const ValueType& a = args.inputs[0];
   const ValueType& b = args.inputs[1];

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 
@@ -19,6 +19,9 @@ struct LegacyBroadcast {
   TensorView align(const TensorView& B, std::size_t rank_of_A) const;
   Dims align(Dims dims_of_B, std::size_t rank_of_A) const;
 };
+
+/// Axes of A op B for a constant B that does not stretch A: where B varies, no slice is made like another.
+std::optional<AxisMap> broadcast_axes(const FoldArgs& args, const LegacyBroadcast& legacy = {});
 
 /// Type of A op B: their common element type and broadcast shape.
 ValueType infer_broadcast(const InferArgs& args, const LegacyBroadcast& legacy = {});

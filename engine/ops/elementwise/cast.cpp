@@ -120,7 +120,7 @@ class Cast final : public Op {
     return Declined{Decline::type_mismatch, "it changes the element type"};
   }
 
-  bool row_wise(const FoldArgs&) const override { return true; }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return elementwise_axes(args); }
 
  private:
   static bool keeps_type(const FoldArgs& args) { return args.inputs[0].dtype == args.outputs[0].dtype; }

@@ -5,9 +5,9 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "ops/elementwise/broadcast.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/elementwise/broadcast.h"
 
 namespace bnrun {
 namespace {
@@ -68,10 +68,7 @@ class Pow final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.constant(1) != nullptr && args.inputs[0].ranked() &&
-           args.constant(1)->shape().rank() < args.inputs[0].rank() && !legacy_.enabled;
-  }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return broadcast_axes(args, legacy_); }
 
  private:
   LegacyBroadcast legacy_;

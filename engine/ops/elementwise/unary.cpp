@@ -5,9 +5,9 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/math/activation.h"
-#include "ops/elementwise/broadcast.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/elementwise/broadcast.h"
 
 namespace bnrun {
 namespace {
@@ -72,7 +72,7 @@ class ActivationOp final : public Op {
   }
 
   std::optional<Activation> as_activation(const FoldArgs&) const override { return activation_; }
-  bool row_wise(const FoldArgs&) const override { return true; }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return elementwise_axes(args); }
 
  private:
   Activation activation_;
@@ -115,7 +115,7 @@ class Clip final : public Op {
   }
 
   std::optional<Activation> as_activation(const FoldArgs& args) const override {
-    if (!is_floating(args.inputs[0].dtype) || !row_wise(args)) return std::nullopt;
+    if (!is_floating(args.inputs[0].dtype) || !bounds_known(args)) return std::nullopt;
     const auto bound = [&](std::size_t i, double otherwise) {
       return args.present(i) ? read_doubles(args.constant(i)->view())[0] : otherwise;
     };
@@ -123,7 +123,12 @@ class Clip final : public Op {
     return Activation{Kind::clip, bound(1, -kInfinity), bound(2, kInfinity)};
   }
 
-  bool row_wise(const FoldArgs& args) const override {
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    return bounds_known(args) ? elementwise_axes(args) : std::nullopt;
+  }
+
+ private:
+  static bool bounds_known(const FoldArgs& args) {
     for (std::size_t i = 1; i < args.inputs.size(); ++i) {
       const bool known = args.constant(i) != nullptr && args.constant(i)->elements() == 1;
       if (args.present(i) && !known) return false;
@@ -179,11 +184,7 @@ class PRelu final : public Op {
     return Activation{Kind::leaky_relu, read_doubles(slope->view())[0]};
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    const Tensor* slope = args.constant(1);
-    return slope != nullptr && args.inputs[0].ranked() && !slope_.enabled &&
-           slope->shape().rank() < args.inputs[0].rank();
-  }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return broadcast_axes(args, slope_); }
 
  private:
   LegacyBroadcast slope_for(const ValueType& X, const ValueType& slope) const {

@@ -5,8 +5,8 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -138,7 +138,7 @@ class UnaryMath final : public Op {
     return AffineForm{0, {ChannelAffine::kUniform, {-1.0}, {0.0}}};
   }
 
-  bool row_wise(const FoldArgs&) const override { return true; }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return elementwise_axes(args); }
 
  private:
   bool negates_;
@@ -167,7 +167,7 @@ class IsInf final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs&) const override { return true; }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return elementwise_axes(args); }
 
  private:
   bool positive_;

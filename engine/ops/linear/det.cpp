@@ -3,8 +3,8 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -57,8 +57,10 @@ class Det final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && args.inputs[0].rank() > 2;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (!X.ranked() || X.rank() < 2) return std::nullopt;
+    return AxisMap::identity(X.rank() - 2);
   }
 };
 

@@ -7,9 +7,9 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "ops/elementwise/broadcast.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/elementwise/broadcast.h"
 
 namespace bnrun {
 namespace {
@@ -63,6 +63,8 @@ class Einsum final : public Op {
     for (const Label label : plan.output) type.dims->push_back(plan.extents.at(label));
     return {type};
   }
+
+  DimProduct macs(const FoldArgs&) const override { return DimProduct::unknown(); }
 
   void run(const RunArgs& args) const override {
     std::vector<Dims> dims;

@@ -4,9 +4,9 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/gemm/blas.h"
-#include "ops/elementwise/broadcast.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/elementwise/broadcast.h"
 
 namespace bnrun {
 namespace {
@@ -55,6 +55,12 @@ class Gemm final : public Op {
              to_string(Y));
     }
     return {Y};
+  }
+
+  DimProduct macs(const FoldArgs& args) const override {
+    DimProduct macs = DimProduct::of(args.outputs[0]);
+    const ValueType& A = args.inputs[0];
+    return macs *= A.ranked() && A.rank() == 2 ? (*A.dims)[trans_a_ ? 0 : 1] : Dim();
   }
 
   void run(const RunArgs& args) const override {
@@ -136,7 +142,9 @@ class Gemm final : public Op {
     return form;
   }
 
-  bool row_wise(const FoldArgs& args) const override { return as_dense(args).has_value(); }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    return as_dense(args) ? std::optional(AxisMap::leading(1, 2)) : std::nullopt;
+  }
 
  private:
   template <class T>

@@ -19,6 +19,8 @@ class MatMul final : public Op {
     return {{A.dtype, matmul_dims(A, B)}};
   }
 
+  DimProduct macs(const FoldArgs& args) const override { return matmul_macs(args); }
+
   void run(const RunArgs& args) const override {
     dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {
       for_each_product(args.in(0).shape, args.in(1).shape, [&](const MatrixProduct& p) {
@@ -69,7 +71,12 @@ class MatMul final : public Op {
     return DenseForm{*B, {}};
   }
 
-  bool row_wise(const FoldArgs& args) const override { return as_dense(args).has_value(); }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const Tensor* B = args.constant(1);
+    const ValueType& A = args.inputs[0];
+    if (B == nullptr || B->shape().rank() != 2 || !A.ranked() || A.rank() < 2) return std::nullopt;
+    return AxisMap::leading(A.rank() - 1, A.rank());
+  }
 
  private:
   template <class T>

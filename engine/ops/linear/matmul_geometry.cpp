@@ -58,4 +58,10 @@ void for_each_product(Shape A, Shape B, const std::function<void(const MatrixPro
   }
 }
 
+DimProduct matmul_macs(const FoldArgs& args) {
+  DimProduct macs = DimProduct::of(args.outputs[0]);
+  const ValueType& A = args.inputs[0];
+  return macs *= A.ranked() && A.rank() > 0 ? A.dims->back() : Dim();
+}
+
 }  // namespace bnrun

@@ -23,4 +23,7 @@ struct MatrixProduct {
 /// right.
 void for_each_product(Shape A, Shape B, const std::function<void(const MatrixProduct&)>& visit);
 
+/// Every element of the output is a sum over the last axis of input 0.
+DimProduct matmul_macs(const FoldArgs& args);
+
 }  // namespace bnrun

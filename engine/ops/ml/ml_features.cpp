@@ -90,8 +90,9 @@ class Scaler final : public Op {
     return form;
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && args.inputs[0].rank() > 1;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!(args.inputs[0].ranked() && args.inputs[0].rank() > 1)) return std::nullopt;
+    return AxisMap::leading(args.inputs[0].rank() - 1, args.inputs[0].rank());
   }
 
  private:
@@ -125,8 +126,9 @@ class Normalizer final : public Op {
     store(x, args.out(0));
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && args.inputs[0].rank() > 1;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!(args.inputs[0].ranked() && args.inputs[0].rank() > 1)) return std::nullopt;
+    return AxisMap::leading(args.inputs[0].rank() - 1, args.inputs[0].rank());
   }
 
  private:
@@ -178,8 +180,9 @@ class Imputer final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && args.inputs[0].rank() > 1;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!(args.inputs[0].ranked() && args.inputs[0].rank() > 1)) return std::nullopt;
+    return AxisMap::leading(args.inputs[0].rank() - 1, args.inputs[0].rank());
   }
 
  private:
@@ -208,7 +211,7 @@ class Binarizer final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs&) const override { return true; }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return elementwise_axes(args); }
 
  private:
   double threshold_;
@@ -245,8 +248,10 @@ class ArrayFeatureExtractor final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.constant(1) != nullptr && args.inputs[0].ranked() && args.inputs[0].rank() > 1;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!(args.constant(1) != nullptr && args.inputs[0].ranked() && args.inputs[0].rank() > 1))
+      return std::nullopt;
+    return AxisMap::leading(args.inputs[0].rank() - 1, args.inputs[0].rank());
   }
 };
 

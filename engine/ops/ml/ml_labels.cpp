@@ -90,9 +90,7 @@ class LabelEncoder final : public Op {
     table.look_up(convert(args.in(0), table.key_type()), args.out(0));
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && args.inputs[0].rank() > 0;
-  }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return elementwise_axes(args); }
 
  private:
   /// float keys also serve double elements, as `widened` graphs have them.
@@ -184,8 +182,9 @@ class OneHotEncoder final : public Op {
     store(y, args.out(0));
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && args.inputs[0].rank() > 0;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    return AxisMap::leading(args.inputs[0].rank(), args.inputs[0].rank() + 1);
   }
 
  private:
@@ -221,8 +220,9 @@ class ZipMap final : public Op {
              [&]<class T>() { std::ranges::copy(args.in(0).span<T>(), args.out(0).data<T>()); });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && args.inputs[0].rank() > 1;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!(args.inputs[0].ranked() && args.inputs[0].rank() > 1)) return std::nullopt;
+    return AxisMap::leading(args.inputs[0].rank() - 1, args.inputs[0].rank());
   }
 
  private:

@@ -110,8 +110,9 @@ class LinearRegressor final : public Op {
     store(scores, args.out(0));
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && args.inputs[0].rank() == 2;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!(args.inputs[0].ranked() && args.inputs[0].rank() == 2)) return std::nullopt;
+    return AxisMap::leading(args.inputs[0].rank() - 1, args.inputs[0].rank());
   }
 
  private:

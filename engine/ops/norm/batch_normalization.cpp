@@ -147,8 +147,10 @@ class BatchNormalization final : public Op {
     return InferenceForm{at_inference_, 5, "normalises with its running mean and variance"};
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return !training_ && args.inputs[0].ranked() && args.inputs[0].rank() > 1;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (training_ || !X.ranked() || X.rank() < 2) return std::nullopt;
+    return spatial_ ? AxisMap::identity(X.rank()).without(1) : AxisMap::leading(1, X.rank());
   }
 
  private:

@@ -84,7 +84,9 @@ class Dropout final : public Op {
     return InferenceForm{{}, 2, kNow};
   }
 
-  bool row_wise(const FoldArgs& args) const override { return !trains(args); }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    return trains(args) ? std::nullopt : elementwise_axes(args);
+  }
 
  private:
   bool trains(const FoldArgs& args) const {

@@ -5,9 +5,9 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "ops/elementwise/broadcast.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/elementwise/broadcast.h"
 
 namespace bnrun {
 namespace {
@@ -69,8 +69,10 @@ class LpNormalization final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && normalize_axis(axis_, args.inputs[0].rank()) > 0;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (!X.ranked()) return std::nullopt;
+    return AxisMap::identity(X.rank()).without(normalize_axis(axis_, X.rank()));
   }
 
  private:

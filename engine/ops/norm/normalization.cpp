@@ -8,9 +8,9 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "ops/elementwise/broadcast.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/elementwise/broadcast.h"
 
 namespace bnrun {
 namespace {
@@ -89,14 +89,16 @@ class LayerNormalization final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
     const ValueType& X = args.inputs[0];
-    if (!X.ranked() || normalize_axis(axis_, X.rank()) == 0 || args.outputs.size() > 1) return false;
+    if (!X.ranked() || args.outputs.size() > 1) return std::nullopt;
+    std::size_t leading = normalize_axis(axis_, X.rank());
     for (std::size_t i = 1; i < args.inputs.size(); ++i) {
-      if (args.present(i) && (args.constant(i) == nullptr || args.constant(i)->shape().rank() >= X.rank()))
-        return false;
+      if (!args.present(i)) continue;
+      if (args.constant(i) == nullptr) return std::nullopt;
+      leading = std::min(leading, X.rank() - std::min(X.rank(), args.constant(i)->shape().rank()));
     }
-    return true;
+    return AxisMap::leading(leading, X.rank());
   }
 
  private:
@@ -193,8 +195,10 @@ class GroupNormalization final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.constant(1) != nullptr && args.constant(2) != nullptr;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (args.constant(1) == nullptr || args.constant(2) == nullptr || !args.inputs[0].ranked())
+      return std::nullopt;
+    return AxisMap::leading(1, args.inputs[0].rank());
   }
 
  private:
@@ -239,7 +243,10 @@ class Lrn final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs&) const override { return true; }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    return AxisMap::identity(args.inputs[0].rank()).without(1);
+  }
 
  private:
   double alpha_;

@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "base/dispatch.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -51,9 +51,11 @@ class Softmax final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
     const ValueType& X = args.inputs[0];
-    return X.ranked() && X.rank() > 1 && axis_of(X.rank()) > 0;
+    if (!X.ranked() || X.rank() == 0) return std::nullopt;
+    const std::size_t axis = axis_of(X.rank());
+    return flattens_ ? AxisMap::leading(axis, X.rank()) : AxisMap::identity(X.rank()).without(axis);
   }
 
  private:

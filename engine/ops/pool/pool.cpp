@@ -91,7 +91,10 @@ class Pool final : public Op {
     return affine;
   }
 
-  bool row_wise(const FoldArgs& args) const override { return args.outputs.size() == 1; }
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (args.outputs.size() != 1 || !args.inputs[0].ranked()) return std::nullopt;
+    return AxisMap::leading(2, args.inputs[0].rank());
+  }
 
  private:
   struct Planes {

@@ -3,9 +3,9 @@
 //   QLinearMatMul, QLinearConv: y = saturate(round(that, plus B, * a_scale*b_scale/y_scale) + y_zero_point)
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "ops/elementwise/broadcast.h"
 #include "op/shape_rules.h"
 #include "ops/conv/convolution.h"
+#include "ops/elementwise/broadcast.h"
 #include "ops/linear/matmul_geometry.h"
 #include "ops/quantised/quantize.h"
 
@@ -141,6 +141,8 @@ class MatMulInteger final : public Op {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     return {{DType::int32, matmul_dims(args.inputs[0], args.inputs[1])}};
   }
+  DimProduct macs(const FoldArgs& args) const override { return matmul_macs(args); }
+
   void run(const RunArgs& args) const override {
     write_int32(multiply(args.in(0), input(args, 2), args.in(1), input(args, 3), args.out(0).elements()),
                 args.out(0));
@@ -152,6 +154,8 @@ class QLinearMatMul final : public Op {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     return {{args.inputs[7].dtype, matmul_dims(args.inputs[0], args.inputs[3])}};
   }
+  DimProduct macs(const FoldArgs& args) const override { return matmul_macs(args); }
+
   void run(const RunArgs& args) const override {
     const MutableTensorView& Y = args.out(0);
     const auto sums = multiply(args.in(0), args.in(2), args.in(3), args.in(5), Y.elements());
@@ -169,6 +173,8 @@ class ConvInteger final : public Op {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     return {{DType::int32, convolution_.infer_dims(args.inputs[0], args.inputs[1])}};
   }
+  DimProduct macs(const FoldArgs& args) const override { return convolution_macs(args, 1); }
+
   void run(const RunArgs& args) const override {
     write_int32(convolve(convolution_, args.in(0), input(args, 2), args.in(1), input(args, 3)), args.out(0));
   }
@@ -184,6 +190,8 @@ class QLinearConv final : public Op {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     return {{args.inputs[7].dtype, convolution_.infer_dims(args.inputs[0], args.inputs[3])}};
   }
+
+  DimProduct macs(const FoldArgs& args) const override { return convolution_macs(args, 3); }
 
   void run(const RunArgs& args) const override {
     const MutableTensorView& Y = args.out(0);

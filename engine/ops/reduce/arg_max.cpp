@@ -4,8 +4,8 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -53,8 +53,13 @@ class ArgExtreme final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    return args.inputs[0].ranked() && normalize_axis(axis_, args.inputs[0].rank()) > 0;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (!X.ranked()) return std::nullopt;
+    const std::size_t axis = normalize_axis(axis_, X.rank());
+    AxisMap map = AxisMap::identity(X.rank()).without(axis);
+    if (!keepdims_) map.from.erase(map.from.begin() + static_cast<std::ptrdiff_t>(axis));
+    return map;
   }
 
  private:

@@ -1,8 +1,8 @@
 // CumSum: y_i = x_0 + ... + x_i along one axis; `exclusive` leaves x_i out, `reverse` starts from the end.
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -46,10 +46,12 @@ class CumSum final : public Op {
     });
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    if (args.constant(1) == nullptr || !args.inputs[0].ranked()) return false;
-    const auto axes = read_ints(args.constant(1)->view());
-    return axes.size() == 1 && normalize_axis(axes[0], args.inputs[0].rank()) > 0;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (args.constant(1) == nullptr || !X.ranked()) return std::nullopt;
+    const auto axis = read_ints(args.constant(1)->view());
+    if (axis.size() != 1) return std::nullopt;
+    return AxisMap::identity(X.rank()).without(normalize_axis(axis[0], X.rank()));
   }
 
  private:

@@ -10,9 +10,9 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "ops/elementwise/broadcast.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/elementwise/broadcast.h"
 
 namespace bnrun {
 namespace {
@@ -175,29 +175,23 @@ class Reduce final : public Op {
   /// The mean of s*x + t along other axes than the channel's is s*mean(x) + t.
   OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
                                         const FoldArgs& args) const override {
-    const auto resolved = resolve(args);
-    if (kind_ != ReduceKind::mean || !resolved) return Declined{Decline::activation_between, {}};
-    if (affine.uniform()) return affine;
-    ChannelAffine passed = affine;
-    const auto& X = args.inputs[0];
-    for (std::size_t axis = 0, out = 0; axis < X.rank(); ++axis) {
-      if (resolved->contains(axis)) {
-        out += keepdims_ ? 1 : 0;
-        continue;
-      }
-      const auto here = static_cast<int>(from == Side::input ? axis : out);
-      if (here == affine.axis) {
-        passed.axis = static_cast<int>(from == Side::input ? out : axis);
-        return passed;
-      }
-      ++out;
-    }
+    const auto map = axes(args);
+    if (kind_ != ReduceKind::mean || !map) return Declined{Decline::activation_between, {}};
+    if (auto passed = carried(affine, from, *map)) return std::move(*passed);
     return Declined{Decline::axis_unproven, "the channels are averaged"};
   }
 
-  bool row_wise(const FoldArgs& args) const override {
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
     const auto resolved = resolve(args);
-    return resolved && args.inputs[0].rank() > 0 && !resolved->contains(0);
+    if (!resolved) return std::nullopt;
+    AxisMap map;
+    for (std::size_t axis = 0; axis < args.inputs[0].rank(); ++axis) {
+      if (!resolved->contains(axis))
+        map.from.emplace_back(axis);
+      else if (keepdims_)
+        map.from.emplace_back();
+    }
+    return map;
   }
 
  private:

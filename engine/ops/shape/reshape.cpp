@@ -2,10 +2,10 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
-#include "op/dim_product.h"
 #include "base/strided_copy.h"
+#include "op/dim_product.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -107,16 +107,25 @@ class ReshapeLike : public Op {
 
   OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
                                         const FoldArgs& args) const override {
+    if (const auto map = axes(args)) {
+      if (auto passed = carried(affine, from, *map)) return std::move(*passed);
+    }
     return from == Side::input ? reshape_affine(affine, args.inputs[0], args.outputs[0])
                                : reshape_affine(affine, args.outputs[0], args.inputs[0]);
   }
 
-  std::optional<Rearrangement> rearranges(const FoldArgs&) const override { return Rearrangement{true, {}}; }
-
-  bool row_wise(const FoldArgs& args) const override {
+  /// Leading dimensions that are the same on both sides are the same axes.
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
     const ValueType& in = args.inputs[0];
     const ValueType& out = args.outputs[0];
-    return in.ranked() && out.ranked() && in.rank() > 0 && out.rank() > 0 && (*in.dims)[0] == (*out.dims)[0];
+    AxisMap map{{}, AxisMap::Elements::in_order};
+    if (!out.ranked()) return map;
+    map.from.resize(out.rank());
+    for (std::size_t i = 0; in.ranked() && i < std::min(in.rank(), out.rank()); ++i) {
+      if (!((*in.dims)[i] == (*out.dims)[i])) break;
+      map.from[i] = i;
+    }
+    return map;
   }
 
  private:
@@ -162,15 +171,17 @@ class Reshape final : public ReshapeLike {
     }
   }
 
-  bool row_wise(const FoldArgs& args) const override {
-    if (!ReshapeLike::row_wise(args)) return false;
-    // A batch size written into the shape would refuse a part of the rows.
+  /// A batch size written into the shape would refuse a part of the rows.
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    auto map = ReshapeLike::axes(args);
     const auto first = [&]() -> std::int64_t {
       if (attribute_) return attribute_->empty() ? 1 : attribute_->front();
       const Tensor* shape = args.constant(1);
       return shape != nullptr && shape->elements() > 0 ? read_ints(shape->view()).front() : 1;
     }();
-    return first == -1 || (first == 0 && !allow_zero_);
+    const bool any_size = first == -1 || (first == 0 && !allow_zero_);
+    if (map && !any_size) map = std::move(*map).without(0);
+    return map;
   }
 
  private:
@@ -255,41 +266,20 @@ class AxesOp : public ReshapeLike {
     return content ? std::optional(content->size()) : std::nullopt;
   }
   /// Sorted and counted from the front of the longer side; nullopt while unknown.
-  std::optional<std::vector<std::size_t>> axes(const InferArgs& args, std::size_t longer_rank) const {
+  std::optional<std::vector<std::size_t>> listed_axes(const InferArgs& args, std::size_t longer_rank) const {
     return normal(attribute_ ? attribute_ : known_ints(args, 1), longer_rank);
   }
 
-  OrDeclined<ChannelAffine> shift_affine(const ChannelAffine& affine, bool from_longer,
-                                         const ValueType& longer, const ValueType& shorter,
-                                         const FoldArgs& args) const {
-    if (affine.uniform()) return affine;
-    if (longer.ranked() && affine.axis >= 0) {
-      const Tensor* constant = args.constant(1);
-      const auto given =
-          attribute_ ? attribute_
-                     : (constant != nullptr ? std::optional(read_ints(constant->view())) : std::nullopt);
-      if (const auto axes = normal(given, longer.rank())) return shifted(affine, from_longer, *axes);
-    }
-    return from_longer ? reshape_affine(affine, longer, shorter) : reshape_affine(affine, shorter, longer);
+  /// The axes of the longer side that the shorter side lacks, as these arguments tell them.
+  std::optional<std::vector<std::size_t>> axes_of(const FoldArgs& args, const ValueType& longer) const {
+    const Tensor* constant = args.constant(1);
+    const auto given = attribute_            ? attribute_
+                       : constant != nullptr ? std::optional(read_ints(constant->view()))
+                                             : std::nullopt;
+    return longer.ranked() ? normal(given, longer.rank()) : std::nullopt;
   }
 
  private:
-  static ChannelAffine shifted(ChannelAffine affine, bool from_longer, const std::vector<std::size_t>& axes) {
-    if (!from_longer) {
-      for (const std::size_t axis : axes) {
-        if (axis <= static_cast<std::size_t>(affine.axis)) ++affine.axis;
-      }
-      return affine;
-    }
-    const auto axis = static_cast<std::size_t>(affine.axis);
-    if (std::binary_search(axes.begin(), axes.end(), axis)) {
-      affine.axis = ChannelAffine::kUniform;
-    } else {
-      affine.axis -= static_cast<int>(std::lower_bound(axes.begin(), axes.end(), axis) - axes.begin());
-    }
-    return affine;
-  }
-
   static std::optional<std::vector<std::size_t>> normal(const std::optional<std::vector<std::int64_t>>& given,
                                                         std::size_t rank) {
     if (!given) return std::nullopt;
@@ -308,9 +298,14 @@ class Squeeze final : public AxesOp {
  public:
   using AxesOp::AxesOp;
 
-  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
-                                        const FoldArgs& args) const override {
-    return shift_affine(affine, from == Side::input, args.inputs[0], args.outputs[0], args);
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const auto removed = axes_of(args, args.inputs[0]);
+    if (!removed) return ReshapeLike::axes(args);
+    AxisMap map{{}, AxisMap::Elements::in_order};
+    for (std::size_t axis = 0; axis < args.inputs[0].rank(); ++axis) {
+      if (!std::binary_search(removed->begin(), removed->end(), axis)) map.from.emplace_back(axis);
+    }
+    return map;
   }
 
  private:
@@ -324,7 +319,7 @@ class Squeeze final : public AxesOp {
                    [](const Dim& dim) { return dim.extent() != 1; });
       return dims;
     }
-    const auto removed = axes(args, input.rank());
+    const auto removed = listed_axes(args, input.rank());
     if (!removed) return std::nullopt;
     for (std::size_t axis = 0; axis < input.rank(); ++axis) {
       const Dim& dim = (*input.dims)[axis];
@@ -345,9 +340,17 @@ class Unsqueeze final : public AxesOp {
       fail(ErrorCode::invalid_model, "the axes are missing");
   }
 
-  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
-                                        const FoldArgs& args) const override {
-    return shift_affine(affine, from == Side::output, args.outputs[0], args.inputs[0], args);
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const auto added = axes_of(args, args.outputs[0]);
+    if (!added) return ReshapeLike::axes(args);
+    AxisMap map{{}, AxisMap::Elements::in_order};
+    for (std::size_t axis = 0, in = 0; axis < args.outputs[0].rank(); ++axis) {
+      if (std::binary_search(added->begin(), added->end(), axis))
+        map.from.emplace_back();
+      else
+        map.from.emplace_back(in++);
+    }
+    return map;
   }
 
  private:
@@ -357,7 +360,7 @@ class Unsqueeze final : public AxesOp {
     // Negative axes count in the output's rank, and that depends on how many there are.
     const auto count = axes_count(args);
     if (!count) return std::nullopt;
-    const auto added = axes(args, input.rank() + *count);
+    const auto added = listed_axes(args, input.rank() + *count);
     if (!added) return Dims(input.rank() + *count);
     Dims dims = *input.dims;
     for (const std::size_t axis : *added)

@@ -3,9 +3,9 @@
 #include <numeric>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -40,29 +40,12 @@ class TransposeOp final : public Op {
     copy_strided(args.in(0), walk, Y, walk_of(Y.shape), Y.shape);
   }
 
-  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
-                                        const FoldArgs& args) const override {
-    if (affine.uniform()) return affine;
-    if (!perm_ && !args.inputs[0].ranked()) return Declined{Decline::axis_unproven, "the rank is unknown"};
-    const auto perm = permutation(perm_ ? perm_->size() : args.inputs[0].rank());
-    const auto axis = static_cast<std::size_t>(affine.axis);
-    if (axis >= perm.size()) return Declined{Decline::axis_unproven, "the axis is outside the tensor"};
-    ChannelAffine passed = affine;
-    passed.axis = static_cast<int>(
-        from == Side::output
-            ? perm[axis]
-            : static_cast<std::size_t>(std::find(perm.begin(), perm.end(), axis) - perm.begin()));
-    return passed;
-  }
-
-  std::optional<Rearrangement> rearranges(const FoldArgs& args) const override {
-    if (!args.inputs[0].ranked()) return std::nullopt;
-    return Rearrangement{false, permutation(args.inputs[0].rank())};
-  }
-
-  bool row_wise(const FoldArgs& args) const override {
-    return perm_ ? !perm_->empty() && perm_->front() == 0
-                 : args.inputs[0].ranked() && args.inputs[0].rank() == 1;
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!perm_ && !args.inputs[0].ranked()) return std::nullopt;
+    AxisMap map{{}, AxisMap::Elements::moved};
+    for (const std::size_t axis : permutation(perm_ ? perm_->size() : args.inputs[0].rank()))
+      map.from.emplace_back(axis);
+    return map;
   }
 
  private:

@@ -8,16 +8,16 @@ namespace bnrun {
 std::optional<Rewrite> cancel_rearrangements(const FoldView& view, NodeId first) {
   const Graph& graph = view.graph();
   const NodeArgs first_args = view.args(first);
-  const auto moved = view.op(first)->rearranges(first_args.get());
-  if (!moved) return std::nullopt;
+  const auto moved = view.op(first)->axes(first_args.get());
+  if (!moved || moved->elements == AxisMap::Elements::computed) return std::nullopt;
   const ValueId h = graph.node(first).outputs[0];
   const NodeId second = sole_reader(graph, h);
   if (!second.valid() || graph.node(second).inputs[0] != h || view.op(second) == nullptr) return std::nullopt;
   const NodeArgs second_args = view.args(second);
-  const auto moved_back = view.op(second)->rearranges(second_args.get());
-  if (!moved_back || moved->same_order != moved_back->same_order) return std::nullopt;
-  for (std::size_t i = 0; i < moved->permutation.size(); ++i) {
-    if (moved->permutation[moved_back->permutation[i]] != i) return std::nullopt;
+  const auto moved_back = view.op(second)->axes(second_args.get());
+  if (!moved_back || moved->elements != moved_back->elements) return std::nullopt;
+  for (std::size_t i = 0; moved->elements == AxisMap::Elements::moved && i < moved_back->from.size(); ++i) {
+    if (moved->from.at(*moved_back->from[i]) != i) return std::nullopt;
   }
   const ValueId x = graph.node(first).inputs[0];
   const ValueId y = graph.node(second).outputs[0];

@@ -1,13 +1,7 @@
-#include <algorithm>
-
 #include "passes/fold/rules.h"
 
 namespace bnrun {
 namespace {
-
-bool other_outputs_used(const FoldArgs& args) {
-  return std::any_of(args.output_used.begin() + 1, args.output_used.end(), [](bool used) { return used; });
-}
 
 /// The input that an operator returns.
 std::optional<std::size_t> returned_input(const Op& op, const NodeArgs& args) {
@@ -25,7 +19,7 @@ std::optional<std::size_t> returned_input(const Op& op, const NodeArgs& args) {
 std::optional<Rewrite> remove_identity(const FoldView& view, NodeId id) {
   const Node& node = view.graph().node(id);
   const NodeArgs stored(view.graph(), id);
-  if (node.inputs.size() > 3 || other_outputs_used(stored.get())) return std::nullopt;
+  if (node.inputs.size() > 3 || !stored.get().only_first_output_used()) return std::nullopt;
   auto input = returned_input(*view.op(id), view.args(id));
   if (!input) input = returned_input(*view.op(id), stored);
   if (!input) return std::nullopt;

@@ -1,0 +1,57 @@
+#include "program/lowering.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <variant>
+
+#include "base/elements.h"
+#include "program/fused_ops.h"
+
+namespace bnrun {
+namespace {
+
+constexpr std::array kFloats = {DType::float32, DType::float64};
+
+/// Y[M,N] = X[M,K] * W[K,N] + b[N]. The rank of the input may be unknown where the operator tells that of its
+/// output, which is the same.
+std::optional<KernelForm> begin_dense(const Op& op, const FoldArgs& args) {
+  auto dense = op.as_dense(args);
+  if (!dense || !args.outputs[0].ranked()) return std::nullopt;
+  const auto N = static_cast<std::size_t>(dense->W.shape()[1]);
+  KernelForm form{0, std::move(dense->W),
+                  ChannelAffine{}.on_axis(static_cast<int>(args.outputs[0].rank()) - 1, N)};
+  if (dense->b.defined()) form.affine.shift = read_doubles(dense->b);
+  return form;
+}
+
+/// Y = scale[c] * X + shift[c].
+std::optional<KernelForm> begin_affine(const Op& op, const FoldArgs& args) {
+  auto map = op.as_affine(args);
+  auto* affine = std::get_if<AffineForm>(&map);
+  if (affine == nullptr || !args.only_first_output_used() || affine->affine.is_identity())
+    return std::nullopt;
+  return KernelForm{affine->input, {}, std::move(affine->affine)};
+}
+
+std::shared_ptr<const Op> make_dense(const KernelForm& form, MatrixBackend backend) {
+  return make_dense_op(form.W, form.affine, form.activation, backend);
+}
+
+std::shared_ptr<const Op> make_affine(const KernelForm& form, MatrixBackend) {
+  return make_channel_affine_op(form.affine, form.activation);
+}
+
+// An affine map that stands alone stays apart from the next: each rounds as its operator does.
+constexpr std::array kTable = {
+    KernelRow{"dense", kFloats, begin_dense, true, true, make_dense},
+    KernelRow{"channel_affine", kFloats, begin_affine, false, true, make_affine},
+};
+
+}  // namespace
+
+std::span<const KernelRow> kernel_table() {
+  return kTable;
+}
+
+}  // namespace bnrun

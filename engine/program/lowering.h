@@ -1,0 +1,41 @@
+// The table of kernels: which one an operator becomes, for which types and constants, and what it takes
+// along.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "affine/channel_affine.h"
+#include "kernels/gemm/dense.h"
+#include "kernels/math/activation.h"
+#include "op/op.h"
+
+namespace bnrun {
+
+/// What one kernel computes: Y = act(affine(core(X))), X being one input of the operator it began with.
+struct KernelForm {
+  std::size_t input = 0;  ///< of the operator
+  Tensor W;               ///< core(X) = X * W; undefined: core(X) = X
+  ChannelAffine affine{};
+  Activation activation{};
+};
+
+/// One row of the table.
+struct KernelRow {
+  std::string_view kernel;       ///< its name in profiles and messages
+  std::span<const DType> types;  ///< of X and Y
+  /// The operator as this kernel sees it; nullopt where it cannot be one.
+  std::optional<KernelForm> (*begin)(const Op& op, const FoldArgs& args);
+  bool takes_affine;      ///< maps behind it become part of the form
+  bool takes_activation;  ///< so does one activation behind those
+  /// Packs what is constant. nullptr where the form does not fit its types.
+  std::shared_ptr<const Op> (*make)(const KernelForm& form, MatrixBackend backend);
+};
+
+/// In order of preference: the first row that can begin with an operator takes it.
+std::span<const KernelRow> kernel_table();
+
+}  // namespace bnrun
