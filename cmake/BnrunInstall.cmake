@@ -3,9 +3,10 @@
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/bnrun)
-install(TARGETS bnrun bnrun_train EXPORT bnrunTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS bnrun EXPORT bnrunTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS bnrun_tool bnfold_tool bntrain_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY engine/include/bnrun DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY engine/include/bnrun ${CMAKE_CURRENT_BINARY_DIR}/engine/include/bnrun
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(EXPORT bnrunTargets NAMESPACE bnrun:: DESTINATION ${package_dir})
 
 configure_package_config_file(cmake/bnrunConfig.cmake.in bnrunConfig.cmake INSTALL_DESTINATION ${package_dir})

@@ -55,7 +55,7 @@ std::string_view remedy_of(Decline reason) {
     case Decline::intermediate_is_output:
       return "remove it from the outputs of the graph";
     case Decline::training_mode:
-      return "export the model in inference mode, or have it converted (--as-inference)";
+      return "export the model in inference mode, or fold with as_inference";
     case Decline::extra_outputs_used:
       return "drop the batch statistics from the graph";
     case Decline::not_constant:
@@ -75,15 +75,15 @@ std::string_view remedy_of(Decline reason) {
     case Decline::overflow:
       return "store the weights in a wider type";
     case Decline::ill_conditioned:
-      return "raise the limit (--max-growth) if the accuracy suffices";
+      return "raise max_growth if the accuracy suffices";
     case Decline::type_mismatch:
       return "store all parameters in one type";
     case Decline::in_subgraph:
       return "export it outside of the loop or branch";
     case Decline::switched_off:
-      return "do not leave it out (--skip, --only)";
+      return "let skip and only not leave it out";
     case Decline::limit_reached:
-      return "raise the limit (--max-rewrites)";
+      return "raise max_rewrites";
     case Decline::not_affine:
       break;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/model_access.h"
 #include "base/cpus.h"
 #include "base/fail.h"
 #include "exec/executor.h"
@@ -25,7 +26,7 @@ int threads_of(int wanted) {
 /// Folds unless told otherwise, and compiles.
 Executor executor_of(Graph graph, const SessionOptions& options, FoldReport& report) {
   if (options.fold)
-    report = fold(graph);
+    report = fold(graph, *options.fold);
   else
     prepare(graph);
   return Executor(compile(graph, {.backend = backend_of(options.kernels)}), threads_of(options.threads));
@@ -42,7 +43,7 @@ struct Session::State {
   State(const Model& model, const SessionOptions& options)
       : inputs(model.inputs()),
         outputs(model.outputs()),
-        executor(executor_of(model.graph(), options, report)) {}
+        executor(executor_of(graph_of(model), options, report)) {}
 };
 
 Session::Session(const Model& model, const SessionOptions& options)
@@ -87,15 +88,17 @@ std::vector<NamedTensor> Session::run(std::span<const NamedTensor> given) const 
     results.push_back({state_->executor.program().outputs[i].name, std::move(outputs[i])});
   return results;
 }
+std::vector<NamedTensor> Session::run(std::initializer_list<NamedTensor> given) const {
+  return run(std::span(given.begin(), given.size()));
+}
 
 void Session::run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const {
   state_->executor.run(inputs, outputs);
 }
 
-std::vector<std::pair<DType, Shape>> Session::output_types(std::span<const TensorView> inputs) const {
-  std::vector<std::pair<DType, Shape>> types;
-  for (const ValueType& type : state_->executor.output_types(inputs))
-    types.emplace_back(type.dtype, type.shape());
+std::vector<TensorType> Session::output_types(std::span<const TensorView> inputs) const {
+  std::vector<TensorType> types;
+  for (const ValueType& type : state_->executor.output_types(inputs)) types.push_back({type.dtype, type.shape()});
   return types;
 }
 

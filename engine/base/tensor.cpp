@@ -193,6 +193,10 @@ std::string to_string(const Shape& shape) {
   return fmt::format("[{}]", fmt::join(shape.begin(), shape.end(), ","));
 }
 
+std::string to_string(const TensorType& type) {
+  return std::string(name_of(type.dtype)) + to_string(type.shape);
+}
+
 // ---------------------------------------------------------------- views and Tensor
 
 void TensorView::check_type(DType wanted) const {

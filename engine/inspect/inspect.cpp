@@ -1,4 +1,4 @@
-#include "bnrun/inspect.h"
+#include "inspect/inspect.h"
 
 #include <algorithm>
 #include <set>
@@ -11,6 +11,7 @@
 #include "graph/rewrite.h"
 #include "op/dim_product.h"
 #include "op/op.h"
+#include "passes/fold/fold.h"
 #include "passes/prepare.h"
 
 namespace bnrun {
@@ -60,9 +61,8 @@ std::optional<std::int64_t> per_row(DimProduct macs, const Batch& batch) {
 }
 
 /// All but the fold.
-Inspection inspect_layers(const Model& model) {
+Inspection inspect_layers(Graph graph) {
   Inspection result;
-  Graph graph = model.graph();
   result.opsets.insert(graph.opsets.begin(), graph.opsets.end());
   const Batch batch = find_batch(graph);
   infer_what_can_be(graph, result.computed_ahead);
@@ -94,14 +94,14 @@ Inspection inspect_layers(const Model& model) {
 
 }  // namespace
 
-std::optional<std::int64_t> macs_per_row(const Model& model) {
-  return inspect_layers(model).macs;
+std::optional<std::int64_t> macs_per_row(const Graph& graph) {
+  return inspect_layers(graph).macs;
 }
 
-Inspection inspect(const Model& model) {
-  Inspection result = inspect_layers(model);
+Inspection inspect(const Graph& graph) {
+  Inspection result = inspect_layers(graph);
   try {
-    Model copy = model;
+    Graph copy = graph;
     result.fold = fold(copy);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported) throw;

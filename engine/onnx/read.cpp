@@ -1,4 +1,6 @@
-// .onnx bytes -> Model.
+// .onnx bytes -> graph and metadata.
+#include "onnx/read.h"
+
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 
@@ -6,13 +8,11 @@
 #include <fstream>
 #include <set>
 
-#include "bnrun/model.h"
 #include "base/fail.h"
 #include "graph/graph.h"
 #include "onnx/functions.h"
 #include "onnx/source.h"
 #include "onnx/tensor_proto.h"
-#include "passes/prepare.h"
 
 namespace bnrun {
 namespace {
@@ -45,8 +45,8 @@ ValueType read_type(const onnx::ValueInfoProto& info) {
 class GraphReader {
  public:
   GraphReader(const std::map<std::string, std::int64_t, std::less<>>& opsets, std::int64_t ir_version,
-              const ExternalDataDoor& door)
-      : opsets_(opsets), ir_version_(ir_version), door_(door) {}
+              const ExternalDataDoor& door, const GraphReadHook& on_graph)
+      : opsets_(opsets), ir_version_(ir_version), door_(door), on_graph_(on_graph) {}
 
   Graph read(onnx::GraphProto& proto, bool is_subgraph) const {
     Graph graph;
@@ -91,6 +91,7 @@ class GraphReader {
       graph.add_output(id);
     }
     graph.check();
+    on_graph_(graph);
     return graph;
   }
 
@@ -182,9 +183,7 @@ class GraphReader {
       }
       case A::GRAPH: {
         onnx::GraphProto copy = proto.g();
-        auto subgraph = std::make_shared<Graph>(read(copy, true));
-        infer_types(*subgraph);
-        return std::shared_ptr<const Graph>(std::move(subgraph));
+        return std::make_shared<const Graph>(read(copy, true));
       }
       default:
         return OpaqueAttribute{};
@@ -194,9 +193,11 @@ class GraphReader {
   const std::map<std::string, std::int64_t, std::less<>>& opsets_;
   std::int64_t ir_version_;
   const ExternalDataDoor& door_;
+  const GraphReadHook& on_graph_;
 };
 
-Model read_model(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& door) {
+OnnxModel read_proto(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& door,
+                     const GraphReadHook& on_graph) {
   onnx::ModelProto& proto = source->model;
   if (!proto.has_graph()) fail(ErrorCode::invalid_model, "it holds no graph: not an ONNX model");
   inline_functions(proto);
@@ -223,24 +224,24 @@ Model read_model(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& doo
   metadata.producer_version = proto.producer_version();
   metadata.doc_string = proto.doc_string();
   for (const auto& property : proto.metadata_props()) metadata.properties[property.key()] = property.value();
-  Graph graph = GraphReader(opsets, proto.ir_version(), door).read(source->graph, false);
-  infer_types(graph);
-  return Model(std::move(graph), std::move(metadata), std::move(source));
+  Graph graph = GraphReader(opsets, proto.ir_version(), door, on_graph).read(source->graph, false);
+  return {std::move(graph), std::move(metadata), std::move(source)};
 }
 
 template <class Parse>
-Model parse_and_read(Parse&& parse, const std::filesystem::path& folder, const std::filesystem::path& file) {
+OnnxModel parse_and_read(Parse&& parse, const std::filesystem::path& folder,
+                         const std::filesystem::path& file, const GraphReadHook& on_graph) {
   auto source = std::make_shared<OnnxSource>();
   source->file = file;
   if (!parse(source->model)) {
     fail(ErrorCode::invalid_model, "not an ONNX model, or damaged or cut off (protobuf cannot parse it)");
   }
-  return read_model(std::move(source), {folder});
+  return read_proto(std::move(source), {folder}, on_graph);
 }
 
 }  // namespace
 
-Model Model::load(const std::filesystem::path& path) {
+OnnxModel read_model(const std::filesystem::path& path, const GraphReadHook& on_graph) {
   try {
     std::error_code error;
     if (!std::filesystem::exists(path, error)) fail(ErrorCode::io, "no such file");
@@ -249,18 +250,20 @@ Model Model::load(const std::filesystem::path& path) {
     if (!file) fail(ErrorCode::io, "cannot be opened for reading");
     google::protobuf::io::IstreamInputStream stream(&file);
     const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-    return parse_and_read([&](auto& proto) { return proto.ParseFromZeroCopyStream(&stream); }, folder, path);
+    return parse_and_read([&](auto& proto) { return proto.ParseFromZeroCopyStream(&stream); }, folder, path,
+                          on_graph);
   } catch (const Error& error) {
     throw error.within(path.string());
   }
 }
 
-Model Model::parse(std::span<const std::byte> bytes, const std::filesystem::path& folder) {
+OnnxModel parse_model(std::span<const std::byte> bytes, const std::filesystem::path& folder,
+                      const GraphReadHook& on_graph) {
   if (bytes.size() > 0x7fffffffu)
     fail(ErrorCode::resource_limit, "a protobuf message of 2 GiB or more cannot be parsed");
   return parse_and_read(
       [&](auto& proto) { return proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())); }, folder,
-      {});
+      {}, on_graph);
 }
 
 }  // namespace bnrun

@@ -44,9 +44,9 @@ void open_field(int number, std::uint64_t payload, CodedOutputStream& out) {
 }
 
 /// One initializer: what stands in front of raw_data, the elements, what stands behind.
-class Initializer {
+class SplitInitializer {
  public:
-  Initializer(onnx::TensorProto&& proto, const Tensor& raw_data)
+  SplitInitializer(onnx::TensorProto&& proto, const Tensor& raw_data)
       : head_(std::move(proto)),
         tail_(cut_behind(head_, onnx::TensorProto::kRawDataFieldNumber)),
         raw_data_(raw_data) {
@@ -83,7 +83,7 @@ void serialize(onnx::ModelProto model, const std::vector<Tensor>& raw_data, std:
   graph.Swap(model.mutable_graph());
   model.clear_graph();
   const onnx::GraphProto graph_tail = cut_behind(graph, onnx::GraphProto::kInitializerFieldNumber);
-  std::vector<Initializer> initializers;
+  std::vector<SplitInitializer> initializers;
   std::uint64_t graph_bytes = graph_tail.ByteSizeLong();
   for (int i = 0; i < graph.initializer_size(); ++i) {
     initializers.emplace_back(std::move(*graph.mutable_initializer(i)),
@@ -103,7 +103,7 @@ void serialize(onnx::ModelProto model, const std::vector<Tensor>& raw_data, std:
   model.SerializeWithCachedSizes(&coded);
   open_field(onnx::ModelProto::kGraphFieldNumber, graph_bytes, coded);
   graph.SerializeWithCachedSizes(&coded);
-  for (const Initializer& initializer : initializers) initializer.write(coded);
+  for (const SplitInitializer& initializer : initializers) initializer.write(coded);
   graph_tail.SerializeWithCachedSizes(&coded);
   model_tail.SerializeWithCachedSizes(&coded);
 }

@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "bnrun/model.h"
-
 namespace bnrun {
 
 /// The default domain has two spellings in files, "" and "ai.onnx"; graphs use the first.
@@ -18,7 +16,7 @@ inline std::string normal_domain(const std::string& domain) {
 
 /// The parsed file without the elements that the graph holds: the writer starts from it, so that fields this
 /// engine knows nothing of survive.
-struct OnnxSource : ModelSource {
+struct OnnxSource {
   onnx::ModelProto model;  ///< without its graph
   onnx::GraphProto graph;
   std::filesystem::path file;                     ///< empty: it was read from memory

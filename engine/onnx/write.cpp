@@ -1,4 +1,6 @@
-// Model -> .onnx bytes.
+// Graph and metadata -> .onnx bytes.
+#include "onnx/write.h"
+
 #include <unistd.h>
 
 #include <cerrno>
@@ -7,8 +9,8 @@
 #include <map>
 #include <set>
 
-#include "bnrun/model.h"
 #include "base/fail.h"
+#include "bnrun/model.h"
 #include "graph/graph.h"
 #include "onnx/serialize.h"
 #include "onnx/source.h"
@@ -229,19 +231,18 @@ class GraphWriter {
   ExternalWriter* external_;
 };
 
-onnx::ModelProto skeleton(const Model& model, const OnnxSource* source) {
+onnx::ModelProto skeleton(const Graph& graph, const ModelMetadata& metadata, const OnnxSource* source) {
   onnx::ModelProto proto;
   if (source != nullptr) {
     proto.CopyFrom(source->model);
     proto.clear_metadata_props();
   } else {
-    for (const auto& [domain, version] : model.graph().opsets) {
+    for (const auto& [domain, version] : graph.opsets) {
       auto* import = proto.add_opset_import();
       import->set_domain(domain);
       import->set_version(version);
     }
   }
-  const ModelMetadata& metadata = model.metadata();
   proto.set_ir_version(metadata.ir_version);
   proto.set_producer_name(metadata.producer_name);
   proto.set_producer_version(metadata.producer_version);
@@ -299,12 +300,12 @@ std::filesystem::path behind_links(const std::filesystem::path& path) {
 
 }  // namespace
 
-void Model::save(const std::filesystem::path& named, ExternalData external_data) const {
+void write_model(const Graph& graph, const ModelMetadata& metadata, const OnnxSource* source,
+                 const std::filesystem::path& named, ExternalData external_data) {
   const std::filesystem::path path = behind_links(named);
-  const auto* source = dynamic_cast<const OnnxSource*>(source_.get());
   std::size_t bytes = 0;
-  for (const ValueId id : graph().live_values()) {
-    const Tensor& constant = graph().value(id).constant;
+  for (const ValueId id : graph.live_values()) {
+    const Tensor& constant = graph.value(id).constant;
     if (constant.defined()) bytes += constant.bytes();
   }
   const bool outside = external_data == ExternalData::always ||
@@ -327,10 +328,10 @@ void Model::save(const std::filesystem::path& named, ExternalData external_data)
     data_file.emplace(data_path);
     external.emplace(data_file->path(), data_path.filename().string());
   }
-  onnx::ModelProto proto = skeleton(*this, source);
+  onnx::ModelProto proto = skeleton(graph, metadata, source);
   const auto raw_data =
-      GraphWriter(metadata().ir_version, external ? &*external : nullptr)
-          .write_model(graph(), source != nullptr ? &source->graph : nullptr, *proto.mutable_graph());
+      GraphWriter(metadata.ir_version, external ? &*external : nullptr)
+          .write_model(graph, source != nullptr ? &source->graph : nullptr, *proto.mutable_graph());
   if (external && !external->finish())
     fail(ErrorCode::io, "writing '{}' failed: is the disk full?", data_path.string());
   std::ofstream file(model_file ? model_file->path() : path, std::ios::binary | std::ios::trunc);

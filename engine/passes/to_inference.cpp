@@ -46,11 +46,4 @@ std::vector<Conversion> convert_to_inference(Graph& graph) {
   return converted;
 }
 
-std::vector<Conversion> convert_to_inference(Model& model) {
-  Graph graph = model.graph();
-  auto converted = convert_to_inference(graph);
-  model.graph() = std::move(graph);
-  return converted;
-}
-
 }  // namespace bnrun

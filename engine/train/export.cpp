@@ -2,6 +2,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "api/model_access.h"
 #include "bnrun/version.h"
 #include "graph/graph.h"
 #include "train/network.h"
@@ -20,10 +21,10 @@ class ChainBuilder {
 
   void append(std::string name, std::string op_type, std::int64_t outputs, std::vector<ValueId> constants,
               Attributes attributes = {}) {
-    Step step{.name = std::move(name), .op_type = std::move(op_type), .outputs = outputs};
-    step.constants = std::move(constants);
-    step.attributes = std::move(attributes);
-    steps_.push_back(std::move(step));
+    Link link{.name = std::move(name), .op_type = std::move(op_type), .outputs = outputs};
+    link.constants = std::move(constants);
+    link.attributes = std::move(attributes);
+    links_.push_back(std::move(link));
   }
 
   ValueId constant(std::string name, Tensor tensor) {
@@ -31,16 +32,16 @@ class ChainBuilder {
   }
 
   Graph finish(const std::string& output_name) {
-    for (Step& step : steps_) {
-      const bool is_last = &step == &steps_.back();
+    for (Link& link : links_) {
+      const bool is_last = &link == &links_.back();
       const ValueId output =
-          graph_.add_value(is_last ? output_name : step.name + ".Y", rows_of(step.outputs));
+          graph_.add_value(is_last ? output_name : link.name + ".Y", rows_of(link.outputs));
       Node node;
-      node.name = std::move(step.name);
-      node.op_type = std::move(step.op_type);
-      node.attributes = std::move(step.attributes);
+      node.name = std::move(link.name);
+      node.op_type = std::move(link.op_type);
+      node.attributes = std::move(link.attributes);
       node.inputs = {last_};
-      node.inputs.insert(node.inputs.end(), step.constants.begin(), step.constants.end());
+      node.inputs.insert(node.inputs.end(), link.constants.begin(), link.constants.end());
       node.outputs = {output};
       graph_.add_node(std::move(node));
       last_ = output;
@@ -51,7 +52,7 @@ class ChainBuilder {
   }
 
  private:
-  struct Step {
+  struct Link {
     std::string name;
     std::string op_type;
     std::int64_t outputs = 0;
@@ -65,7 +66,7 @@ class ChainBuilder {
 
   Graph graph_;
   ValueId last_;
-  std::vector<Step> steps_;
+  std::vector<Link> links_;
 };
 
 /// One element where all are the same, so that a fixed factor stays a scalar.
@@ -136,7 +137,7 @@ Model to_model(const Network& network, const ModelDescription& description) {
   set_list("bnrun.classes", description.classes);
   if (!description.target.empty()) metadata.properties["bnrun.target"] = description.target;
   const bool classes = network.loss() == Loss::cross_entropy;
-  return Model(chain.finish(classes ? "probabilities" : "prediction"), std::move(metadata));
+  return make_model(chain.finish(classes ? "probabilities" : "prediction"), std::move(metadata));
 }
 
 }  // namespace bnrun::train

@@ -74,11 +74,11 @@ const Scaling& Network::target_scaling() const {
   return state_->target_scaling;
 }
 
-std::vector<LayerInfo> Network::layers() const {
-  std::vector<LayerInfo> list;
+std::vector<LayerSummary> Network::layers() const {
+  std::vector<LayerSummary> list;
   for (std::size_t i = 0; i < state_->specs.size(); ++i) {
     const auto [stem, type] = kind_of(state_->specs[i]);
-    const auto number = 1 + std::ranges::count(list, type, &LayerInfo::type);
+    const auto number = 1 + std::ranges::count(list, type, &LayerSummary::type);
     const auto& layer = *state_->stack.layers()[i];
     list.push_back({fmt::format("{}_{}", stem, number), std::string(type), layer.outputs(), layer.trainable(),
                     layer.fixed()});

@@ -1,15 +1,15 @@
 // Empirical comparison of two models, in their own precision and in double.
-#include "bnrun/verify.h"
+#include "verify/verify.h"
 
 #include <algorithm>
 #include <map>
 
 #include "base/fail.h"
 #include "graph/graph.h"
-#include "verify/interpret.h"
 #include "passes/widen.h"
 #include "verify/compare.h"
 #include "verify/draw.h"
+#include "verify/interpret.h"
 
 namespace bnrun {
 namespace {
@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kMaxWideBytes = std::size_t{1} << 20;
 
 /// How two ports of the same name differ; empty when they do not, as far as both are declared.
-std::string port_difference(const PortInfo& a, const PortInfo& b) {
+std::string port_difference(const ValueType& a, const ValueType& b) {
   if (a.dtype != b.dtype && a.dtype != DType::undefined && b.dtype != DType::undefined)
     return fmt::format("is {} in the first model and {} in the second", name_of(a.dtype), name_of(b.dtype));
   if (!a.dims || !b.dims) return "";
@@ -28,11 +28,11 @@ std::string port_difference(const PortInfo& a, const PortInfo& b) {
                        b.dims->size());
   }
   for (std::size_t i = 0; i < a.dims->size(); ++i) {
-    const auto& extent_a = (*a.dims)[i].extent;
-    const auto& extent_b = (*b.dims)[i].extent;
-    if (extent_a && extent_b && *extent_a != *extent_b)
-      return fmt::format("has extent {} in the first model and {} in the second along axis {}", *extent_a,
-                         *extent_b, i);
+    const Dim& dim_a = (*a.dims)[i];
+    const Dim& dim_b = (*b.dims)[i];
+    if (dim_a.known() && dim_b.known() && dim_a.extent() != dim_b.extent())
+      return fmt::format("has extent {} in the first model and {} in the second along axis {}",
+                         dim_a.extent(), dim_b.extent(), i);
   }
   return "";
 }
@@ -43,18 +43,28 @@ struct Matched {
   std::string mismatch;                ///< the first difference; empty when there is none
 };
 
-Matched match_ports(const std::vector<PortInfo>& a, const std::vector<PortInfo>& b, const char* kind) {
+/// `list`: Graph::inputs or Graph::outputs.
+Matched match_ports(const Graph& a, const Graph& b, const std::vector<ValueId>& (Graph::*list)() const,
+                    const char* kind) {
+  const auto& ports_a = (a.*list)();
+  const auto& ports_b = (b.*list)();
+  const auto find = [](const Graph& graph, const std::vector<ValueId>& ports, const std::string& name) {
+    return std::ranges::find(
+        ports, name, [&](ValueId id) -> auto& { return graph.value(id).name; });
+  };
   Matched matched;
-  for (const PortInfo& port : a) {
-    const auto found = std::ranges::find(b, port.name, &PortInfo::name);
-    if (found == b.end()) return {{}, fmt::format("the second model has no {} '{}'", kind, port.name)};
-    if (const auto differs = port_difference(port, *found); !differs.empty())
+  for (const ValueId id : ports_a) {
+    const Value& port = a.value(id);
+    const auto found = find(b, ports_b, port.name);
+    if (found == ports_b.end()) return {{}, fmt::format("the second model has no {} '{}'", kind, port.name)};
+    if (const auto differs = port_difference(port.type, b.value(*found).type); !differs.empty())
       return {{}, fmt::format("{} '{}' {}", kind, port.name, differs)};
-    matched.positions.push_back(static_cast<std::size_t>(found - b.begin()));
+    matched.positions.push_back(static_cast<std::size_t>(found - ports_b.begin()));
   }
-  for (const PortInfo& port : b) {
-    if (std::ranges::find(a, port.name, &PortInfo::name) == a.end())
-      return {{}, fmt::format("the first model has no {} '{}'", kind, port.name)};
+  for (const ValueId id : ports_b) {
+    const std::string& name = b.value(id).name;
+    if (find(a, ports_a, name) == ports_a.end())
+      return {{}, fmt::format("the first model has no {} '{}'", kind, name)};
   }
   return matched;
 }
@@ -180,24 +190,24 @@ std::vector<InputSet> draw_what_runs(const Graph& graph, VerifyOptions options) 
 
 }  // namespace
 
-VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options) {
-  const auto [input_order, input_mismatch] = match_ports(a.inputs(), b.inputs(), "input");
-  const auto [output_order, output_mismatch] = match_ports(a.outputs(), b.outputs(), "output");
+VerifyReport verify(const Graph& a, const Graph& b, const VerifyOptions& options) {
+  const auto [input_order, input_mismatch] = match_ports(a, b, &Graph::inputs, "input");
+  const auto [output_order, output_mismatch] = match_ports(a, b, &Graph::outputs, "output");
   VerifyReport report;
   report.mismatch = input_mismatch.empty() ? output_mismatch : input_mismatch;
   if (!report.mismatch.empty()) return report;
-  const Graph wide_a = widened(a.graph(), kMaxWideBytes);
-  const Graph wide_b = widened(b.graph(), kMaxWideBytes);
+  const Graph wide_a = widened(a, kMaxWideBytes);
+  const Graph wide_b = widened(b, kMaxWideBytes);
   std::vector<Comparison> comparisons;
-  for (const PortInfo& port : a.outputs()) comparisons.emplace_back(port.name, options.tolerance);
-  Localiser localiser(a.graph(), b.graph(), options.tolerance);
+  for (const ValueId id : a.outputs()) comparisons.emplace_back(a.value(id).name, options.tolerance);
+  Localiser localiser(a, b, options.tolerance);
   const bool draws = options.inputs.empty();
-  auto sets = draws ? draw_what_runs(a.graph(), options) : given_inputs(a.graph(), options);
+  auto sets = draws ? draw_what_runs(a, options) : given_inputs(a, options);
   for (InputSet& set : sets) {
     if (options.progress) options.progress(static_cast<std::size_t>(&set - sets.data()), sets.size());
-    const auto outputs_a = draws ? run_on_drawn(a.graph(), set) : interpret(a.graph(), views_of(set.inputs));
+    const auto outputs_a = draws ? run_on_drawn(a, set) : interpret(a, views_of(set.inputs));
     const auto inputs_b = reordered(set.inputs, input_order, true);
-    const auto outputs_b = reordered(interpret(b.graph(), views_of(inputs_b)), output_order, false);
+    const auto outputs_b = reordered(interpret(b, views_of(inputs_b)), output_order, false);
     const auto truth_a = interpret(wide_a, views_of(widen(set.inputs)));
     const auto truth_b = reordered(interpret(wide_b, views_of(widen(inputs_b))), output_order, false);
     bool within = true;

@@ -104,14 +104,14 @@ class Fold(BnfoldTest):
                 self.assertIn("BatchNormalization", types)
 
     def test_keep_leaves_a_simplification_out(self):
-        for keep, types in [([], ["Gemm"]), (["--keep", "gemm"], ["MatMul", "Add"]),
-                            (["--keep", "constants", "--keep", "identity", "--keep", "dead"],
+        for without, types in [([], ["Gemm"]), (["--without", "gemm"], ["MatMul", "Add"]),
+                            (["--without", "constants", "--without", "identity", "--without", "dead"],
                              ["Identity", "MatMul", "Add", "Relu"])]:
-            with self.subTest(keep):
-                self.succeed(MODELS / "plain.onnx", "-o", "out.onnx", *keep)
+            with self.subTest(without):
+                self.succeed(MODELS / "plain.onnx", "-o", "out.onnx", *without)
                 model = onnx.load(str(self.folder / "out.onnx"))
                 self.assertEqual([n.op_type for n in model.graph.node], types)
-                self.assertEqual("unused" in [t.name for t in model.graph.initializer], "dead" in keep)
+                self.assertEqual("unused" in [t.name for t in model.graph.initializer], "dead" in without)
         text = self.succeed("fold", "--help").decode()
         for name in ["identity", "rearrange", "gemm", "shorten", "constants", "dead"]:
             self.assertIn(f"{name}: ", text)
@@ -310,7 +310,7 @@ class BadInput(BnfoldTest):
                           [mlp, "-o", "x", "--range", "1"],
                           [mlp, "-o", "x", "--external-data", "maybe"], [mlp, "--dry-run", "--report", "r.txt"],
                           [mlp, "--dry-run", "--report", "-"], [mlp, "--dry-run", "--report", "html"],
-                          [mlp, "-o", "x", "--max-rewrites", "many"], [mlp, "-o", "x", "--keep", "nothing"]]:
+                          [mlp, "-o", "x", "--max-rewrites", "many"], [mlp, "-o", "x", "--without", "nothing"]]:
             with self.subTest(arguments):
                 self.fail_with(USAGE, *arguments)
 

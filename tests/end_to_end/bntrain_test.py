@@ -1,4 +1,4 @@
-"""bntrain as a user calls it: where the model goes. What it learns is tested in tests/unit."""
+"""bntrain as a user calls it: where the model goes. What it learns is tested in tests/train."""
 
 import os
 import unittest

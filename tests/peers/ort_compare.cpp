@@ -91,14 +91,20 @@ struct Options {
   bool fold = true;
 };
 
+bnrun::SessionOptions session_options(const Options& options) {
+  bnrun::SessionOptions session{.threads = options.threads};
+  if (!options.fold) session.fold.reset();
+  return session;
+}
+
 int agree(Ort::Env& env, const Options& options) {
   bool all = true;
   for (const auto& path : options.models) {
-    const auto session = bnrun::Session::load(path, {.fold = options.fold});
+    const auto session = bnrun::Session::load(path, session_options(options));
     const auto& port = session.inputs().at(0);
     const Tensor x =
         options.input.empty() ? batch_for(port, 64) : read_input(options.input, session.inputs());
-    const auto ours = session.run(std::vector<bnrun::NamedTensor>{{port.name, x}});
+    const auto ours = session.run({{port.name, x}});
     OrtModel ort(env, path, 1);
     ort.bind(port.name, x, ours);
     ort.run();
@@ -137,11 +143,11 @@ double median(std::vector<double> values) {
 int bench(Ort::Env& env, const Options& options) {
   fmt::print("| model | rows | bnrun us/row | ONNX Runtime us/row | times faster |\n|---|---|---|---|---|\n");
   for (const auto& path : options.models) {
-    const auto session = bnrun::Session::load(path, {.threads = options.threads, .fold = options.fold});
+    const auto session = bnrun::Session::load(path, session_options(options));
     const auto& port = session.inputs().at(0);
     for (const auto rows : options.batches) {
       const Tensor x = batch_for(port, rows);
-      auto ours = session.run(std::vector<bnrun::NamedTensor>{{port.name, x}});
+      auto ours = session.run({{port.name, x}});
       OrtModel ort(env, path, options.threads);
       ort.bind(port.name, x, ours);
       const std::vector<bnrun::TensorView> in{x.view()};

@@ -12,14 +12,15 @@
 #include <utility>
 #include <vector>
 
+#include "api/model_access.h"
 #include "bnrun/fold.h"
 #include "bnrun/session.h"
 #include "io/npy.h"
 #include "op/shape_rules.h"
-#include "verify/interpret.h"
 #include "passes/widen.h"
 #include "support/error_bound.h"
 #include "support/random_graph.h"
+#include "verify/interpret.h"
 
 namespace bnrun::testing {
 namespace {
@@ -154,7 +155,7 @@ class Comparison {
       if (data[i].defined()) inputs.push_back({original.inputs()[i].name, data[i]});
       wide.push_back(is_floating(data[i].dtype()) ? convert(data[i], DType::float64) : data[i]);
     }
-    const Graph exact = widened(original.graph());
+    const Graph exact = widened(graph_of(original));
     Tensors truth;
     for (Tensor& output : interpret(exact, std::vector<TensorView>(wide.begin(), wide.end())))
       truth.push_back({original.outputs()[truth.size()].name, std::move(output)});
@@ -181,7 +182,7 @@ class Comparison {
       }
       good = false;
       fmt::print("DISAGREE seed {} ({}, opset {}): {}: error / bound {:.3g}\n", seed, name_of(dtype),
-                 original.graph().opset(""), who, error);
+                 graph_of(original).opset(""), who, error);
     };
     const auto check_peer = [&](const std::string& who, const fs::path& file, const Tensors& outputs) {
       if (error_of(outputs, truth, bound, dtype) > 1.0) {

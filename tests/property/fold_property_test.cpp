@@ -12,15 +12,16 @@
 #include <optional>
 #include <set>
 
+#include "api/model_access.h"
+#include "base/fail.h"
 #include "bnrun/fold.h"
 #include "bnrun/session.h"
-#include "base/fail.h"
 #include "op/shape_rules.h"
-#include "verify/interpret.h"
 #include "passes/widen.h"
 #include "support/error_bound.h"
 #include "support/random_graph.h"
 #include "support/random_numbers.h"
+#include "verify/interpret.h"
 
 namespace bnrun::testing {
 namespace {
@@ -198,8 +199,8 @@ void note_occurrences(const Graph& graph, const FoldReport& report, Tally& tally
 }
 
 void check_report(const FoldReport& report, const Model& original, const Model& folded, Tally& tally) {
-  const auto before = batch_normalizations(original.graph());
-  const auto after = batch_normalizations(folded.graph());
+  const auto before = batch_normalizations(graph_of(original));
+  const auto after = batch_normalizations(graph_of(folded));
   std::set<std::string> seen;
   for (const FoldEntry& entry : report.entries) {
     ++(entry.folded ? tally.folded : tally.declined);
@@ -227,13 +228,13 @@ void check_report(const FoldReport& report, const Model& original, const Model& 
 void check_stable(const Model& folded, const FoldOptions& options) {
   Model again = folded;
   const FoldReport report = fold(again, options);
-  require(report.rewrites == 0, "folding again did something:\n{}", listing(again.graph()));
-  require(listing(again.graph()) == listing(folded.graph()), "folding again changed the graph:\n{}",
-          listing(again.graph()));
-  for (const ValueId id : folded.graph().live_values()) {
-    const Value& value = folded.graph().value(id);
+  require(report.rewrites == 0, "folding again did something:\n{}", listing(graph_of(again)));
+  require(listing(graph_of(again)) == listing(graph_of(folded)), "folding again changed the graph:\n{}",
+          listing(graph_of(again)));
+  for (const ValueId id : graph_of(folded).live_values()) {
+    const Value& value = graph_of(folded).value(id);
     if (!value.constant.defined()) continue;
-    require(identical(value.constant, again.graph().value(again.graph().find_value(value.name)).constant),
+    require(identical(value.constant, graph_of(again).value(graph_of(again).find_value(value.name)).constant),
             "folding again changed '{}'", value.name);
   }
 }
@@ -245,8 +246,8 @@ void check_round_trip(const Model& folded, const std::vector<Tensor>& inputs,
   check_ports(folded.inputs(), loaded.inputs());
   check_ports(folded.outputs(), loaded.outputs());
   const std::vector<TensorView> views(inputs.begin(), inputs.end());
-  const auto before = interpret(folded.graph(), views);
-  const auto after = interpret(loaded.graph(), views);
+  const auto before = interpret(graph_of(folded), views);
+  const auto after = interpret(graph_of(loaded), views);
   for (std::size_t i = 0; i < before.size(); ++i)
     require(identical(before[i], after[i]), "output {} differs after saving and loading", i);
 }
@@ -256,15 +257,15 @@ FoldReport check_fold(const Model& original, Model& folded, const FoldOptions& o
                       const std::vector<Tensor>& inputs, const Values& truth, const ErrorBound& bound,
                       Tally& tally) {
   const FoldReport report = fold(folded, options);
-  folded.graph().check();
+  graph_of(folded).check();
   check_ports(original.inputs(), folded.inputs());
   check_ports(original.outputs(), folded.outputs());
   check_report(report, original, folded, tally);
-  const Values values = values_of(folded.graph(), inputs);
+  const Values values = values_of(graph_of(folded), inputs);
   check_values("folded", values, truth, bound, tally);
-  for (const ValueId id : folded.graph().outputs())
-    require(values.contains(folded.graph().value(id).name) || folded.graph().value(id).constant.defined(),
-            "output '{}' is not computed", folded.graph().value(id).name);
+  for (const ValueId id : graph_of(folded).outputs())
+    require(values.contains(graph_of(folded).value(id).name) || graph_of(folded).value(id).constant.defined(),
+            "output '{}' is not computed", graph_of(folded).value(id).name);
   require(report.rewrites <= options.max_rewrites, "{} rewrites", report.rewrites);
   if (report.rewrites < options.max_rewrites) check_stable(folded, options);
   return report;
@@ -281,20 +282,20 @@ FoldOptions options_of(std::uint64_t seed) {
   if (kind == 3) options.max_growth = random.pick<double>({1.0, 1.5, 10.0});
   if (kind >= 4) {
     for (const Simplification& simplification : simplifications()) {
-      if (random.chance(0.5)) options.keep.emplace_back(simplification.name);
+      if (random.chance(0.5)) options.without.emplace_back(simplification.name);
     }
   }
   return options;
 }
 
 std::string describe(const FoldOptions& options) {
-  return fmt::format("skip {}, only {}, keep {}, at most {} rewrites, growth {}", options.skip, options.only,
-                     options.keep, options.max_rewrites, options.max_growth);
+  return fmt::format("skip {}, only {}, without {}, at most {} rewrites, growth {}", options.skip,
+                     options.only, options.without, options.max_rewrites, options.max_growth);
 }
 
 void check_left_alone(const Model& original, const Model& folded, const FoldOptions& options) {
-  const auto after = batch_normalizations(folded.graph());
-  for (const auto& name : batch_normalizations(original.graph())) {
+  const auto after = batch_normalizations(graph_of(folded));
+  for (const auto& name : batch_normalizations(graph_of(original))) {
     const auto matches = [&](const std::string& glob) {
       return ::fnmatch(glob.c_str(), name.c_str(), 0) == 0;
     };
@@ -322,14 +323,14 @@ std::optional<std::string> violation(const Recipe& recipe, Tally& tally,
                                      const std::optional<std::filesystem::path>& file) {
   try {
     const auto [original, inputs] = random_network(recipe);
-    const Graph wide = widened(original.graph());
+    const Graph wide = widened(graph_of(original));
     std::vector<Tensor> wide_inputs;
     for (const Tensor& input : inputs)
       wide_inputs.push_back(is_floating(input.dtype()) ? convert(input, DType::float64) : input);
     const Values truth = values_of(wide, wide_inputs);
     const ErrorBound bound(wide, wide_inputs, inputs[0].dtype());
     // A bound that the original broke would be a wrong bound.
-    check_values("unfolded", values_of(original.graph(), inputs), truth, bound, tally);
+    check_values("unfolded", values_of(graph_of(original), inputs), truth, bound, tally);
 
     Model folded = original;
     const FoldReport report = check_fold(original, folded, {}, inputs, truth, bound, tally);
@@ -342,7 +343,7 @@ std::optional<std::string> violation(const Recipe& recipe, Tally& tally,
         check_left_alone(original, partly, options);
       } catch (const std::exception& problem) {
         throw Violation(
-            fmt::format("with {}: {}\n{}", describe(options), problem.what(), listing(partly.graph())));
+            fmt::format("with {}: {}\n{}", describe(options), problem.what(), listing(graph_of(partly))));
       }
       tally.compared += apart.compared;
       tally.beyond += apart.beyond;
@@ -350,7 +351,7 @@ std::optional<std::string> violation(const Recipe& recipe, Tally& tally,
     check_session(original, inputs, truth, bound, tally);
     if (file) check_round_trip(folded, inputs, *file);
     ++tally.networks;
-    note_occurrences(original.graph(), report, tally);
+    note_occurrences(graph_of(original), report, tally);
     return std::nullopt;
   } catch (const std::exception& error) {
     return error.what();
@@ -378,9 +379,9 @@ std::string account_of(const Recipe& recipe, const std::string& problem) {
       fmt::format("seed {}, steps {}: {}\n", recipe.seed, fmt::join(recipe.steps, ","), problem);
   try {
     Model model = random_network(recipe).model;
-    text += listing(model.graph());
+    text += listing(graph_of(model));
     fold(model);
-    text += "folded:\n" + listing(model.graph());
+    text += "folded:\n" + listing(graph_of(model));
   } catch (const std::exception& error) {
     text += error.what();
   }

@@ -1,10 +1,10 @@
 // A per-channel affine map applied to a tensor, as fold tests need it on both sides of an operator.
 #pragma once
 
-#include "bnrun/tensor.h"
 #include "affine/channel_affine.h"
+#include "bnrun/tensor.h"
 
-namespace bnrun::test {
+namespace bnrun::testing {
 
 /// The map on every element of X, a float64 tensor with its channels on axis 1.
 inline Tensor applied(const ChannelAffine& map, Tensor X) {
@@ -17,4 +17,4 @@ inline Tensor applied(const ChannelAffine& map, Tensor X) {
   return X;
 }
 
-}  // namespace bnrun::test
+}  // namespace bnrun::testing

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/model_access.h"
 #include "support/fold_testing.h"
 
 namespace bnrun::testing {
@@ -20,7 +21,7 @@ inline Tensor weights() {
 
 /// Input 1 or 2 of the one operator of this name.
 inline std::vector<double> constant_of(const Model& model, std::string_view op_type, std::size_t input) {
-  const Graph& graph = model.graph();
+  const Graph& graph = graph_of(model);
   for (const NodeId id : graph.live_nodes()) {
     if (graph.node(id).op_type != op_type) continue;
     return read_doubles(graph.value(graph.node(id).inputs.at(input)).constant);
@@ -53,10 +54,10 @@ struct Layer {
 inline void expect_untouched(const Model& original, Decline reason, const FoldOptions& options = {}) {
   expect_declined(original, reason, options);
   const Model after = folded(original, options);
-  const auto inputs = random_inputs(original.graph(), 3, 5);
+  const auto inputs = random_inputs(graph_of(original), 3, 5);
   const std::vector<TensorView> views(inputs.begin(), inputs.end());
-  const auto expected = interpret(original.graph(), views);
-  const auto actual = interpret(after.graph(), views);
+  const auto expected = interpret(graph_of(original), views);
+  const auto actual = interpret(graph_of(after), views);
   ASSERT_EQ(expected.size(), actual.size());
   for (std::size_t i = 0; i < expected.size(); ++i)
     EXPECT_TRUE(identical(expected[i], actual[i])) << "output " << i;

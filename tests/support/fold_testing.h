@@ -7,12 +7,13 @@
 #include <map>
 #include <string>
 
+#include "api/model_access.h"
 #include "bnrun/fold.h"
 #include "graph/graph.h"
 #include "op/shape_rules.h"
-#include "verify/interpret.h"
 #include "passes/widen.h"
 #include "support/graph_building.h"
+#include "verify/interpret.h"
 
 namespace bnrun::testing {
 
@@ -46,13 +47,13 @@ inline std::vector<Tensor> random_inputs(const Graph& graph, std::int64_t rows, 
 
 /// Largest distance between the outputs of `model` as it computes and those of `original` computed in double.
 inline double distance_from_truth(const Model& original, const Model& model, std::int64_t rows) {
-  const auto inputs = random_inputs(original.graph(), rows, 11);
+  const auto inputs = random_inputs(graph_of(original), rows, 11);
   std::vector<Tensor> wide;
   for (const Tensor& input : inputs)
     wide.push_back(is_floating(input.dtype()) ? convert(input, DType::float64) : input);
   const auto truth =
-      interpret(widened(original.graph()), {std::vector<TensorView>(wide.begin(), wide.end())});
-  const auto actual = interpret(model.graph(), {std::vector<TensorView>(inputs.begin(), inputs.end())});
+      interpret(widened(graph_of(original)), {std::vector<TensorView>(wide.begin(), wide.end())});
+  const auto actual = interpret(graph_of(model), {std::vector<TensorView>(inputs.begin(), inputs.end())});
   double distance = 0.0;
   for (std::size_t i = 0; i < truth.size(); ++i) {
     EXPECT_EQ(truth[i].shape(), actual[i].shape());

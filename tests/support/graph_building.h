@@ -7,15 +7,16 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <random>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "api/model_access.h"
 #include "bnrun/model.h"
 #include "graph/graph.h"
 #include "passes/prepare.h"
+#include "support/tensors.h"
 
 namespace bnrun::testing {
 
@@ -84,7 +85,7 @@ class GraphBuilder {
   const Graph& graph() const { return graph_; }
   Model model() const {
     graph_.check();
-    return Model(graph_);
+    return make_model(graph_);
   }
 
   std::string prefix;  ///< of the names of nodes
@@ -99,16 +100,6 @@ class GraphBuilder {
 inline Graph prepared(Graph graph) {
   prepare(graph);
   return graph;
-}
-
-/// Elements uniform in [low, high), the same on every machine for one seed.
-template <class T = float>
-Tensor random_tensor(const Shape& shape, std::uint32_t seed, double low = -1.0, double high = 1.0) {
-  std::mt19937 engine(seed);
-  std::vector<T> values(static_cast<std::size_t>(shape.elements()));
-  for (T& value : values)
-    value = static_cast<T>(low + (high - low) * static_cast<double>(engine()) * 0x1p-32);
-  return Tensor(shape, values);
 }
 
 }  // namespace bnrun::testing

@@ -2,30 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <random>
-
 #include "base/fail.h"
 #include "graph/graph.h"
 #include "op/evaluate.h"
 #include "op/registry.h"
 #include "op/shape_rules.h"
 
-namespace bnrun::test {
+namespace bnrun::testing {
 namespace {
-
-double tolerance_of(DType dtype) {
-  switch (dtype) {
-    case DType::float64:
-      return 1e-12;
-    case DType::float16:
-      return 2e-3;
-    case DType::bfloat16:
-      return 2e-2;
-    default:
-      return 1e-5;
-  }
-}
 
 /// Each output must fit what `infer` says of inputs it knows only by type and, when `ranked`, by rank.
 void expect_inferable(const Op& op, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
@@ -60,19 +44,6 @@ void expect_inferable(const Op& op, const std::vector<Tensor>& inputs, const std
 }
 
 }  // namespace
-
-Tensor tensor_of(DType dtype, const Shape& shape, const std::vector<double>& values) {
-  return convert(Tensor(shape, values), dtype);
-}
-
-Tensor random_tensor(DType dtype, const Shape& shape, double low, double high, std::uint32_t seed) {
-  std::mt19937 generator(seed);
-  Tensor values(DType::float64, shape);
-  for (double& x : values.mutable_span<double>()) {
-    x = low + (high - low) * (static_cast<double>(generator()) / 4294967296.0);
-  }
-  return convert(values, dtype);
-}
 
 std::shared_ptr<const Op> op_of(const std::string& op_type, std::int64_t opset, std::size_t inputs,
                                 const Attributes& attributes, std::size_t outputs,
@@ -114,27 +85,4 @@ ErrorCode run_op_error(const std::string& op_type, std::int64_t opset, const std
   return ErrorCode::internal;
 }
 
-void expect_close(const Tensor& actual, const Tensor& expected, double rtol, double atol) {
-  ASSERT_EQ(name_of(actual.dtype()), name_of(expected.dtype()));
-  ASSERT_EQ(to_string(actual.shape()), to_string(expected.shape()));
-  if (!is_floating(actual.dtype())) {
-    EXPECT_TRUE(identical(actual, expected)) << "elements differ";
-    return;
-  }
-  if (rtol < 0.0) rtol = tolerance_of(actual.dtype());
-  if (atol < 0.0) atol = tolerance_of(actual.dtype());
-  const auto a = read_doubles(actual);
-  const auto e = read_doubles(expected);
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (std::isnan(e[i]) || std::isinf(e[i])) {
-      EXPECT_TRUE(std::isnan(e[i]) ? std::isnan(a[i]) : a[i] == e[i])
-          << "element " << i << ": " << a[i] << " instead of " << e[i];
-    } else {
-      // written so that a NaN in `a` fails
-      EXPECT_TRUE(std::abs(a[i] - e[i]) <= atol + rtol * std::abs(e[i]))
-          << "element " << i << ": " << a[i] << " instead of " << e[i];
-    }
-  }
-}
-
-}  // namespace bnrun::test
+}  // namespace bnrun::testing

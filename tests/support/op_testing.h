@@ -11,19 +11,10 @@
 #include "bnrun/error.h"
 #include "bnrun/tensor.h"
 #include "op/op.h"
+#include "support/expect_error.h"
+#include "support/tensors.h"
 
-namespace bnrun::test {
-
-/// Elements in row-major order; Half and BFloat16 through `tensor_of`.
-template <class T>
-Tensor tensor(const Shape& shape, const std::vector<T>& values) {
-  return Tensor(shape, values);
-}
-/// The same values, given as double, in any numeric element type.
-Tensor tensor_of(DType dtype, const Shape& shape, const std::vector<double>& values);
-/// Reproducible values, uniform in [low, high).
-Tensor random_tensor(DType dtype, const Shape& shape, double low = -1.0, double high = 1.0,
-                     std::uint32_t seed = 1);
+namespace bnrun::testing {
 
 /// The operator of a node with that many inputs and outputs. Throws what make_op throws; an operator that the
 /// table lacks is `unsupported`.
@@ -42,9 +33,4 @@ std::vector<Tensor> run_op(const std::string& op_type, std::int64_t opset, const
 ErrorCode run_op_error(const std::string& op_type, std::int64_t opset, const std::vector<Tensor>& inputs,
                        const Attributes& attributes = {}, std::size_t outputs = 1);
 
-/// Same type and shape, and |actual - expected| <= atol + rtol*|expected| for each element; NaN equals NaN,
-/// an infinity only itself. Integers, booleans and strings exactly. Negative tolerances: what the element
-/// type allows (1e-5 for float, 1e-12 for double, 2e-3 for fp16, 2e-2 for bf16).
-void expect_close(const Tensor& actual, const Tensor& expected, double rtol = -1.0, double atol = -1.0);
-
-}  // namespace bnrun::test
+}  // namespace bnrun::testing

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "api/model_access.h"
 #include "op/shape_rules.h"
 #include "passes/prepare.h"
 
@@ -191,7 +192,7 @@ RandomNetwork Sketch::finish() {
   graph.check();
   std::vector<Tensor> inputs;
   for (const ValueId id : graph.inputs()) inputs.push_back(data_.at(id));
-  return {Model(std::move(graph)), std::move(inputs)};
+  return {make_model(std::move(graph)), std::move(inputs)};
 }
 
 }  // namespace bnrun::testing

@@ -37,7 +37,7 @@ struct Options {
 constexpr const char* kExample =
     "  bnfold model.onnx -o folded.onnx --report folding.html\n"
     "  bnfold model.onnx -o - -i images.npy --rtol 1e-5 > folded.onnx\n"
-    "  bnfold model.onnx --dry-run --skip 'dense_1' --keep dead";
+    "  bnfold model.onnx --dry-run --skip 'dense_1' --without dead";
 
 using Writer = std::string (*)(const FoldDocument&);
 
@@ -154,13 +154,13 @@ void add_fold(cli::Program& program) {
   command.add_option("--skip", options->fold.skip, "Leave nodes whose name matches GLOB (repeatable)")
       ->type_name("GLOB")
       ->allow_extra_args(false);
-  std::string kept = "Leave out (repeatable):";
+  std::string without = "Leave out (repeatable):";
   std::vector<std::string> names;
   for (const auto& [name, what] : simplifications()) {
-    kept += fmt::format("\n  {}: {}", name, what);
+    without += fmt::format("\n  {}: {}", name, what);
     names.emplace_back(name);
   }
-  command.add_option("--keep", options->fold.keep, kept)
+  command.add_option("--without", options->fold.without, without)
       ->type_name("NAME")
       ->allow_extra_args(false)
       ->check(CLI::IsMember(names).description(""));

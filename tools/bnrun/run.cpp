@@ -76,8 +76,9 @@ void add_run(cli::Program& program) {
                                               {"npz", io::Format::npz},
                                               {"json", io::Format::json}},
                                              "How they are written; default: by FILE's ending, else csv");
-  cli::add_choice<bool>(command, "--fold", options->session.fold, {{"on", true}, {"off", false}},
-                        "Fold BatchNormalization into the weights first (on)");
+  cli::add_choice<std::optional<FoldOptions>>(command, "--fold", options->session.fold,
+                                              {{"on", FoldOptions{}}, {"off", std::nullopt}},
+                                              "Fold BatchNormalization into the weights first (on)");
   command.add_option("-t,--threads", options->session.threads, "Threads; 0: as many as there are processors")
       ->type_name("N")
       ->check(CLI::NonNegativeNumber.description(""))

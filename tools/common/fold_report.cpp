@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "common/decline.h"
+
 namespace bnrun::cli {
 namespace {
 
@@ -31,7 +33,7 @@ std::string fate_of(const FoldEntry& entry) {
   }
   std::string fate(name_of(entry.reason));
   if (!entry.detail.empty()) fate += fmt::format(" ({})", entry.detail);
-  if (const auto remedy = remedy_of(entry.reason); !remedy.empty())
+  if (const auto remedy = remedy_with_options(entry.reason); !remedy.empty())
     fate += fmt::format("; to fold it, {}", remedy);
   return fate;
 }
@@ -58,7 +60,7 @@ json json_of(const FoldEntry& entry) {
   } else {
     object["reason"] = name_of(entry.reason);
     object["detail"] = entry.detail;
-    object["remedy"] = remedy_of(entry.reason);
+    object["remedy"] = remedy_with_options(entry.reason);
   }
   return object;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <optional>
 #include <vector>
 
 #include "bnrun/error.h"
@@ -31,11 +32,11 @@ Tensor make_input(const PortInfo& port, std::int64_t rows) {
 /// A session with buffers for one batch size.
 class Runner {
  public:
-  Runner(const Model& model, std::int64_t rows) : session_(model, {.fold = false}), rows_(rows) {
+  Runner(const Model& model, std::int64_t rows) : session_(model, {.fold = std::nullopt}), rows_(rows) {
     for (const PortInfo& port : session_.inputs())
       inputs_.push_back(port.optional ? Tensor() : make_input(port, rows));
     views_.assign(inputs_.begin(), inputs_.end());
-    for (const auto& [dtype, shape] : session_.output_types(views_)) outputs_.emplace_back(dtype, shape);
+    for (const TensorType& type : session_.output_types(views_)) outputs_.emplace_back(type);
     for (Tensor& output : outputs_) output_views_.push_back(output.mutable_view());
     measure();  // warms up
   }

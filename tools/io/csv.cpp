@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "base/fail.h"
+#include "io/fail.h"
 #include "io/file.h"
 
 namespace bnrun::io {

@@ -7,8 +7,8 @@
 #include <numeric>
 
 #include "bnrun/conformance.h"
-#include "base/dispatch.h"
-#include "base/fail.h"
+#include "bnrun/dispatch.h"
+#include "io/fail.h"
 #include "io/file.h"
 #include "io/idx.h"
 #include "io/npy.h"

@@ -12,7 +12,7 @@
 #include <limits>
 #include <new>
 
-#include "base/fail.h"
+#include "io/fail.h"
 
 namespace bnrun::io {
 namespace {

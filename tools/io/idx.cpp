@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "base/fail.h"
 #include "io/bytes.h"
+#include "io/fail.h"
 
 namespace bnrun::io {
 namespace {

@@ -7,9 +7,8 @@
 #include <optional>
 #include <sstream>
 
-#include "base/dispatch.h"
-#include "base/fail.h"
 #include "io/bytes.h"
+#include "io/fail.h"
 #include "io/zip.h"
 
 namespace bnrun::io {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "base/dispatch.h"
-#include "base/fail.h"
+#include "bnrun/dispatch.h"
+#include "io/fail.h"
 #include "io/npy.h"
 
 namespace bnrun::io {

@@ -6,8 +6,8 @@
 #include <limits>
 #include <optional>
 
-#include "base/fail.h"
 #include "io/bytes.h"
+#include "io/fail.h"
 
 namespace bnrun::io {
 namespace {

@@ -4,12 +4,13 @@
 #include <filesystem>
 #include <string>
 
+#include "bnrun/export.h"
 #include "bnrun/tensor.h"
 
 namespace bnrun {
 
 /// Reads one serialised TensorProto. Throws io, invalid_input or unsupported (a sequence or map, say).
-Tensor read_tensor_file(const std::filesystem::path& path);
+BNRUN_API Tensor read_tensor_file(const std::filesystem::path& path);
 
 enum class TestOutcome { pass, fail, skip };
 
@@ -21,6 +22,6 @@ struct BackendTestResult {
 /// Runs the model of one folder on each of its data sets, operator by operator and compiled, and compares as
 /// ONNX's own runner does (rtol 1e-3, atol 1e-7; integers, booleans and strings exactly). What the engine
 /// does not support is a skip.
-BackendTestResult run_backend_test(const std::filesystem::path& folder);
+BNRUN_API BackendTestResult run_backend_test(const std::filesystem::path& folder);
 
 }  // namespace bnrun

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "bnrun/export.h"
+
 namespace bnrun {
 
 enum class Decline {
@@ -29,9 +31,10 @@ enum class Decline {
 };
 
 /// The name as it stands in reports, e.g. "intermediate_is_output".
-std::string_view name_of(Decline reason);
-/// What would make the fold possible, one clause; empty when nothing would.
-std::string_view remedy_of(Decline reason);
+BNRUN_API std::string_view name_of(Decline reason);
+/// What would make the fold possible, one clause, naming members of FoldOptions by their names; empty when
+/// nothing would.
+BNRUN_API std::string_view remedy_of(Decline reason);
 
 struct Declined {
   Decline reason;

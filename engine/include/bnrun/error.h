@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "bnrun/export.h"
+
 namespace bnrun {
 
 /// What kind of thing went wrong; the command line maps each to an exit code.
@@ -17,11 +19,11 @@ enum class ErrorCode {
   internal,        ///< a defect of the engine itself
 };
 
-std::string_view name_of(ErrorCode code);
+BNRUN_API std::string_view name_of(ErrorCode code);
 
 /// The only exception the engine throws. `what()` is one line that names the file, node or row concerned
 /// and, where there is one, the remedy.
-class Error : public std::runtime_error {
+class BNRUN_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
   ErrorCode code() const noexcept { return code_; }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bnrun/decline.h"
+#include "bnrun/export.h"
 #include "bnrun/model.h"
 
 namespace bnrun {
@@ -20,7 +21,7 @@ struct Simplification {
   std::string_view name;
   std::string_view what;  ///< one clause
 };
-std::span<const Simplification> simplifications();
+BNRUN_API std::span<const Simplification> simplifications();
 
 struct FoldOptions {
   /// Glob patterns over node names (a node without name goes by its first output's). `only` empty: all.
@@ -28,7 +29,7 @@ struct FoldOptions {
   std::vector<std::string> only;
   std::vector<std::string> skip;
   /// Simplifications to leave out, by name.
-  std::vector<std::string> keep;
+  std::vector<std::string> without;
   /// Converts what computes as in training first (see convert_to_inference); otherwise it stays.
   bool as_inference = false;
   /// Stops after this many rewrites, to find the one at fault.
@@ -90,24 +91,24 @@ struct FoldReport {
   ModelCounts after;
   std::size_t rewrites = 0;
   /// True when no BatchNormalization and no disguise of one is left.
-  bool complete() const;
+  BNRUN_API bool complete() const;
 };
 
-ModelCounts count(const Model& model);
+BNRUN_API ModelCounts count(const Model& model);
 
 /// Patterns of `only` and `skip` that match no node of the model: likely mistyped.
-std::vector<std::string> unmatched_patterns(const Model& model, const FoldOptions& options);
+BNRUN_API std::vector<std::string> unmatched_patterns(const Model& model, const FoldOptions& options);
 
 /// Makes each BatchNormalization normalise with its running statistics and each Dropout return its input,
 /// where training mode is on by attribute, by constant or by the outputs listed. What it computed beyond Y
 /// goes; an operator of which that is read stays as it is. Subgraphs stay. The model computes something else
 /// afterwards, unless all was at inference before. Throws unsupported or invalid_model.
-std::vector<Conversion> convert_to_inference(Model& model);
+BNRUN_API std::vector<Conversion> convert_to_inference(Model& model);
 
-/// Folds in place: model in, equivalent standard ONNX model out (FOLDING.md). Folding twice equals folding
+/// Folds in place: model in, equivalent standard ONNX model out. Folding twice equals folding
 /// once. Everything is computed in double and rounded to the storage type once. Inputs, outputs, their names
 /// and types, metadata and opsets stay. Throws unsupported or invalid_model as loading does, and
-/// invalid_input when `keep` names no simplification; the model is then unchanged.
-FoldReport fold(Model& model, const FoldOptions& options = {});
+/// invalid_input when `without` names no simplification; the model is then unchanged.
+BNRUN_API FoldReport fold(Model& model, const FoldOptions& options = {});
 
 }  // namespace bnrun

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bnrun/export.h"
 #include "bnrun/fold.h"
 #include "bnrun/model.h"
 
@@ -41,9 +42,9 @@ struct Inspection {
 };
 
 /// Throws invalid_model when the model contradicts itself. What is merely unsupported is reported as such.
-Inspection inspect(const Model& model);
+BNRUN_API Inspection inspect(const Model& model);
 
 /// Inspection::macs alone.
-std::optional<std::int64_t> macs_per_row(const Model& model);
+BNRUN_API std::optional<std::int64_t> macs_per_row(const Model& model);
 
 }  // namespace bnrun

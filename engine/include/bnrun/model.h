@@ -10,11 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "bnrun/export.h"
 #include "bnrun/tensor.h"
 
 namespace bnrun {
-
-class Graph;
 
 /// A dimension of an input or output: a number, or the name of a dynamic one ("?" when it has none).
 struct DimInfo {
@@ -38,11 +37,6 @@ struct ModelMetadata {
   std::map<std::string, std::string> properties;  ///< metadata_props
 };
 
-/// Where a model came from, kept so that writing it back loses nothing. Opaque outside the loader.
-struct ModelSource {
-  virtual ~ModelSource() = default;
-};
-
 /// When to store tensors in a file beside the model.
 enum class ExternalData {
   automatic,  ///< when the model was read with external data, or would pass protobuf's 2 GiB limit
@@ -51,10 +45,8 @@ enum class ExternalData {
 };
 
 /// A model: metadata and a graph. Copyable (constants are shared); const use is thread-safe.
-class Model {
+class BNRUN_API Model {
  public:
-  explicit Model(Graph graph, ModelMetadata metadata = {},
-                 std::shared_ptr<const ModelSource> source = nullptr);
   Model(const Model& other);
   Model(Model&&) noexcept;
   Model& operator=(Model other) noexcept;
@@ -65,24 +57,20 @@ class Model {
   static Model load(const std::filesystem::path& path);
   /// Reads a model from memory; `folder` is where its external data lies (empty: it may have none).
   static Model parse(std::span<const std::byte> bytes, const std::filesystem::path& folder = {});
-
   /// Writes the model, whole or not at all: beside the target first, then renamed over it.
   void save(const std::filesystem::path& path, ExternalData external_data = ExternalData::automatic) const;
 
   std::vector<PortInfo> inputs() const;
   std::vector<PortInfo> outputs() const;
-  const ModelMetadata& metadata() const { return metadata_; }
-  ModelMetadata& metadata() { return metadata_; }
-
-  /// The engine's own view of the model; its type is private to the engine.
-  const Graph& graph() const { return *graph_; }
-  Graph& graph() { return *graph_; }
-  const std::shared_ptr<const ModelSource>& source() const { return source_; }
+  const ModelMetadata& metadata() const;
+  ModelMetadata& metadata();
 
  private:
-  std::unique_ptr<Graph> graph_;
-  ModelMetadata metadata_;
-  std::shared_ptr<const ModelSource> source_;
+  struct State;
+  friend struct ModelAccess;
+  explicit Model(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace bnrun

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
-#include <string>
-#include <utility>
 #include <vector>
 
+#include "bnrun/export.h"
 #include "bnrun/fold.h"
 #include "bnrun/model.h"
 #include "bnrun/tensor.h"
@@ -25,19 +26,14 @@ enum class Kernels {
 struct SessionOptions {
   /// Threads that share one run; 0: as many as the process may use (affinity and cgroup limits).
   int threads = 1;
-  /// Fold BatchNormalization into the weights first.
-  bool fold = true;
+  /// How BatchNormalization is folded into the weights first; std::nullopt: not at all.
+  std::optional<FoldOptions> fold = FoldOptions{};
   Kernels kernels = Kernels::automatic;
-};
-
-struct NamedTensor {
-  std::string name;
-  Tensor tensor;
 };
 
 /// A compiled model. `run` is const and may be called from any number of threads at once; each call takes an
 /// arena from the session's pool. A Session keeps nothing of the Model it was made from but shared constants.
-class Session {
+class BNRUN_API Session {
  public:
   /// Throws unsupported when an operator is missing (naming it, its node and opset), invalid_model when
   /// shapes clash.
@@ -49,12 +45,14 @@ class Session {
 
   const std::vector<PortInfo>& inputs() const;
   const std::vector<PortInfo>& outputs() const;
-  /// What folding did on load; empty with fold = false.
+  /// What folding did on load; empty without folding.
   const FoldReport& fold_report() const;
 
   /// Outputs in model order, freshly allocated. Inputs by name, each required one exactly once.
   /// Throws invalid_input naming the input and what was expected.
   std::vector<NamedTensor> run(std::span<const NamedTensor> inputs) const;
+  /// The same for inputs written in place: run({{"x", x}}).
+  std::vector<NamedTensor> run(std::initializer_list<NamedTensor> inputs) const;
 
   /// The same between the caller's buffers, in model order: nothing is allocated once this batch shape has
   /// been seen, except by operators whose output shapes depend on data and by subgraphs. No output overlaps
@@ -64,7 +62,7 @@ class Session {
 
   /// Types and shapes of the outputs for inputs of these types and shapes (bytes are not looked at). Throws
   /// unsupported when an output's shape depends on the data.
-  std::vector<std::pair<DType, Shape>> output_types(std::span<const TensorView> inputs) const;
+  std::vector<TensorType> output_types(std::span<const TensorView> inputs) const;
 
  private:
   struct State;

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "bnrun/export.h"
+
 namespace bnrun {
 
 /// Element types, numbered as ONNX's TensorProto.DataType.
@@ -40,23 +42,23 @@ enum class DType : std::uint8_t {
 struct Half {
   std::uint16_t bits = 0;
   Half() = default;
-  explicit Half(float value);
-  explicit operator float() const;
+  BNRUN_API explicit Half(float value);
+  BNRUN_API explicit operator float() const;
 };
 
 /// bfloat16 as stored; arithmetic goes through float. Rounds to nearest even.
 struct BFloat16 {
   std::uint16_t bits = 0;
   BFloat16() = default;
-  explicit BFloat16(float value);
-  explicit operator float() const;
+  BNRUN_API explicit BFloat16(float value);
+  BNRUN_API explicit operator float() const;
 };
 
-std::string_view name_of(DType dtype);
+BNRUN_API std::string_view name_of(DType dtype);
 /// Bytes of one element; for strings, of the std::string object.
-std::size_t element_bytes(DType dtype);
-bool is_floating(DType dtype);  ///< float16, bfloat16, float32, float64
-bool is_integer(DType dtype);   ///< signed and unsigned, not boolean
+BNRUN_API std::size_t element_bytes(DType dtype);
+BNRUN_API bool is_floating(DType dtype);  ///< float16, bfloat16, float32, float64
+BNRUN_API bool is_integer(DType dtype);   ///< signed and unsigned, not boolean
 
 template <class T>
 inline constexpr DType dtype_of = DType::undefined;
@@ -94,7 +96,7 @@ template <>
 inline constexpr DType dtype_of<std::complex<double>> = DType::complex128;
 
 /// Extents of a tensor, outermost first, stored in place so that shapes never allocate.
-class Shape {
+class BNRUN_API Shape {
  public:
   static constexpr std::size_t kMaxRank = 16;
 
@@ -129,16 +131,28 @@ class Shape {
 };
 
 /// "[2,3]"
-std::string to_string(const Shape& shape);
+BNRUN_API std::string to_string(const Shape& shape);
+
+/// What a tensor is, without its elements.
+struct TensorType {
+  DType dtype = DType::undefined;
+  Shape shape;
+
+  friend bool operator==(const TensorType&, const TensorType&) = default;
+};
+
+/// "float32[2,3]"
+BNRUN_API std::string to_string(const TensorType& type);
 
 /// A borrowed, read-only tensor in row-major order. Valid as long as what it was made from.
-struct TensorView {
+struct BNRUN_API TensorView {
   DType dtype = DType::undefined;
   Shape shape;
   const void* bytes = nullptr;
 
   /// False for an absent optional input.
   bool defined() const { return dtype != DType::undefined; }
+  TensorType type() const { return {dtype, shape}; }
   std::int64_t elements() const { return shape.elements(); }
   /// Throws `internal` when T is not the element type.
   template <class T>
@@ -156,12 +170,13 @@ struct TensorView {
 };
 
 /// A borrowed, writable tensor.
-struct MutableTensorView {
+struct BNRUN_API MutableTensorView {
   DType dtype = DType::undefined;
   Shape shape;
   void* bytes = nullptr;
 
   bool defined() const { return dtype != DType::undefined; }
+  TensorType type() const { return {dtype, shape}; }
   std::int64_t elements() const { return shape.elements(); }
   operator TensorView() const { return {dtype, shape, bytes}; }
   template <class T>
@@ -181,11 +196,12 @@ struct MutableTensorView {
 /// An owning tensor: element type, shape and 64-byte aligned, row-major elements. Copies share their bytes;
 /// writing through a shared copy makes it unique first, so a Tensor behaves as a value. Distinct Tensor
 /// objects may be used from distinct threads; one object follows the rules of any standard container.
-class Tensor {
+class BNRUN_API Tensor {
  public:
   Tensor() = default;
   /// Zero-filled (empty strings for DType::string). Throws resource_limit when memory does not suffice.
   Tensor(DType dtype, const Shape& shape);
+  explicit Tensor(const TensorType& type) : Tensor(type.dtype, type.shape) {}
   /// Copies `values`, whose number must be the number of elements.
   template <class T>
   Tensor(const Shape& shape, const std::vector<T>& values) : Tensor(dtype_of<T>, shape) {
@@ -197,6 +213,7 @@ class Tensor {
   static Tensor copy_of(const TensorView& view);
 
   bool defined() const { return dtype_ != DType::undefined; }
+  TensorType type() const { return {dtype_, shape_}; }
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
   std::int64_t elements() const { return shape_.elements(); }
@@ -234,13 +251,19 @@ class Tensor {
   std::shared_ptr<void> storage_;
 };
 
+/// An input or output of a model by its name.
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
 /// Same type, shape and bytes (strings compare by content).
-bool identical(const TensorView& a, const TensorView& b);
+BNRUN_API bool identical(const TensorView& a, const TensorView& b);
 
 /// Converts between numeric types and boolean, rounding to nearest; float to integer truncates as ONNX Cast
 /// does.
-Tensor convert(const TensorView& tensor, DType dtype);
+BNRUN_API Tensor convert(const TensorView& tensor, DType dtype);
 /// The same into elements that exist already. REQUIRES: as many of them.
-void convert(const TensorView& in, const MutableTensorView& out);
+BNRUN_API void convert(const TensorView& in, const MutableTensorView& out);
 
 }  // namespace bnrun

@@ -1,6 +1,6 @@
 // Training: networks of Dense, BatchNormalization and activation layers, exported as standard ONNX models.
-// A library of its own, bnrun::train, on top of the engine. Everything runs on one thread, in float32 with
-// statistics in double, and the same seed gives the same bits on the same machine.
+// Everything runs on one thread, in float32 with statistics in double, and the same seed gives the same bits
+// on the same machine.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "bnrun/export.h"
 #include "bnrun/model.h"
 #include "bnrun/tensor.h"
 
@@ -35,9 +36,9 @@ struct Dataset {
 };
 
 /// The named rows (from 0), in that order.
-Dataset take_rows(const Dataset& data, std::span<const std::size_t> rows);
+BNRUN_API Dataset take_rows(const Dataset& data, std::span<const std::size_t> rows);
 /// The numbers 0..rows-1 in an order that depends on the seed alone.
-std::vector<std::size_t> shuffled_rows(std::size_t rows, std::uint64_t seed);
+BNRUN_API std::vector<std::size_t> shuffled_rows(std::size_t rows, std::uint64_t seed);
 
 /// (x - offset) * factor per column. Empty vectors: every x as it is.
 struct Scaling {
@@ -45,14 +46,14 @@ struct Scaling {
   std::vector<float> factor;
 
   bool identity() const { return factor.empty(); }
-  void apply(std::span<float> rows) const;
-  Scaling inverted() const;
+  BNRUN_API void apply(std::span<float> rows) const;
+  BNRUN_API Scaling inverted() const;
 
   /// Mean 0 and population variance 1, or the range 0..1, of the given rows [rows, columns]; a column that is
   /// constant in them becomes 0.
-  static Scaling standardize(std::span<const float> rows, std::int64_t columns);
-  static Scaling min_max(std::span<const float> rows, std::int64_t columns);
-  static Scaling by(double factor, std::int64_t columns);
+  BNRUN_API static Scaling standardize(std::span<const float> rows, std::int64_t columns);
+  BNRUN_API static Scaling min_max(std::span<const float> rows, std::int64_t columns);
+  BNRUN_API static Scaling by(double factor, std::int64_t columns);
 };
 
 // -------- networks
@@ -87,10 +88,10 @@ enum class Loss {
   mean_squared_error,  ///< mean over rows and outputs; the last layer is anything else
 };
 
-std::string_view name_of(Loss loss);
+BNRUN_API std::string_view name_of(Loss loss);
 
 /// What a summary prints of one layer.
-struct LayerInfo {
+struct LayerSummary {
   std::string name;  ///< of its node in the exported model, e.g. "batch_normalization_1"
   std::string type;
   std::int64_t outputs = 0;
@@ -104,7 +105,7 @@ struct Weight {
 };
 
 /// A feed-forward network and its weights. Movable. Const use is thread-safe.
-class Network {
+class BNRUN_API Network {
  public:
   /// Initial weights drawn from `seed`. Throws invalid_input unless there is a Dense layer, every number
   /// makes sense, and softmax stands at the end or nowhere.
@@ -116,7 +117,7 @@ class Network {
   std::int64_t inputs() const;
   std::int64_t outputs() const;
   Loss loss() const;
-  std::vector<LayerInfo> layers() const;
+  std::vector<LayerSummary> layers() const;
   std::vector<Weight> weights() const;
 
   /// Applied to features before the first layer; the exported model does the same.
@@ -179,18 +180,18 @@ struct FitOptions {
 
 /// Trains in place. Throws invalid_input when the data does not fit the network (naming the row), when an
 /// option makes no sense, and when training diverges: the loss of a step or a weight is no longer finite.
-std::vector<EpochReport> fit(Network& network, const Dataset& data, const FitOptions& options = {});
+BNRUN_API std::vector<EpochReport> fit(Network& network, const Dataset& data, const FitOptions& options = {});
 
 struct Evaluation {
   double loss = 0.0;
   double metric = 0.0;  ///< as in EpochReport
 };
-Evaluation evaluate(const Network& network, const Dataset& data);
+BNRUN_API Evaluation evaluate(const Network& network, const Dataset& data);
 
 /// The largest relative difference between the gradients of backpropagation and those of finite differences,
 /// over every trainable weight, in double and with batch statistics. Relative to the gradient itself, but to
 /// no less than a thousandth of the network's largest, below which differences are rounding.
-double check_gradients(const Network& network, const Dataset& batch);
+BNRUN_API double check_gradients(const Network& network, const Dataset& batch);
 
 // -------- measuring predictions
 
@@ -198,12 +199,12 @@ struct ClassificationScore {
   std::int64_t rows = 0;
   std::int64_t correct = 0;
   std::vector<std::int64_t> confusion;  ///< [true class, predicted class]
-  double accuracy() const;
+  BNRUN_API double accuracy() const;
 };
 /// `probabilities` [rows, classes]; the first of equal largest ones counts. Throws invalid_input naming the
 /// row whose label is outside.
-ClassificationScore score_classes(std::span<const float> probabilities, std::span<const std::int64_t> labels,
-                                  std::int64_t classes);
+BNRUN_API ClassificationScore score_classes(std::span<const float> probabilities,
+                                            std::span<const std::int64_t> labels, std::int64_t classes);
 
 struct RegressionScore {
   std::int64_t elements = 0;
@@ -211,7 +212,8 @@ struct RegressionScore {
   double mean_absolute_error = 0.0;
   double r2 = 0.0;  ///< 1 - squared error / squared deviation from the mean target; 0 when all are equal
 };
-RegressionScore score_predictions(std::span<const float> predictions, std::span<const float> targets);
+BNRUN_API RegressionScore score_predictions(std::span<const float> predictions,
+                                            std::span<const float> targets);
 
 // -------- export
 
@@ -225,6 +227,6 @@ struct ModelDescription {
 /// The network at inference: input "input" float32 [N, inputs]; output "probabilities" or "prediction"
 /// [N, outputs]; opset 17. Scaling is Sub and Mul, Dense is Gemm, and each BatchNormalization stays one: to
 /// take them away is what folding is for.
-Model to_model(const Network& network, const ModelDescription& description = {});
+BNRUN_API Model to_model(const Network& network, const ModelDescription& description = {});
 
 }  // namespace bnrun::train

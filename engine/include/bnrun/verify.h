@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "bnrun/export.h"
 #include "bnrun/model.h"
-#include "bnrun/session.h"
 #include "bnrun/tensor.h"
 
 namespace bnrun {
@@ -79,6 +79,6 @@ struct VerifyReport {
 /// Compares two models operator by operator (Op::run, nothing fused), both in their own precision and in
 /// double. Models whose inputs or outputs differ in name, type or dimensions disagree (`mismatch`). Throws
 /// invalid_input when the given data does not fit or nothing was compared.
-VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options = {});
+BNRUN_API VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options = {});
 
 }  // namespace bnrun

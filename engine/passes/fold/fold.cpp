@@ -16,8 +16,6 @@ bool FoldReport::complete() const {
   return std::all_of(entries.begin(), entries.end(), [](const FoldEntry& entry) { return entry.folded; });
 }
 
-namespace {
-
 ModelCounts count(const Graph& graph) {
   ModelCounts counts;
   for (const NodeId id : graph.live_nodes()) {
@@ -31,14 +29,7 @@ ModelCounts count(const Graph& graph) {
   return counts;
 }
 
-}  // namespace
-
-ModelCounts count(const Model& model) {
-  return count(model.graph());
-}
-
-std::vector<std::string> unmatched_patterns(const Model& model, const FoldOptions& options) {
-  const Graph& graph = model.graph();
+std::vector<std::string> unmatched_patterns(const Graph& graph, const FoldOptions& options) {
   std::vector<std::string> patterns = options.only;
   patterns.insert(patterns.end(), options.skip.begin(), options.skip.end());
   for (const NodeId id : graph.live_nodes()) {
@@ -49,7 +40,7 @@ std::vector<std::string> unmatched_patterns(const Model& model, const FoldOption
 }
 
 FoldReport fold(Graph& graph, const FoldOptions& options) {
-  for (const std::string& name : options.keep) {
+  for (const std::string& name : options.without) {
     const auto all = simplifications();
     if (std::ranges::find(all, name, &Simplification::name) == all.end())
       fail(ErrorCode::invalid_input, "there is no simplification '{}' to leave out", name);
@@ -65,13 +56,6 @@ FoldReport fold(Graph& graph, const FoldOptions& options) {
   report.simplifications = search.simplifications();
   report.rewrites = search.rewrites();
   report.after = count(graph);
-  return report;
-}
-
-FoldReport fold(Model& model, const FoldOptions& options) {
-  Graph graph = model.graph();
-  FoldReport report = fold(graph, options);
-  model.graph() = std::move(graph);
   return report;
 }
 

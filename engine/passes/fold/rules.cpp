@@ -51,10 +51,10 @@ std::span<const Simplification> simplifications() {
 }
 
 std::optional<Rewrite> find_simplification(const FoldView& view, NodeId id,
-                                           const std::vector<std::string>& keep) {
+                                           const std::vector<std::string>& without) {
   if (!view.graph().node(id).alive || view.op(id) == nullptr) return std::nullopt;
   for (std::size_t i = 0; i < kRules.size(); ++i) {
-    if (std::find(keep.begin(), keep.end(), kSimplifications[i].name) != keep.end()) continue;
+    if (std::find(without.begin(), without.end(), kSimplifications[i].name) != without.end()) continue;
     auto rewrite = kRules[i](view, id);
     if (rewrite && !refuse(view.graph(), *rewrite)) return rewrite;
   }

@@ -12,9 +12,9 @@
 namespace bnrun {
 
 /// A simplification by rewriting that starts at this node and that the driver accepts, or nullopt; those that
-/// `keep` names are switched off.
+/// `without` names are switched off.
 std::optional<Rewrite> find_simplification(const FoldView& view, NodeId id,
-                                           const std::vector<std::string>& keep);
+                                           const std::vector<std::string>& without);
 
 // The rules: a rewrite where the pattern begins at node `id`, else nullopt.
 std::optional<Rewrite> remove_identity(const FoldView& view, NodeId id);

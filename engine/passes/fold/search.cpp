@@ -63,7 +63,7 @@ bool matches_any(const std::vector<std::string>& globs, const std::string& name)
 }
 
 bool does(const FoldOptions& options, std::string_view simplification) {
-  return std::ranges::find(options.keep, simplification) == options.keep.end();
+  return std::ranges::find(options.without, simplification) == options.without.end();
 }
 
 FoldSearch::FoldSearch(Graph& graph, ExactConstants exact, const FoldOptions& options)
@@ -280,7 +280,7 @@ void FoldSearch::shorten_round() {
 void FoldSearch::simplify_round() {
   for (const NodeId id : view_.order()) {
     if (!may_go_on()) return;
-    const auto rewrite = find_simplification(view_, id, options_.keep);
+    const auto rewrite = find_simplification(view_, id, options_.without);
     if (!rewrite) continue;
     simplifications_.push_back(rewrite->why);
     apply_counted(*rewrite);

@@ -24,9 +24,10 @@ void score(const char* path, std::int64_t rows) {
   std::iota(x.begin(), x.end(), 0.0F);
   const bnrun::TensorView inputs[] = {{bnrun::DType::float32, {rows, features}, x.data()}};
 
-  const auto [dtype, shape] = session.output_types(inputs).at(0);
+  const bnrun::TensorType type = session.output_types(inputs).at(0);
+  const bnrun::Shape& shape = type.shape;
   std::vector<float> y(static_cast<std::size_t>(shape.elements()));
-  const bnrun::MutableTensorView outputs[] = {{dtype, shape, y.data()}};
+  const bnrun::MutableTensorView outputs[] = {{type.dtype, type.shape, y.data()}};
   for (int batch = 0; batch < 3; ++batch)
     session.run(inputs, outputs);  // allocates nothing from the second on
 

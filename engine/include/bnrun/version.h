@@ -1,3 +1,0 @@
-#pragma once
-
-#define BNRUN_VERSION "0.1.0"

@@ -1,0 +1,17 @@
+// Writing .onnx files.
+#pragma once
+
+#include <filesystem>
+
+#include "bnrun/model.h"
+#include "graph/graph.h"
+
+namespace bnrun {
+
+struct OnnxSource;
+
+/// See Model::save. `source`: what the graph was read from, or nullptr.
+void write_model(const Graph& graph, const ModelMetadata& metadata, const OnnxSource* source,
+                 const std::filesystem::path& path, ExternalData external_data);
+
+}  // namespace bnrun

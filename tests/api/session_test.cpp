@@ -1,0 +1,418 @@
+// Sessions against `interpret`: fused, blocked and threaded runs must compute what the operators compute.
+#include "bnrun/session.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <thread>
+
+#include "api/model_access.h"
+#include "bnrun/error.h"
+#include "op/shape_rules.h"
+#include "program/compile.h"
+#include "support/allocation_counter.h"
+#include "support/expect_error.h"
+#include "support/graph_building.h"
+#include "verify/interpret.h"
+
+namespace bnrun::testing {
+namespace {
+
+constexpr DType F32 = DType::float32;
+
+/// y = BatchNormalization(x) with parameters that are far from the identity.
+ValueId batch_normalization(GraphBuilder& b, ValueId x, std::int64_t channels, std::uint32_t seed) {
+  return b.op("BatchNormalization",
+              {x, random_tensor({channels}, seed, 0.5, 2.0), random_tensor({channels}, seed + 1),
+               random_tensor({channels}, seed + 2), random_tensor({channels}, seed + 3, 0.2, 3.0)});
+}
+
+ValueId dense(GraphBuilder& b, ValueId x, std::int64_t K, std::int64_t N, std::uint32_t seed) {
+  const double range = 1.0 / std::sqrt(static_cast<double>(K));  // keeps the sums near 1
+  return b.op("Gemm", {x, random_tensor({K, N}, seed, -range, range), random_tensor({N}, seed + 1)});
+}
+
+/// 64-32-32-10 with BatchNormalization, Relu and Softmax.
+Model classifier() {
+  GraphBuilder b;
+  auto h = b.input("x", F32, {"N", 64});
+  std::int64_t width = 64;
+  for (const std::int64_t next : {32, 32}) {
+    h = b.op("Relu",
+             {batch_normalization(b, dense(b, h, width, next, static_cast<std::uint32_t>(width + next)), next,
+                                  static_cast<std::uint32_t>(next))});
+    width = next;
+  }
+  b.output(b.op("Softmax", {dense(b, h, 32, 10, 7)}, {{"axis", std::int64_t{-1}}}, "y"));
+  return b.model();
+}
+
+std::optional<FoldOptions> folding(bool fold) {
+  return fold ? std::optional(FoldOptions{}) : std::nullopt;
+}
+
+/// Runs `model` under every combination of options and compares with `interpret`.
+void expect_like_interpret(const Model& model, const std::vector<NamedTensor>& inputs) {
+  std::vector<TensorView> views;
+  for (const PortInfo& port : model.inputs()) {
+    TensorView view;
+    for (const auto& [name, tensor] : inputs) {
+      if (name == port.name) view = tensor.view();
+    }
+    views.push_back(view);
+  }
+  const auto expected = interpret(graph_of(model), views);
+  for (const bool fold : {false, true}) {
+    for (const Kernels kernels : {Kernels::packed, Kernels::blas}) {
+      for (const int threads : {1, 3}) {
+        SCOPED_TRACE(::testing::Message() << "fold " << fold << ", kernels " << static_cast<int>(kernels)
+                                          << ", threads " << threads);
+        const Session session(model, {.threads = threads, .fold = folding(fold), .kernels = kernels});
+        for (int repeat = 0; repeat < 2; ++repeat) {
+          const auto outputs = session.run(inputs);
+          ASSERT_EQ(outputs.size(), expected.size());
+          for (std::size_t i = 0; i < outputs.size(); ++i) {
+            SCOPED_TRACE(outputs[i].name);
+            expect_close(outputs[i].tensor, expected[i], 1e-5, 1e-6);
+          }
+        }
+      }
+    }
+  }
+}
+
+// ---------------------------------------------------------------- what is computed
+
+TEST(Session, ClassifierAtManyBatchSizes) {
+  const Model model = classifier();
+  for (const std::int64_t rows : {0, 1, 2, 63, 64, 65, 200}) {
+    SCOPED_TRACE(rows);
+    expect_like_interpret(model, {{"x", random_tensor({rows, 64}, 3, -3, 3)}});
+  }
+}
+
+TEST(Session, MatMulAddBatchNormalizationInDouble) {
+  GraphBuilder b;
+  const auto x = b.input("x", DType::float64, {"N", 7});
+  auto h = b.op("MatMul", {x, random_tensor<double>({7, 5}, 1)});
+  h = b.op("Add", {h, random_tensor<double>({5}, 2)});
+  h = b.op("BatchNormalization", {h, random_tensor<double>({5}, 3, 0.5, 2), random_tensor<double>({5}, 4),
+                                  random_tensor<double>({5}, 5), random_tensor<double>({5}, 6, 0.2, 3)});
+  b.output(b.op("Tanh", {h}));
+  expect_like_interpret(b.model(), {{"x", random_tensor<double>({9, 7}, 7)}});
+}
+
+TEST(Session, BatchNormalizationAloneAtTheStart) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 3, 4, 5});
+  b.output(b.op("Relu", {batch_normalization(b, x, 3, 1)}));
+  expect_like_interpret(b.model(), {{"x", random_tensor({70, 3, 4, 5}, 2, -4, 4)}});
+}
+
+TEST(Session, ActivationBetweenDenseAndBatchNormalization) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 6});
+  const auto h = batch_normalization(b, b.op("Tanh", {dense(b, x, 6, 4, 1)}), 4, 3);
+  b.output(b.op("LeakyRelu", {h}, {{"alpha", 0.2F}}));
+  expect_like_interpret(b.model(), {{"x", random_tensor({5, 6}, 2)}});
+}
+
+TEST(Session, ValuesWithSeveralReadersAndOutputsInsideAStage) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 6});
+  const auto h = dense(b, x, 6, 4, 1);
+  const auto r = b.op("Relu", {h});
+  b.output(h);
+  b.output(dense(b, r, 4, 3, 5));
+  b.output(dense(b, r, 4, 2, 9));
+  b.output(b.op("Add", {h, r}));
+  expect_like_interpret(b.model(), {{"x", random_tensor({130, 6}, 2)}});
+}
+
+TEST(Session, RankThreeRowsAreTheLeadingAxes) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 3, 6});
+  b.output(
+      b.op("Relu", {b.op("Add", {b.op("MatMul", {x, random_tensor({6, 5}, 1)}), random_tensor({5}, 2)})}));
+  expect_like_interpret(b.model(), {{"x", random_tensor({70, 3, 6}, 2)}});
+}
+
+TEST(Session, UnknownDimensionsRunOperatorByOperator) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"?", "?"});
+  b.output(b.op("Relu", {dense(b, x, 6, 4, 1)}));
+  expect_like_interpret(b.model(), {{"x", random_tensor({70, 6}, 2)}});
+}
+
+/// The bias of channel 0 was taken for all channels where the rank of the data is unknown.
+TEST(Session, ALayerWhoseInputHasAnUnknownRankKeepsItsBias) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", F32, {"N", 4});
+  const ValueId shape = b.input("shape", DType::int64, {"?"});
+  const ValueId h = dense(b, b.op("Reshape", {x, shape}), 4, 3, 5);
+  b.output(b.op("Tanh", {b.op("Add", {h, random_tensor({1, 3}, 9)})}));
+  expect_like_interpret(
+      b.model(), {{"x", random_tensor({2, 4}, 11)}, {"shape", Tensor({2}, std::vector<std::int64_t>{2, 4})}});
+}
+
+TEST(Session, ShapeThatDependsOnDataIsAllocated) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 6});
+  const auto shape = b.input("shape", DType::int64, {2});
+  const auto h = b.op("Reshape", {x, shape});
+  b.output(dense(b, h, 4, 3, 1));
+  const Model model = b.model();
+  const std::vector<NamedTensor> inputs = {{"x", random_tensor({10, 6}, 2)},
+                                           {"shape", Tensor({2}, std::vector<std::int64_t>{-1, 4})}};
+  expect_like_interpret(model, inputs);
+  const Session session(model);
+  const TensorView views[] = {inputs[0].tensor, inputs[1].tensor};
+  expect_error(ErrorCode::unsupported, [&] { session.output_types(views); });
+}
+
+TEST(Session, OutputsThatAreInputsConstantsOrNamedTwice) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 2});
+  const auto y = b.op("Relu", {x});
+  b.output(x);
+  b.output(y);
+  b.output(b.constant(random_tensor({3}, 1)));
+  b.output(y);
+  const Model model = b.model();
+  const Tensor X = random_tensor({4, 2}, 2);
+  expect_like_interpret(model, {{"x", X}});
+
+  const Session session(model);
+  const TensorView inputs[] = {X};
+  std::vector<Tensor> outputs;
+  std::vector<MutableTensorView> views;
+  for (const TensorType& type : session.output_types(inputs)) outputs.emplace_back(type);
+  for (Tensor& output : outputs) views.push_back(output.mutable_view());
+  session.run(inputs, views);
+  const auto expected = interpret(graph_of(model), inputs);
+  for (std::size_t i = 0; i < outputs.size(); ++i) expect_close(outputs[i], expected[i], 1e-5, 1e-6);
+}
+
+TEST(Session, OverridableInitializerKeepsItsDefaultUnlessGiven) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 2});
+  const auto bias = b.constant(Tensor({2}, std::vector<float>{1, 2}), "bias", true);
+  b.output(b.op("Add", {x, bias}));
+  const Tensor X({1, 2}, std::vector<float>{10, 20});
+  expect_like_interpret(b.model(), {{"x", X}});
+  expect_like_interpret(b.model(), {{"x", X}, {"bias", Tensor({2}, std::vector<float>{5, 6})}});
+}
+
+TEST(Session, AnOverridableInitializerThatNobodyReadsMayBeLeftOut) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float32, {"N", 2});
+  const ValueId C = b.constant(random_tensor({2}, 2), "C", true);
+  b.output(b.op("Gemm", {x, random_tensor({2, 2}, 1), C}, {{"beta", 0.0F}}));
+  b.output(b.op("Relu", {x}));
+  const Tensor rows = random_tensor({3, 2}, 3);
+  EXPECT_EQ(Session(b.model()).run(std::vector<NamedTensor>{{"x", rows}}).size(), 2U);
+  GraphBuilder unread;
+  unread.constant(random_tensor({2}, 2), "C", true);
+  unread.output(unread.op("Relu", {unread.input("x", DType::float32, {"N", 2})}));
+  EXPECT_EQ(Session(unread.model()).run(std::vector<NamedTensor>{{"x", rows}}).size(), 1U);
+}
+
+TEST(Session, NanPassesThroughFusedRelu) {
+  Tensor X = random_tensor({3, 64}, 1);
+  X.mutable_data<float>()[64] = NAN;
+  GraphBuilder b;
+  b.output(b.op("Relu", {dense(b, b.input("x", F32, {"N", 64}), 64, 5, 1)}));
+  const Session session(b.model());
+  const std::vector<NamedTensor> inputs = {{"x", X}};
+  const auto y = session.run(inputs)[0].tensor;
+  for (std::size_t i = 0; i < 15; ++i) EXPECT_EQ(std::isnan(y.span<float>()[i]), i / 5 == 1) << i;
+}
+
+TEST(Session, FoldReportTellsWhatBecameOfEachBatchNormalization) {
+  EXPECT_EQ(Session(classifier()).fold_report().entries.size(), 2U);
+  EXPECT_TRUE(Session(classifier()).fold_report().complete());
+  EXPECT_TRUE(Session(classifier(), {.fold = std::nullopt}).fold_report().entries.empty());
+}
+
+// ---------------------------------------------------------------- same bits always
+
+TEST(Session, SameBitsForAnyNumberOfThreads) {
+  const Model model = classifier();
+  const std::vector<NamedTensor> inputs = {{"x", random_tensor({777, 64}, 3, -3, 3)}};
+  for (const Kernels kernels : {Kernels::packed, Kernels::blas}) {
+    const auto one = Session(model, {.threads = 1, .kernels = kernels}).run(inputs);
+    const auto four = Session(model, {.threads = 4, .kernels = kernels}).run(inputs);
+    EXPECT_TRUE(identical(one[0].tensor, four[0].tensor));
+  }
+}
+
+TEST(Session, SmallBatchesOfWideLayersAreSharedWithoutChangingBits) {
+  GraphBuilder b;
+  auto h = b.input("x", F32, {"N", 300});
+  for (std::uint32_t i = 0; i < 2; ++i) h = b.op("Relu", {dense(b, h, 300, 300, i)});
+  b.output(dense(b, h, 300, 2000, 7));
+  const Model model = b.model();
+  const auto blocks = compile(prepared(graph_of(model))).stages.at(0).blocks;
+  ASSERT_LT(blocks->least_rows, blocks->rows);
+  const Session one(model, {.threads = 1});
+  const Session four(model, {.threads = 4});
+  for (const std::int64_t rows : {1, 12, 13, 40, 64}) {
+    const std::vector<NamedTensor> inputs = {{"x", random_tensor({rows, 300}, 3)}};
+    EXPECT_TRUE(identical(one.run(inputs)[0].tensor, four.run(inputs)[0].tensor)) << rows;
+  }
+}
+
+// ---------------------------------------------------------------- the compiler's structure
+
+TEST(Compile, DenseChainIsOneStageAndEveryLayerOneStep) {
+  const Program program = compile(prepared(graph_of(classifier())));
+  ASSERT_EQ(program.stages.size(), 1U);
+  ASSERT_TRUE(program.stages[0].blocks);
+  EXPECT_EQ(program.stages[0].steps.size(), 4U);  // three dense layers and Softmax
+  EXPECT_EQ(program.stages[0].steps[0].where, "node 'Gemm_0' (Gemm) + BatchNormalization + Relu");
+  for (const Tensor& constant : program.constants) EXPECT_FALSE(constant.defined());
+}
+
+TEST(Compile, AValueReadElsewhereIsNotFusedAway) {
+  GraphBuilder b;
+  const auto h = dense(b, b.input("x", F32, {"N", 6}), 6, 4, 1);
+  b.output(b.op("Relu", {h}));
+  b.output(h);
+  const Program program = compile(prepared(b.graph()));
+  ASSERT_EQ(program.stages.size(), 1U);
+  EXPECT_EQ(program.stages[0].steps.size(), 2U);
+}
+
+TEST(Compile, ScratchDoesNotGrowWithTheModelsDepth) {
+  const auto scratch_of = [](int layers) {
+    GraphBuilder b;
+    auto h = b.input("x", F32, {"N", 16});
+    for (int i = 0; i < layers; ++i) h = b.op("Relu", {dense(b, h, 16, 16, 1)});
+    b.output(h);
+    return compile(prepared(b.graph())).stages.at(0).blocks->scratch_bytes;
+  };
+  EXPECT_EQ(scratch_of(1), 0U);
+  EXPECT_EQ(scratch_of(4), scratch_of(20));
+}
+
+TEST(Compile, UnknownOperatorIsUnsupportedAndNamed) {
+  GraphBuilder b;
+  b.output(b.op("Frobnicate", {b.input("x", F32, {"N", 2})}));
+  const auto text = expect_error(ErrorCode::unsupported, [&] { Session{b.model()}; });
+  EXPECT_NE(text.find("Frobnicate"), std::string::npos) << text;
+}
+
+// ---------------------------------------------------------------- errors
+
+TEST(SessionErrors, NameTheInputAndWhatWasExpected) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 2});
+  const auto z = b.input("z", F32, {"N", 2});
+  b.output(b.op("Add", {x, z}));
+  const Session session(b.model());
+  const Tensor good = random_tensor({3, 2}, 1);
+  const struct {
+    std::vector<NamedTensor> inputs;
+    std::string message;
+  } cases[] = {
+      {{{"x", good}}, "input 'z' (float32[N,2]) is missing"},
+      {{{"x", good}, {"y", good}}, "the model has no input 'y', it has 'x', 'z'"},
+      {{{"x", good}, {"x", good}}, "input 'x' is given twice"},
+      {{{"x", good}, {"z", random_tensor({3, 4}, 1)}},
+       "input 'z' must be float32[N,2], given is float32[3,4]"},
+      {{{"x", random_tensor<double>({3, 2}, 1)}, {"z", good}},
+       "input 'x' must be float32[N,2], given is float64[3,2]"},
+      {{{"x", good}, {"z", random_tensor({5, 2}, 1)}},
+       "input 'z' must be float32[N,2], given is float32[5,2]: N is 3 in input 'x'"},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(expect_error(ErrorCode::invalid_input, [&] { session.run(c.inputs); }), c.message);
+  }
+  // What failed before does not disturb what comes after.
+  const std::vector<NamedTensor> inputs = {{"x", good}, {"z", good}};
+  EXPECT_EQ(session.run(inputs).size(), 1U);
+}
+
+TEST(SessionErrors, ATypeThatDiffersFromTheLastRunIsSeen) {
+  const Session session(classifier());
+  const std::vector<NamedTensor> good = {{"x", random_tensor({3, 64}, 1)}};
+  const std::vector<NamedTensor> bad = {{"x", random_tensor<double>({3, 64}, 1)}};
+  session.run(good);
+  expect_error(ErrorCode::invalid_input, [&] { session.run(bad); });
+}
+
+TEST(SessionErrors, WrongOutputBufferLeavesItUntouched) {
+  const Session session(classifier());
+  const Tensor X = random_tensor({3, 64}, 1);
+  Tensor Y({3, 9}, std::vector<float>(27, 42.0F));
+  const TensorView inputs[] = {X};
+  const MutableTensorView outputs[] = {Y.mutable_view()};
+  const auto text = expect_error(ErrorCode::invalid_input, [&] { session.run(inputs, outputs); });
+  EXPECT_EQ(text, "output 'y' is float32[3,10], the buffer given is float32[3,9]");
+  for (const float y : Y.span<float>()) EXPECT_EQ(y, 42.0F);
+}
+
+TEST(SessionErrors, ShapesThatClashInsideTheModelAreTheInputsFault) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"A", 2});
+  const auto z = b.input("z", F32, {"B", 2});
+  b.output(b.op("Add", {x, z}));
+  const Session session(b.model());
+  const std::vector<NamedTensor> inputs = {{"x", random_tensor({3, 2}, 1)}, {"z", random_tensor({4, 2}, 1)}};
+  const auto text = expect_error(ErrorCode::invalid_input, [&] { session.run(inputs); });
+  EXPECT_NE(text.find("Add_0"), std::string::npos) << text;
+}
+
+// ---------------------------------------------------------------- memory and threads
+
+TEST(SessionMemory, RunBetweenOwnBuffersAllocatesNothingAfterWarmUp) {
+  for (const bool fold : {true, false}) {
+    for (const int threads : {1, 2}) {
+      const Session session(classifier(), {.threads = threads, .fold = folding(fold)});
+      std::vector<Tensor> in;
+      std::vector<Tensor> out;
+      for (const std::int64_t rows : {1, 7, 64, 300}) {
+        in.push_back(random_tensor({rows, 64}, 1));
+        out.emplace_back(F32, Shape{rows, 10});
+      }
+      const auto run_all = [&] {
+        for (std::size_t i = 0; i < in.size(); ++i) {
+          const TensorView inputs[] = {in[i]};
+          const MutableTensorView outputs[] = {out[i].mutable_view()};
+          session.run(inputs, outputs);
+        }
+      };
+      run_all();
+      const auto before = allocations();
+      run_all();
+      EXPECT_EQ(allocations() - before, 0U) << "fold " << fold << ", threads " << threads;
+    }
+  }
+}
+
+TEST(AllocationCounter, Counts) {
+  const auto before = allocations();
+  const Tensor tensor(F32, {3});
+  EXPECT_GT(allocations(), before);
+}
+
+TEST(SessionThreads, ConcurrentRunsOfDifferentBatches) {
+  const Model model = classifier();
+  const Session session(model, {.threads = 2});
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int i = 0; i < 30; ++i) {
+        const std::int64_t rows = 1 + (caller * 37 + i * 13) % 150;
+        const Tensor X = random_tensor({rows, 64}, static_cast<std::uint32_t>(caller * 100 + i));
+        const std::vector<NamedTensor> inputs = {{"x", X}};
+        const TensorView views[] = {X};
+        expect_close(session.run(inputs)[0].tensor, interpret(graph_of(model), views)[0], 1e-5, 1e-6);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
+}  // namespace
+}  // namespace bnrun::testing

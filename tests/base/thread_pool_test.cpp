@@ -1,0 +1,159 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+#include <sched.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <latch>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "base/cpus.h"
+
+namespace bnrun {
+namespace {
+
+TEST(ThreadPool, CallsEveryIndexOnce) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.threads(), threads);
+    for (const std::int64_t count : {0, 1, 2, 7, 1000}) {
+      std::vector<std::atomic<int>> calls(static_cast<std::size_t>(count));
+      std::atomic<bool> worker_in_range{true};
+      pool.parallel_for(count, [&](std::int64_t index, int worker) {
+        ++calls[static_cast<std::size_t>(index)];
+        if (worker < 0 || worker >= threads) worker_in_range = false;
+      });
+      for (const auto& c : calls) EXPECT_EQ(c.load(), 1);
+      EXPECT_TRUE(worker_in_range);
+    }
+  }
+}
+
+TEST(ThreadPool, NoWorkerRunsTwoCallsAtOnce) {
+  ThreadPool pool(4);
+  std::atomic<int> inside[4] = {};
+  std::atomic<bool> clash{false};
+  for (int round = 0; round < 200; ++round) {
+    pool.parallel_for(16, [&](std::int64_t, int worker) {
+      if (inside[worker].fetch_add(1) != 0) clash = true;
+      inside[worker].fetch_sub(1);
+    });
+  }
+  EXPECT_FALSE(clash);
+}
+
+TEST(ThreadPool, ExceptionReachesTheCallerAndThePoolLivesOn) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 50; ++round) {
+    EXPECT_THROW(pool.parallel_for(20,
+                                   [](std::int64_t index, int) {
+                                     if (index == 11) throw std::runtime_error("eleven");
+                                   }),
+                 std::runtime_error);
+    std::atomic<int> calls{0};
+    pool.parallel_for(20, [&](std::int64_t, int) { ++calls; });
+    EXPECT_EQ(calls, 20);
+  }
+}
+
+TEST(ThreadPool, TheLowestIndexThatThrewIsReported) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 50; ++round) {
+    std::latch all_three(3);  // no thread gets a second index before the others have one
+    std::array<std::atomic<bool>, 3> takes_part{};
+    try {
+      pool.parallel_for(3, [&](std::int64_t index, int worker) {
+        takes_part[static_cast<std::size_t>(worker)] = true;
+        all_three.arrive_and_wait();
+        // The lowest throws last.
+        if (index == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        throw index;
+      });
+      FAIL();
+    } catch (const std::int64_t index) {
+      EXPECT_EQ(index, 0);
+    }
+    for (const auto& one : takes_part) EXPECT_TRUE(one);
+  }
+}
+
+TEST(ThreadPool, CallersAtOnceBothFinish) {
+  ThreadPool pool(3);
+  std::vector<std::thread> callers;
+  std::atomic<int> calls{0};
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&] {
+      for (int round = 0; round < 100; ++round) pool.parallel_for(8, [&](std::int64_t, int) { ++calls; });
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(calls, 4 * 100 * 8);
+}
+
+TEST(ThreadPool, ALoopInsideALoopFinishes) {
+  ThreadPool pool(2);
+  std::atomic<int> calls{0};
+  pool.parallel_for(4, [&](std::int64_t, int) { pool.parallel_for(4, [&](std::int64_t, int) { ++calls; }); });
+  EXPECT_EQ(calls, 16);
+}
+
+/// A file tree that looks like /proc and /sys of a process in cgroup "/a/b".
+class CgroupTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = std::filesystem::path(::testing::TempDir()) /
+            ("cgroup_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
+    std::filesystem::remove_all(root_);
+    write("proc/self/cgroup", "0::/a/b\n");
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  void write(const std::string& path, const std::string& text) const {
+    std::filesystem::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << text;
+  }
+
+  std::filesystem::path root_;
+};
+
+int affinity() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  sched_getaffinity(0, sizeof set, &set);
+  return CPU_COUNT(&set);
+}
+
+TEST_F(CgroupTest, WithoutLimitAffinityDecides) {
+  EXPECT_EQ(usable_cpus(root_), affinity());
+  write("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+  EXPECT_EQ(usable_cpus(root_), affinity());
+}
+
+TEST_F(CgroupTest, PartOfAProcessorIsOne) {
+  write("sys/fs/cgroup/a/b/cpu.max", "50000 100000\n");
+  EXPECT_EQ(usable_cpus(root_), 1);
+}
+
+TEST_F(CgroupTest, LimitsAboveCountAndFractionsRoundUp) {
+  if (affinity() < 2) GTEST_SKIP() << "one processor only";
+  write("sys/fs/cgroup/a/cpu.max", "150000 100000\n");
+  write("sys/fs/cgroup/a/b/cpu.max", "900000 100000\n");
+  EXPECT_EQ(usable_cpus(root_), 2);
+  write("sys/fs/cgroup/a/cpu.max", "100000 100000\n");
+  EXPECT_EQ(usable_cpus(root_), 1);
+}
+
+TEST_F(CgroupTest, GarbageIsNoLimit) {
+  write("sys/fs/cgroup/a/b/cpu.max", "-5 0 x\n");
+  EXPECT_EQ(usable_cpus(root_), affinity());
+}
+
+}  // namespace
+}  // namespace bnrun

@@ -1,0 +1,275 @@
+// What cannot be folded: chains without a linear operator become short, and of a map that would harm the
+// numbers only the channels stay that do.
+#include <gtest/gtest.h>
+
+#include "bnrun/inspect.h"
+#include "api/model_access.h"
+#include "support/fold_layer.h"
+#include "support/fold_testing.h"
+
+namespace bnrun {
+namespace {
+
+using namespace testing;
+
+struct Chains : Layer {
+  explicit Chains(std::int64_t opset = 13) {
+    b = GraphBuilder(opset), x = b.input("x", DType::float32, {"N", 2});
+  }
+  ValueId scaled(ValueId data, const Floats& by) { return b.op("Mul", {data, row(by)}); }
+  ValueId shifted(ValueId data, const Floats& by) { return b.op("Add", {data, row(by)}); }
+  Model model(ValueId y) {
+    b.output(b.op("Tanh", {y}));
+    return b.model();
+  }
+};
+
+TEST(FoldRest, TwoBatchNormalizationsBecomeOne) {
+  Chains m;
+  const ValueId first = m.batch_normalization(m.b.op("Relu", {m.x}));
+  const Model model = m.model(m.batch_normalization(first));
+  const auto report = expect_fold(model, {{"Relu", 1}, {"BatchNormalization", 1}, {"Tanh", 1}});
+  ASSERT_EQ(report.entries.size(), 2U);
+  EXPECT_TRUE(report.entries[0].folded);
+  EXPECT_EQ(report.entries[0].name, "BatchNormalization_1");
+  EXPECT_EQ(report.entries[0].into, "BatchNormalization 'BatchNormalization_2'");
+  EXPECT_FALSE(report.entries[1].folded);
+  EXPECT_EQ(report.entries[1].name, "BatchNormalization_2");
+  EXPECT_FALSE(report.complete());
+  // s = {1, -2}, t = {-0.5, 4.25} applied twice
+  EXPECT_EQ(constant_of(folded(model), "BatchNormalization", 1), (std::vector<double>{1, 4}));
+  EXPECT_EQ(constant_of(folded(model), "BatchNormalization", 2), (std::vector<double>{-1, -4.25}));
+}
+
+TEST(FoldRest, ABatchNormalizationTakesItsNeighboursIn) {
+  for (const std::int64_t opset : {6, 8, 9, 13, 15}) {
+    Chains m(opset);
+    const Attributes legacy = opset < 7 ? Attributes{{"broadcast", std::int64_t{1}}} : Attributes{};
+    Attributes inference = {{"epsilon", 0.0F}};
+    if (opset < 7) inference["is_test"] = std::int64_t{1};
+    const ValueId a = m.b.op("Mul", {m.b.op("Relu", {m.x}), row({2, 3})}, legacy);
+    const ValueId y = m.b.op("BatchNormalization", m.parameters(a), inference);
+    const auto report = expect_fold(m.model(m.b.op("Sub", {y, row({5, 7})}, legacy)),
+                                    {{"Relu", 1}, {"BatchNormalization", 1}, {"Tanh", 1}});
+    ASSERT_EQ(report.entries.size(), 1U) << "opset " << opset;
+    EXPECT_EQ(report.simplifications.size(), 1U);
+  }
+}
+
+TEST(FoldRest, DisguisesBecomeOneMulAndOneAdd) {
+  for (const std::int64_t opset : {6, 13}) {
+    for (const bool wide : {false, true}) {
+      Chains m(opset);
+      Attributes legacy;
+      if (opset < 7) legacy = {{"broadcast", std::int64_t{1}}};
+      if (opset < 7 && wide) legacy["axis"] = std::int64_t{1};
+      ValueId a = m.b.op("Relu", {wide ? m.b.input("image", DType::float32, {"N", 2, 3, 4}) : m.x});
+      const Shape shape = wide && opset >= 7 ? Shape{2, 1, 1} : Shape{2};
+      int seed = 0;
+      for (const char* op_type : {"Sub", "Div", "Mul", "Add"})
+        a = m.b.op(op_type, {a, random_tensor<float>(shape, static_cast<std::uint32_t>(++seed), 0.5, 2.0)},
+                   legacy);
+      expect_fold(m.model(a), {{"Relu", 1}, {"Mul", 1}, {"Add", 1}, {"Tanh", 1}});
+    }
+  }
+}
+
+TEST(FoldRest, ScalesAloneAndShiftsAloneBecomeOneOperator) {
+  Chains m;
+  expect_fold(m.model(m.scaled(m.scaled(m.b.op("Relu", {m.x}), {2, 3}), {5, 7})),
+              {{"Relu", 1}, {"Mul", 1}, {"Tanh", 1}});
+  Chains n;
+  expect_fold(n.model(n.shifted(n.shifted(n.b.op("Relu", {n.x}), {2, 3}), {5, 7})),
+              {{"Relu", 1}, {"Add", 1}, {"Tanh", 1}});
+}
+
+TEST(FoldRest, ABatchNormalizationWithoutNameKeepsTheNameOfItsReport) {
+  GraphBuilder b;
+  const ValueId x = b.op("Relu", {b.input("x", DType::float32, {"N", 2})});
+  const ValueId a =
+      b.op("BatchNormalization", {x, row({2, -1}), row({1, 2}), row({0, 1}), row({1, 4})}, {}, "a");
+  b.output(b.op("Tanh", {b.op("Mul", {a, row({2, 3})})}));
+  Graph graph = b.graph();
+  Graph unnamed;
+  unnamed.opsets = graph.opsets;
+  std::map<ValueId, ValueId> copies;
+  for (const ValueId id : graph.live_values()) {
+    const Value& value = graph.value(id);
+    copies[id] = value.is_input             ? unnamed.add_input(value.name, value.type)
+                 : value.constant.defined() ? unnamed.add_constant(value.name, value.constant)
+                                            : unnamed.add_value(value.name);
+  }
+  for (const NodeId id : graph.topological_order()) {
+    Node node = graph.node(id);
+    node.name.clear();
+    for (auto* list : {&node.inputs, &node.outputs})
+      for (ValueId& value : *list) value = copies.at(value);
+    unnamed.add_node(std::move(node));
+  }
+  unnamed.add_output(copies.at(graph.outputs()[0]));
+  const auto report = expect_fold(make_model(unnamed), {{"Relu", 1}, {"BatchNormalization", 1}, {"Tanh", 1}});
+  ASSERT_EQ(report.entries.size(), 1U);
+  EXPECT_EQ(report.entries[0].name, "a");
+}
+
+TEST(FoldRest, MapsThatUndoEachOtherGo) {
+  Chains m;
+  expect_fold(m.model(m.scaled(m.scaled(m.b.op("Relu", {m.x}), {2, 4}), {0.5F, 0.25F})),
+              {{"Relu", 1}, {"Tanh", 1}});
+}
+
+TEST(FoldRest, AChainOfTheShortestFormStays) {
+  Chains m;
+  expect_untouched(m.model(m.shifted(m.scaled(m.b.op("Relu", {m.x}), {2, 3}), {5, 7})),
+                   Decline::activation_between);
+}
+
+TEST(FoldRest, AChainIsNotShortenedWhereThatWouldCancel) {
+  Chains m;  // x - 1e7 is exact near 1e7, 3*x - 3e7 is not
+  const ValueId centred = m.b.op("Sub", {m.b.op("Relu", {m.x}), row({1e7F, 1e7F})});
+  Model model = m.model(m.scaled(m.scaled(centred, {3, 5}), {7, 9}));
+  EXPECT_EQ(fold(model, {.max_growth = 1000}).rewrites, 0U);
+}
+
+TEST(FoldRest, ASkippedNodeKeepsItsChain) {
+  Chains m;
+  const ValueId first = m.batch_normalization(m.b.op("Relu", {m.x}));
+  Model model = m.model(m.batch_normalization(first));
+  EXPECT_EQ(fold(model, {.skip = {"BatchNormalization_2"}}).rewrites, 0U);
+}
+
+/// relu(x)[N,2] -> map -> Gemm -> Tanh, the map of channel 1 being ill-conditioned.
+struct HalfIllConditioned : Chains {
+  Model with_batch_normalization() {
+    const ValueId y = b.op("BatchNormalization",
+                           {b.op("Relu", {x}), row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})},
+                           {{"epsilon", 0.0F}});
+    return model(b.op("Gemm", {y, weights(), row({10, 20})}));
+  }
+};
+
+TEST(FoldRest, OnlyAnIllConditionedChannelStays) {
+  const Model model = HalfIllConditioned().with_batch_normalization();
+  const FoldOptions options{.max_growth = 1000};
+  const auto report =
+      expect_fold(model, {{"Relu", 1}, {"BatchNormalization", 1}, {"Gemm", 1}, {"Tanh", 1}}, 2e-6, options);
+  ASSERT_EQ(report.entries.size(), 1U);
+  EXPECT_FALSE(report.entries[0].folded);
+  EXPECT_EQ(report.entries[0].reason, Decline::ill_conditioned);
+  EXPECT_EQ(report.entries[0].detail.find("1 of 2 channels went into Gemm 'Gemm_2'; "), 0U)
+      << report.entries[0].detail;
+  const Model after = folded(model, options);
+  // Channel 0 is x*1 - 0.5, folded; channel 1 is x + (3e7 - 2), which stays.
+  EXPECT_EQ(constant_of(after, "BatchNormalization", 1), (std::vector<double>{1, 1}));
+  EXPECT_EQ(constant_of(after, "BatchNormalization", 2), (std::vector<double>{0, 3e7 - 2}));
+  EXPECT_EQ(constant_of(after, "Gemm", 1), (std::vector<double>{1, 2, 3, 4}));
+  EXPECT_EQ(constant_of(after, "Gemm", 2), (std::vector<double>{9.5, 19}));
+}
+
+TEST(FoldRest, OnlyAnIllConditionedChannelOfADisguiseStays) {
+  Chains m;
+  const ValueId y = m.shifted(m.scaled(m.b.op("Relu", {m.x}), {2, 4}), {0.5F, 3e7F});
+  const Model model = m.model(m.b.op("Gemm", {y, weights(), row({10, 20})}));
+  const FoldOptions options{.max_growth = 1000};
+  const auto report =
+      expect_fold(model, {{"Relu", 1}, {"Mul", 1}, {"Add", 1}, {"Gemm", 1}, {"Tanh", 1}}, 2e-6, options);
+  ASSERT_EQ(report.entries.size(), 1U);
+  EXPECT_EQ(report.entries[0].reason, Decline::ill_conditioned);
+  const Model after = folded(model, options);
+  EXPECT_EQ(constant_of(after, "Mul", 1), (std::vector<double>{1, 4}));
+  EXPECT_EQ(constant_of(after, "Add", 1), (std::vector<double>{0, 3e7}));
+  EXPECT_EQ(constant_of(after, "Gemm", 1), (std::vector<double>{2, 4, 3, 4}));
+  EXPECT_EQ(constant_of(after, "Gemm", 2), (std::vector<double>{10.5, 21}));
+}
+
+TEST(FoldRest, AChannelStaysInFrontOfALayerThatAnotherMapWentInto) {
+  HalfIllConditioned m;
+  const ValueId y =
+      m.b.op("BatchNormalization",
+             {m.b.op("Relu", {m.x}), row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})}, {});
+  const ValueId h = m.b.op("Relu", {m.batch_normalization(m.b.op("Gemm", {y, weights(), row({10, 20})}))});
+  expect_fold(m.model(h), {{"Relu", 2}, {"BatchNormalization", 1}, {"Gemm", 1}, {"Tanh", 1}}, 2e-6,
+              {.max_growth = 1000});
+}
+
+TEST(FoldRest, AChannelThatStaysBehindAFlattenTellsWhatHoldsIt) {
+  Chains m;  // up there is no way either, for another reason
+  const ValueId image = m.b.op("Relu", {m.b.input("image", DType::float32, {"N", 2, 1, 2})});
+  const ValueId y = m.shifted(m.scaled(m.b.op("Flatten", {image}), {2, 3, 4, 5}), {1, 2, 3, 3e7F});
+  Model model = m.model(m.b.op("Gemm", {y, random_tensor<float>({4, 2}, 7)}));
+  const auto report = fold(model, {.max_growth = 1000});
+  ASSERT_EQ(report.entries.size(), 1U);
+  EXPECT_EQ(report.entries[0].reason, Decline::ill_conditioned) << report.entries[0].detail;
+}
+
+TEST(FoldRest, ASkippedNodeDoesNotLeaveInPart) {
+  Model model = HalfIllConditioned().with_batch_normalization();
+  EXPECT_EQ(fold(model, {.skip = {"BatchNormalization_*"}, .max_growth = 1000}).rewrites, 0U);
+}
+
+TEST(FoldRest, AShiftThatStaysIsReported) {
+  Chains m;
+  const ValueId y = m.scaled(m.shifted(m.b.op("Relu", {m.x}), {297, 0}), {1, 2});
+  const FoldOptions options{.max_growth = 99};
+  const auto report = expect_fold(m.model(m.b.op("Gemm", {y, weights(), row({1, 2})})),
+                                  {{"Relu", 1}, {"Add", 1}, {"Gemm", 1}, {"Tanh", 1}}, 2e-6, options);
+  ASSERT_EQ(report.entries.size(), 1U);
+  EXPECT_FALSE(report.complete());
+  EXPECT_EQ(report.entries[0].name, "Mul_2");
+}
+
+TEST(FoldRest, TwoBatchNormalizationsOfWhichOneChannelStays) {
+  Chains m;
+  const ValueId first = m.batch_normalization(m.b.op("Relu", {m.x}));
+  const ValueId y =
+      m.b.op("BatchNormalization", {first, row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})},
+             {{"epsilon", 0.0F}});
+  const FoldOptions options{.max_growth = 1000};
+  const auto report =
+      expect_fold(m.model(m.b.op("Gemm", {y, weights(), row({10, 20})})),
+                  {{"Relu", 1}, {"BatchNormalization", 1}, {"Gemm", 1}, {"Tanh", 1}}, 2e-6, options);
+  ASSERT_EQ(report.entries.size(), 2U);
+  EXPECT_EQ(report.entries[0].into, "BatchNormalization 'BatchNormalization_2'");
+  EXPECT_EQ(report.entries[1].reason, Decline::ill_conditioned);
+}
+
+TEST(FoldRest, AnIllConditionedChannelBehindALayerFolds) {
+  Chains m;  // behind a layer nothing grows
+  const ValueId y =
+      m.b.op("BatchNormalization", {m.gemm(), row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})},
+             {{"epsilon", 0.0F}});
+  expect_fold(m.model(y), {{"Gemm", 1}, {"Tanh", 1}}, 2e-6, {.max_growth = 1000});
+}
+
+TEST(FoldRest, OfTwoNodesNamedAlikeOnlyTheOneThatWentInPartSaysSo) {
+  HalfIllConditioned m;
+  m.b.name = "bn";
+  const ValueId y = m.b.op("BatchNormalization",
+                           {m.b.op("Relu", {m.x}), row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})},
+                           {{"epsilon", 0.0F}}, "y");
+  const ValueId h = m.b.op("Tanh", {m.b.op("Gemm", {y, weights(), row({10, 20})}, {}, "g")}, {}, "h");
+  const auto report = expect_fold(m.model(m.batch_normalization(h)),
+                                  {{"Relu", 1}, {"BatchNormalization", 2}, {"Gemm", 1}, {"Tanh", 2}}, 2e-6,
+                                  {.max_growth = 1000});
+  ASSERT_EQ(report.entries.size(), 2U);
+  EXPECT_EQ(report.entries[0].detail.find("1 of 2 channels went into"), 0U) << report.entries[0].detail;
+  EXPECT_EQ(report.entries[1].name, "bn");
+  EXPECT_EQ(report.entries[1].detail.find("channels went into"), std::string::npos)
+      << report.entries[1].detail;
+}
+
+TEST(FoldRest, ANodeOfAnotherDomainIsNoBatchNormalizationWhateverItsName) {
+  Chains m;
+  m.b.import("com.custom", 1);
+  const ValueId y = m.b.node("BatchNormalization", m.parameters(m.gemm()), {}, {"y"}, "com.custom")[0];
+  Model model = m.model(y);
+  const FoldReport report = fold(model);
+  EXPECT_EQ(report.rewrites, 0U);
+  EXPECT_TRUE(report.entries.empty());
+  const Inspection inspection = inspect(model);
+  ASSERT_EQ(inspection.layers.size(), 3U);
+  EXPECT_NE(inspection.layers[1].problem.find("com.custom"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace bnrun

@@ -1,0 +1,402 @@
+// The trainer: gradients against finite differences, updates and statistics by hand, whole fits by what they
+// must reach.
+#include "bnrun/train.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "api/model_access.h"
+#include "bnrun/error.h"
+#include "op/evaluate.h"
+#include "support/expect_error.h"
+#include "train/optimizer.h"
+#include "train/random.h"
+#include "train/stack.h"
+#include "verify/interpret.h"
+
+namespace bnrun::train {
+namespace {
+
+using Layers = std::vector<LayerSpec>;
+
+std::vector<float> draw(std::size_t count, std::uint64_t seed) {
+  Random random(seed);
+  std::vector<float> values(count);
+  for (float& value : values) value = static_cast<float>(random.uniform(-2.0, 2.0));
+  return values;
+}
+
+Dataset labelled(std::int64_t rows, std::int64_t columns, std::int64_t classes) {
+  Dataset data{.columns = columns, .features = draw(static_cast<std::size_t>(rows * columns), 11)};
+  for (std::int64_t r = 0; r < rows; ++r) data.labels.push_back((r * 7 + r / 3) % classes);
+  return data;
+}
+
+Dataset measured(std::int64_t rows, std::int64_t columns, std::int64_t outputs) {
+  return {.columns = columns,
+          .features = draw(static_cast<std::size_t>(rows * columns), 12),
+          .targets = draw(static_cast<std::size_t>(rows * outputs), 13)};
+}
+
+std::span<const float> weight(const std::vector<Weight>& weights, const std::string& name) {
+  const auto found = std::ranges::find(weights, name, &Weight::name);
+  if (found == weights.end()) throw std::out_of_range(name);
+  return found->tensor.span<float>();
+}
+
+/// Throws invalid_input with a message that says this.
+template <class F>
+void expect_refused(F&& action, const std::string& part) {
+  const std::string message = testing::expect_error(ErrorCode::invalid_input, action);
+  EXPECT_NE(message.find(part), std::string::npos) << message;
+}
+
+// -------- gradients
+
+struct GradientCase {
+  const char* name;
+  Layers layers;
+};
+
+class Gradients : public ::testing::TestWithParam<GradientCase> {};
+
+TEST_P(Gradients, AgreeWithFiniteDifferencesUnderEitherLoss) {
+  Layers layers = GetParam().layers;
+  layers.push_back(Dense{3});
+  EXPECT_LT(check_gradients(Network(4, layers, 5), measured(7, 4, 3)), 1e-6);
+  layers.push_back(Activation::softmax);
+  EXPECT_LT(check_gradients(Network(4, layers, 5), labelled(7, 4, 3)), 1e-6);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Layers, Gradients,
+    ::testing::Values(
+        GradientCase{"Dense", {Dense{5}}}, GradientCase{"DenseWithoutBias", {Dense{5, false}}},
+        GradientCase{"He", {Dense{5, true, Initializer::he_uniform}}},
+        GradientCase{"Linear", {Dense{5}, Activation::linear}},
+        GradientCase{"Relu", {Dense{5}, Activation::relu}},
+        GradientCase{"Tanh", {Dense{5}, Activation::tanh}},
+        GradientCase{"Sigmoid", {Dense{5}, Activation::sigmoid}},
+        GradientCase{"BatchNormalization", {Dense{5}, BatchNormalization{}}},
+        GradientCase{"Uncentered", {Dense{5}, BatchNormalization{.center = false}}},
+        GradientCase{"Unscaled", {Dense{5}, BatchNormalization{.scale = false}}},
+        GradientCase{"Bare", {Dense{5}, BatchNormalization{.center = false, .scale = false}}},
+        GradientCase{"BatchNormalizationFirst", {BatchNormalization{}, Dense{5}}},
+        GradientCase{"BeforeRelu", {Dense{5}, BatchNormalization{}, Activation::relu, Dense{5}}},
+        GradientCase{"AfterTanh", {Dense{5}, Activation::tanh, BatchNormalization{}, Dense{5, false}}},
+        GradientCase{"Deep",
+                     {Dense{6}, BatchNormalization{}, Activation::sigmoid, Dense{5}, BatchNormalization{},
+                      Activation::tanh, Dense{4}, BatchNormalization{}}}),
+    [](const auto& tested) { return std::string(tested.param.name); });
+
+TEST(Gradients, LastLayerMayBeAnActivation) {
+  for (const auto last : {Activation::tanh, Activation::sigmoid, Activation::relu}) {
+    EXPECT_LT(check_gradients(Network(4, {Dense{5}, Dense{2}, last}), measured(6, 4, 2)), 1e-6);
+  }
+}
+
+// -------- layers
+
+// x W + b through ReLU, all numbers chosen so that each product is exact.
+TEST(Network, PredictsAsWorkedByHand) {
+  Network network(2, {Dense{2}, Activation::relu});
+  const auto weights = network.weights();
+  const auto W = weight(weights, "dense_1.W");
+  const auto y = network.predict(std::vector<float>{2.0F, 4.0F});
+  for (std::size_t n = 0; n < 2; ++n) {
+    const double expected = 2.0 * static_cast<double>(W[n]) + 4.0 * static_cast<double>(W[2 + n]);
+    EXPECT_NEAR(static_cast<double>(y[n]), std::max(0.0, expected), 1e-6);
+  }
+}
+
+// Batch {1, 3}, {5, 7}: mean {3, 5}, population variance {4, 4}. From 0 and 1 with momentum 0.75 one step
+// gives mean 0.25 * {3, 5} and variance 0.75 + 0.25 * 4 = 1.75.
+TEST(BatchNormalization, RunningStatisticsByHand) {
+  Network network(2, {BatchNormalization{.momentum = 0.75}, Dense{1}});
+  const Dataset data{.columns = 2, .features = {1, 3, 5, 7}, .targets = {0, 0}};
+  fit(network, data, {.epochs = 1, .batch = 2});
+  const auto weights = network.weights();
+  const auto mean = weight(weights, "batch_normalization_1.mean");
+  const auto var = weight(weights, "batch_normalization_1.var");
+  EXPECT_EQ(mean[0], 0.75F);
+  EXPECT_EQ(mean[1], 1.25F);
+  EXPECT_EQ(var[0], 1.75F);
+  EXPECT_EQ(var[1], 1.75F);
+}
+
+// 5 rows in batches of 2 would leave one row: the steps are 2 and 3, so the running mean takes two steps.
+TEST(BatchNormalization, RowLeftOverJoinsTheStepBefore) {
+  Network network(1, {BatchNormalization{.momentum = 0.5}, Dense{1}});
+  const Dataset data{.columns = 1, .features = {8, 8, 8, 8, 8}, .targets = {0, 0, 0, 0, 0}};
+  fit(network, data, {.epochs = 1, .batch = 2});
+  EXPECT_EQ(weight(network.weights(), "batch_normalization_1.mean")[0], 6.0F);
+  EXPECT_EQ(weight(network.weights(), "batch_normalization_1.var")[0], 0.25F);
+}
+
+TEST(BatchNormalization, NeedsTwoRows) {
+  Network network(1, {BatchNormalization{}, Dense{1}});
+  const Dataset two{.columns = 1, .features = {1, 2}, .targets = {1, 2}};
+  expect_refused([&] { fit(network, two, {.batch = 1}); }, "two rows");
+  const Dataset one{.columns = 1, .features = {1}, .targets = {1}};
+  expect_refused([&] { fit(network, one); }, "two rows");
+}
+
+// FOLDING.md, section 6: in one training step BatchNormalization folded with the batch's statistics is the
+// same function, W' = W * scale / sigma and b' = (b - mean) * scale / sigma + B.
+TEST(BatchNormalization, FoldedTrainingStepIsTheSameFunction) {
+  constexpr std::int64_t kRows = 16;
+  const std::vector<float> x = draw(kRows * 3, 21);
+  Random random(22);
+  Stack<double> plain(3, Layers{Dense{4}});
+  Stack<double> normalized(3, Layers{Dense{4}, BatchNormalization{.epsilon = 1e-5}});
+  for (double& weight : normalized.weights()) weight = random.uniform(0.5, 1.5);
+  const auto from = normalized.weights();
+  std::copy_n(from.begin(), 16, plain.weights().begin());
+
+  const std::vector<double> features(x.begin(), x.end());
+  const std::vector<double> targets(kRows * 4, 0.25);
+  const Batch<double> batch{kRows, features.data(), nullptr, targets.data()};
+  plain.forward(batch);
+  const auto h = plain.output(batch);
+  for (std::size_t c = 0; c < 4; ++c) {
+    double mean = 0.0;
+    double var = 0.0;
+    for (std::size_t r = 0; r < kRows; ++r) mean += h[r * 4 + c] / kRows;
+    for (std::size_t r = 0; r < kRows; ++r) var += (h[r * 4 + c] - mean) * (h[r * 4 + c] - mean) / kRows;
+    const double factor = from[16 + c] / std::sqrt(var + 1e-5);
+    for (std::size_t k = 0; k < 3; ++k) plain.weights()[k * 4 + c] *= factor;
+    plain.weights()[12 + c] = (plain.weights()[12 + c] - mean) * factor + from[20 + c];
+  }
+  EXPECT_NEAR(plain.forward(batch), normalized.forward(batch), 1e-12);
+  for (std::size_t i = 0; i < kRows * 4; ++i) {
+    EXPECT_NEAR(plain.output(batch)[i], normalized.output(batch)[i], 1e-12);
+  }
+}
+
+// -------- optimisers
+
+TEST(Optimizer, SgdWithMomentumByHand) {
+  OptimizerState state(Sgd{.learning_rate = 0.5, .momentum = 0.5}, 1);
+  std::vector<float> w{1.0F};
+  state.step(w, std::vector<float>{1.0F});  // velocity -0.5
+  EXPECT_EQ(w[0], 0.5F);
+  state.step(w, std::vector<float>{1.0F});  // velocity -0.75
+  EXPECT_EQ(w[0], -0.25F);
+}
+
+TEST(Optimizer, AdamFollowsItsFormula) {
+  const Adam adam{.learning_rate = 0.01};
+  OptimizerState state(adam, 1);
+  std::vector<float> w{1.0F};
+  double expected = 1.0;
+  double m = 0.0;
+  double v = 0.0;
+  for (int t = 1; t <= 3; ++t) {
+    const double g = 0.5 * t;
+    m = adam.beta_1 * m + (1.0 - adam.beta_1) * g;
+    v = adam.beta_2 * v + (1.0 - adam.beta_2) * g * g;
+    const double unbiased_m = m / (1.0 - std::pow(adam.beta_1, t));
+    const double unbiased_v = v / (1.0 - std::pow(adam.beta_2, t));
+    expected -= adam.learning_rate * unbiased_m / std::sqrt(unbiased_v);
+    state.step(w, std::vector<float>{static_cast<float>(g)});
+    EXPECT_NEAR(static_cast<double>(w[0]), expected, 2e-6);
+  }
+}
+
+// -------- scaling
+
+TEST(Scaling, StandardizesColumnsAndLeavesConstantOnesAtZero) {
+  std::vector<float> rows{1, 5, 3, 5};
+  Scaling::standardize(rows, 2).apply(rows);
+  EXPECT_EQ(rows, (std::vector<float>{-1, 0, 1, 0}));
+}
+
+TEST(Scaling, MinMaxCoversZeroToOne) {
+  std::vector<float> rows{2, 7, 4, 7, 6, 7};
+  const auto scaling = Scaling::min_max(rows, 2);
+  scaling.apply(rows);
+  EXPECT_EQ(rows, (std::vector<float>{0, 0, 0.5F, 0, 1, 0}));
+  scaling.inverted().apply(rows);
+  EXPECT_EQ(rows, (std::vector<float>{2, 7, 4, 7, 6, 7}));
+}
+
+// -------- fitting
+
+Dataset xor_table() {
+  return {.columns = 2, .features = {0, 0, 0, 1, 1, 0, 1, 1}, .labels = {0, 1, 1, 0}};
+}
+
+TEST(Fit, LearnsExclusiveOr) {
+  Network network(2, {Dense{8}, Activation::tanh, Dense{2}, Activation::softmax});
+  fit(network, xor_table(), {.epochs = 200, .batch = 4, .optimizer = Adam{.learning_rate = 0.05}});
+  EXPECT_EQ(evaluate(network, xor_table()).metric, 1.0);
+}
+
+TEST(Fit, SgdFindsALine) {
+  Dataset line{.columns = 1, .features = draw(64, 3)};
+  for (const float x : line.features) line.targets.push_back(3.0F * x - 1.0F);
+  Network network(1, {Dense{1}});
+  fit(network, line, {.epochs = 60, .batch = 8, .optimizer = Sgd{.learning_rate = 0.05, .momentum = 0.9}});
+  EXPECT_NEAR(weight(network.weights(), "dense_1.W")[0], 3.0F, 1e-3F);
+  EXPECT_NEAR(weight(network.weights(), "dense_1.b")[0], -1.0F, 1e-3F);
+}
+
+Network fitted(std::uint64_t seed) {
+  Network network(4, {Dense{8}, BatchNormalization{}, Activation::relu, Dense{3}, Activation::softmax}, seed);
+  fit(network, labelled(50, 4, 3), {.epochs = 3, .batch = 8, .validation = 0.2, .seed = seed});
+  return network;
+}
+
+TEST(Fit, SeedsRepeatBitForBitAndDiffer) {
+  const auto a = fitted(1).weights();
+  const auto b = fitted(1).weights();
+  const auto c = fitted(2).weights();
+  ASSERT_EQ(a.size(), 8U);
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(identical(a[i].tensor, b[i].tensor)) << a[i].name;
+  EXPECT_FALSE(identical(a[0].tensor, c[0].tensor));
+}
+
+TEST(Fit, ReportsEachEpoch) {
+  Network network(4, {Dense{3}, Activation::softmax});
+  int calls = 0;
+  const auto history =
+      fit(network, labelled(50, 4, 3),
+          {.epochs = 4, .validation = 0.2, .on_epoch = [&](const auto& e) { EXPECT_EQ(e.epoch, ++calls); }});
+  ASSERT_EQ(history.size(), 4U);
+  EXPECT_EQ(calls, 4);
+  EXPECT_LT(history.back().loss, history.front().loss);
+  EXPECT_TRUE(history.back().validation_metric.has_value());
+}
+
+TEST(Fit, DivergenceIsAnError) {
+  Dataset data = measured(64, 4, 1);
+  Network network(4, {Dense{16}, Activation::relu, Dense{1}});
+  expect_refused([&] { fit(network, data, {.epochs = 50, .optimizer = Sgd{.learning_rate = 1e6}}); },
+                 "diverged");
+}
+
+TEST(Fit, NamesTheRowThatDoesNotFit) {
+  const auto network = [] { return Network(2, {Dense{2}, Activation::softmax}); };
+  Dataset data = xor_table();
+  data.labels[2] = 2;
+  expect_refused(
+      [&] {
+        auto n = network();
+        fit(n, data);
+      },
+      "row 3: label 2");
+  data = xor_table();
+  data.features[3] = std::numeric_limits<float>::quiet_NaN();
+  expect_refused(
+      [&] {
+        auto n = network();
+        fit(n, data);
+      },
+      "row 2, column 2");
+  data = xor_table();
+  data.labels.pop_back();
+  expect_refused(
+      [&] {
+        auto n = network();
+        fit(n, data);
+      },
+      "3 labels for 4 rows");
+}
+
+TEST(Fit, RefusesOptionsThatMakeNoSense) {
+  const auto with = [](FitOptions options) {
+    Network network(2, {Dense{2}, Activation::softmax});
+    fit(network, xor_table(), options);
+  };
+  expect_refused([&] { with({.epochs = 0}); }, "0 epochs");
+  expect_refused([&] { with({.batch = 0}); }, "0 rows");
+  expect_refused([&] { with({.optimizer = Adam{.learning_rate = -1.0}}); }, "learning rate");
+  expect_refused([&] { with({.optimizer = Sgd{.momentum = 1.0}}); }, "momentum");
+  expect_refused([&] { with({.validation = 1.0}); }, "validation");
+  expect_refused([&] { with({.validation = 0.01}); }, "leaves 4 to train and 0 to validate");
+}
+
+TEST(Network, RefusesLayersThatMakeNoSense) {
+  expect_refused([] { Network(2, {Activation::relu}); }, "at least one dense");
+  expect_refused([] { Network(2, {Dense{2}, Activation::softmax, Dense{2}}); }, "last layer");
+  expect_refused([] { Network(2, {Dense{0}}); }, "0 units");
+  expect_refused([] { Network(2, {Dense{2}, BatchNormalization{.momentum = 1.0}}); }, "momentum");
+  expect_refused([] { Network(2, {Dense{2}, BatchNormalization{.epsilon = 0.0}}); }, "epsilon");
+}
+
+// -------- scores
+
+TEST(Score, ClassesByHand) {
+  const std::vector<float> probabilities{0.7F, 0.3F, 0.4F, 0.6F, 0.5F, 0.5F};
+  const auto score = score_classes(probabilities, std::vector<std::int64_t>{0, 0, 1}, 2);
+  EXPECT_EQ(score.confusion, (std::vector<std::int64_t>{1, 1, 1, 0}));
+  EXPECT_EQ(score.correct, 1);
+}
+
+TEST(Score, PredictionsByHand) {
+  const auto score = score_predictions(std::vector<float>{1, 2, 5}, std::vector<float>{1, 3, 5});
+  EXPECT_DOUBLE_EQ(score.mean_squared_error, 1.0 / 3.0);
+  EXPECT_DOUBLE_EQ(score.mean_absolute_error, 1.0 / 3.0);
+  EXPECT_DOUBLE_EQ(score.r2, 1.0 - 1.0 / 8.0);
+}
+
+// -------- export
+
+void expect_export_equal(const Network& network, const Dataset& data) {
+  const Model model = to_model(network);
+  const Tensor x({data.rows(), data.columns}, data.features);
+  const TensorView inputs[] = {x};
+  const auto outputs = interpret(graph_of(model), inputs);
+  const auto expected = network.predict(data.features);
+  ASSERT_EQ(outputs[0].shape(), (Shape{data.rows(), network.outputs()}));
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const float tolerance = 1e-6F * std::max(1.0F, std::abs(expected[i]));
+    ASSERT_NEAR(outputs[0].span<float>()[i], expected[i], tolerance) << i;
+  }
+}
+
+TEST(Export, RegressionEqualsTheTrainersOwnInference) {
+  const Dataset data = measured(40, 3, 2);
+  Network network(3, {Dense{8}, Activation::sigmoid, BatchNormalization{}, Dense{6, false},
+                      BatchNormalization{.center = false}, Activation::tanh, Activation::linear, Dense{2}});
+  network.set_input_scaling(Scaling::standardize(data.features, 3));
+  network.set_target_scaling(Scaling::standardize(data.targets, 2));
+  fit(network, data, {.epochs = 5});
+  expect_export_equal(network, data);
+}
+
+TEST(Export, ClassificationEqualsTheTrainersOwnInference) {
+  const Dataset data = labelled(40, 3, 4);
+  Network network(3, {Dense{8}, BatchNormalization{}, Activation::relu, Dense{4}, Activation::softmax});
+  network.set_input_scaling(Scaling::by(0.25, 3));
+  fit(network, data, {.epochs = 5});
+  expect_export_equal(network, data);
+}
+
+TEST(Export, WritesStandardOperatorsAndWhatTheyMean) {
+  Network network(3, {Dense{4}, BatchNormalization{}, Dense{2}, Activation::softmax});
+  network.set_input_scaling(Scaling::by(0.5, 3));
+  const Model model =
+      to_model(network, {.features = {"a", "b", "c"}, .classes = {"no", "yes"}, .target = "t"});
+  const Graph& graph = graph_of(model);
+  std::vector<std::string> nodes;
+  for (const NodeId id : graph.topological_order())
+    nodes.push_back(graph.node(id).op_type + " " + graph.node(id).name);
+  EXPECT_EQ(nodes, (std::vector<std::string>{"Mul input_factor", "Gemm dense_1",
+                                             "BatchNormalization batch_normalization_1", "Gemm dense_2",
+                                             "Softmax softmax_1"}));
+  EXPECT_EQ(graph.opset(""), 17);
+  EXPECT_EQ(model.metadata().ir_version, 8);
+  EXPECT_EQ(model.metadata().properties.at("bnrun.classes"), R"(["no","yes"])");
+  EXPECT_EQ(model.metadata().properties.at("bnrun.features"), R"(["a","b","c"])");
+  EXPECT_EQ(model.metadata().properties.at("bnrun.target"), "t");
+  EXPECT_EQ(model.inputs()[0].name, "input");
+  EXPECT_EQ((*model.inputs()[0].dims)[0].symbol, "N");
+  EXPECT_EQ(model.outputs()[0].name, "probabilities");
+}
+
+}  // namespace
+}  // namespace bnrun::train
