@@ -8,6 +8,7 @@
 
 #include "bnrun/model.h"
 #include "bnrun/tensor.h"
+#include "graph/graph.h"
 
 namespace bnrun::testing {
 
