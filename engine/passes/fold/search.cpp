@@ -221,7 +221,8 @@ bool FoldSearch::try_fold(std::initializer_list<const Candidate*> candidates) {
                     "folding would add as many operators as it saves"});
   }
   ConstantChanges changes;
-  const Rewrite rewrite = rewrite_linears(view_, all, linears, changes);
+  Rewrite rewrite = rewrite_linears(view_, all, linears, changes);
+  rewrite.why = "fold into " + names_of_ends(graph_, one.route);
   if (const auto refused = refuse(graph_, rewrite)) return decline(reason_of(*refused));
   if (!may_go_on()) return decline({Decline::limit_reached, {}});
   const std::size_t first = journal_.size();
