@@ -1,7 +1,9 @@
-"""README.md and --help tell the truth: every `$ command` in a console block and every example in --help runs as it
-stands, in one folder, in order; output shown below a command is part of what it prints; the operator table is current."""
+"""README.md, docs/ and --help tell the truth: every `$ command` in a console block and every example in --help runs as it
+stands, in one folder, README.md first; output shown below a command is part of what it prints; links lead somewhere; the
+tables of operators and reasons are current; folding gives the numbers of the worked example."""
 
 import gzip
+import json
 import os
 import pathlib
 import re
@@ -9,16 +11,21 @@ import subprocess
 import tempfile
 import unittest
 
-from programs import PROGRAMS
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from programs import PROGRAMS, ProgramTest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOLDING = (ROOT / "docs/folding.md").read_text()
 
 
-def console_steps():
+def console_steps(text):
     """(command, lines of output shown below it)"""
     steps = []
-    for block in re.findall(r"```console\n(.*?)```", README, re.S):
+    for block in re.findall(r"```console\n(.*?)```", text, re.S):
         for line in block.splitlines():
             if line.startswith("$ "):
                 steps.append((line[2:], []))
@@ -46,8 +53,8 @@ class ReadmeTest(unittest.TestCase):
         return done.stdout + done.stderr
 
     def test_1_console_blocks_run_and_print_what_they_show(self):
-        steps = console_steps()
-        self.assertGreater(len(steps), 5)
+        steps = [step for page in PAGES for step in console_steps(page.read_text())]
+        self.assertGreater(len(steps), 6)
         for command, shown in steps:
             printed = [line.rstrip() for line in self.shell(command).splitlines()]
             for line in shown:
@@ -78,9 +85,67 @@ class ReadmeTest(unittest.TestCase):
         return re.findall(r"^  (\w+) ", text.split("Subcommands:")[1].split("Example:")[0], re.M)
 
     def test_3_operator_table_is_current(self):
-        shown = re.search(r"<!-- operators -->\n(.*?)<!-- /operators -->", README, re.S).group(1)
+        shown = re.search(r"<!-- operators -->\n(.*?)<!-- /operators -->", (ROOT / "docs/operators.md").read_text(), re.S).group(1)
         current = subprocess.run([PROGRAMS / "bnrun", "operators", "--markdown"], text=True, stdout=subprocess.PIPE, check=True).stdout
-        self.assertEqual(shown.strip(), current.strip(), "run tools/update-readme")
+        self.assertEqual(shown.strip(), current.strip(), "run tools/update-operators")
+
+
+class Pages(unittest.TestCase):
+    def test_links_lead_somewhere(self):
+        def anchors(page):
+            return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.*)", page.read_text(), re.M)}
+
+        links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text())]
+        inner = [(page, *link.partition("#")) for page, link in links if not link.startswith("http")]
+        self.assertGreater(len(inner), 10)
+        for page, path, _, anchor in inner:
+            target = page.parent / path if path else page
+            self.assertTrue(target.exists(), f"{page}: {path}")
+            if anchor:
+                self.assertIn(anchor, anchors(target), page)
+
+    def test_paths_in_the_pages_exist(self):
+        roots = r"`((?:cmake|docs|engine|models|tests|tools)/[\w./-]*)`"
+        paths = [(page, path) for page in PAGES for path in re.findall(roots, page.read_text())]
+        self.assertGreater(len(paths), 20)
+        for page, path in paths:
+            self.assertTrue((ROOT / path).exists(), f"{page}: {path}")
+
+    def test_folding_page_lists_every_reason(self):
+        reasons = re.findall(r"^  (\w+), +///<", (ROOT / "engine/include/bnrun/decline.h").read_text(), re.M)
+        self.assertGreater(len(reasons), 15)
+        section = FOLDING.split("\n## Reasons not to fold\n")[1].split("\n## ")[0]
+        self.assertEqual(re.findall(r"^\| `(\w+)` \|", section, re.M), reasons)
+
+
+class WorkedExample(ProgramTest):
+    program = "bnfold"
+
+    def test_folding_gives_the_numbers_of_the_page(self):
+        section = FOLDING.split("\n### An example to check by hand\n")[1].split("\n## ")[0]
+        text = "\n".join(re.findall(r"```text\n(.*?)```", section, re.S))
+        numbers = {name: np.array(json.loads(value), np.float32)
+                   for name, value in re.findall(r"([\w']+) += (\[.*?\](?=  |\n)|[\d.]+)", text)}
+        parameters = ["sub", "div", "W", "b", "scale", "B", "mean", "var"]
+        nodes = [helper.make_node("Sub", ["x", "sub"], ["centred"]), helper.make_node("Div", ["centred", "div"], ["a"]),
+                 helper.make_node("Gemm", ["a", "W", "b"], ["h"]),
+                 helper.make_node("BatchNormalization", ["h", "scale", "B", "mean", "var"], ["y"], epsilon=float(numbers["epsilon"]))]
+        ports = [[helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 2])] for name in "xy"]
+        graph = helper.make_graph(nodes, "example", *ports, [numpy_helper.from_array(numbers[name], name) for name in parameters])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+        model.ir_version = 8
+        onnx.save(model, self.folder / "example.onnx")
+        self.succeed("example.onnx", "-o", "folded.onnx")
+        folded = onnx.load(str(self.folder / "folded.onnx")).graph
+        self.assertEqual([node.op_type for node in folded.node], ["Gemm"])
+        constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in folded.initializer}
+        W, b = (constants[name] for name in folded.node[0].input[1:])
+        np.testing.assert_array_equal(W, numbers["W'"])
+        np.testing.assert_array_equal(b, numbers["b'"])
+        np.testing.assert_array_equal(numbers["x"] @ W + b, numbers["y"])
+        unfolded = ((numbers["x"] - numbers["sub"]) / numbers["div"]) @ numbers["W"] + numbers["b"]
+        sigma = np.sqrt(numbers["var"] + numbers["epsilon"])
+        np.testing.assert_array_equal((unfolded - numbers["mean"]) / sigma * numbers["scale"] + numbers["B"], numbers["y"])
 
 
 if __name__ == "__main__":

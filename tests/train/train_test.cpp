@@ -144,8 +144,8 @@ TEST(BatchNormalization, NeedsTwoRows) {
   expect_refused([&] { fit(network, one); }, "two rows");
 }
 
-// FOLDING.md, section 6: in one training step BatchNormalization folded with the batch's statistics is the
-// same function, W' = W * scale / sigma and b' = (b - mean) * scale / sigma + B.
+// In one training step BatchNormalization folded with the batch's statistics is the same function,
+// W' = W * scale / sigma and b' = (b - mean) * scale / sigma + B.
 TEST(BatchNormalization, FoldedTrainingStepIsTheSameFunction) {
   constexpr std::int64_t kRows = 16;
   const std::vector<float> x = draw(kRows * 3, 21);

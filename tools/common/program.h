@@ -13,7 +13,7 @@
 
 namespace bnrun::cli {
 
-/// Exit codes (DESIGN.md, "Command line contract"). 70 is EX_SOFTWARE of sysexits.h: a defect of ours.
+/// Exit codes (README.md, "Usage"). 70 is EX_SOFTWARE of sysexits.h: a defect of ours.
 enum Exit : int {
   kDone = 0,
   kAnswerIsNo = 1,
