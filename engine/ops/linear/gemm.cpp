@@ -143,7 +143,11 @@ class Gemm final : public Op {
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
-    return as_dense(args) ? std::optional(AxisMap::leading(1, 2)) : std::nullopt;
+    const Tensor* C = args.constant(2);
+    const bool row_of_C = args.present(2) && beta_ != 0.0 &&
+                          (C == nullptr || (C->shape().rank() == 2 && C->shape()[0] != 1));
+    if (trans_a_ || args.constant(1) == nullptr || row_of_C) return std::nullopt;
+    return AxisMap::leading(1, 2);
   }
 
  private:
