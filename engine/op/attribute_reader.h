@@ -26,22 +26,16 @@ struct OpCall {
 /// an error.
 class AttributeReader {
  public:
-  /// `version`: the operator version in force, e.g. 9 for BatchNormalization under opset 13. `kind`: what the
-  /// operator table says of this operator to tell it from its siblings.
-  AttributeReader(const OpCall& call, std::int64_t version, int kind)
-      : call_(call), version_(version), kind_(kind) {}
+  /// `version`: the operator version in force, e.g. 9 for BatchNormalization under opset 13.
+  AttributeReader(const OpCall& call, std::int64_t version) : call_(call), version_(version) {}
 
   std::int64_t version() const { return version_; }
+  /// For messages; what tells an operator from its siblings is the kind in the operator table.
   std::string_view op_type() const { return call_.op_type; }
   std::size_t inputs() const { return call_.given.size(); }
   bool given(std::size_t i) const { return i < call_.given.size() && call_.given[i]; }
   std::size_t outputs() const { return call_.outputs; }
   const Attributes& attributes() const { return call_.attributes; }
-  /// The parameter of this operator's line in the operator table.
-  template <class Kind>
-  Kind kind() const {
-    return static_cast<Kind>(kind_);
-  }
   /// The element type of results for which ONNX names `dtype`: float64 in a graph of doubles.
   DType result_type(DType dtype) const { return call_.wide && is_floating(dtype) ? DType::float64 : dtype; }
 
@@ -71,7 +65,6 @@ class AttributeReader {
 
   const OpCall& call_;
   std::int64_t version_;
-  int kind_;
   std::vector<std::string_view> read_;
 };
 

@@ -19,7 +19,6 @@ struct OpEntry {
   std::string_view domain;
   std::string_view name;
   OpFactory make;
-  int kind;                   ///< AttributeReader::kind, for factories of several operators
   std::vector<int> versions;  ///< opset versions at which it changed, ascending, as far as understood
 };
 

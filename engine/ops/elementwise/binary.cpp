@@ -9,11 +9,10 @@
 #include "op/shape_rules.h"
 #include "ops/elementwise/binary_affine.h"
 #include "ops/elementwise/broadcast.h"
+#include "ops/elementwise/kinds.h"
 
 namespace bnrun {
 namespace {
-
-enum class Arithmetic { add, sub, mul, div };
 
 template <class T>
 T divide(T a, T b) {
@@ -147,14 +146,10 @@ class BinaryOp final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_binary(AttributeReader& node) {
+std::unique_ptr<const Op> make_binary(AttributeReader& node, Arithmetic kind) {
   check_inputs(node, 2, 2);
   const auto legacy = LegacyBroadcast::read(node);
   node.ignore("consumed_inputs");
-  const Arithmetic kind = node.op_type() == "Add"   ? Arithmetic::add
-                          : node.op_type() == "Sub" ? Arithmetic::sub
-                          : node.op_type() == "Mul" ? Arithmetic::mul
-                                                    : Arithmetic::div;
   return std::make_unique<BinaryOp>(kind, legacy);
 }
 

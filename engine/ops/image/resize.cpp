@@ -9,8 +9,9 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
+#include "op/shape_rules.h"
+#include "ops/image/kinds.h"
 
 namespace bnrun {
 namespace {
@@ -61,8 +62,8 @@ using AxisTaps = std::vector<std::vector<Tap>>;
 
 class Resize final : public Op {
  public:
-  explicit Resize(AttributeReader& node) {
-    const bool upsample = node.op_type() == "Upsample";
+  Resize(ResizeKind kind, AttributeReader& node) {
+    const bool upsample = kind == ResizeKind::upsample;
     mode_ = read_choice(node, "mode", "nearest", kModes);
     if (upsample || node.version() < 11) {
       transformation_ = Transformation::asymmetric;
@@ -443,8 +444,8 @@ class Resize final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_resize(AttributeReader& node) {
-  return std::make_unique<Resize>(node);
+std::unique_ptr<const Op> make_resize(AttributeReader& node, ResizeKind kind) {
+  return std::make_unique<Resize>(kind, node);
 }
 
 }  // namespace bnrun

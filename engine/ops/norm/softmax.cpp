@@ -9,20 +9,15 @@
 #include "base/dispatch.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
+#include "ops/norm/kinds.h"
 
 namespace bnrun {
 namespace {
 
-enum class SoftmaxKind { softmax, log_softmax, hardmax };
-
 class Softmax final : public Op {
  public:
-  explicit Softmax(AttributeReader& node)
-      : kind_(node.op_type() == "Softmax"      ? SoftmaxKind::softmax
-              : node.op_type() == "LogSoftmax" ? SoftmaxKind::log_softmax
-                                               : SoftmaxKind::hardmax),
-        flattens_(node.version() < 13),
-        axis_(node.get_int("axis", flattens_ ? 1 : -1)) {
+  Softmax(SoftmaxKind kind, AttributeReader& node)
+      : kind_(kind), flattens_(node.version() < 13), axis_(node.get_int("axis", flattens_ ? 1 : -1)) {
     check_inputs(node, 1, 1);
   }
 
@@ -97,8 +92,8 @@ class Softmax final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_softmax(AttributeReader& node) {
-  return std::make_unique<Softmax>(node);
+std::unique_ptr<const Op> make_softmax(AttributeReader& node, SoftmaxKind kind) {
+  return std::make_unique<Softmax>(kind, node);
 }
 
 }  // namespace bnrun
