@@ -22,8 +22,8 @@ struct OpCall {
   bool wide = false;        ///< in a graph whose floating-point values are all float64 (see passes/widen.h)
 };
 
-/// Reads the attributes of one node for an operator's constructor. Whatever has not been read by the end is
-/// an error.
+/// Reads the attributes of one node for an operator's constructor. An attribute that the constructor has not
+/// read is an error.
 class AttributeReader {
  public:
   /// `version`: the operator version in force, e.g. 9 for BatchNormalization under opset 13.
@@ -48,12 +48,12 @@ class AttributeReader {
   std::optional<std::vector<std::int64_t>> get_ints(std::string_view name);
   std::optional<std::vector<float>> get_floats(std::string_view name);
   std::optional<std::vector<std::string>> get_strings(std::string_view name);
-  /// In a graph of doubles, in double.
+  /// Floating-point tensors are converted to float64 in a graph of doubles.
   std::optional<Tensor> get_tensor(std::string_view name);
   std::shared_ptr<const Graph> get_graph(std::string_view name);  ///< nullptr when absent
-  /// The element type an attribute names by its ONNX number, as result_type() has it.
+  /// The element type whose TensorProto.DataType number the attribute holds, passed through result_type().
   DType get_dtype(std::string_view name, DType otherwise);
-  /// Accepts an attribute that means nothing here.
+  /// Marks an attribute as read that has no influence on the result.
   void ignore(std::string_view name) { has(name); }
 
   /// Throws `unsupported` when an attribute has not been read.

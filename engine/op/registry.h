@@ -25,9 +25,9 @@ struct OpEntry {
 /// All operators, sorted by domain and name.
 std::span<const OpEntry> op_table();
 
-/// The operator of a call under this version of its operator set, or nullptr when the table has none by that
-/// name and domain. Throws `unsupported` for a version or attribute that is not understood, invalid_model for
-/// a malformed one.
+/// The operator of a call under this version of its operator set; nullptr when the table has
+/// no operator of that name and domain. Throws `unsupported` for an operator version or
+/// attribute that is not understood, and invalid_model for a malformed attribute.
 std::shared_ptr<const Op> make_op(const OpCall& call, std::int64_t opset);
 
 }  // namespace bnrun

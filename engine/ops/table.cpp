@@ -12,8 +12,8 @@
 
 namespace bnrun {
 
-// A factory of several operators is declared beside its kinds, so that a row with another family's kind does
-// not compile.
+// Factories of several operators are declared in kinds.h, so that
+// a row with a kind of the wrong type does not compile.
 #define OP(domain, name, factory, ...) std::unique_ptr<const Op> factory(AttributeReader& node);
 #define OP_OF_KIND(...)
 #include "ops/table.inc"

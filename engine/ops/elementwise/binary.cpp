@@ -17,8 +17,8 @@ namespace {
 template <class T>
 T divide(T a, T b) {
   if constexpr (std::is_integral_v<T>) {
-    // C++ leaves both undefined; ONNX says nothing: 0, and wrap-around as the machine's two's complement
-    // does.
+    // ONNX does not define x / 0 and lowest / -1, and in C++ both are undefined
+    // behaviour. Here the first is 0 and the second wraps around.
     if (b == T(0)) return T(0);
     if constexpr (std::is_signed_v<T>) {
       if (b == T(-1)) return static_cast<T>(T(0) - static_cast<std::make_unsigned_t<T>>(a));

@@ -1,5 +1,4 @@
-// Elementwise operators of two tensors that are no arithmetic of one type: comparisons and logic (C is
-// boolean), bits, shifts, Mod.  C = A op B under broadcasting.
+// C = A op B under broadcasting: comparisons and logic (C is boolean), bitwise operators, BitShift and Mod.
 #include <cmath>
 #include <functional>
 #include <limits>

@@ -206,7 +206,8 @@ class GroupNormalization final : public Op {
  private:
   double epsilon_;
   std::optional<std::int64_t> groups_;  ///< absent: every channel is its own
-  bool per_group_ = false;              ///< scale and B count groups, as before opset 21, not channels
+  /// Whether scale and B have one element per group, as before opset 21, instead of one per channel.
+  bool per_group_ = false;
 };
 
 class Lrn final : public Op {

@@ -1,8 +1,8 @@
 // Softmax, LogSoftmax, Hardmax along one axis:
 //   Softmax(x)_i = exp(x_i - m) / sum_j exp(x_j - m),  LogSoftmax(x)_i = x_i - m - log sum_j exp(x_j - m),
 //   Hardmax(x)_i = 1 at the first largest element, else 0;  m = max_j x_j.
-// Before opset 13 the tensor is taken as 2-D, split in front of `axis`: one softmax over all trailing
-// dimensions.
+// Before opset 13 the tensor is flattened to 2-D in front of
+// `axis`, and the softmax goes over all axes from `axis` on.
 #include <algorithm>
 #include <cmath>
 

@@ -1,9 +1,9 @@
-// Reductions over a set of axes:  ReduceSum sum x, ReduceMean (sum x)/n, ReduceProd prod x, ReduceMax,
-// ReduceMin,
+// Reductions over a set of axes:
+//   ReduceSum sum x, ReduceMean (sum x)/n, ReduceProd prod x, ReduceMax, ReduceMin,
 //   ReduceL1 sum |x|, ReduceL2 sqrt(sum x^2), ReduceSumSquare sum x^2, ReduceLogSum log(sum x),
 //   ReduceLogSumExp log(sum exp(x)) = m + log(sum exp(x - m)) with m = max x.
-// Floats accumulate in double. An empty set gives the neutral element: 0, 1 for Prod, the least value for
-// Max.
+// Floats accumulate in double. An empty set gives the neutral element, such as 0
+// for a sum, 1 for a product and the lowest value for a maximum.
 #include <algorithm>
 #include <cmath>
 #include <limits>
