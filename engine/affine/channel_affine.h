@@ -1,5 +1,4 @@
-// y = scale[c] * x + shift[c] along one proven channel axis: the one place with the BatchNormalization
-// formula.
+// Affine maps per channel, y = scale[c] * x + shift[c], and BatchNormalization as one of them.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +25,8 @@ struct ChannelAffine {
   bool is_identity() const;
   bool has_shift() const;  ///< some shift is not zero
   bool has_scale() const;  ///< some scale is not one
-  /// The same map over `channels` channels of `axis`. REQUIRES: uniform, or already on that axis with that
-  /// many.
+  /// The same map with a scale and a shift for each of `channels` channels of `axis`.
+  /// REQUIRES: the map is uniform, or has this axis and number of channels already.
   ChannelAffine on_axis(int axis, std::size_t channels) const;
 
   friend bool operator==(const ChannelAffine&, const ChannelAffine&) = default;
@@ -37,10 +36,9 @@ struct ChannelAffine {
 template <class T>
 using OrDeclined = std::variant<T, Declined>;
 
-/// BatchNormalization at inference of one channel (Ioffe and Szegedy 2015, arXiv 1502.03167) as y = first*x +
-/// second:
-///   first = scale / sqrt(var + epsilon),  second = B - mean * first
-/// A bad variance gives what IEEE arithmetic gives (inf or NaN).
+/// BatchNormalization of one channel at inference (Ioffe and Szegedy 2015, arXiv 1502.03167):
+///   y = first * x + second,  first = scale / sqrt(var + epsilon),  second = B - mean * first
+/// If var + epsilon is not positive, the result is inf or NaN.
 std::pair<double, double> batch_normalization_channel(double scale, double B, double mean, double var,
                                                       double epsilon);
 

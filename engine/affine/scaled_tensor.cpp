@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::size_t kBlockElements = 1024;
 
-/// Below it numbers are flushed. float16 is widened to compute, where its subnormals cost nothing, and many a
-/// weight is one.
+/// Smaller magnitudes are stored as zero. float16 keeps its subnormals: kernels compute it in
+/// float, where they are normal numbers, and many weights of a float16 model are that small.
 double smallest_kept(DType dtype) {
   if (dtype == DType::float16) return 0.0;
   if (dtype == DType::float64) return std::numeric_limits<double>::min();

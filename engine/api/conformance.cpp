@@ -90,14 +90,15 @@ std::string difference(const Graph& graph, std::span<const Tensor> actual, std::
   return "";
 }
 
-/// Compiled into blocks of one row, so that every operator which claims to work row by row must.
+/// Compiled into blocks of one row: this tests that every operator that is split by rows computes each alone.
 std::vector<Tensor> run_in_single_rows(const Graph& graph, std::span<const TensorView> inputs) {
   Graph prepared = graph;
   prepare(prepared);
   return Executor(compile(prepared, {.block_rows = 1}), 1).run(inputs);
 }
 
-/// Operator by operator, in single rows, and as users do, folded; that twice in the same arena.
+/// Runs the model in three ways: operator by operator, in blocks of one row,
+/// and folded as by default. The last runs twice in the same arena.
 std::string run_data_set(const Model& model, const Session& session, const std::filesystem::path& folder) {
   const Graph& graph = graph_of(model);
   const auto inputs = read_set(folder, "input", graph, graph.inputs());

@@ -1,5 +1,5 @@
-// The public functions that take a Model and work on its graph. What changes a model works on a copy, so that the
-// model stays as it is when that throws.
+// The public functions that take a Model and work on its graph.
+// Those that change the model work on a copy of the graph, so that the model stays as it is when they throw.
 #include "api/model_access.h"
 #include "bnrun/fold.h"
 #include "bnrun/inspect.h"

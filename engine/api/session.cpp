@@ -98,7 +98,8 @@ void Session::run(std::span<const TensorView> inputs, std::span<const MutableTen
 
 std::vector<TensorType> Session::output_types(std::span<const TensorView> inputs) const {
   std::vector<TensorType> types;
-  for (const ValueType& type : state_->executor.output_types(inputs)) types.push_back({type.dtype, type.shape()});
+  for (const ValueType& type : state_->executor.output_types(inputs))
+    types.push_back({type.dtype, type.shape()});
   return types;
 }
 

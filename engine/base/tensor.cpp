@@ -274,8 +274,8 @@ To convert_element(From value) {
   } else if constexpr (std::is_same_v<To, bool>) {
     return value != From(0);
   } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    // Out-of-range and NaN are undefined in ONNX; saturate (NaN to 0) so that no value is undefined
-    // behaviour.
+    // ONNX does not define the result for NaN and for numbers out of range, and in C++ the cast would be
+    // undefined behaviour: NaN becomes 0, other numbers saturate.
     if (std::isnan(value)) return To(0);
     const auto truncated = static_cast<double>(std::trunc(value));
     if (truncated <= static_cast<double>(std::numeric_limits<To>::min()))

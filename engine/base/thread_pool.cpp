@@ -32,7 +32,7 @@ void ThreadPool::run(std::int64_t count, Call call, const void* body) {
   work(loop, 0);
   if (shared) {
     std::unique_lock lock(mutex_);
-    loop_ = nullptr;  // who has not woken up by now is not needed
+    loop_ = nullptr;  // threads that have not woken up yet find nothing to do
     done_.wait(lock, [this] { return helping_ == 0; });
     busy_ = false;
   }

@@ -54,7 +54,7 @@ class ThreadPool {
   static void work(Loop& loop, int worker);
   void serve(int worker);
 
-  std::atomic<bool> busy_{false};  ///< somebody's loop is being shared
+  std::atomic<bool> busy_{false};  ///< a loop is running on the pool
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable done_;

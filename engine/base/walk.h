@@ -9,8 +9,8 @@
 
 namespace bnrun {
 
-/// Strides (in elements) that walk `shape` along `target`, 0 where it is stretched. REQUIRES: shape
-/// broadcasts to target.
+/// Strides (in elements) to read a tensor of `shape` as if it had been broadcast to
+/// `target`: 0 on axes that are stretched. REQUIRES: `shape` broadcasts to `target`.
 Shape broadcast_strides(const Shape& shape, const Shape& target);
 /// Row-major strides in elements.
 Shape strides_of(const Shape& shape);

@@ -13,8 +13,8 @@ namespace {
 /// Enough for the batch sizes that alternate in practice: full batches, the last one, single rows.
 constexpr std::size_t kPlans = 8;
 
-/// An arena is filled with ones, which are NaN in every floating type: an operator that counts on zeros is
-/// found out by any test.
+/// All bits are set, which is NaN in every floating-point type: an operator that reads elements before it has
+/// written them gives NaN in tests instead of an accidental zero.
 AlignedBuffer<std::byte> make_memory(std::size_t bytes) {
   AlignedBuffer<std::byte> memory(bytes);
   std::memset(memory.data(), 0xff, bytes);

@@ -1,4 +1,4 @@
-// Arena: everything one run of a program needs and nobody else may touch meanwhile.
+// Arena: the memory and the bookkeeping of one run of a program. One run at a time uses it.
 #pragma once
 
 #include <cstddef>
@@ -6,12 +6,12 @@
 #include <span>
 #include <vector>
 
-#include "bnrun/tensor.h"
-#include "program/program.h"
 #include "base/aligned_buffer.h"
-#include "op/op.h"
-#include "exec/run_plan.h"
 #include "base/thread_pool.h"
+#include "bnrun/tensor.h"
+#include "exec/run_plan.h"
+#include "op/op.h"
+#include "program/program.h"
 
 namespace bnrun {
 
@@ -61,12 +61,12 @@ class Arena {
   const Program& program_;
   std::vector<Worker> workers_;
   std::vector<std::unique_ptr<RunPlan>> plans_;  ///< the most recently used first
-  const RunPlan* bound_ = nullptr;               ///< whose places the views and targets show
+  const RunPlan* bound_ = nullptr;               ///< the plan that views_ and targets_ are made for
   AlignedBuffer<std::byte> memory_;
   std::vector<TensorView> views_;           ///< by slot: what steps read
   std::vector<MutableTensorView> targets_;  ///< by slot: where steps write
   std::vector<Tensor> heap_;                ///< by slot: what this run has allocated
-  std::vector<SlotId> kept_;                ///< slots of those
+  std::vector<SlotId> kept_;                ///< the slots of what heap_ holds
   std::vector<TensorView> step_inputs_;     ///< arguments of the step that is being run
   std::vector<TensorView> step_captures_;
   std::vector<MutableTensorView> step_outputs_;

@@ -38,7 +38,7 @@ class Executor {
 
   Program program_;
   mutable ThreadPool pool_;
-  mutable std::mutex mutex_;  ///< guards the two below
+  mutable std::mutex mutex_;  ///< guards idle_ and arenas_
   mutable std::vector<std::unique_ptr<Arena>> idle_;
   mutable std::size_t arenas_ = 0;
 };

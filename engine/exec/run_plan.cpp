@@ -4,8 +4,8 @@
 #include <map>
 #include <string>
 
-#include "program/memory_plan.h"
 #include "base/fail.h"
+#include "program/memory_plan.h"
 
 namespace bnrun {
 namespace {
@@ -101,7 +101,7 @@ class Planner {
       try {
         outputs = step.op->infer({.inputs = types, .values = values, .outputs = step.outputs.size()});
       } catch (const Error& error) {
-        // The model itself has passed inference: what clashes are the extents of these inputs.
+        // The model itself has passed shape inference, so that the extents of these inputs are at fault.
         const auto code = error.code() == ErrorCode::invalid_model ? ErrorCode::invalid_input : error.code();
         throw Error(code, error.what()).within(step.where);
       }
@@ -123,8 +123,8 @@ class Planner {
       slot(blocks.values[static_cast<std::size_t>(result)].slot).place = Place::heap;
   }
 
-  /// A computed value that is an output is computed right there; its second mention, constants and inputs are
-  /// copied.
+  /// A computed value that is an output of the program is written straight into the caller's
+  /// buffer. Outputs that are constants, inputs or listed twice are copied after the run.
   void place_outputs() {
     for (std::size_t i = 0; i < program_.outputs.size(); ++i) {
       RunPlan::Slot& output = slot(program_.outputs[i].slot);

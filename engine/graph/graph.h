@@ -56,8 +56,9 @@ struct Value {
   std::vector<NodeId> users;  ///< one entry per use, captures included, in no particular order
   bool is_input = false;
   bool is_output = false;
-  bool overridable =
-      false;  ///< an initializer that is also an input of an IR >= 4 model: not a constant to fold
+  /// An initializer that is also an input of a model of IR version 4 or later. The caller may give another
+  /// tensor, so that it is not a constant.
+  bool overridable = false;
   bool captured = false;  ///< in a subgraph: defined by the graph around it
   bool alive = true;
 

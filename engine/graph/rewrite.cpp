@@ -215,8 +215,8 @@ class RewriteDriver {
     });
   }
 
-  /// Of values that have just lost a reader: those nobody reads any more go, with the nodes that made them
-  /// for no other reader, and so on upwards.
+  /// Removes those of the given values that have lost their last reader, then the nodes that computed nothing
+  /// else, and so on towards the inputs of the graph.
   void remove_unread(std::vector<ValueId> values) {
     while (!values.empty()) {
       const ValueId id = values.back();

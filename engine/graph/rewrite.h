@@ -10,8 +10,8 @@
 
 namespace bnrun {
 
-/// What a rewrite refers to inside itself: a value of the graph, or the n-th constant or fresh value it
-/// makes.
+/// An input or output of a new node: an existing value of the graph, or a constant or value that the rewrite
+/// itself creates, by its position in Rewrite::constants or Rewrite::values.
 struct Operand {
   enum class Kind { absent, existing, constant, fresh };
   Kind kind = Kind::absent;
@@ -21,8 +21,8 @@ struct Operand {
   static Operand of(ValueId id) { return id.valid() ? Operand{Kind::existing, id.index} : Operand{}; }
 };
 
-/// A change of a graph: nodes that go, constants and nodes that come, values that are read in place of
-/// others.
+/// A change of a graph: the nodes to remove, the constants, values and nodes to add, and the values to be
+/// read in place of others.
 ///
 /// An output of a new node is either fresh or an existing value whose producer is among `removed`; it then
 /// keeps its name, type and readers, which is how a graph output survives a fold. A removed node's output
@@ -77,8 +77,8 @@ std::optional<Refusal> refuse(const Graph& graph, const Rewrite& rewrite);
 /// refused or leaves the graph inconsistent.
 std::vector<NodeId> apply(Graph& graph, const Rewrite& rewrite);
 
-/// Removes a node and gives its outputs these elements; an undefined tensor leaves that output without
-/// origin, which only an output without readers may be. What lost its last reader by it goes.
+/// Removes a node and makes its outputs constants with these elements. A tensor may be undefined if its
+/// output has no reader. Values and nodes that lose their last reader are removed as well.
 void replace_by_constants(Graph& graph, NodeId id, const std::vector<Tensor>& outputs);
 
 /// Removes nodes that lead to no output and constants nobody reads. Returns the number of nodes removed.

@@ -24,7 +24,7 @@ using FunctionKey = std::pair<std::string, std::string>;
 constexpr int kAttributeProtoField = 11;
 constexpr int kOverloadField = 13;
 constexpr std::size_t kMaxNodes = 250'000;
-constexpr std::size_t kMaxDepth = 256;  // of calls within calls, which take stack here
+constexpr std::size_t kMaxDepth = 256;  // of nested calls, which are expanded recursively
 
 template <class Message>
 FunctionKey key_of(const Message& message, const std::string& name) {
@@ -78,7 +78,8 @@ class FunctionInliner {
   std::string fresh_name(const std::string& prefix, const std::string& local) {
     const std::string stem = prefix + '/' + local;
     std::string name = stem;
-    int& number = taken_[stem];  // a thousand calls of one function must not each try all names before
+    // Continues where the last call of the same function ended: trying all numbers from 1 would be quadratic.
+    int& number = taken_[stem];
     while (!names_.insert(name).second) name = fmt::format("{}_{}", stem, ++number);
     return name;
   }
@@ -139,7 +140,8 @@ class FunctionInliner {
     for (auto& node : body) out.Add()->Swap(&node);
   }
 
-  /// Gives what the nodes define new names, the others those of `renaming`, and attributes their values.
+  /// Gives the values that the nodes define new names, renames the values they read by
+  /// `renaming`, and replaces references to the function's attributes by their values.
   void rename_nodes(Nodes& nodes, const std::string& prefix, Renaming& renaming,
                     const AttributeMap& attributes) {
     for (auto& node : nodes) {
@@ -181,7 +183,8 @@ class FunctionInliner {
     }
   }
 
-  /// An attribute that refers to one of the function takes its value, or goes when there is none.
+  /// Replaces an attribute that refers to one of the function's (ref_attr_name) by
+  /// its value. Without a value the attribute is removed.
   static void bind_attributes(onnx::NodeProto& node, const AttributeMap& attributes) {
     auto& list = *node.mutable_attribute();
     for (int i = list.size(); i-- > 0;) {

@@ -143,7 +143,8 @@ class GraphReader {
   AttributeValue read_attribute(onnx::AttributeProto& proto) const {
     using A = onnx::AttributeProto;
     auto type = proto.type();
-    if (type == A::UNDEFINED) {  // files before IR 2 leave it out: the field that is set tells
+    // IR version 1 has no AttributeProto.type: the type follows from the field that is set.
+    if (type == A::UNDEFINED) {
       if (proto.has_f())
         type = A::FLOAT;
       else if (proto.has_i())
@@ -207,7 +208,7 @@ OnnxModel read_proto(std::shared_ptr<OnnxSource> source, const ExternalDataDoor&
   for (const auto& import : proto.opset_import()) opsets[normal_domain(import.domain())] = import.version();
   if (opsets.empty()) {
     if (proto.ir_version() >= 3) fail(ErrorCode::invalid_model, "it imports no operator set");
-    opsets[""] = 1;  // before IR 3 there was only the first
+    opsets[""] = 1;  // IR versions before 3 have no opset_import and mean opset 1
   }
   for (const auto& tensor : source->graph.initializer()) {
     if (tensor.data_location() != onnx::TensorProto::EXTERNAL) continue;

@@ -18,11 +18,11 @@ struct OnnxSource;
 struct OnnxModel {
   Graph graph;
   ModelMetadata metadata;
-  std::shared_ptr<const OnnxSource> source;  ///< what write_model needs to lose nothing
+  std::shared_ptr<const OnnxSource> source;  ///< for write_model, which keeps what the graph does not hold
 };
 
-/// What happens to each graph as soon as it is read, to a subgraph before the graph around it. As read, values
-/// have the types that the file declares.
+/// Called with each graph as soon as it is read: with a subgraph before the graph around it. Values have the
+/// types that the file declares.
 using GraphReadHook = std::function<void(Graph&)>;
 
 /// See Model::load.

@@ -14,8 +14,8 @@ inline std::string normal_domain(const std::string& domain) {
   return domain == "ai.onnx" ? "" : domain;
 }
 
-/// The parsed file without the elements that the graph holds: the writer starts from it, so that fields this
-/// engine knows nothing of survive.
+/// The parsed file without the elements that the graph holds. The writer
+/// starts from it, so that fields unknown to the engine are kept.
 struct OnnxSource {
   onnx::ModelProto model;  ///< without its graph
   onnx::GraphProto graph;

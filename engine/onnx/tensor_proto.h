@@ -1,4 +1,4 @@
-// TensorProto <-> Tensor, and the one door for files that a model names (external data).
+// TensorProto <-> Tensor, and reading external data. No other code opens files that a model names.
 #pragma once
 
 #include <onnx/onnx_pb.h>

@@ -83,8 +83,8 @@ class GraphWriter {
   GraphWriter(std::int64_t ir_version, ExternalWriter* external)
       : ir_version_(ir_version), external_(external) {}
 
-  /// Leaves the elements of initializers out, as `serialize` takes them. `source`: what the graph was read
-  /// from, or nullptr.
+  /// Writes `graph` without the elements of its initializers, and returns those for
+  /// `serialize`. `source` is the message the graph was read from, or nullptr.
   std::vector<Tensor> write_model(const Graph& graph, const onnx::GraphProto* source,
                                   onnx::GraphProto& out) const {
     std::vector<Tensor> raw_data;
@@ -186,7 +186,7 @@ class GraphWriter {
     }
   }
 
-  // Subgraphs and opaque kinds are never changed by a rewrite: where the file's own text exists, it stays.
+  // Rewrites never change subgraphs and attributes of opaque kinds, so that the original message is kept.
   void write_attribute(const OpaqueAttribute&, bool, onnx::AttributeProto&) const {}
   void write_attribute(const std::shared_ptr<const Graph>& v, bool exists, onnx::AttributeProto& a) const {
     if (exists) return;
@@ -255,7 +255,7 @@ onnx::ModelProto skeleton(const Graph& graph, const ModelMetadata& metadata, con
   return proto;
 }
 
-/// A file beside `target` that takes its place on success and disappears on failure.
+/// A temporary file next to `target`: renamed to it on success, removed on failure.
 class Replacement {
  public:
   explicit Replacement(std::filesystem::path target)
@@ -279,7 +279,8 @@ class Replacement {
   std::filesystem::path path_;
 };
 
-/// A file that holds weights of the model being written may go only with the model file that reads them.
+/// Throws io when writing `target` would destroy the external data of the model that is being
+/// written. That is allowed only if the model file that refers to it is replaced as well.
 void check_holds_no_weights(const OnnxSource* source, const std::filesystem::path& model,
                             const std::filesystem::path& target) {
   std::error_code none;
@@ -291,7 +292,7 @@ void check_holds_no_weights(const OnnxSource* source, const std::filesystem::pat
   }
 }
 
-/// Where a file of this name is written: behind a link, where the link leads.
+/// The file that a name stands for, with symbolic links followed.
 std::filesystem::path behind_links(const std::filesystem::path& path) {
   std::error_code none;
   auto real = std::filesystem::canonical(path, none);
@@ -315,7 +316,8 @@ void write_model(const Graph& graph, const ModelMetadata& metadata, const OnnxSo
   const auto status = std::filesystem::status(path, none);
   const bool in_place = exists(status) && !is_regular_file(status);  // a pipe, a device
   if (in_place && (outside || is_directory(status)))
-    fail(ErrorCode::io, "'{}' is no file that another could stand beside", path.string());
+    fail(ErrorCode::io, "'{}' is not a regular file, so that external data cannot be written next to it",
+         path.string());
   std::filesystem::path data_path = path;
   data_path += ".data";
   check_holds_no_weights(source, path, path);

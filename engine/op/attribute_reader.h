@@ -22,26 +22,20 @@ struct OpCall {
   bool wide = false;        ///< in a graph whose floating-point values are all float64 (see passes/widen.h)
 };
 
-/// Reads the attributes of one node for an operator's constructor. Whatever has not been read by the end is
-/// an error.
+/// Reads the attributes of one node for an operator's constructor. An attribute that the constructor has not
+/// read is an error.
 class AttributeReader {
  public:
-  /// `version`: the operator version in force, e.g. 9 for BatchNormalization under opset 13. `kind`: what the
-  /// operator table says of this operator to tell it from its siblings.
-  AttributeReader(const OpCall& call, std::int64_t version, int kind)
-      : call_(call), version_(version), kind_(kind) {}
+  /// `version`: the operator version in force, e.g. 9 for BatchNormalization under opset 13.
+  AttributeReader(const OpCall& call, std::int64_t version) : call_(call), version_(version) {}
 
   std::int64_t version() const { return version_; }
+  /// For messages; what tells an operator from its siblings is the kind in the operator table.
   std::string_view op_type() const { return call_.op_type; }
   std::size_t inputs() const { return call_.given.size(); }
   bool given(std::size_t i) const { return i < call_.given.size() && call_.given[i]; }
   std::size_t outputs() const { return call_.outputs; }
   const Attributes& attributes() const { return call_.attributes; }
-  /// The parameter of this operator's line in the operator table.
-  template <class Kind>
-  Kind kind() const {
-    return static_cast<Kind>(kind_);
-  }
   /// The element type of results for which ONNX names `dtype`: float64 in a graph of doubles.
   DType result_type(DType dtype) const { return call_.wide && is_floating(dtype) ? DType::float64 : dtype; }
 
@@ -54,12 +48,12 @@ class AttributeReader {
   std::optional<std::vector<std::int64_t>> get_ints(std::string_view name);
   std::optional<std::vector<float>> get_floats(std::string_view name);
   std::optional<std::vector<std::string>> get_strings(std::string_view name);
-  /// In a graph of doubles, in double.
+  /// Floating-point tensors are converted to float64 in a graph of doubles.
   std::optional<Tensor> get_tensor(std::string_view name);
   std::shared_ptr<const Graph> get_graph(std::string_view name);  ///< nullptr when absent
-  /// The element type an attribute names by its ONNX number, as result_type() has it.
+  /// The element type whose TensorProto.DataType number the attribute holds, passed through result_type().
   DType get_dtype(std::string_view name, DType otherwise);
-  /// Accepts an attribute that means nothing here.
+  /// Marks an attribute as read that has no influence on the result.
   void ignore(std::string_view name) { has(name); }
 
   /// Throws `unsupported` when an attribute has not been read.
@@ -71,7 +65,6 @@ class AttributeReader {
 
   const OpCall& call_;
   std::int64_t version_;
-  int kind_;
   std::vector<std::string_view> read_;
 };
 

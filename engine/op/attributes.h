@@ -15,8 +15,8 @@ namespace bnrun {
 
 class Graph;
 
-/// An attribute of a kind the engine does not model (sparse tensors, types); kept only in the file it came
-/// from.
+/// An attribute of a kind that the engine does not represent (a sparse
+/// tensor, a type). Its value stays in the ModelProto it was read from.
 struct OpaqueAttribute {};
 
 using AttributeValue = std::variant<OpaqueAttribute, std::int64_t, float, std::string, Tensor,

@@ -13,20 +13,20 @@ namespace bnrun {
 /// Which side of an operator something stands on.
 enum class Side { input, output };
 
-/// Output 0 of an operator as its input 0 gives it, axis by axis. From this follow what runs row by row, how
-/// a channel axis is tracked, and which moves of elements cancel.
+/// How the axes of output 0 of an operator correspond to those of its input 0. It decides which operators run
+/// row by row, on which axis the channels lie behind an operator, and which two moves of elements cancel.
 struct AxisMap {
   enum class Elements {
     computed,
     moved,     ///< those of the input and no others
     in_order,  ///< those of the input and no others, in the same row-major order
   };
-  /// By axis of the output, an axis of the input of the same extent, when slice i along the one is made from
-  /// slice i along the other alone, and in the same way for every i.
+  /// For each axis of the output, the axis of the input that it comes from: both have the same extent, and
+  /// slice i of the output is computed from slice i of the input alone, in the same way for every i.
   std::vector<std::optional<std::size_t>> from;
   Elements elements = Elements::computed;
 
-  /// Row i along axis 0 of the output is made from row i of the input.
+  /// Row i of the output (along axis 0) is computed from row i of the input.
   bool keeps_rows() const { return !from.empty() && from[0] == 0; }
 
   static AxisMap identity(std::size_t rank);
@@ -35,8 +35,8 @@ struct AxisMap {
   AxisMap without(std::size_t axis) &&;  ///< of the output
 };
 
-/// A map on one side of an operator that treats every channel alike, as it stands on the other side; nullopt
-/// where its axis does not come through.
+/// Moves a map from one side of an operator that treats every channel alike to the
+/// other side. nullopt when the channel axis has no counterpart there.
 std::optional<ChannelAffine> carried(const ChannelAffine& affine, Side from, const AxisMap& axes);
 
 }  // namespace bnrun

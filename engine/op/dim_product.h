@@ -11,8 +11,8 @@
 
 namespace bnrun {
 
-/// A number times symbols, e.g. 64*N; or unknown. A symbol that is itself a product ("2*N") counts as its
-/// factors.
+/// A number times symbols, such as 64*N, or unknown. A symbol that
+/// is a product itself ("2*N") is split into its factors.
 class DimProduct {
  public:
   DimProduct() = default;  ///< 1

@@ -23,8 +23,8 @@ namespace bnrun {
 /// What an operator may look at to tell the types of its outputs.
 struct InferArgs {
   std::span<const ValueType> inputs;  ///< an absent optional input has dtype undefined
-  std::span<const TensorView>
-      values;               ///< elements where already known, else undefined; same length as inputs
+  /// As many as inputs: the elements of an input where they are known already, else undefined.
+  std::span<const TensorView> values;
   std::size_t outputs = 1;  ///< how many outputs the node lists
 
   std::size_t count() const { return inputs.size(); }
@@ -66,8 +66,8 @@ struct FoldArgs {
   std::span<const ValueType> outputs;
   std::span<const Tensor* const> constants;  ///< nullptr where an input is not constant
   std::span<const bool> output_used;         ///< has a reader or is a graph output
-  bool shift_to_last =
-      false;  ///< on the way up a sum hands the shift to its last operand instead of its first
+  /// A sum that passes a map backward gives the shift to its last operand instead of its first.
+  bool shift_to_last = false;
 
   bool present(std::size_t i) const { return i < inputs.size() && inputs[i].dtype != DType::undefined; }
   const Tensor* constant(std::size_t i) const { return i < constants.size() ? constants[i] : nullptr; }
@@ -95,8 +95,8 @@ struct Absorbed {
   /// Input index and its fresh constant; the driver rounds to the storage type, once.
   std::vector<std::pair<std::size_t, ScaledTensor>> inputs;
   Attributes attributes;  ///< attributes that change
-  ChannelAffine
-      remaining{};  ///< what still has to be applied to the output (a shift, where there is no bias input)
+  /// What still has to be applied to output 0: a shift, if the operator has no bias input.
+  ChannelAffine remaining{};
 };
 
 /// Y[M,N] = X[M,K] * W[K,N] + b[N] with constant W and b, in the type the model stores.
@@ -105,7 +105,7 @@ struct DenseForm {
   Tensor b;  ///< [N], or undefined: no bias
 };
 
-/// A node that computes as in training, once training is over.
+/// How a node that computes as in training is changed to compute as at inference.
 struct InferenceForm {
   Attributes attributes;   ///< those that change
   std::size_t inputs = 1;  ///< how many of its inputs stay; of its outputs, the first does
@@ -118,14 +118,15 @@ class Op {
  public:
   virtual ~Op() = default;
 
-  /// Types of all outputs, as precise as the inputs allow. Throws invalid_model when the inputs cannot fit
-  /// together.
+  /// Types of all outputs, as precise as the inputs allow. Throws
+  /// invalid_model when the inputs do not fit the operator.
   virtual std::vector<ValueType> infer(const InferArgs& args) const = 0;
-  /// Plain and correct: the reference for everything compiled. Throws `unsupported` for an element type it
-  /// lacks.
+  /// Computes the outputs in a plain way: the reference for all compiled code. Throws `unsupported` for an
+  /// element type that the operator lacks.
   virtual void run(const RunArgs& args) const = 0;
 
-  /// The one output where the operator itself holds it, to be shared instead of copied; else nullptr.
+  /// The output of an operator that holds it as an attribute (Constant), so
+  /// that it can be shared instead of copied. Else nullptr.
   virtual const Tensor* held_output() const { return nullptr; }
 
   /// False when equal inputs may give different outputs (random numbers), so that it is never computed ahead.
@@ -136,10 +137,9 @@ class Op {
     return Declined{Decline::not_affine, {}};
   }
 
-  /// A BatchNormalization: there to be an affine map, and reported under its own name whether it folds or
-  /// not.
+  /// Whether this is a BatchNormalization, which reports list by its own name whether it was folded or not.
   virtual bool is_normalisation() const { return false; }
-  /// The constants and attributes with which the same operator is this map, where it can be any.
+  /// New constants and attributes with which this operator computes the given map; nullopt when it cannot.
   virtual std::optional<Absorbed> as_holder_of(const ChannelAffine&, const FoldArgs&) const {
     return std::nullopt;
   }
@@ -153,21 +153,22 @@ class Op {
     return Declined{Decline::activation_between, {}};
   }
 
-  /// op(affine(x)) == passed(op(x)): given the map on one side of input/output 0, the equal map on the other
-  /// side.
-  /// By default that is `carried` by an operator which only moves elements.
+  /// Moves an affine map from one side of the operator to the other: op(affine(x)) ==
+  /// passed(op(x)), for input 0 and output 0. By default an operator that only moves
+  /// elements passes the map by its AxisMap (`carried`).
   virtual OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
                                                 const FoldArgs& args) const;
-  /// The same for an operator that joins or parts data: one map for each input (or output), identity where
-  /// there is none, and equal maps for the outputs (or inputs), as many as carry data.
+  /// The same for an operator with several data inputs or outputs (Add, Concat,
+  /// Split). `maps` has one map for each input (from Side::input) or output; the
+  /// result has one for each output or input that carries data.
   virtual OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
                                                               const FoldArgs& args) const;
 
-  /// The node as it computes at inference, where it computes as in training now.
+  /// How to change the node so that it computes as at inference; nullopt if it does already.
   virtual std::optional<InferenceForm> at_inference(const FoldArgs&) const { return std::nullopt; }
 
-  /// Of an operator that runs one of its subgraphs, the one that these constants choose; its outputs are then
-  /// the operator's.
+  /// For an operator that runs one of several subgraphs (If): the subgraph that the constant
+  /// inputs choose, whose outputs are then those of the operator. Else nullptr.
   virtual std::shared_ptr<const Graph> chosen_branch(const FoldArgs&) const { return nullptr; }
 
   /// Where the axes of output 0 come from; nullopt where that is not known.

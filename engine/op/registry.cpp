@@ -24,7 +24,7 @@ std::unique_ptr<const Op> make_from(const OpEntry& entry, const OpCall& call, st
     fail(ErrorCode::unsupported, "{} does not exist in opset {}", entry.name, opset);
   }
   if (call.outputs == 0) fail(ErrorCode::invalid_model, "{} has no output", entry.name);
-  AttributeReader reader(call, *(next - 1), entry.kind);
+  AttributeReader reader(call, *(next - 1));
   auto op = entry.make(reader);
   reader.check_all_read();
   return op;

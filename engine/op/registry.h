@@ -19,16 +19,15 @@ struct OpEntry {
   std::string_view domain;
   std::string_view name;
   OpFactory make;
-  int kind;                   ///< AttributeReader::kind, for factories of several operators
   std::vector<int> versions;  ///< opset versions at which it changed, ascending, as far as understood
 };
 
 /// All operators, sorted by domain and name.
 std::span<const OpEntry> op_table();
 
-/// The operator of a call under this version of its operator set, or nullptr when the table has none by that
-/// name and domain. Throws `unsupported` for a version or attribute that is not understood, invalid_model for
-/// a malformed one.
+/// The operator of a call under this version of its operator set; nullptr when the table has
+/// no operator of that name and domain. Throws `unsupported` for an operator version or
+/// attribute that is not understood, and invalid_model for a malformed attribute.
 std::shared_ptr<const Op> make_op(const OpCall& call, std::int64_t opset);
 
 }  // namespace bnrun

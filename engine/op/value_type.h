@@ -32,8 +32,7 @@ class Dim {
   std::string symbol_;
 };
 
-/// Elements of a shape-like tensor; negative numbers do not fit in Dim and make an element unknown, except
-/// that `Content` keeps them as they are.
+/// The dimensions of a tensor, outermost first.
 using Dims = std::vector<Dim>;
 
 /// An element of a small integer tensor: a number (any sign) or a symbolic extent.
@@ -50,8 +49,8 @@ struct Content {
 struct ValueType {
   DType dtype = DType::undefined;  ///< undefined: not known (or, for an operator's input, absent)
   std::optional<Dims> dims;        ///< absent: unknown rank
-  std::optional<std::vector<Content>>
-      content{};  ///< elements of an integer tensor of rank 0 or 1, where known
+  /// The elements of an integer tensor of rank 0 or 1, where they are known before the model runs.
+  std::optional<std::vector<Content>> content{};
 
   bool ranked() const { return dims.has_value(); }
   std::size_t rank() const { return dims->size(); }
@@ -65,8 +64,8 @@ struct ValueType {
 std::string to_string(const ValueType& type);
 std::string to_string(const Dims& dims);
 
-/// Combines two descriptions of one value, keeping what is more precise. Returns nullopt when they
-/// contradict.
+/// Combines two descriptions of one value and keeps what is more
+/// precise. Returns nullopt when they contradict each other.
 std::optional<ValueType> merge(const ValueType& a, const ValueType& b);
 
 }  // namespace bnrun

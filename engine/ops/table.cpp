@@ -1,20 +1,34 @@
+// The operator table: one row for each line of table.inc.
 #include <algorithm>
 
 #include "bnrun/operators.h"
 #include "op/registry.h"
+#include "ops/activation/kinds.h"
+#include "ops/elementwise/kinds.h"
+#include "ops/image/kinds.h"
+#include "ops/norm/kinds.h"
+#include "ops/pool/kinds.h"
+#include "ops/reduce/kinds.h"
 
 namespace bnrun {
 
-#define OP(domain, name, factory, kind, ...) std::unique_ptr<const Op> factory(AttributeReader& node);
+// Factories of several operators are declared in kinds.h, so that
+// a row with a kind of the wrong type does not compile.
+#define OP(domain, name, factory, ...) std::unique_ptr<const Op> factory(AttributeReader& node);
+#define OP_OF_KIND(...)
 #include "ops/table.inc"
 #undef OP
+#undef OP_OF_KIND
 
 std::span<const OpEntry> op_table() {
   static const std::vector<OpEntry> table = [] {
     std::vector<OpEntry> rows = {
-#define OP(domain, name, factory, kind, ...) {domain, #name, factory, static_cast<int>(kind), {__VA_ARGS__}},
+#define OP(domain, name, factory, ...) {domain, #name, factory, {__VA_ARGS__}},
+#define OP_OF_KIND(domain, name, factory, kind, ...) \
+  {domain, #name, [](AttributeReader& node) { return factory(node, kind); }, {__VA_ARGS__}},
 #include "ops/table.inc"
 #undef OP
+#undef OP_OF_KIND
     };
     std::sort(rows.begin(), rows.end(), [](const OpEntry& a, const OpEntry& b) {
       return std::pair(a.domain, a.name) < std::pair(b.domain, b.name);

@@ -16,8 +16,8 @@ constexpr std::int64_t kMaxExactElements = 1 << 16;
 /// What is larger is computed when the model runs.
 constexpr std::size_t kMaxComputedBytes = std::size_t{1} << 28;
 
-/// Evaluates a node of constants in double. An operator that does not take double leaves no trace: the
-/// rounded constant is then as exact as it gets.
+/// Evaluates a node with constant inputs in double. If the operator does not
+/// support double, nothing is kept and folding uses the rounded constant.
 void keep_exact(const Op& op, const Node& node, const Graph& graph, std::span<const bool> wanted,
                 ExactConstants& exact) {
   std::vector<Tensor> inputs;
@@ -47,8 +47,8 @@ void infer_types(Graph& graph) {
 
 namespace {
 
-/// The outputs of a node as far as their types tell every element (shapes of static tensors, say): empty when
-/// they do not.
+/// The outputs of a node whose elements all follow from their types (the Shape
+/// of a static tensor, say); empty when some element is unknown.
 std::vector<Tensor> outputs_by_content(const Graph& graph, const Node& node) {
   std::vector<Tensor> outputs;
   for (const ValueId output : node.outputs) {
@@ -137,7 +137,7 @@ std::size_t prepare(Graph& graph, const PrepareOptions& options, ExactConstants*
 
 void check_supported(const Graph& graph) {
   for (const NodeId id : graph.live_nodes()) {
-    // What lies deepest is named: a control flow operator is supported as far as its subgraphs are.
+    // Subgraphs come first, so that the error names the innermost node that is not supported.
     for (const auto& [name, attribute] : graph.node(id).attributes) {
       if (const auto* subgraph = std::get_if<std::shared_ptr<const Graph>>(&attribute))
         check_supported(**subgraph);

@@ -9,9 +9,9 @@
 
 namespace bnrun {
 
-/// Writes the inferred type of every value into the graph, merging it with what the file declares. A value
-/// whose producer is unknown to the operator table keeps its declared type. Throws invalid_model on a
-/// contradiction.
+/// Shape inference: writes the type of every value into the graph, merged with the type that the
+/// file declares. A value whose producer is not in the operator table keeps its declared type.
+/// Throws invalid_model when inferred and declared type contradict each other.
 void infer_types(Graph& graph);
 
 struct PrepareOptions {

@@ -1,4 +1,4 @@
-// The truth that results are measured against: a model in double precision.
+// A model in double precision, against which results are measured.
 #pragma once
 
 #include <cstddef>
@@ -10,9 +10,8 @@ namespace bnrun {
 
 /// The same graph with every float16, bfloat16 and float32 widened to float64: inputs, constants, declared
 /// types and the element types that attributes name (Cast, ConstantOfShape, ...). The truth results are
-/// measured against. An initializer of more than `max_bytes` keeps its elements under the wide type:
-/// `interpret` widens it for each node that reads it, so that a large model is never held in double as a
-/// whole.
+/// measured against. An initializer of more than `max_bytes` gets the wide type but keeps its elements.
+/// `interpret` widens them for each node that reads them, so that a large model is never held in double.
 Graph widened(const Graph& graph, std::size_t max_bytes = std::numeric_limits<std::size_t>::max());
 
 }  // namespace bnrun

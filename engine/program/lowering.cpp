@@ -42,7 +42,7 @@ std::shared_ptr<const Op> make_affine(const KernelForm& form, MatrixBackend) {
   return make_channel_affine_op(form.affine, form.activation);
 }
 
-// An affine map that stands alone stays apart from the next: each rounds as its operator does.
+// Two affine maps without a dense layer are not fused: each rounds as its operator does.
 constexpr std::array kTable = {
     KernelRow{"dense", kFloats, begin_dense, true, true, make_dense},
     KernelRow{"channel_affine", kFloats, begin_affine, false, true, make_affine},

@@ -1,5 +1,4 @@
-// The table of kernels: which one an operator becomes, for which types and constants, and what it takes
-// along.
+// The table of kernels: which one an operator becomes, for which types and constants, and what it fuses.
 #pragma once
 
 #include <cstddef>

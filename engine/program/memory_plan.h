@@ -19,8 +19,8 @@ struct MemoryPlan {
   std::size_t bytes = 0;             ///< all of it, a multiple of 64
 };
 
-/// Largest buffer first, each into the smallest gap that holds it; two buffers alive at one step never
-/// overlap.
+/// Buffers that live at the same step do not overlap. The largest is
+/// placed first, each in the smallest gap that holds it.
 MemoryPlan plan_memory(std::span<const Lifetime> lifetimes);
 
 }  // namespace bnrun

@@ -10,8 +10,8 @@
 
 #include "bnrun/tensor.h"
 #include "graph/graph.h"
-#include "op/value_type.h"
 #include "op/op.h"
+#include "op/value_type.h"
 
 namespace bnrun {
 
@@ -39,10 +39,10 @@ struct RowValue {
 /// Steps that a block of rows goes through while it is in cache, before the next block starts.
 struct RowBlocks {
   std::int64_t rows = 0;         ///< of one block, at most
-  std::int64_t least_rows = 0;   ///< what is worth waking a thread for: a small batch is cut no finer
+  std::int64_t least_rows = 0;   ///< of one block: fewer are not worth waking a thread
   std::vector<RowValue> values;  ///< all that are not constant
-  std::vector<std::int32_t>
-      inputs;  ///< of all steps, one after the other: index into `values`, -1: a constant
+  /// The inputs of all steps, one after the other: a position in `values`, or -1 for a constant.
+  std::vector<std::int32_t> inputs;
   std::vector<std::int32_t> outputs;  ///< likewise
   std::vector<std::int32_t> sources;  ///< values that exist before the stage
   std::vector<std::int32_t> results;  ///< values that others read after it
@@ -63,8 +63,9 @@ struct Program {
   };
   std::vector<Port> inputs;
   std::vector<Port> outputs;
-  std::vector<Tensor>
-      constants;  ///< by slot; undefined for what is computed or given (a default stays defined)
+  /// By slot; undefined for values that are computed or given by
+  /// the caller. Default values of inputs are defined.
+  std::vector<Tensor> constants;
   std::vector<Stage> stages;
 };
 

@@ -13,8 +13,8 @@
 namespace bnrun {
 namespace {
 
-/// Values of so many bytes in and out of its steps make a block worth another thread, but no tile of the
-/// packed kernels is cut.
+/// The smallest block that is worth another thread: bytes that its steps read and
+/// write, and rows, which are not fewer than a tile of the packed kernels.
 constexpr std::size_t kLeastBytes = std::size_t{1} << 16;
 constexpr std::int64_t kLeastRows = 12;
 /// What the values between the steps of one block may take, so that they stay in the second-level cache.
@@ -61,7 +61,7 @@ std::optional<RowType> infer_rows(const Graph& graph, const Step& step, const Ro
       result = row_type(output);
       if (!result) return std::nullopt;
     } catch (const Error&) {
-      return std::nullopt;  // what is wrong with it will be told when the whole tensor is run
+      return std::nullopt;  // the error is reported when the step runs on the whole tensor
     }
   }
   return result;

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/fail.h"
-#include "kernels/math/activation.h"
-#include "kernels/gemm/blas.h"
 #include "affine/channel_affine.h"
+#include "base/fail.h"
+#include "kernels/gemm/blas.h"
+#include "kernels/math/activation.h"
 
 namespace bnrun::train {
 namespace {
@@ -85,8 +85,8 @@ class DenseLayer final : public Layer<T> {
 };
 
 // n = (x - mean) / sqrt(var + epsilon),  y = scale * n + B, with the batch's mean and population variance
-//   dB = sum dy,  dscale = sum dy * n,  dx = scale / sqrt(var + epsilon) * (dy - dB / rows - n * dscale /
-//   rows)
+//   dB = sum dy,  dscale = sum dy * n,
+//   dx = scale / sqrt(var + epsilon) * (dy - dB / rows - n * dscale / rows)
 // (Ioffe and Szegedy 2015, section 3)
 template <class T>
 class BatchNormalizationLayer final : public Layer<T> {

@@ -18,8 +18,7 @@ struct Network::State {
   Scaling target_scaling;
 };
 
-/// Throws invalid_input unless the data fits the network: its columns, its labels or targets, every number
-/// finite.
+/// Throws invalid_input unless the columns, labels and targets fit the network and every number is finite.
 void check_data(const Network& network, const Dataset& data);
 
 /// The data as the first layer and the loss see it.

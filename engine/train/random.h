@@ -1,5 +1,5 @@
-// Random numbers that are the same everywhere: the standard fixes the bits of mt19937_64 but not those of its
-// distributions.
+// Random numbers that are equal on every platform.
+// The C++ standard fixes the bits of mt19937_64, but not those of the distributions: these are written here.
 #pragma once
 
 #include <cstddef>

@@ -22,8 +22,8 @@ struct InputSet {
 /// the caller must give data.
 std::vector<InputSet> draw_inputs(const Graph& graph, const VerifyOptions& options, std::int64_t extent);
 
-/// Makes every integer 0 or 1, for a model to which those drawn mean nothing, such as the rows of a small
-/// embedding. Returns whether that changed anything.
+/// Replaces every integer by 0 or 1, for a model that refuses larger ones (as indices into a small embedding,
+/// say). Returns whether that changed anything.
 bool narrow_integers(InputSet& set);
 
 }  // namespace bnrun

@@ -1,4 +1,4 @@
-// Running a graph operator by operator: the yardstick for everything faster.
+// Running a graph operator by operator: the reference for compiled programs.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@
 
 namespace bnrun {
 
-/// Sees every computed value of an interpretation, in order.
+/// Called with every computed value, in execution order.
 using ValueObserver = std::function<void(ValueId, const Tensor&)>;
 
 /// Runs a graph operator by operator. `inputs` in the order of `graph.inputs()`, an undefined view keeping

@@ -14,8 +14,8 @@
 namespace bnrun {
 namespace {
 
-/// Larger weights are widened anew by each node that reads them: two models in double take four times a
-/// model.
+/// Larger weights are not kept in double but widened by each node that reads them: two models in double would
+/// take four times the memory of one model.
 constexpr std::size_t kMaxWideBytes = std::size_t{1} << 20;
 
 /// How two ports of the same name differ; empty when they do not, as far as both are declared.
@@ -109,8 +109,8 @@ std::vector<T> reordered(const std::vector<T>& items, const std::vector<std::siz
   return result;
 }
 
-/// Runs both graphs in lockstep by name and finds the first value of B, in execution order, that leaves the
-/// tolerance.
+/// Finds the first value of B, in execution order, that differs from the
+/// value of A of the same name by more than the tolerance.
 class Localiser {
  public:
   Localiser(const Graph& a, const Graph& b, Tolerance tolerance) : a_(a), b_(b), tolerance_(tolerance) {}
@@ -146,7 +146,8 @@ class Localiser {
   std::optional<Divergence> found_;
 };
 
-/// What the graph computes for the set, or for what is left of it when its integers mean nothing there.
+/// Runs the graph on the set. If the graph refuses the integers (indices
+/// out of range, say), runs it again with integers 0 and 1.
 std::vector<Tensor> run_on_drawn(const Graph& graph, InputSet& set) {
   try {
     return interpret(graph, views_of(set.inputs));
@@ -164,7 +165,8 @@ bool has_dynamic_sizes(const Graph& graph) {
   });
 }
 
-/// Sizes that a model leaves open it need not all accept: a network that halves an image wants even ones.
+/// Draws inputs with extents that the model accepts. A model may leave a dimension open and still not accept
+/// every extent: one that halves an image needs even ones.
 std::vector<InputSet> draw_what_runs(const Graph& graph, VerifyOptions options) {
   constexpr std::int64_t kOdd = 5;
   constexpr std::int64_t kEven = 32;

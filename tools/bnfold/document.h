@@ -1,4 +1,4 @@
-// All that is known of one run of `bnfold fold`, and how it is told.
+// The result of one run of `bnfold fold`, and its report as text, JSON and HTML.
 #pragma once
 
 #include <cstdint>

@@ -84,8 +84,7 @@ std::string operator_bars(const FoldReport& report) {
   return picture(kLabels + kBars + 60.0, y, "Operators before (grey) and after (blue)", content);
 }
 
-/// A logarithmic axis per output with the median, the upper quantiles and the maximum of the difference on
-/// it.
+/// For each output a logarithmic axis with the median, the upper quantiles and the maximum of the difference.
 std::string error_quantiles(const std::vector<OutputComparison>& outputs) {
   constexpr double kLabels = 190.0;
   constexpr double kAxis = 400.0;

@@ -1,4 +1,4 @@
-// What a comparison of two models found, for people and for programs.
+// The result of a comparison of two models, as text and as JSON.
 #pragma once
 
 #include <nlohmann/json.hpp>

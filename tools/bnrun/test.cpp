@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 constexpr std::array<const char*, 3> kNames = {"PASS", "FAIL", "SKIP"};
 constexpr std::array<const char*, 3> kColours = {"\033[32m", "\033[31m", "\033[33m"};
 
-/// A folder that holds no model but folders with models stands for those, in order of name.
+/// A folder without a model stands for the folders with models in it, ordered by name.
 std::vector<fs::path> expand(const std::vector<std::string>& folders) {
   std::vector<fs::path> expanded;
   for (const fs::path folder : folders) {

@@ -32,8 +32,8 @@ enum class Decline {
 
 /// The name as it stands in reports, e.g. "intermediate_is_output".
 BNRUN_API std::string_view name_of(Decline reason);
-/// What would make the fold possible, one clause, naming members of FoldOptions by their names; empty when
-/// nothing would.
+/// What would make the fold possible, as one clause that names
+/// members of FoldOptions; empty when nothing would.
 BNRUN_API std::string_view remedy_of(Decline reason);
 
 struct Declined {

@@ -16,7 +16,7 @@
 
 namespace bnrun {
 
-/// What folding does besides folding.
+/// A rewrite that folding applies besides folding BatchNormalization.
 struct Simplification {
   std::string_view name;
   std::string_view what;  ///< one clause
@@ -24,19 +24,20 @@ struct Simplification {
 BNRUN_API std::span<const Simplification> simplifications();
 
 struct FoldOptions {
-  /// Glob patterns over node names (a node without name goes by its first output's). `only` empty: all.
-  /// They say which BatchNormalizations and disguises may go, not what may take them.
+  /// Glob patterns over node names, to select the BatchNormalizations and disguises
+  /// to fold (not the layers to fold into). A node without a name is matched by the
+  /// name of its first output. An empty `only` selects all.
   std::vector<std::string> only;
   std::vector<std::string> skip;
   /// Simplifications to leave out, by name.
   std::vector<std::string> without;
-  /// Converts what computes as in training first (see convert_to_inference); otherwise it stays.
+  /// Calls convert_to_inference first. Otherwise nodes in training mode stay as they are.
   bool as_inference = false;
-  /// Stops after this many rewrites, to find the one at fault.
+  /// Stops after this many rewrites, to find a faulty one by bisection.
   std::size_t max_rewrites = std::numeric_limits<std::size_t>::max();
-  /// A map whose shift t would make the rounding error in front of a layer more than this many times as
-  /// large, (3 + |t|)/3 for inputs in +-3, stays in that channel (`ill_conditioned`). Behind a layer nothing
-  /// grows.
+  /// Limit for the growth of the rounding error. A map with shift t that is folded into the layer behind it
+  /// multiplies the error by (3 + |t|)/3 for inputs in +-3. A channel beyond the limit is not folded
+  /// (`ill_conditioned`). Folding into the layer in front never makes the error grow.
   double max_growth = 1e6;
 };
 
@@ -51,7 +52,8 @@ struct Magnitude {
   double after = 0.0;
 };
 
-/// What became of one BatchNormalization, or of one chain of operators that is one in disguise.
+/// What became of one BatchNormalization, or of a chain of other operators that scales and shifts per channel
+/// as one does (a Mul and an Add, say): a disguise.
 struct FoldEntry {
   std::string name;  ///< of the node, or of the first of the chain that scales
   std::string form;  ///< "BatchNormalization", "Mul+Add", ...
@@ -61,12 +63,12 @@ struct FoldEntry {
   Decline reason = Decline::not_affine;  ///< when not folded
   std::string detail;
   std::size_t channels = 0;
-  double max_scale = 0.0;  ///< largest |scale|: so much the weights of its channel grow
+  double max_scale = 0.0;  ///< largest |scale|: the factor by which the weights of its channel grow
   std::size_t max_scale_channel = 0;
   Magnitude weights;  ///< when folded
   Magnitude bias;
-  double max_growth =
-      0.0;  ///< of the rounding error, largest over the channels (see FoldOptions::max_growth)
+  /// The largest growth of the rounding error over the channels; see FoldOptions::max_growth.
+  double max_growth = 0.0;
   std::size_t flushed_denormals = 0;
 };
 
@@ -99,16 +101,16 @@ BNRUN_API ModelCounts count(const Model& model);
 /// Patterns of `only` and `skip` that match no node of the model: likely mistyped.
 BNRUN_API std::vector<std::string> unmatched_patterns(const Model& model, const FoldOptions& options);
 
-/// Makes each BatchNormalization normalise with its running statistics and each Dropout return its input,
-/// where training mode is on by attribute, by constant or by the outputs listed. What it computed beyond Y
-/// goes; an operator of which that is read stays as it is. Subgraphs stay. The model computes something else
-/// afterwards, unless all was at inference before. Throws unsupported or invalid_model.
+/// Switches training mode off, which a node may have by an attribute, a constant input or the outputs it
+/// lists: BatchNormalization then normalises with its running statistics, and Dropout returns its input. A
+/// node whose outputs besides Y are read stays as it is, and so do subgraphs. The outputs of the model
+/// change unless no node was in training mode. Throws unsupported or invalid_model.
 BNRUN_API std::vector<Conversion> convert_to_inference(Model& model);
 
-/// Folds in place: model in, equivalent standard ONNX model out. Folding twice equals folding
-/// once. Everything is computed in double and rounded to the storage type once. Inputs, outputs, their names
-/// and types, metadata and opsets stay. Throws unsupported or invalid_model as loading does, and
-/// invalid_input when `without` names no simplification; the model is then unchanged.
+/// Folds in place: the model becomes an equivalent standard ONNX model. Folding twice equals folding once.
+/// Constants are computed in double and rounded to the storage type once. Inputs, outputs, their names and
+/// types, metadata and opsets stay. Throws unsupported or invalid_model as loading does, and invalid_input
+/// when `without` names no simplification; the model is then unchanged.
 BNRUN_API FoldReport fold(Model& model, const FoldOptions& options = {});
 
 }  // namespace bnrun

@@ -20,11 +20,11 @@ struct LayerInfo {
   std::string domain;  ///< "" is ai.onnx
   std::string name;    ///< may be empty
   std::string output;  ///< name of its first output
-  std::string type;    ///< of its first output, e.g. "float32[N,16]"; '?' is what cannot be told
+  std::string type;    ///< of its first output, e.g. "float32[N,16]"; '?' is an unknown dimension
   /// Elements of its floating-point constants, each counted at its first reader.
   std::int64_t parameters = 0;
-  /// Multiply-accumulates of matrix products and convolutions per row, 0 for other operators; absent where
-  /// they cannot be told (unknown shapes, Einsum, loops, other domains).
+  /// Multiply-accumulates of matrix products and convolutions per row, 0 for other operators.
+  /// Absent where their number is unknown (unknown shapes, Einsum, loops, other domains).
   std::optional<std::int64_t> macs;
   std::string problem;  ///< why it cannot run here; empty when it can
 };
@@ -32,10 +32,10 @@ struct LayerInfo {
 struct Inspection {
   std::map<std::string, std::int64_t> opsets;  ///< domain -> version; "" is ai.onnx
   std::vector<LayerInfo> layers;               ///< in execution order
-  std::size_t computed_ahead = 0;              ///< operators on constants alone, which are no layers
+  std::size_t computed_ahead = 0;              ///< operators with constant inputs only, not among the layers
   std::int64_t parameters = 0;
   std::int64_t parameter_bytes = 0;
-  /// Rows are counted along axis 0 of the first input; absent when some layer's cannot be told.
+  /// Per row along axis 0 of the first input; absent when the number is unknown for some layer.
   std::optional<std::int64_t> macs;
   FoldReport fold;           ///< what fold() would do
   std::string fold_problem;  ///< why it cannot fold; empty when it can

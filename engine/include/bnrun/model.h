@@ -28,7 +28,7 @@ struct PortInfo {
   bool optional = false;                     ///< an input with a default value (overridable initializer)
 };
 
-/// What the file says of itself, kept through folding.
+/// Metadata of the file, which folding keeps.
 struct ModelMetadata {
   std::int64_t ir_version = 8;
   std::string producer_name;
@@ -57,7 +57,8 @@ class BNRUN_API Model {
   static Model load(const std::filesystem::path& path);
   /// Reads a model from memory; `folder` is where its external data lies (empty: it may have none).
   static Model parse(std::span<const std::byte> bytes, const std::filesystem::path& folder = {});
-  /// Writes the model, whole or not at all: beside the target first, then renamed over it.
+  /// Writes the model to a temporary file next to the target and
+  /// renames it, so that the target is never left half-written.
   void save(const std::filesystem::path& path, ExternalData external_data = ExternalData::automatic) const;
 
   std::vector<PortInfo> inputs() const;

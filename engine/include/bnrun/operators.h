@@ -11,8 +11,8 @@ namespace bnrun {
 struct OperatorInfo {
   std::string_view domain;  ///< "" is ai.onnx
   std::string_view name;
-  std::vector<int>
-      versions;  ///< opset versions at which it changed, each implemented; later ones mean the last
+  /// The opset versions at which it changed, all of them implemented. Later versions mean the last one.
+  std::vector<int> versions;
 };
 
 /// All of them, by domain and name.

@@ -19,8 +19,8 @@ namespace bnrun {
 enum class Kernels {
   automatic,
   packed,  ///< the engine's own kernels on weights packed at compile time
-  blas,    ///< OpenBLAS; the last bits of a row may differ with the rows around it, which never happens with
-           ///< packed
+  /// OpenBLAS. The last bits of a row may depend on the number of rows, which they never do with `packed`.
+  blas,
 };
 
 struct SessionOptions {
@@ -35,8 +35,8 @@ struct SessionOptions {
 /// arena from the session's pool. A Session keeps nothing of the Model it was made from but shared constants.
 class BNRUN_API Session {
  public:
-  /// Throws unsupported when an operator is missing (naming it, its node and opset), invalid_model when
-  /// shapes clash.
+  /// Throws unsupported, naming operator, node and opset, when the engine lacks
+  /// an operator, and invalid_model when shapes do not fit together.
   explicit Session(const Model& model, const SessionOptions& options = {});
   static Session load(const std::filesystem::path& path, const SessionOptions& options = {});
   Session(Session&&) noexcept;

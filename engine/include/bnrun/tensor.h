@@ -221,7 +221,7 @@ class BNRUN_API Tensor {
 
   TensorView view() const { return {dtype_, shape_, storage_.get()}; }
   operator TensorView() const { return view(); }
-  /// Unique first (see above); invalidates views taken before.
+  /// Makes shared bytes unique first (see above). That invalidates views taken before.
   MutableTensorView mutable_view();
   template <class T>
   const T* data() const {
@@ -260,8 +260,8 @@ struct NamedTensor {
 /// Same type, shape and bytes (strings compare by content).
 BNRUN_API bool identical(const TensorView& a, const TensorView& b);
 
-/// Converts between numeric types and boolean, rounding to nearest; float to integer truncates as ONNX Cast
-/// does.
+/// Converts between numeric types and boolean as ONNX Cast does: rounds to nearest, and truncates from
+/// floating-point to integer types.
 BNRUN_API Tensor convert(const TensorView& tensor, DType dtype);
 /// The same into elements that exist already. REQUIRES: as many of them.
 BNRUN_API void convert(const TensorView& in, const MutableTensorView& out);

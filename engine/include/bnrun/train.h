@@ -69,9 +69,9 @@ struct Dense {
   Initializer initializer = Initializer::glorot_uniform;
 };
 
-/// running = running * momentum + batch * (1 - momentum). The default momentum is 0.9, not the 0.99 of Keras:
-/// a table of some thousand rows gives a few hundred steps, in which 0.99 trails behind weights that still
-/// move.
+/// running = running * momentum + batch * (1 - momentum). The default momentum is 0.9, not
+/// the 0.99 of Keras: a table of some thousand rows gives only a few hundred steps, and
+/// with 0.99 the running statistics would still be those of early weights.
 struct BatchNormalization {
   double momentum = 0.9;
   double epsilon = 1e-3;
@@ -127,8 +127,8 @@ class BNRUN_API Network {
   const Scaling& input_scaling() const;
   const Scaling& target_scaling() const;
 
-  /// Inference with running statistics: unscaled features [rows, inputs] to probabilities or predictions
-  /// [rows, outputs].
+  /// Inference with running statistics, from unscaled features [rows, inputs].
+  /// Returns probabilities or predictions [rows, outputs].
   std::vector<float> predict(std::span<const float> features) const;
 
   /// The trainer's own view; its type is private.

@@ -20,8 +20,8 @@ Body::Body(AttributeReader& node, std::string_view attribute) : graph_(node.get_
   }
 }
 
-/// What a body declares of its values is often wrong (shapes that grow from one iteration to the next), and
-/// the types of what it reads are known only when it runs: its program is made without.
+/// Bodies often declare wrong shapes (a shape may grow from one iteration to the next), and the types of the
+/// captured values are known only when the body runs. The program is therefore compiled without them.
 const Executor& Body::executor() const {
   std::call_once(compiled_, [&] {
     Graph graph = *graph_;

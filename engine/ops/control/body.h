@@ -24,7 +24,8 @@ class Body {
   const std::shared_ptr<const Graph>& graph() const { return graph_; }
   std::size_t inputs() const { return graph_->inputs().size(); }
   std::size_t outputs() const { return graph_->outputs().size(); }
-  /// What the subgraph tells of output i before it runs. Symbols mean nothing outside and are left out.
+  /// The type that the subgraph declares or infers for output i. Its
+  /// symbolic dimensions are unknown outside of the subgraph.
   ValueType output_type(std::size_t i) const;
   bool deterministic() const;
 
@@ -35,15 +36,16 @@ class Body {
   const Executor& executor() const;
 
   std::shared_ptr<const Graph> graph_;
-  std::size_t captures_;  ///< of the node: what all its subgraphs read
-  std::vector<std::size_t>
-      captured_;  ///< among those, what this one reads, in the order of its program's inputs
+  std::size_t captures_;  ///< how many values all subgraphs of the node capture
+  /// Positions in Node::captures of the values that this
+  /// subgraph reads, in the order of its program's inputs.
+  std::vector<std::size_t> captured_;
   mutable std::once_flag compiled_;
   mutable std::unique_ptr<const Executor> executor_;
 };
 
-/// What holds of both descriptions: a dimension, or the shape, in which they differ is unknown. Throws
-/// invalid_model when the element types differ.
+/// The type that covers both: dimensions in which they differ are unknown, and so is the shape when the ranks
+/// differ. Throws invalid_model when the element types differ.
 ValueType common_type(const ValueType& a, const ValueType& b);
 
 /// Puts a computed tensor where output i belongs.

@@ -12,8 +12,8 @@
 namespace bnrun {
 namespace {
 
-/// Output positions per matrix product; bounds the scratch memory and depends on nothing, so that results do
-/// not either.
+/// Output positions per matrix product, which bounds the scratch memory. A constant, so that results do not
+/// depend on the machine or on the number of threads.
 constexpr std::int64_t kColumns = 1024;
 
 /// Extents of one (de)convolution: `positions` are those of the side that the columns belong to.
@@ -277,8 +277,8 @@ class ConvTranspose final : public Op {
     if (!output_shape_ && !same) {
       axis.input = natural - axis.pad_begin - axis.pad_end;
       if (axis.input < 0)
-        fail(ErrorCode::invalid_model, "pads {} and {} remove more than there is", axis.pad_begin,
-             axis.pad_end);
+        fail(ErrorCode::invalid_model, "pads {} and {} remove more elements than the output has",
+             axis.pad_begin, axis.pad_end);
       return axis;
     }
     axis.input = output_shape_ ? (*output_shape_)[i] : extent * axis.stride;

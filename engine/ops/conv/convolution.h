@@ -1,4 +1,4 @@
-// What every convolution shares, whatever it multiplies: its attributes, its shape rule, its geometry.
+// What Conv, ConvInteger and QLinearConv share: attributes, shape rule, geometry.
 #pragma once
 
 #include "ops/conv/window.h"
@@ -16,8 +16,8 @@ struct ConvolutionAttributes {
   std::optional<Dims> infer_dims(const ValueType& X, const ValueType& W) const;
   Window over(const Shape& X, const Shape& W) const { return window.over(spatial(X), spatial(W)); }
 
-  /// Spatial dimensions of W, completed from kernel_shape where W's are unknown. Throws invalid_model when
-  /// they disagree.
+  /// Spatial dimensions of W. Unknown ones are taken from kernel_shape.
+  /// Throws invalid_model when W and kernel_shape differ.
   Dims kernel_dims(const ValueType& W, std::size_t axes) const;
 };
 

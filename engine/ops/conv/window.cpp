@@ -13,7 +13,7 @@ AutoPad read_auto_pad(AttributeReader& node) {
   if (text == "SAME_UPPER") return AutoPad::same_upper;
   if (text == "SAME_LOWER") return AutoPad::same_lower;
   if (text == "VALID") return AutoPad::valid;
-  fail(ErrorCode::invalid_model, "auto_pad is '{}'", text);
+  fail(ErrorCode::invalid_model, "auto_pad '{}' is not known", text);
 }
 
 /// Numbers up to this one multiply and add without overflow.
@@ -61,7 +61,8 @@ std::vector<std::int64_t> window_table(const Window& window) {
   const std::int64_t all_taps = window.kernel().elements();
   const std::int64_t all_outputs = window.output().elements();
   if (all_outputs != 0 && all_taps > kMostEntries / all_outputs)
-    fail(ErrorCode::resource_limit, "{} taps at {} positions", all_taps, all_outputs);
+    fail(ErrorCode::resource_limit, "a window of {} elements at {} positions is too large", all_taps,
+         all_outputs);
   // Axis by axis: every (tap, output) pair so far is combined with those of the next axis.
   std::vector<std::int64_t> table{0};
   std::int64_t taps = 1;

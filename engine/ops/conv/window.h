@@ -53,8 +53,8 @@ struct WindowAttributes {
   AutoPad auto_pad = AutoPad::notset;
   bool ceil_mode = false;
 
-  /// Reads kernel_shape, strides, dilations, pads and auto_pad. Throws invalid_model for values no window
-  /// has.
+  /// Reads kernel_shape, strides, dilations, pads and auto_pad. Throws
+  /// invalid_model for values out of range (a stride of 0, say).
   static WindowAttributes read(AttributeReader& node);
 
   /// False only when no window of this kernel reaches into padding, whatever the input's extents.

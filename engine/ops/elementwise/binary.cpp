@@ -9,17 +9,16 @@
 #include "op/shape_rules.h"
 #include "ops/elementwise/binary_affine.h"
 #include "ops/elementwise/broadcast.h"
+#include "ops/elementwise/kinds.h"
 
 namespace bnrun {
 namespace {
 
-enum class Arithmetic { add, sub, mul, div };
-
 template <class T>
 T divide(T a, T b) {
   if constexpr (std::is_integral_v<T>) {
-    // C++ leaves both undefined; ONNX says nothing: 0, and wrap-around as the machine's two's complement
-    // does.
+    // ONNX does not define x / 0 and lowest / -1, and in C++ both are undefined
+    // behaviour. Here the first is 0 and the second wraps around.
     if (b == T(0)) return T(0);
     if constexpr (std::is_signed_v<T>) {
       if (b == T(-1)) return static_cast<T>(T(0) - static_cast<std::make_unsigned_t<T>>(a));
@@ -147,14 +146,10 @@ class BinaryOp final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_binary(AttributeReader& node) {
+std::unique_ptr<const Op> make_binary(AttributeReader& node, Arithmetic kind) {
   check_inputs(node, 2, 2);
   const auto legacy = LegacyBroadcast::read(node);
   node.ignore("consumed_inputs");
-  const Arithmetic kind = node.op_type() == "Add"   ? Arithmetic::add
-                          : node.op_type() == "Sub" ? Arithmetic::sub
-                          : node.op_type() == "Mul" ? Arithmetic::mul
-                                                    : Arithmetic::div;
   return std::make_unique<BinaryOp>(kind, legacy);
 }
 

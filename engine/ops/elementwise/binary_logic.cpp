@@ -1,5 +1,4 @@
-// Elementwise operators of two tensors that are no arithmetic of one type: comparisons and logic (C is
-// boolean), bits, shifts, Mod.  C = A op B under broadcasting.
+// C = A op B under broadcasting: comparisons and logic (C is boolean), bitwise operators, BitShift and Mod.
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -9,12 +8,12 @@
 #include "op/op.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/broadcast.h"
+#include "ops/elementwise/kinds.h"
 
 namespace bnrun {
 namespace {
 
 struct LogicRow {
-  std::string_view name;
   void (*run)(const TensorView& A, const TensorView& B, const MutableTensorView& C);
   bool boolean;  ///< the result, whatever the operands are
 };
@@ -29,9 +28,8 @@ decltype(auto) widened_element(const T& x) {
 }
 
 template <class Types, class F>
-LogicRow comparison(std::string_view name, F) {
-  return {name,
-          [](const TensorView& A, const TensorView& B, const MutableTensorView& C) {
+LogicRow comparison(F) {
+  return {[](const TensorView& A, const TensorView& B, const MutableTensorView& C) {
             dispatch(Types{}, A.dtype, [&]<class T>() {
               broadcast_apply<T, T, bool>(A, B, C, [](const T& a, const T& b) {
                 return F{}(widened_element(a), widened_element(b));
@@ -42,9 +40,8 @@ LogicRow comparison(std::string_view name, F) {
 }
 
 template <class Types, class F>
-LogicRow same_result(std::string_view name, F) {
-  return {name,
-          [](const TensorView& A, const TensorView& B, const MutableTensorView& C) {
+LogicRow same_result(F) {
+  return {[](const TensorView& A, const TensorView& B, const MutableTensorView& C) {
             dispatch(Types{}, A.dtype, [&]<class T>() {
               broadcast_apply<T, T, T>(A, B, C, [](T a, T b) {
                 return T(static_cast<ComputeType<T>>(F{}(widened_element(a), widened_element(b))));
@@ -78,35 +75,56 @@ T modulus_of(T a, T b) {
 using UnsignedTypes = TypeList<std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t>;
 using BooleanTypes = TypeList<bool>;
 
-std::span<const LogicRow> logic_rows() {
-  static const LogicRow rows[] = {
-      comparison<AllTypes>("Equal", std::equal_to<>()),
-      comparison<NumericTypes>("Greater", std::greater<>()),
-      comparison<NumericTypes>("GreaterOrEqual", std::greater_equal<>()),
-      comparison<NumericTypes>("Less", std::less<>()),
-      comparison<NumericTypes>("LessOrEqual", std::less_equal<>()),
-      comparison<BooleanTypes>("And", std::logical_and<>()),
-      comparison<BooleanTypes>("Or", std::logical_or<>()),
-      comparison<BooleanTypes>("Xor", std::not_equal_to<>()),
-      same_result<IntegerTypes>("BitwiseAnd", std::bit_and<>()),
-      same_result<IntegerTypes>("BitwiseOr", std::bit_or<>()),
-      same_result<IntegerTypes>("BitwiseXor", std::bit_xor<>()),
-      same_result<UnsignedTypes>("BitShift LEFT",
-                                 [](auto a, auto b) {
-                                   using T = decltype(a);
-                                   const bool gone = b >= static_cast<T>(std::numeric_limits<T>::digits);
-                                   return static_cast<T>(gone ? T(0) : a << b);
-                                 }),
-      same_result<UnsignedTypes>("BitShift RIGHT",
-                                 [](auto a, auto b) {
-                                   using T = decltype(a);
-                                   const bool gone = b >= static_cast<T>(std::numeric_limits<T>::digits);
-                                   return static_cast<T>(gone ? T(0) : a >> b);
-                                 }),
-      same_result<IntegerTypes>("Mod", [](auto a, auto b) { return modulus_of(a, b); }),
-      same_result<NumericTypes>("Mod fmod", [](auto a, auto b) { return remainder_of(a, b); }),
-  };
-  return rows;
+LogicRow shift_row(std::string_view direction) {
+  if (direction == "LEFT") {
+    return same_result<UnsignedTypes>([](auto a, auto b) {
+      using T = decltype(a);
+      const bool gone = b >= static_cast<T>(std::numeric_limits<T>::digits);
+      return static_cast<T>(gone ? T(0) : a << b);
+    });
+  }
+  if (direction == "RIGHT") {
+    return same_result<UnsignedTypes>([](auto a, auto b) {
+      using T = decltype(a);
+      const bool gone = b >= static_cast<T>(std::numeric_limits<T>::digits);
+      return static_cast<T>(gone ? T(0) : a >> b);
+    });
+  }
+  fail(ErrorCode::invalid_model, "direction is '{}', not LEFT or RIGHT", direction);
+}
+
+LogicRow row_of(LogicKind kind, AttributeReader& node) {
+  switch (kind) {
+    case LogicKind::equal:
+      return comparison<AllTypes>(std::equal_to<>());
+    case LogicKind::greater:
+      return comparison<NumericTypes>(std::greater<>());
+    case LogicKind::greater_or_equal:
+      return comparison<NumericTypes>(std::greater_equal<>());
+    case LogicKind::less:
+      return comparison<NumericTypes>(std::less<>());
+    case LogicKind::less_or_equal:
+      return comparison<NumericTypes>(std::less_equal<>());
+    case LogicKind::logical_and:
+      return comparison<BooleanTypes>(std::logical_and<>());
+    case LogicKind::logical_or:
+      return comparison<BooleanTypes>(std::logical_or<>());
+    case LogicKind::logical_xor:
+      return comparison<BooleanTypes>(std::not_equal_to<>());
+    case LogicKind::bitwise_and:
+      return same_result<IntegerTypes>(std::bit_and<>());
+    case LogicKind::bitwise_or:
+      return same_result<IntegerTypes>(std::bit_or<>());
+    case LogicKind::bitwise_xor:
+      return same_result<IntegerTypes>(std::bit_xor<>());
+    case LogicKind::bit_shift:
+      return shift_row(node.get_string("direction", ""));
+    case LogicKind::mod:
+      if (node.get_bool("fmod", false))
+        return same_result<NumericTypes>([](auto a, auto b) { return remainder_of(a, b); });
+      return same_result<IntegerTypes>([](auto a, auto b) { return modulus_of(a, b); });
+  }
+  fail(ErrorCode::internal, "unknown kind of logic {}", static_cast<int>(kind));
 }
 
 class BinaryLogic final : public Op {
@@ -164,16 +182,10 @@ class Where final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_binary_logic(AttributeReader& node) {
+std::unique_ptr<const Op> make_binary_logic(AttributeReader& node, LogicKind kind) {
   check_inputs(node, 2, 2);
   const auto legacy = LegacyBroadcast::read(node);
-  std::string name(node.op_type());
-  if (name == "Mod" && node.get_bool("fmod", false)) name += " fmod";
-  if (name == "BitShift") name.append(" ").append(node.get_string("direction", ""));
-  const auto rows = logic_rows();
-  const auto row = std::ranges::find(rows, name, &LogicRow::name);
-  if (row == rows.end()) fail(ErrorCode::invalid_model, "direction is neither LEFT nor RIGHT");
-  return std::make_unique<BinaryLogic>(*row, legacy);
+  return std::make_unique<BinaryLogic>(row_of(kind, node), legacy);
 }
 
 std::unique_ptr<const Op> make_where(AttributeReader& node) {

@@ -1,5 +1,5 @@
-// Elementwise operators of two tensors: shape rule, and the `broadcast` and `axis` attributes of
-// opsets before 7.
+// Elementwise operators of two tensors: the shape rule.
+// Before opset 7 it was given by attributes `broadcast` and `axis`.
 #pragma once
 
 #include "base/fail.h"

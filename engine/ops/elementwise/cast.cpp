@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
+#include "ops/elementwise/kinds.h"
 
 namespace bnrun {
 namespace {
@@ -130,11 +131,11 @@ class Cast final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_cast(AttributeReader& node) {
-  const bool like = node.op_type() == "CastLike";
+std::unique_ptr<const Op> make_cast(AttributeReader& node, CastKind kind) {
+  const bool like = kind == CastKind::cast_like;
   check_inputs(node, like ? 2 : 1, like ? 2 : 1);
   if (like || node.version() >= 19) {
-    // both speak of the float8 types only, which no tensor here has
+    // Both concern the float8 types only, which the engine does not have.
     node.ignore("saturate");
     node.ignore("round_mode");
   }

@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
+#include "ops/elementwise/kinds.h"
 
 namespace bnrun {
 namespace {
@@ -14,15 +15,15 @@ namespace {
 using UnaryRun = void (*)(const TensorView& X, const MutableTensorView& Y);
 
 struct UnaryRow {
-  std::string_view name;
+  UnaryKind kind;
   UnaryRun run;
   DType result = DType::undefined;  ///< undefined: the type of X
 };
 
 /// y = f(x) of the input's own type.
 template <class Types, class F>
-UnaryRow same_type(std::string_view name, F) {
-  return {name, [](const TensorView& X, const MutableTensorView& Y) {
+constexpr UnaryRow same_type(UnaryKind kind, F) {
+  return {kind, [](const TensorView& X, const MutableTensorView& Y) {
             dispatch(Types{}, X.dtype, [&]<class T>() {
               T* y = Y.data<T>();
               for (const T& x : X.span<T>()) *y++ = T(F{}(static_cast<ComputeType<T>>(x)));
@@ -31,8 +32,8 @@ UnaryRow same_type(std::string_view name, F) {
 }
 
 template <class Types, class F>
-UnaryRow predicate(std::string_view name, F) {
-  return {name,
+constexpr UnaryRow predicate(UnaryKind kind, F) {
+  return {kind,
           [](const TensorView& X, const MutableTensorView& Y) {
             dispatch(Types{}, X.dtype, [&]<class T>() {
               bool* y = Y.data<bool>();
@@ -54,35 +55,35 @@ T negated(T x) {
 using SignedNumberTypes =
     TypeList<float, double, Half, BFloat16, std::int8_t, std::int16_t, std::int32_t, std::int64_t>;
 
-std::span<const UnaryRow> unary_rows() {
-  static const UnaryRow rows[] = {
-      same_type<FloatTypes>("Acos", [](auto x) { return std::acos(x); }),
-      same_type<FloatTypes>("Acosh", [](auto x) { return std::acosh(x); }),
-      same_type<FloatTypes>("Asin", [](auto x) { return std::asin(x); }),
-      same_type<FloatTypes>("Asinh", [](auto x) { return std::asinh(x); }),
-      same_type<FloatTypes>("Atan", [](auto x) { return std::atan(x); }),
-      same_type<FloatTypes>("Atanh", [](auto x) { return std::atanh(x); }),
-      same_type<FloatTypes>("Ceil", [](auto x) { return std::ceil(x); }),
-      same_type<FloatTypes>("Cos", [](auto x) { return std::cos(x); }),
-      same_type<FloatTypes>("Cosh", [](auto x) { return std::cosh(x); }),
-      same_type<FloatTypes>("Exp", [](auto x) { return std::exp(x); }),
-      same_type<FloatTypes>("Floor", [](auto x) { return std::floor(x); }),
-      same_type<FloatTypes>("Log", [](auto x) { return std::log(x); }),
-      same_type<FloatTypes>("Reciprocal", [](auto x) { return decltype(x)(1) / x; }),
+const UnaryRow& row_of(UnaryKind kind) {
+  static constexpr UnaryRow kRows[] = {
+      same_type<FloatTypes>(UnaryKind::acos, [](auto x) { return std::acos(x); }),
+      same_type<FloatTypes>(UnaryKind::acosh, [](auto x) { return std::acosh(x); }),
+      same_type<FloatTypes>(UnaryKind::asin, [](auto x) { return std::asin(x); }),
+      same_type<FloatTypes>(UnaryKind::asinh, [](auto x) { return std::asinh(x); }),
+      same_type<FloatTypes>(UnaryKind::atan, [](auto x) { return std::atan(x); }),
+      same_type<FloatTypes>(UnaryKind::atanh, [](auto x) { return std::atanh(x); }),
+      same_type<FloatTypes>(UnaryKind::ceil, [](auto x) { return std::ceil(x); }),
+      same_type<FloatTypes>(UnaryKind::cos, [](auto x) { return std::cos(x); }),
+      same_type<FloatTypes>(UnaryKind::cosh, [](auto x) { return std::cosh(x); }),
+      same_type<FloatTypes>(UnaryKind::exp, [](auto x) { return std::exp(x); }),
+      same_type<FloatTypes>(UnaryKind::floor, [](auto x) { return std::floor(x); }),
+      same_type<FloatTypes>(UnaryKind::log, [](auto x) { return std::log(x); }),
+      same_type<FloatTypes>(UnaryKind::reciprocal, [](auto x) { return decltype(x)(1) / x; }),
       // the rounding mode of a process that never changes it: half to even
-      same_type<FloatTypes>("Round", [](auto x) { return std::nearbyint(x); }),
-      same_type<FloatTypes>("Sin", [](auto x) { return std::sin(x); }),
-      same_type<FloatTypes>("Sinh", [](auto x) { return std::sinh(x); }),
-      same_type<FloatTypes>("Sqrt", [](auto x) { return std::sqrt(x); }),
-      same_type<FloatTypes>("Tan", [](auto x) { return std::tan(x); }),
-      same_type<NumericTypes>("Abs",
+      same_type<FloatTypes>(UnaryKind::round, [](auto x) { return std::nearbyint(x); }),
+      same_type<FloatTypes>(UnaryKind::sin, [](auto x) { return std::sin(x); }),
+      same_type<FloatTypes>(UnaryKind::sinh, [](auto x) { return std::sinh(x); }),
+      same_type<FloatTypes>(UnaryKind::sqrt, [](auto x) { return std::sqrt(x); }),
+      same_type<FloatTypes>(UnaryKind::tan, [](auto x) { return std::tan(x); }),
+      same_type<NumericTypes>(UnaryKind::abs,
                               [](auto x) {
                                 if constexpr (std::is_floating_point_v<decltype(x)>)
                                   return std::abs(x);
                                 else
                                   return x < 0 ? negated(x) : x;
                               }),
-      same_type<NumericTypes>("Erf",
+      same_type<NumericTypes>(UnaryKind::erf,
                               [](auto x) {
                                 using T = decltype(x);
                                 if constexpr (std::is_floating_point_v<T>)
@@ -90,7 +91,7 @@ std::span<const UnaryRow> unary_rows() {
                                 else
                                   return static_cast<T>(std::erf(static_cast<double>(x)));
                               }),
-      same_type<NumericTypes>("Sign",
+      same_type<NumericTypes>(UnaryKind::sign,
                               [](auto x) {
                                 using T = decltype(x);
                                 if constexpr (std::is_floating_point_v<T>) {
@@ -98,24 +99,25 @@ std::span<const UnaryRow> unary_rows() {
                                 }
                                 return static_cast<T>((x > T(0) ? 1 : 0) - (x < T(0) ? 1 : 0));
                               }),
-      same_type<SignedNumberTypes>("Neg", [](auto x) { return negated(x); }),
-      same_type<IntegerTypes>("BitwiseNot", [](auto x) { return static_cast<decltype(x)>(~x); }),
-      same_type<TypeList<bool>>("Not", [](bool x) { return !x; }),
-      predicate<FloatTypes>("IsNaN", [](auto x) { return std::isnan(x); }),
+      same_type<SignedNumberTypes>(UnaryKind::neg, [](auto x) { return negated(x); }),
+      same_type<IntegerTypes>(UnaryKind::bitwise_not, [](auto x) { return static_cast<decltype(x)>(~x); }),
+      same_type<TypeList<bool>>(UnaryKind::logical_not, [](bool x) { return !x; }),
+      predicate<FloatTypes>(UnaryKind::is_nan, [](auto x) { return std::isnan(x); }),
   };
-  return rows;
+  static_assert(std::size(kRows) == static_cast<std::size_t>(UnaryKind::is_nan) + 1 && [] {
+    for (std::size_t i = 0; i < std::size(kRows); ++i) {
+      if (kRows[i].kind != static_cast<UnaryKind>(i)) return false;
+    }
+    return true;
+  }());
+  return kRows[static_cast<std::size_t>(kind)];
 }
 
 class UnaryMath final : public Op {
  public:
-  explicit UnaryMath(AttributeReader& node) : negates_(node.op_type() == "Neg") {
+  UnaryMath(UnaryKind kind, AttributeReader& node) : negates_(kind == UnaryKind::neg), row_(row_of(kind)) {
     check_inputs(node, 1, 1);
     if (node.version() < 6) node.ignore("consumed_inputs");
-    const auto rows = unary_rows();
-    const auto found = std::find_if(rows.begin(), rows.end(),
-                                    [&](const UnaryRow& row) { return row.name == node.op_type(); });
-    if (found == rows.end()) fail(ErrorCode::internal, "{} has no row", node.op_type());
-    row_ = *found;
   }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
@@ -176,8 +178,8 @@ class IsInf final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_unary_math(AttributeReader& node) {
-  return std::make_unique<UnaryMath>(node);
+std::unique_ptr<const Op> make_unary_math(AttributeReader& node, UnaryKind kind) {
+  return std::make_unique<UnaryMath>(kind, node);
 }
 
 std::unique_ptr<const Op> make_is_inf(AttributeReader& node) {

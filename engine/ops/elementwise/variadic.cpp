@@ -4,15 +4,14 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "op/op.h"
+#include "op/shape_rules.h"
 #include "ops/elementwise/binary_affine.h"
 #include "ops/elementwise/broadcast.h"
-#include "op/shape_rules.h"
-#include "op/op.h"
+#include "ops/elementwise/kinds.h"
 
 namespace bnrun {
 namespace {
-
-enum class VariadicKind { max, min, sum, mean };
 
 class Variadic final : public Op {
  public:
@@ -128,13 +127,10 @@ class Variadic final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_variadic(AttributeReader& node) {
+std::unique_ptr<const Op> make_variadic(AttributeReader& node, VariadicKind kind) {
   check_inputs(node, std::max<std::size_t>(1, node.inputs()), node.inputs());
   if (node.version() < 6) node.ignore("consumed_inputs");
-  return std::make_unique<Variadic>(node.op_type() == "Max"   ? VariadicKind::max
-                                    : node.op_type() == "Min" ? VariadicKind::min
-                                    : node.op_type() == "Sum" ? VariadicKind::sum
-                                                              : VariadicKind::mean);
+  return std::make_unique<Variadic>(kind);
 }
 
 }  // namespace bnrun

@@ -1,18 +1,19 @@
 // DepthToSpace: X[N, b*b*C, H, W] -> Y[N, C, H*b, W*b], and SpaceToDepth back.
 //   DCR: Y[n, c, h*b+i, w*b+j] = X[n, (i*b+j)*C + c, h, w];  CRD: channel c*b*b + i*b + j.
 #include "base/fail.h"
-#include "op/shape_rules.h"
-#include "op/dim_product.h"
 #include "base/strided_copy.h"
+#include "op/dim_product.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/image/kinds.h"
 
 namespace bnrun {
 namespace {
 
 class DepthSpace final : public Op {
  public:
-  explicit DepthSpace(AttributeReader& node)
-      : block_(node.require_int("blocksize")), to_space_(node.op_type() == "DepthToSpace") {
+  DepthSpace(DepthSpaceKind kind, AttributeReader& node)
+      : block_(node.require_int("blocksize")), to_space_(kind == DepthSpaceKind::depth_to_space) {
     check_inputs(node, 1, 1);
     if (block_ < 1) fail(ErrorCode::invalid_model, "blocksize is {}", block_);
     if (to_space_ && node.version() >= 11) {
@@ -71,8 +72,8 @@ class DepthSpace final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_depth_space(AttributeReader& node) {
-  return std::make_unique<DepthSpace>(node);
+std::unique_ptr<const Op> make_depth_space(AttributeReader& node, DepthSpaceKind kind) {
+  return std::make_unique<DepthSpace>(kind, node);
 }
 
 }  // namespace bnrun

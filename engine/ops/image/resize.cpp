@@ -9,8 +9,9 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
+#include "op/shape_rules.h"
+#include "ops/image/kinds.h"
 
 namespace bnrun {
 namespace {
@@ -34,7 +35,7 @@ E read_choice(AttributeReader& node, std::string_view name, std::string_view oth
               const std::map<std::string_view, E>& choices) {
   const std::string text = node.get_string(name, otherwise);
   const auto found = choices.find(text);
-  if (found == choices.end()) fail(ErrorCode::unsupported, "{} is '{}'", name, text);
+  if (found == choices.end()) fail(ErrorCode::unsupported, "{} '{}' is not supported", name, text);
   return found->second;
 }
 
@@ -61,8 +62,8 @@ using AxisTaps = std::vector<std::vector<Tap>>;
 
 class Resize final : public Op {
  public:
-  explicit Resize(AttributeReader& node) {
-    const bool upsample = node.op_type() == "Upsample";
+  Resize(ResizeKind kind, AttributeReader& node) {
+    const bool upsample = kind == ResizeKind::upsample;
     mode_ = read_choice(node, "mode", "nearest", kModes);
     if (upsample || node.version() < 11) {
       transformation_ = Transformation::asymmetric;
@@ -93,7 +94,8 @@ class Resize final : public Op {
     extrapolation_value_ = node.get_float("extrapolation_value", 0.0);
     if (node.version() < 18) return;
     antialias_ = node.get_bool("antialias", false);
-    if (antialias_ && crops()) fail(ErrorCode::unsupported, "antialias with tf_crop_and_resize");
+    if (antialias_ && crops())
+      fail(ErrorCode::unsupported, "antialias is not supported with tf_crop_and_resize");
     axes_ = node.get_ints("axes");
     aspect_ratio_ = read_choice<AspectRatio>(node, "keep_aspect_ratio_policy", "stretch",
                                              {{"stretch", AspectRatio::stretch},
@@ -164,7 +166,7 @@ class Resize final : public Op {
 
  private:
   void read_early_scales(AttributeReader& node, bool upsample) {
-    if (mode_ == Mode::cubic) fail(ErrorCode::unsupported, "mode is 'cubic' before opset 11");
+    if (mode_ == Mode::cubic) fail(ErrorCode::unsupported, "mode 'cubic' is not supported before opset 11");
     if (!upsample || node.version() >= 9) {
       check_inputs(node, 2, 2);
       scales_input_ = 1;
@@ -229,8 +231,8 @@ class Resize final : public Op {
     return static_cast<std::int64_t>(std::floor(static_cast<double>(extent) * scale + 0.5));
   }
 
-  /// The one scale with which no axis becomes larger (or smaller) than its size; absent while extents are
-  /// unknown.
+  /// keep_aspect_ratio_policy: the largest common scale with which no axis exceeds its size (not_larger), or
+  /// the smallest with which none falls below it (not_smaller). nullopt while an extent is unknown.
   std::optional<double> common_scale(const std::vector<Content>& sizes, const Dims& X,
                                      const std::vector<std::size_t>& axes) const {
     std::optional<double> common;
@@ -293,12 +295,12 @@ class Resize final : public Op {
       case Transformation::half_pixel:
         return half_pixel();
       case Transformation::half_pixel_symmetric:
-        // The fraction of an element that rounding the extent lost is taken from both ends alike.
+        // The part of an element that is lost by rounding the extent down is split between both ends.
         return in / 2 * (1.0 - out / (axis.scale * in)) + half_pixel();
       case Transformation::pytorch_half_pixel:
         return axis.out > 1 ? half_pixel() : 0.0;
       case Transformation::align_corners:
-        // ONNX's tests take the extent as scaled, before it is rounded down.
+        // As in ONNX's reference, the length is in * scale before rounding.
         return axis.out > 1 ? o * (in - 1.0) / (in * axis.scale - 1.0) : 0.0;
       case Transformation::asymmetric:
         return o / axis.scale;
@@ -343,7 +345,8 @@ class Resize final : public Op {
     for (std::int64_t o = 0; o < axis.out; ++o) {
       auto& of_output = taps[static_cast<std::size_t>(o)];
       const double position = position_of(axis, o);
-      // Decisions are taken on the position as a float, the type scales are written in: 1 / 0.33333334F is 3.
+      // Rounding decisions use the position in float, the type of
+      // `scales`: there 1 / 0.33333334F is exactly 3.
       const double rounded = static_cast<double>(static_cast<float>(position));
       if (crops() && !(rounded >= 0.0 && rounded <= static_cast<double>(axis.in - 1))) continue;
       if (mode_ == Mode::nearest) {
@@ -367,8 +370,7 @@ class Resize final : public Op {
     return taps;
   }
 
-  /// For every element of Y the element of X that the first tap of each axis leads to; -1 where some axis has
-  /// none.
+  /// For each element of Y the position in X of its first tap, or -1 where Y takes extrapolation_value.
   static std::vector<std::int64_t> sources_of(const Shape& X, const std::vector<AxisTaps>& taps) {
     std::vector<std::int64_t> sources{0};
     for (std::size_t axis = 0; axis < X.rank(); ++axis) {
@@ -443,8 +445,8 @@ class Resize final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_resize(AttributeReader& node) {
-  return std::make_unique<Resize>(node);
+std::unique_ptr<const Op> make_resize(AttributeReader& node, ResizeKind kind) {
+  return std::make_unique<Resize>(kind, node);
 }
 
 }  // namespace bnrun

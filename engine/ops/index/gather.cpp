@@ -1,12 +1,12 @@
-// Gather, GatherElements, GatherND: elements or blocks picked by indices; a negative index counts from the
-// end.
+// Gather, GatherElements, GatherND: elements or blocks selected by indices.
+// Negative indices count from the end.
 #include <algorithm>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
-#include "ops/index/indices.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/index/indices.h"
 
 namespace bnrun {
 namespace {

@@ -1,13 +1,13 @@
-// Elements chosen by what they are or where they stand: Compress, NonZero, Trilu, Unique.
+// Selecting elements by their value or position: Compress, NonZero, Trilu, Unique.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -32,8 +32,8 @@ TensorView flat(const TensorView& tensor) {
   return view;
 }
 
-/// The entries of `axis` (of all elements, without one) whose condition is true. A condition may be shorter
-/// than the axis.
+/// Compress: the entries of `axis` whose condition is true; without an axis, of the flattened tensor. The
+/// condition may be shorter than the axis.
 class Compress final : public Op {
  public:
   explicit Compress(AttributeReader& node) {
@@ -71,7 +71,8 @@ class Compress final : public Op {
   std::optional<std::int64_t> axis_;
 };
 
-/// Coordinates of the elements that are not zero, one column each; a scalar has none to give.
+/// NonZero: the coordinates of the elements that are not zero,
+/// one column for each. A scalar has no coordinates.
 class NonZero final : public Op {
  public:
   std::vector<ValueType> infer(const InferArgs& args) const override {

@@ -9,8 +9,8 @@
 
 namespace bnrun {
 
-/// Dimensions of A times B, absent while a rank is unknown. Throws invalid_model when they cannot be
-/// multiplied.
+/// The dimensions of A times B; nullopt while a rank is unknown.
+/// Throws invalid_model when the inner dimensions differ.
 std::optional<Dims> matmul_dims(const ValueType& A, const ValueType& B);
 
 /// One matrix product of a batch: where its matrices start, in elements.
@@ -19,8 +19,8 @@ struct MatrixProduct {
   std::int64_t A, B, Y;
 };
 
-/// Calls visit for every matrix product in A times B; a vector is a row on the left and a column on the
-/// right.
+/// Calls visit for every matrix product of the batch. A vector is a
+/// row on the left side and a column on the right side.
 void for_each_product(Shape A, Shape B, const std::function<void(const MatrixProduct&)>& visit);
 
 /// Every element of the output is a sum over the last axis of input 0.

@@ -1,6 +1,6 @@
-// LinearRegressor and LinearClassifier (ai.onnx.ml): scores[n,e] = sum_f X[n,f] * coefficients[e,f] +
-// intercepts[e], then post_transform per row. The class of a row is that of its largest score before the
-// transform.
+// LinearRegressor and LinearClassifier (ai.onnx.ml), with post_transform applied to each row:
+//   scores[n,e] = sum_f X[n,f] * coefficients[e,f] + intercepts[e]
+// The class of a row is the one with the largest score before post_transform.
 #include <algorithm>
 #include <cmath>
 
@@ -137,7 +137,8 @@ class LinearClassifier final : public Op {
     if (strings_.empty() == ints_.empty())
       fail(ErrorCode::invalid_model, "needs either classlabels_strings or classlabels_ints");
     if (one_score_for_two_ && transform_ != PostTransform::logistic)
-      fail(ErrorCode::unsupported, "one score for two classes without LOGISTIC");
+      fail(ErrorCode::unsupported,
+           "one score for two classes is supported with post_transform LOGISTIC only");
   }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {

@@ -1,6 +1,6 @@
 // BatchNormalization, inference and training, at every opset:
-//   Y = scale * (X - mean) / sqrt(var + epsilon) + B, per channel (axis 1; a tensor of rank 1 is one
-//   channel).
+//   Y = scale * (X - mean) / sqrt(var + epsilon) + B  for each channel
+// The channels lie on axis 1; a tensor of rank 1 has one channel.
 // Training normalises with the batch's mean and population variance and also returns
 //   running = old * momentum + batch * (1 - momentum).
 #include <cmath>
@@ -181,7 +181,8 @@ class BatchNormalization final : public Op {
   double epsilon_;
   double momentum_;
   bool training_ = false;
-  /// Empty from opset 7 to 13, where the number of outputs tells.
+  /// The attribute that switches training off. From opset 7 to
+  /// 13 there is none: the number of outputs decides.
   Attributes at_inference_;
   bool spatial_ = true;
 };

@@ -1,6 +1,6 @@
 // LpNormalization: Y = X / |X|_p along one axis, 0 where the norm is 0.
-// MeanVarianceNormalization: Y = (X - mean) / (deviation + 1e-9) over `axes`, as the standard's own
-// definition has it.
+// MeanVarianceNormalization: Y = (X - mean) / (deviation + 1e-9)
+// over `axes`; the 1e-9 is that of ONNX's function body.
 #include <cmath>
 
 #include "base/dispatch.h"

@@ -11,6 +11,7 @@
 #include "op/op.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/broadcast.h"
+#include "ops/norm/kinds.h"
 
 namespace bnrun {
 namespace {
@@ -46,8 +47,8 @@ constexpr double kDefaultEpsilon = static_cast<double>(1e-5F);
 
 class LayerNormalization final : public Op {
  public:
-  explicit LayerNormalization(AttributeReader& node)
-      : centred_(node.op_type() == "LayerNormalization"),
+  LayerNormalization(LayerNormalizationKind kind, AttributeReader& node)
+      : centred_(kind == LayerNormalizationKind::layer),
         axis_(node.get_int("axis", -1)),
         epsilon_(node.get_float("epsilon", kDefaultEpsilon)),
         stash_type_(node.get_dtype("stash_type", DType::float32)) {
@@ -142,9 +143,10 @@ class LayerNormalization final : public Op {
 /// InstanceNormalization is the case of one channel per group.
 class GroupNormalization final : public Op {
  public:
-  explicit GroupNormalization(AttributeReader& node) : epsilon_(node.get_float("epsilon", kDefaultEpsilon)) {
+  GroupNormalization(GroupNormalizationKind kind, AttributeReader& node)
+      : epsilon_(node.get_float("epsilon", kDefaultEpsilon)) {
     check_inputs(node, 3, 3);
-    if (node.op_type() == "InstanceNormalization") {
+    if (kind == GroupNormalizationKind::instance) {
       if (node.version() < 6) node.ignore("consumed_inputs");
       return;
     }
@@ -204,7 +206,8 @@ class GroupNormalization final : public Op {
  private:
   double epsilon_;
   std::optional<std::int64_t> groups_;  ///< absent: every channel is its own
-  bool per_group_ = false;              ///< scale and B count groups, as before opset 21, not channels
+  /// Whether scale and B have one element per group, as before opset 21, instead of one per channel.
+  bool per_group_ = false;
 };
 
 class Lrn final : public Op {
@@ -257,12 +260,12 @@ class Lrn final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_layer_normalization(AttributeReader& node) {
-  return std::make_unique<LayerNormalization>(node);
+std::unique_ptr<const Op> make_layer_normalization(AttributeReader& node, LayerNormalizationKind kind) {
+  return std::make_unique<LayerNormalization>(kind, node);
 }
 
-std::unique_ptr<const Op> make_group_normalization(AttributeReader& node) {
-  return std::make_unique<GroupNormalization>(node);
+std::unique_ptr<const Op> make_group_normalization(AttributeReader& node, GroupNormalizationKind kind) {
+  return std::make_unique<GroupNormalization>(kind, node);
 }
 
 std::unique_ptr<const Op> make_lrn(AttributeReader& node) {

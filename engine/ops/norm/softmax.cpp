@@ -1,28 +1,23 @@
 // Softmax, LogSoftmax, Hardmax along one axis:
 //   Softmax(x)_i = exp(x_i - m) / sum_j exp(x_j - m),  LogSoftmax(x)_i = x_i - m - log sum_j exp(x_j - m),
 //   Hardmax(x)_i = 1 at the first largest element, else 0;  m = max_j x_j.
-// Before opset 13 the tensor is taken as 2-D, split in front of `axis`: one softmax over all trailing
-// dimensions.
+// Before opset 13 the tensor is flattened to 2-D in front of
+// `axis`, and the softmax goes over all axes from `axis` on.
 #include <algorithm>
 #include <cmath>
 
 #include "base/dispatch.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
+#include "ops/norm/kinds.h"
 
 namespace bnrun {
 namespace {
 
-enum class SoftmaxKind { softmax, log_softmax, hardmax };
-
 class Softmax final : public Op {
  public:
-  explicit Softmax(AttributeReader& node)
-      : kind_(node.op_type() == "Softmax"      ? SoftmaxKind::softmax
-              : node.op_type() == "LogSoftmax" ? SoftmaxKind::log_softmax
-                                               : SoftmaxKind::hardmax),
-        flattens_(node.version() < 13),
-        axis_(node.get_int("axis", flattens_ ? 1 : -1)) {
+  Softmax(SoftmaxKind kind, AttributeReader& node)
+      : kind_(kind), flattens_(node.version() < 13), axis_(node.get_int("axis", flattens_ ? 1 : -1)) {
     check_inputs(node, 1, 1);
   }
 
@@ -97,8 +92,8 @@ class Softmax final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_softmax(AttributeReader& node) {
-  return std::make_unique<Softmax>(node);
+std::unique_ptr<const Op> make_softmax(AttributeReader& node, SoftmaxKind kind) {
+  return std::make_unique<Softmax>(kind, node);
 }
 
 }  // namespace bnrun

@@ -11,14 +11,12 @@
 #include "base/fail.h"
 #include "op/shape_rules.h"
 #include "ops/conv/window.h"
+#include "ops/pool/kinds.h"
 
 namespace bnrun {
 namespace {
 
 using PoolTypes = TypeList<float, double, Half, BFloat16, std::int8_t, std::uint8_t>;
-
-/// Kinds of pools: how one window is reduced and what affine maps pass through it.
-enum class Pooling { max, average, lp };
 
 class Pool final : public Op {
  public:
@@ -282,14 +280,12 @@ class MaxUnpool final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_pool(AttributeReader& node) {
-  std::string_view name = node.op_type();
-  const bool global = name.starts_with("Global");
-  if (global) name.remove_prefix(6);
-  const Pooling kind = name == "MaxPool"       ? Pooling::max
-                       : name == "AveragePool" ? Pooling::average
-                                               : Pooling::lp;
-  return std::make_unique<Pool>(kind, global, node);
+std::unique_ptr<const Op> make_pool(AttributeReader& node, Pooling kind) {
+  return std::make_unique<Pool>(kind, false, node);
+}
+
+std::unique_ptr<const Op> make_global_pool(AttributeReader& node, Pooling kind) {
+  return std::make_unique<Pool>(kind, true, node);
 }
 
 std::unique_ptr<const Op> make_max_unpool(AttributeReader& node) {

@@ -108,7 +108,8 @@ std::vector<std::int64_t> convolve(const ConvolutionAttributes& convolution, con
 /// Y[i] = saturate(round(sums[i] * factor of i) + zero point)
 void requantize(const std::vector<std::int64_t>& sums, const std::vector<double>& factors,
                 const TensorView& zero_point, const MutableTensorView& Y) {
-  if (zero_point.elements() != 1) fail(ErrorCode::unsupported, "an output quantised per row");
+  if (zero_point.elements() != 1)
+    fail(ErrorCode::unsupported, "an output quantised per row is not supported");
   dispatch(Bytes{}, Y.dtype, [&]<class Q>() {
     const Q zero = *zero_point.data<Q>();
     for (std::size_t i = 0; i < sums.size(); ++i)
@@ -119,7 +120,7 @@ void requantize(const std::vector<std::int64_t>& sums, const std::vector<double>
 /// left * right / y_scale for every element of Y, each broadcast over it.
 std::vector<double> factors_over(const Shape& Y, const TensorView& left, const TensorView& right,
                                  const TensorView& y_scale) {
-  if (y_scale.elements() != 1) fail(ErrorCode::unsupported, "an output quantised per row");
+  if (y_scale.elements() != 1) fail(ErrorCode::unsupported, "an output quantised per row is not supported");
   for (const TensorView* scale : {&left, &right}) check_stretches(*scale, Y);
   const auto l = read_doubles(left);
   const auto r = read_doubles(right);

@@ -6,14 +6,15 @@
 #include "base/fail.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
+#include "ops/reduce/kinds.h"
 
 namespace bnrun {
 namespace {
 
 class ArgExtreme final : public Op {
  public:
-  explicit ArgExtreme(AttributeReader& node)
-      : largest_(node.op_type() == "ArgMax"),
+  ArgExtreme(ArgExtremeKind kind, AttributeReader& node)
+      : largest_(kind == ArgExtremeKind::max),
         axis_(node.get_int("axis", 0)),
         keepdims_(node.get_bool("keepdims", true)) {
     check_inputs(node, 1, 1);
@@ -82,8 +83,8 @@ class ArgExtreme final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_arg_extreme(AttributeReader& node) {
-  return std::make_unique<ArgExtreme>(node);
+std::unique_ptr<const Op> make_arg_extreme(AttributeReader& node, ArgExtremeKind kind) {
+  return std::make_unique<ArgExtreme>(kind, node);
 }
 
 }  // namespace bnrun

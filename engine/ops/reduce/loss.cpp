@@ -6,16 +6,17 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
+#include "ops/reduce/kinds.h"
 
 namespace bnrun {
 namespace {
 
 class ClassLoss final : public Op {
  public:
-  explicit ClassLoss(AttributeReader& node)
-      : takes_softmax_(node.op_type() == "SoftmaxCrossEntropyLoss"),
+  ClassLoss(ClassLossKind kind, AttributeReader& node)
+      : takes_softmax_(kind == ClassLossKind::softmax_cross_entropy),
         reduction_(node.get_string("reduction", "mean")) {
     check_inputs(node, 2, 3);
     if (node.has("ignore_index")) ignored_ = node.get_int("ignore_index", 0);
@@ -98,8 +99,8 @@ class ClassLoss final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_class_loss(AttributeReader& node) {
-  return std::make_unique<ClassLoss>(node);
+std::unique_ptr<const Op> make_class_loss(AttributeReader& node, ClassLossKind kind) {
+  return std::make_unique<ClassLoss>(kind, node);
 }
 
 }  // namespace bnrun

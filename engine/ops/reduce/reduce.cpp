@@ -1,9 +1,9 @@
-// Reductions over a set of axes:  ReduceSum sum x, ReduceMean (sum x)/n, ReduceProd prod x, ReduceMax,
-// ReduceMin,
+// Reductions over a set of axes:
+//   ReduceSum sum x, ReduceMean (sum x)/n, ReduceProd prod x, ReduceMax, ReduceMin,
 //   ReduceL1 sum |x|, ReduceL2 sqrt(sum x^2), ReduceSumSquare sum x^2, ReduceLogSum log(sum x),
 //   ReduceLogSumExp log(sum exp(x)) = m + log(sum exp(x - m)) with m = max x.
-// Floats accumulate in double. An empty set gives the neutral element: 0, 1 for Prod, the least value for
-// Max.
+// Floats accumulate in double. An empty set gives the neutral element, such as 0
+// for a sum, 1 for a product and the lowest value for a maximum.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -13,11 +13,10 @@
 #include "op/op.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/broadcast.h"
+#include "ops/reduce/kinds.h"
 
 namespace bnrun {
 namespace {
-
-enum class ReduceKind { sum, mean, prod, max, min, l1, l2, sum_square, log_sum, log_sum_exp };
 
 /// Integers wrap around in sums and products; roots and logarithms of them are truncated.
 template <class T>
@@ -223,17 +222,8 @@ class Reduce final : public Op {
 
 }  // namespace
 
-std::unique_ptr<const Op> make_reduce(AttributeReader& node) {
-  static constexpr std::pair<std::string_view, ReduceKind> kKinds[] = {
-      {"ReduceL1", ReduceKind::l1},          {"ReduceL2", ReduceKind::l2},
-      {"ReduceLogSum", ReduceKind::log_sum}, {"ReduceLogSumExp", ReduceKind::log_sum_exp},
-      {"ReduceMax", ReduceKind::max},        {"ReduceMean", ReduceKind::mean},
-      {"ReduceMin", ReduceKind::min},        {"ReduceProd", ReduceKind::prod},
-      {"ReduceSum", ReduceKind::sum},        {"ReduceSumSquare", ReduceKind::sum_square}};
-  const auto* row =
-      std::ranges::find(kKinds, node.op_type(), &std::pair<std::string_view, ReduceKind>::first);
-  if (row == std::end(kKinds)) fail(ErrorCode::internal, "{} has no row", node.op_type());
-  return std::make_unique<Reduce>(row->second, node);
+std::unique_ptr<const Op> make_reduce(AttributeReader& node, ReduceKind kind) {
+  return std::make_unique<Reduce>(kind, node);
 }
 
 }  // namespace bnrun

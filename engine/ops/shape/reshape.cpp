@@ -208,7 +208,7 @@ class Reshape final : public ReshapeLike {
     for (std::size_t i = 0; i < target.size(); ++i) {
       const Content& element = target[i];
       if (element.number == -1) {
-        if (inferred) fail(ErrorCode::invalid_model, "-1 stands in the shape twice");
+        if (inferred) fail(ErrorCode::invalid_model, "the shape has -1 twice");
         inferred = i;
         result.emplace_back();
       } else if (element.number == 0 && !allow_zero_) {

@@ -35,15 +35,16 @@ class FoldView {
   std::map<NodeId, AffineForm> forms_;
 };
 
-/// Consecutive operators that together are one per-channel affine map of `input`. Each intermediate value has
-/// no other reader.
+/// Consecutive operators that together compute one per-channel affine map of `input`. The values between them
+/// have no other reader.
 struct Chain {
   std::vector<NodeId> nodes;
   ValueId input;
   ValueId output;
   ChannelAffine affine;
-  /// Work left in the graph: 2 for an operator that scales, 1 for one that only shifts or does nothing. A
-  /// rewrite must lower the sum, or the number of channels that do not stay as they are: so folding ends.
+  /// The work that the chain does: 2 for an operator that scales, 1 for one that only
+  /// shifts or does nothing. Every rewrite lowers the sum over the graph, or the number
+  /// of channels whose map is not the identity, so that folding ends.
   int cost = 0;
 };
 

@@ -14,7 +14,8 @@ std::string label_with_type(const Graph& graph, NodeId id) {
   return fmt::format("{} '{}'", graph.node(id).op_type, label_of(graph, id));
 }
 
-/// A telling reason wins over "there is nothing to fold into".
+/// Of several reasons for one chain, the report gives the one with the
+/// largest weight: "there is nothing to fold into" says least.
 int weight_of(Decline reason) {
   switch (reason) {
     case Decline::no_linear_neighbour:
@@ -44,8 +45,8 @@ void Journal::decline(const Chain& chain, const Declined& declined) {
   if (!fresh && weight_of(declined.reason) > weight_of(entry->second.reason)) entry->second = declined;
 }
 
-/// The nodes as their author knows them: each BatchNormalization by its own name, else the disguise as a
-/// whole; nodes none of which scales are none.
+/// The entries for a chain: one for each BatchNormalization in it, or one for the whole
+/// chain if it has none but scales. A chain that only shifts has no entry.
 std::vector<FoldEntry> Journal::describe(const std::vector<NodeId>& nodes,
                                          const ChannelAffine& affine) const {
   const Graph& graph = view_.graph();
@@ -151,7 +152,7 @@ std::vector<FoldEntry> Journal::finish(bool converting,
       left(std::move(entry), declined, chain.nodes);
     in_chain.insert(chain.nodes.begin(), chain.nodes.end());
   }
-  // A BatchNormalization that is no affine map of data says itself why, unless it is one of a constant.
+  // A BatchNormalization outside of all chains: as_affine gives the reason. It gives none if X is constant.
   for (const NodeId id : view_.order()) {
     if (in_chain.contains(id) || view_.op(id) == nullptr || !view_.op(id)->is_normalisation()) continue;
     const NodeArgs args = view_.args(id);

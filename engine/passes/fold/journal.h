@@ -18,11 +18,11 @@ class Journal {
  public:
   explicit Journal(FoldView& view) : view_(view) {}
 
-  /// Whether the report lists the chain: a BatchNormalization, or something that scales and so is one in
-  /// disguise.
+  /// Whether the report lists the chain: it contains a
+  /// BatchNormalization or an operator that scales (a disguise).
   bool lists(const Chain& chain) const { return !describe(chain.nodes, chain.affine).empty(); }
 
-  /// A new round looks for reasons of its own.
+  /// Forgets the reasons of the round before.
   void start_round() { declined_.clear(); }
   /// Why a chain could not go; the most telling reason stays.
   void decline(const Chain& chain, const Declined& declined);
@@ -37,13 +37,14 @@ class Journal {
   void measure(std::size_t first_entry, const ConstantChanges& changes);
   /// Text for the nodes that a rewrite has made in the place of a chain.
   void went_in_part(std::span<const NodeId> made, const std::string& what);
-  /// What was known of the chain is now so of the nodes made in its place.
+  /// Transfers what is recorded for the chain to the nodes made in its place.
   void succeed(const Chain& chain, std::span<const NodeId> made);
 
   std::size_t size() const { return entries_.size(); }
 
-  /// Adds what is left, each with its reason, and returns all entries. `converting`: training mode was to be
-  /// converted, so that only outputs in use can have kept it.
+  /// Adds the chains that are left in the graph, each with its reason, and returns
+  /// all entries. With `converting`, training mode has been converted, and a node
+  /// that is still in training mode is so because of its outputs.
   std::vector<FoldEntry> finish(bool converting, const std::function<bool(const Chain&)>& is_switched_off);
 
  private:

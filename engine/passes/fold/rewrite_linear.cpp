@@ -62,7 +62,7 @@ class LinearRewriter {
   }
 
  private:
-  /// Says what stands in the place of each value on the way, and removes the affine operators.
+  /// Records what replaces each value on the route, and removes the affine operators.
   void substitute(const Candidate& candidate) {
     const Chain& chain = *candidate.chain;
     const bool back = candidate.route.direction == FoldDirection::backward;
@@ -83,10 +83,10 @@ class LinearRewriter {
     }
   }
 
-  /// `by` stands where `value` stood.
+  /// Readers of `value` are to read `by`.
   void replace(ValueId value, ValueId by) { replaced_by_.emplace(value, by); }
 
-  /// What stands in the place of a value. One that is not replaced but whose elements change gets a new name.
+  /// What replaces a value. A value that is not replaced but whose elements change gets a new name.
   Operand current(ValueId id) {
     for (auto found = replaced_by_.find(id); found != replaced_by_.end(); found = replaced_by_.find(id))
       id = found->second;
@@ -96,7 +96,7 @@ class LinearRewriter {
     return fresh_.emplace(id, rewrite_.add_value(folded_name(id), graph_.value(id).type)).first->second;
   }
 
-  /// The input of an affine operator on a way down that carries the map.
+  /// Forward: the input through which the map has reached an affine operator.
   static ValueId data_of(const Route& route, const Node& node) {
     return *std::find_if(node.inputs.begin(), node.inputs.end(),
                          [&](ValueId input) { return input.valid() && route.maps.contains(input); });
@@ -104,7 +104,7 @@ class LinearRewriter {
 
   std::string folded_name(ValueId id) const { return graph_.value(id).name + "_folded"; }
 
-  /// An operator on the way; of its constants those change that the map goes on to.
+  /// Copies an operator that passes the map, with the map applied to the constant inputs that take it.
   void copy_node(const Route::Step& step) {
     const Node& node = graph_.node(step.node);
     Rewrite::NewNode copy{node, {}, {}};

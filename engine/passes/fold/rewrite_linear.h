@@ -25,7 +25,7 @@ struct Candidate {
 struct ConstantChanges {
   std::size_t flushed = 0;  ///< became zero because they lie below the normal range of their type
   Magnitude weights;        ///< of the linear operators
-  Magnitude bias;           ///< an Add made for want of a bias input counts
+  Magnitude bias;           ///< including an Add that serves as bias
 };
 
 /// A linear operator that has taken in the maps that reach it.

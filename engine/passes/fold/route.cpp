@@ -80,7 +80,7 @@ class RouteFinder {
     return {Decline::intermediate_used_elsewhere, "'" + name + "'"};
   }
 
-  /// On the way up a value changes for all its readers, so all of them have to be on the way.
+  /// Backward, a value changes for all its readers, so that the route has to include all of them.
   std::optional<Declined> check_readers(ValueId id) const {
     if (auto held = held_from_outside(graph_, id)) return held;
     const Value& value = graph_.value(id);

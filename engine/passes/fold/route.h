@@ -9,9 +9,9 @@
 
 namespace bnrun {
 
-/// A way up (backward) or down (forward). It forks where an operator joins or parts data and where a value
-/// has several readers; every branch ends at a linear operator, at a constant (backward), or at a fork
-/// that hands it the identity.
+/// A way backward (to producers) or forward (to consumers). It branches at operators with several
+/// data inputs or outputs and at values with several readers. A branch ends at a linear operator, at
+/// a constant (backward), or where the map that is passed on is the identity.
 struct Route {
   enum class Role {
     passed,     ///< lets the map pass and stays
@@ -21,15 +21,15 @@ struct Route {
   struct Step {
     NodeId node;
     Role role;
-    std::vector<std::size_t>
-        ports{};  ///< inputs (backward) or outputs (forward) through which the map goes on
-    std::vector<std::pair<std::size_t, ChannelAffine>>
-        constants{};  ///< inputs that take it themselves (backward)
+    /// The inputs (backward) or outputs (forward) through which the map goes on.
+    std::vector<std::size_t> ports{};
+    /// Backward only: the constant inputs that take the map, each with its map.
+    std::vector<std::pair<std::size_t, ChannelAffine>> constants{};
   };
   FoldDirection direction;
   std::vector<Step> steps;  ///< in the order in which the map reaches them
-  /// Backward: each of these values becomes this map of itself. Forward: each is this map of the value that
-  /// takes its place.
+  /// Backward: each of these values v is replaced by map(v). Forward: each of
+  /// them equals map(v'), where v' is the value that replaces it.
   std::map<ValueId, ChannelAffine> maps;
   int cost = 0;  ///< of the chain and what it takes along
 

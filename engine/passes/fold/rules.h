@@ -1,5 +1,4 @@
-// Simplifications that come free with the machinery of folding and keep the graph standard ONNX: one rule a
-// file, in rules/.
+// Simplifications by rewriting. The graph stays standard ONNX. Each rule has a file of its own in rules/.
 #pragma once
 
 #include <optional>
@@ -21,8 +20,8 @@ std::optional<Rewrite> remove_identity(const FoldView& view, NodeId id);
 std::optional<Rewrite> cancel_rearrangements(const FoldView& view, NodeId id);
 std::optional<Rewrite> join_gemm(const FoldView& view, NodeId id);
 
-/// Rewires `to` in place of `from`, whose producers are `removed`. A graph output keeps its name: the
-/// producer of `to` then takes the name over, and who else reads `to` reads `from`.
+/// Lets the readers of `from`, whose producers are `removed`, read `to`. If `from` is an output of the graph,
+/// it keeps its name instead: the producer of `to` writes `from`, and the readers of `to` read `from`.
 std::optional<Rewrite> bypass(const Graph& graph, std::vector<NodeId> removed, ValueId from, ValueId to,
                               std::string why);
 

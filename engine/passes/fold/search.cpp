@@ -70,8 +70,8 @@ FoldSearch::FoldSearch(Graph& graph, ExactConstants exact, const FoldOptions& op
     : graph_(graph), options_(options), view_(graph, std::move(exact)), journal_(view_) {}
 
 void FoldSearch::run() {
-  // Folding comes first, so that a bias is rounded once; what it leaves may simplify and open the way for
-  // more.
+  // Folding comes before simplifying, so that a bias is rounded once.
+  // A simplification may make another fold possible.
   for (std::size_t before = rewrites_;; before = rewrites_) {
     repeat([&] { fold_round(); });
     repeat([&] { simplify_round(); });
@@ -102,10 +102,10 @@ std::vector<NodeId> FoldSearch::apply_counted(const Rewrite& rewrite) {
   return apply(graph_, rewrite);
 }
 
-/// Applies, in topological order, what is possible and lowers the cost. A chain between two linear operators
-/// is offered to the one behind it first: backward never grows the error bound (see forward_growth). Ways
-/// that fork come next, since a chain that has gone no longer stands in one, and, when no chain goes whole,
-/// one that goes in part.
+/// Folds, in topological order, every chain whose fold is possible and lowers the cost. A chain
+/// between two linear operators is folded backward if possible, which never makes the error grow (see
+/// forward_growth). Routes with branches come after those without, which may have removed a chain
+/// from them. If no chain could be folded as a whole, one is folded in part.
 void FoldSearch::fold_round() {
   const std::size_t first = rewrites_;
   journal_.start_round();
@@ -116,7 +116,7 @@ void FoldSearch::fold_round() {
   for (const Chain& chain : chains) {
     if (is_switched_off(chain) || (chain.affine.is_identity() && !journal_.lists(chain))) continue;
     const bool follows_linear = collect(chain, FoldDirection::backward, on_output, forked);
-    // A pure shift right behind a linear operator is its bias and stays there.
+    // A shift without scale directly behind a linear operator acts as its bias and is not moved forward.
     if (chain.affine.has_scale() || !follows_linear) collect(chain, FoldDirection::forward, on_input, forked);
   }
   for (const NodeId id : view_.order()) {
@@ -128,7 +128,7 @@ void FoldSearch::fold_round() {
     std::any_of(before.begin(), before.end(), alone);
   }
   for (const Candidate& candidate : forked) try_fold({&candidate});
-  if (rewrites_ != first) return;  // what follows looks for ways of its own in the graph as it was
+  if (rewrites_ != first) return;  // the chains are those of the graph before the rewrites
   for (const Chain& chain : chains) {
     if (!is_switched_off(chain) && journal_.lists(chain) && try_fold_well_conditioned_channels(chain)) return;
   }
@@ -240,7 +240,7 @@ bool FoldSearch::try_fold(std::initializer_list<const Candidate*> candidates) {
   return true;
 }
 
-/// A chain that cannot go down whole for the error that would cause leaves only the channels that cause it.
+/// Folds forward in part: the channels whose rounding error would grow beyond the limit stay where they are.
 bool FoldSearch::try_fold_well_conditioned_channels(const Chain& chain) {
   Chain part = chain;
   ChannelAffine rest = chain.affine;
@@ -260,7 +260,7 @@ bool FoldSearch::try_fold_well_conditioned_channels(const Chain& chain) {
   return candidate.route.nodes(Route::Role::collected).empty() && try_fold({&candidate});
 }
 
-/// Chains that found no way become the fewest operators that compute the same.
+/// Replaces each chain that could not be folded by the fewest operators that compute the same.
 void FoldSearch::shorten_round() {
   for (const Chain& chain : find_chains(view_)) {
     if (!may_go_on()) return;

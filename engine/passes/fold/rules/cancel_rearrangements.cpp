@@ -3,8 +3,7 @@
 namespace bnrun {
 
 // before: x -> R1 -> h -> R2 -> y     after: x = y
-// Conditions: R1 and R2 only move elements; together they move none; h has no other reader; y has x's
-// dimensions.
+// Conditions: R1 and R2 only move elements; R2 undoes R1; h has no other reader; y has the dimensions of x.
 std::optional<Rewrite> cancel_rearrangements(const FoldView& view, NodeId first) {
   const Graph& graph = view.graph();
   const NodeArgs first_args = view.args(first);

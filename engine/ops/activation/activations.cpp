@@ -1,4 +1,4 @@
-// Activations: Y = f(X), same type and shape; f is what a dense layer fuses too (kernels/activation.h).
+// Activations: Y = f(X), same type and shape; f is what a dense layer fuses too (kernels/math/activation.h).
 #include <array>
 #include <limits>
 
@@ -7,6 +7,7 @@
 #include "kernels/math/activation.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
+#include "ops/activation/kinds.h"
 #include "ops/elementwise/broadcast.h"
 
 namespace bnrun {
@@ -198,52 +199,63 @@ class PRelu final : public Op {
   LegacyBroadcast slope_;
 };
 
+/// Under which names a node gives Activation::alpha and ::beta, nullptr when it does not, and their defaults.
+struct ActivationAttributes {
+  const char* alpha = nullptr;
+  float alpha_default = 0.0F;
+  const char* beta = nullptr;
+  float beta_default = 0.0F;
+};
+
+ActivationAttributes attributes_of(Kind kind) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  switch (kind) {
+    case Kind::celu:
+    case Kind::elu:
+    case Kind::swish:
+    case Kind::thresholded_relu:
+      return {"alpha", 1.0F};
+    case Kind::leaky_relu:
+      return {"alpha", 0.01F};
+    case Kind::hard_sigmoid:
+      return {"alpha", 0.2F, "beta", 0.5F};
+    case Kind::selu:
+      return {"alpha", 1.67326319217681884765625F, "gamma", 1.05070102214813232421875F};
+    case Kind::shrink:
+      return {"lambd", 0.5F, "bias", 0.0F};
+    case Kind::clip:
+      return {"min", -kInfinity, "max", kInfinity};
+    case Kind::gelu:
+    case Kind::gelu_tanh:
+    case Kind::hard_swish:
+    case Kind::identity:
+    case Kind::mish:
+    case Kind::relu:
+    case Kind::sigmoid:
+    case Kind::softplus:
+    case Kind::softsign:
+    case Kind::tanh:
+      return {};
+  }
+  fail(ErrorCode::internal, "unknown kind of activation {}", static_cast<int>(kind));
+}
+
 }  // namespace
 
-std::unique_ptr<const Op> make_activation(AttributeReader& node) {
+std::unique_ptr<const Op> make_activation(AttributeReader& node, Kind kind) {
   check_inputs(node, 1, 1);
   if (node.version() < 6) node.ignore("consumed_inputs");
-  struct ActivationRow {
-    std::string_view name;
-    Kind kind;
-    const char* alpha = nullptr;  ///< the attribute that alpha is, and its default
-    float alpha_default = 0.0F;
-    const char* beta = nullptr;
-    float beta_default = 0.0F;
-  };
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  static constexpr ActivationRow kRows[] = {
-      {"Celu", Kind::celu, "alpha", 1.0F},
-      {"Clip", Kind::clip, "min", -kInfinity, "max", kInfinity},
-      {"Elu", Kind::elu, "alpha", 1.0F},
-      {"Gelu", Kind::gelu},
-      {"HardSigmoid", Kind::hard_sigmoid, "alpha", 0.2F, "beta", 0.5F},
-      {"HardSwish", Kind::hard_swish},
-      {"Identity", Kind::identity},
-      {"LeakyRelu", Kind::leaky_relu, "alpha", 0.01F},
-      {"Mish", Kind::mish},
-      {"Relu", Kind::relu},
-      {"Selu", Kind::selu, "alpha", 1.67326319217681884765625F, "gamma", 1.05070102214813232421875F},
-      {"Shrink", Kind::shrink, "lambd", 0.5F, "bias", 0.0F},
-      {"Sigmoid", Kind::sigmoid},
-      {"Softplus", Kind::softplus},
-      {"Softsign", Kind::softsign},
-      {"Swish", Kind::swish, "alpha", 1.0F},
-      {"Tanh", Kind::tanh},
-      {"ThresholdedRelu", Kind::thresholded_relu, "alpha", 1.0F},
-  };
-  const auto* row = std::ranges::find(kRows, node.op_type(), &ActivationRow::name);
-  if (row == std::end(kRows)) fail(ErrorCode::internal, "{} has no row", node.op_type());
-  Activation activation{row->kind};
-  if (row->alpha != nullptr)
-    activation.alpha = node.get_float(row->alpha, static_cast<double>(row->alpha_default));
-  if (row->beta != nullptr)
-    activation.beta = node.get_float(row->beta, static_cast<double>(row->beta_default));
-  if (row->kind == Kind::selu && node.version() < 6) {
+  const ActivationAttributes attributes = attributes_of(kind);
+  Activation activation{kind};
+  if (attributes.alpha != nullptr)
+    activation.alpha = node.get_float(attributes.alpha, static_cast<double>(attributes.alpha_default));
+  if (attributes.beta != nullptr)
+    activation.beta = node.get_float(attributes.beta, static_cast<double>(attributes.beta_default));
+  if (kind == Kind::selu && node.version() < 6) {
     activation.alpha = node.get_float("alpha", static_cast<double>(1.6732F));
     activation.beta = node.get_float("gamma", static_cast<double>(1.0507F));
   }
-  if (row->kind == Kind::gelu) {
+  if (kind == Kind::gelu) {
     const auto approximate = node.get_string("approximate", "none");
     if (approximate == "tanh")
       activation.kind = Kind::gelu_tanh;
@@ -254,7 +266,7 @@ std::unique_ptr<const Op> make_activation(AttributeReader& node) {
 }
 
 std::unique_ptr<const Op> make_clip(AttributeReader& node) {
-  if (node.version() < 11) return make_activation(node);
+  if (node.version() < 11) return make_activation(node, Kind::clip);
   check_inputs(node, 1, 3);
   return std::make_unique<Clip>();
 }
