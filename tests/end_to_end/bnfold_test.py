@@ -298,7 +298,8 @@ class BadInput(BnfoldTest):
                 ("truncated.onnx", INVALID_MODEL, "truncated.onnx"),
                 ("foreign.onnx", INVALID_MODEL, "foreign.onnx"),
                 ("clash.onnx", INVALID_MODEL, "node 'fc' (Gemm)"),
-                ("unknown.onnx", UNSUPPORTED, "Frobnicate")]:
+                ("unknown.onnx", UNSUPPORTED, "Frobnicate"),
+                ("namesake.onnx", UNSUPPORTED, "domain 'com.custom'")]:
             with self.subTest(model):
                 self.fail_with(code, MODELS / model, "-o", "out.onnx", message=message)
                 self.fail_with(code, "verify", MODELS / model, MODELS / model, message=message)

@@ -219,7 +219,8 @@ class BadInput(BnrunTest):
                 ("truncated.onnx", INVALID_MODEL, "truncated.onnx"),
                 ("foreign.onnx", INVALID_MODEL, "foreign.onnx"),
                 ("clash.onnx", INVALID_MODEL, "node 'fc' (Gemm)"),
-                ("unknown.onnx", UNSUPPORTED, "Frobnicate")]:
+                ("unknown.onnx", UNSUPPORTED, "Frobnicate"),
+                ("namesake.onnx", UNSUPPORTED, "domain 'com.custom'")]:
             with self.subTest(model):
                 self.fail_with(code, MODELS / model, "-i", MODELS / "x.npy", "-o", "y.npy", message=message)
         self.fail_with(INVALID_MODEL, "inspect", MODELS / "clash.onnx", message="clash.onnx")

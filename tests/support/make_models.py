@@ -154,6 +154,14 @@ def main(folder):
         opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("example.org", 1)], ir_version=8)
     onnx.save(unknown, folder / "unknown.onnx")
 
+    # Called as the operator that folds, but in a domain of its own.
+    namesake = helper.make_model(helper.make_graph(
+        [helper.make_node("Gemm", ["x", "W"], ["h"], name="fc"),
+         helper.make_node("BatchNormalization", ["h", "v", "v", "v", "v"], ["y"], name="bn", domain="com.custom")], "graph",
+        [value("x", ["N", 8])], [value("y", ["N", 2])], constants(W=np.ones((8, 2), np.float32), v=np.ones(2, np.float32))),
+        opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("com.custom", 1)], ir_version=8)
+    onnx.save(namesake, folder / "namesake.onnx")
+
     clash = helper.make_model(helper.make_graph(
         [helper.make_node("Gemm", ["x", "W"], ["y"], name="fc")], "graph", [value("x", ["N", 8])],
         [value("y", ["N", 2])], constants(W=np.zeros((7, 2), np.float32))),
