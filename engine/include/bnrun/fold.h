@@ -34,10 +34,10 @@ struct FoldOptions {
   bool as_inference = false;
   /// Stops after this many rewrites, to find the one at fault.
   std::size_t max_rewrites = std::numeric_limits<std::size_t>::max();
-  /// A map whose shift t would make the rounding error in front of a layer more than this many times as
-  /// large, (3 + |t|)/3 for inputs in +-3, stays in that channel (`ill_conditioned`). Behind a layer nothing
-  /// grows.
-  double max_growth = 1e6;
+  /// A map s*x + t in front of a layer whose shift would make the rounding error more than this many times as
+  /// large, (3 + |t|)/3 for normalised data in +-3, goes in its centred form in that channel: s goes into the
+  /// layer, and x - c with c = -t/s stays. Behind a layer nothing grows.
+  double max_growth = 16.0;
 };
 
 enum class FoldDirection {
@@ -68,6 +68,8 @@ struct FoldEntry {
   double max_growth =
       0.0;  ///< of the rounding error, largest over the channels (see FoldOptions::max_growth)
   std::size_t flushed_denormals = 0;
+  /// In so many channels a Sub stays where the map stood (see FoldOptions::max_growth).
+  std::size_t centred_channels = 0;
 };
 
 /// One operator that computed as in training and now computes as at inference.
