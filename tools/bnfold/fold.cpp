@@ -171,7 +171,7 @@ void add_fold(cli::Program& program) {
       ->type_name("N");
   command
       .add_option("--max-growth", options->fold.max_growth,
-                  "Decline what would grow the rounding error more than X times")
+                  "Leave a Sub in the channels where folding would grow the rounding error more than X times")
       ->type_name("X")
       ->check(CLI::PositiveNumber);
   command.add_flag("--time", options->time, "Measure the time per row before and after");

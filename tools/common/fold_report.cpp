@@ -27,6 +27,8 @@ std::string fate_of(const FoldEntry& entry) {
   if (entry.folded) {
     std::string fate =
         fmt::format("into {} ({}, {} channels)", entry.into, name_of(entry.direction), entry.channels);
+    if (entry.centred_channels > 0)
+      fate += fmt::format(", Sub stays in {} of them", entry.centred_channels);
     if (entry.flushed_denormals > 0)
       fate += fmt::format(", {} denormals set to zero", entry.flushed_denormals);
     return fate;
@@ -55,6 +57,7 @@ json json_of(const FoldEntry& entry) {
     object["into"] = entry.into;
     object["direction"] = name_of(entry.direction);
     object["max_growth"] = entry.max_growth;
+    object["centred_channels"] = entry.centred_channels;
     object["max_weight"] = json_of(entry.weights);
     object["max_bias"] = json_of(entry.bias);
   } else {

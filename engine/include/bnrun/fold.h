@@ -35,10 +35,10 @@ struct FoldOptions {
   bool as_inference = false;
   /// Stops after this many rewrites, to find a faulty one by bisection.
   std::size_t max_rewrites = std::numeric_limits<std::size_t>::max();
-  /// Limit for the growth of the rounding error. A map with shift t that is folded into the layer behind it
-  /// multiplies the error by (3 + |t|)/3 for inputs in +-3. A channel beyond the limit is not folded
-  /// (`ill_conditioned`). Folding into the layer in front never makes the error grow.
-  double max_growth = 1e6;
+  /// A map s*x + t in front of a layer whose shift would make the rounding error more than this many times as
+  /// large, (3 + |t|)/3 for normalised data in +-3, goes in its centred form in that channel: s goes into the
+  /// layer, and x - c with c = -t/s stays. Behind a layer nothing grows.
+  double max_growth = 16.0;
 };
 
 enum class FoldDirection {
@@ -70,6 +70,8 @@ struct FoldEntry {
   /// The largest growth of the rounding error over the channels; see FoldOptions::max_growth.
   double max_growth = 0.0;
   std::size_t flushed_denormals = 0;
+  /// In so many channels a Sub stays where the map stood (see FoldOptions::max_growth).
+  std::size_t centred_channels = 0;
 };
 
 /// One operator that computed as in training and now computes as at inference.

@@ -68,9 +68,8 @@ std::vector<FoldEntry> Journal::describe(const std::vector<NodeId>& nodes,
     found.push_back(entry);
   }
   const NodeId scaling = scaling_node(view_, nodes);
-  const bool stayed = std::ranges::any_of(nodes, [&](NodeId id) { return in_part_.contains(id); });
-  if (found.empty() && (scaling.valid() || stayed)) {
-    entry.name = label_of(graph, scaling.valid() ? scaling : nodes.front());
+  if (found.empty() && scaling.valid()) {
+    entry.name = label_of(graph, scaling);
     entry.form = form;
     found.push_back(entry);
   }
@@ -85,6 +84,7 @@ void Journal::fold(const Candidate& candidate, double growth) {
       entry.into = names_of_ends(view_.graph(), route);
       entry.direction = route.direction;
       entry.max_growth = growth;
+      entry.centred_channels = candidate.centring.channels;
       entries_.push_back(std::move(entry));
     }
   };
@@ -113,28 +113,9 @@ void Journal::measure(std::size_t first_entry, const ConstantChanges& changes) {
   if (first_entry < entries_.size()) entries_[first_entry].flushed_denormals = changes.flushed;
 }
 
-void Journal::went_in_part(std::span<const NodeId> made, const std::string& what) {
-  for (const NodeId id : made) in_part_[id] = what;
-}
-
-void Journal::succeed(const Chain& chain, std::span<const NodeId> made) {
-  for (const NodeId id : chain.nodes) {
-    if (const auto found = in_part_.find(id); found != in_part_.end()) {
-      went_in_part(made, std::string(found->second));
-      return;
-    }
-  }
-}
-
-void Journal::left(FoldEntry entry, const Declined& declined, std::span<const NodeId> nodes) {
+void Journal::left(FoldEntry entry, const Declined& declined) {
   entry.reason = declined.reason;
   entry.detail = declined.detail;
-  for (const NodeId id : nodes) {
-    if (const auto part = in_part_.find(id); part != in_part_.end()) {
-      entry.detail = part->second + "; " + entry.detail;
-      break;
-    }
-  }
   entries_.push_back(std::move(entry));
 }
 
@@ -148,8 +129,7 @@ std::vector<FoldEntry> Journal::finish(bool converting,
     const Declined declined = is_switched_off(chain)      ? Declined{Decline::switched_off, {}}
                               : reason != declined_.end() ? reason->second
                                                           : Declined{Decline::no_linear_neighbour, {}};
-    for (FoldEntry& entry : describe(chain.nodes, chain.affine))
-      left(std::move(entry), declined, chain.nodes);
+    for (FoldEntry& entry : describe(chain.nodes, chain.affine)) left(std::move(entry), declined);
     in_chain.insert(chain.nodes.begin(), chain.nodes.end());
   }
   // A BatchNormalization outside of all chains: as_affine gives the reason. It gives none if X is constant.
@@ -164,7 +144,7 @@ std::vector<FoldEntry> Journal::finish(bool converting,
     Declined declined = reason != nullptr ? *reason : Declined{Decline::no_linear_neighbour, {}};
     if (converting && declined.reason == Decline::training_mode)
       declined.reason = Decline::extra_outputs_used;
-    left(std::move(entry), declined, std::span(&id, 1));
+    left(std::move(entry), declined);
   }
   add_subgraphs_of(graph);
   return std::move(entries_);
@@ -181,7 +161,7 @@ void Journal::add_subgraphs_of(const Graph& graph) {
         FoldEntry entry;
         entry.name = label_of(**subgraph, inner);
         entry.form = node.op_type;
-        left(std::move(entry), {Decline::in_subgraph, bnrun::describe(graph, id)}, {});
+        left(std::move(entry), {Decline::in_subgraph, bnrun::describe(graph, id)});
       }
       add_subgraphs_of(**subgraph);
     }

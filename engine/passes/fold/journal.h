@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <map>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -35,11 +34,6 @@ class Journal {
   void merge(const Chain& chain, double growth);
   /// What the rewrite that the last entries are about did to the constants of the linear operators.
   void measure(std::size_t first_entry, const ConstantChanges& changes);
-  /// Text for the nodes that a rewrite has made in the place of a chain.
-  void went_in_part(std::span<const NodeId> made, const std::string& what);
-  /// Transfers what is recorded for the chain to the nodes made in its place.
-  void succeed(const Chain& chain, std::span<const NodeId> made);
-
   std::size_t size() const { return entries_.size(); }
 
   /// Adds the chains that are left in the graph, each with its reason, and returns
@@ -49,13 +43,12 @@ class Journal {
 
  private:
   std::vector<FoldEntry> describe(const std::vector<NodeId>& nodes, const ChannelAffine& affine) const;
-  void left(FoldEntry entry, const Declined& declined, std::span<const NodeId> nodes);
+  void left(FoldEntry entry, const Declined& declined);
   void add_subgraphs_of(const Graph& graph);
 
   FoldView& view_;
   std::vector<FoldEntry> entries_;
-  std::map<NodeId, Declined> declined_;    ///< of this round, by first node of the chain
-  std::map<NodeId, std::string> in_part_;  ///< which channels have gone, by node of what stays
+  std::map<NodeId, Declined> declined_;  ///< of this round, by first node of the chain
 };
 
 /// "Gemm 'dense_1', Gemm 'dense_2'": the ends of a route.

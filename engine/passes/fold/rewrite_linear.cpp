@@ -45,8 +45,8 @@ class LinearRewriter {
     for (const Candidate* candidate : candidates) substitute(*candidate);
     for (const Candidate* candidate : candidates) {
       const Chain& chain = *candidate->chain;
-      if (!candidate->rest.is_identity())
-        add_affine(chain, candidate->rest, Operand::of(chain.input), current(chain.output));
+      if (candidate->centring.channels != 0)
+        add_centring(chain, candidate->centring, Operand::of(chain.input), current(chain.output));
       for (const Route::Step& step : candidate->route.steps) {
         if (step.role == Route::Role::passed) copy_node(step);
       }
@@ -67,7 +67,7 @@ class LinearRewriter {
     const Chain& chain = *candidate.chain;
     const bool back = candidate.route.direction == FoldDirection::backward;
     rewrite_.removed.insert(rewrite_.removed.end(), chain.nodes.begin(), chain.nodes.end());
-    if (candidate.rest.is_identity())
+    if (candidate.centring.channels == 0)
       replace(back ? chain.input : chain.output, back ? chain.output : chain.input);
     else
       changed_.insert(chain.output);
@@ -172,7 +172,7 @@ class LinearRewriter {
     return operand.kind == Operand::Kind::existing ? graph_.value({operand.index}).as_constant() : nullptr;
   }
 
-  /// data * values or data + values, one value per channel of `map`.
+  /// data * values, data + values or data - values, one value per channel of `map`.
   void add_arithmetic(const char* op_type, std::string name, Operand data, const ChannelAffine& map,
                       const std::vector<double>& values, const ValueType& type, Operand result) {
     const bool names_axis = graph_.opset("") < 7;  // operands did not yet align at the last axis
@@ -210,6 +210,13 @@ class LinearRewriter {
       add_arithmetic("Mul", name, data, affine, affine.scale, type, scaled);
       add_arithmetic("Add", name + "_shift", scaled, affine, affine.shift, type, result);
     }
+  }
+
+  void add_centring(const Chain& chain, const Centring& centring, Operand data, Operand result) {
+    const ChannelAffine shift{centring.axis, std::vector<double>(centring.c.size(), 1.0), centring.c};
+    const NodeId scaling = scaling_node(view_, chain.nodes);
+    add_arithmetic("Sub", label_of(graph_, scaling.valid() ? scaling : chain.nodes.front()) + "_centre", data,
+                   shift, shift.shift, graph_.value(chain.output).type, result);
   }
 
   void add_normalisation(NodeId id, const ChannelAffine& affine, Operand data, Operand result) {

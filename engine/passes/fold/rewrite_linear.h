@@ -13,12 +13,18 @@
 
 namespace bnrun {
 
+/// x - c[i] in each channel i of an axis; what stays of a map where the chain stood.
+struct Centring {
+  int axis = ChannelAffine::kUniform;
+  std::vector<double> c;     ///< as stored; 0 in channels that need none
+  std::size_t channels = 0;  ///< how many do
+};
+
 /// A chain and its way to linear operators.
 struct Candidate {
   const Chain* chain = nullptr;
   Route route;
-  ChannelAffine rest{};  ///< what stays where the chain stands (forward only); the route carries the others
-  std::size_t leaving = 0;  ///< with `rest`: how many channels the route carries
+  Centring centring{};  ///< forward: what the data goes through first; the chain's map is of what comes out
 };
 
 /// What a rewrite does to constants.

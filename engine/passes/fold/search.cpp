@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <optional>
 #include <utility>
 
+#include "base/elements.h"
 #include "base/fail.h"
 #include "graph/rewrite.h"
 #include "passes/fold/rules.h"
@@ -49,6 +52,25 @@ Declined reason_of(const Refusal& refusal) {
       break;
   }
   return {Decline::overflow, refusal.detail};
+}
+
+/// A number as a constant of this type holds it.
+double stored(double value, DType dtype) {
+  return read_doubles(convert(Tensor({1}, std::vector<double>{value}), dtype))[0];
+}
+
+/// Sums of products overflow long before a weight does.
+std::optional<Declined> leaves_no_headroom(const ConstantChanges& changes, DType dtype) {
+  const double limit = dtype == DType::float16 ? 0x1p13
+                       : dtype == DType::float64
+                           ? std::numeric_limits<double>::max() * 0x1p-20
+                           : static_cast<double>(std::numeric_limits<float>::max()) * 0x1p-20;
+  for (const Magnitude& magnitude : {changes.weights, changes.bias}) {
+    if (magnitude.after > limit && magnitude.after > magnitude.before)
+      return Declined{Decline::overflow, fmt::format("a constant of {:.3g} leaves sums no room in {}",
+                                                     magnitude.after, name_of(dtype))};
+  }
+  return std::nullopt;
 }
 
 std::string remark_on(const ConstantChanges& changes) {
@@ -97,15 +119,15 @@ void FoldSearch::repeat(const std::function<void()>& round) {
   }
 }
 
-std::vector<NodeId> FoldSearch::apply_counted(const Rewrite& rewrite) {
+void FoldSearch::apply_counted(const Rewrite& rewrite) {
   ++rewrites_;
-  return apply(graph_, rewrite);
+  apply(graph_, rewrite);
 }
 
 /// Folds, in topological order, every chain whose fold is possible and lowers the cost. A chain
 /// between two linear operators is folded backward if possible, which never makes the error grow (see
 /// forward_growth). Routes with branches come after those without, which may have removed a chain
-/// from them. If no chain could be folded as a whole, one is folded in part.
+/// from them. If no chain could be folded as a whole, one is folded in its centred form.
 void FoldSearch::fold_round() {
   const std::size_t first = rewrites_;
   journal_.start_round();
@@ -130,7 +152,7 @@ void FoldSearch::fold_round() {
   for (const Candidate& candidate : forked) try_fold({&candidate});
   if (rewrites_ != first) return;  // the chains are those of the graph before the rewrites
   for (const Chain& chain : chains) {
-    if (!is_switched_off(chain) && journal_.lists(chain) && try_fold_well_conditioned_channels(chain)) return;
+    if (!is_switched_off(chain) && journal_.lists(chain) && try_fold_centred(chain)) return;
   }
 }
 
@@ -214,9 +236,9 @@ bool FoldSearch::try_fold(std::initializer_list<const Candidate*> candidates) {
     saved -= linears.back().second.remaining.is_identity() ? 0 : 1;
   }
   const Candidate& one = **candidates.begin();
-  const bool in_part = !one.rest.is_identity();
-  if (in_part) saved -= cost_of_replacement(view_, *one.chain, one.rest).value_or(saved + 1);
-  if (saved < (in_part ? 0 : 1)) {
+  const bool centred = one.centring.channels != 0;
+  if (centred) --saved;
+  if (saved < 1) {
     return decline({linears.size() > 1 ? Decline::intermediate_used_elsewhere : Decline::no_linear_neighbour,
                     "folding would add as many operators as it saves"});
   }
@@ -224,15 +246,10 @@ bool FoldSearch::try_fold(std::initializer_list<const Candidate*> candidates) {
   Rewrite rewrite = rewrite_linears(view_, all, linears, changes);
   rewrite.why = "fold into " + names_of_ends(graph_, one.route);
   if (const auto refused = refuse(graph_, rewrite)) return decline(reason_of(*refused));
+  if (auto overflows = leaves_no_headroom(changes, graph_.value(one.chain->output).type.dtype))
+    return decline(*overflows);
   if (!may_go_on()) return decline({Decline::limit_reached, {}});
   const std::size_t first = journal_.size();
-  if (in_part) {
-    const std::string what = fmt::format("{} of {} channels went into {}{}", one.leaving, one.rest.channels(),
-                                         names_of_ends(graph_, one.route), remark_on(changes));
-    journal_.merge(*one.chain, forward_growth(one.rest));
-    journal_.went_in_part(apply_counted(rewrite), what);
-    return true;
-  }
   for (const Candidate* candidate : candidates)
     journal_.fold(*candidate, growth_of(graph_, candidate->route));
   journal_.measure(first, changes);
@@ -240,23 +257,30 @@ bool FoldSearch::try_fold(std::initializer_list<const Candidate*> candidates) {
   return true;
 }
 
-/// Folds forward in part: the channels whose rounding error would grow beyond the limit stay where they are.
-bool FoldSearch::try_fold_well_conditioned_channels(const Chain& chain) {
-  Chain part = chain;
-  ChannelAffine rest = chain.affine;
-  std::size_t stays = 0;
-  for (std::size_t c = 0; c < rest.channels(); ++c) {
-    const bool leaves = channel_growth(rest.shift[c]) <= options_.max_growth;
-    ChannelAffine& other = leaves ? rest : part.affine;
-    other.scale[c] = 1.0;
-    other.shift[c] = 0.0;
-    stays += leaves ? 0 : 1;
+// Forward, where |t| is large against the spread of the data:
+//   before: x -> [s*x + t] -> L(W, b)        after: x -> Sub(c) -> L(s*W, b + r*W)
+// in the channels that need it, with c = fl(-t/s) in the storage type and r = t + s*c in double.
+// Derivation: s*(x - c) + r = s*x + t. x - c is exact near c (Sterbenz 1974), where the data lies, while W'*x
+// and b' would cancel in the sum of the layer: its error would grow (spread + |t|)/spread times. Conditions:
+// c is finite, and r does not bring the growth back.
+bool FoldSearch::try_fold_centred(const Chain& chain) {
+  Chain scaling = chain;
+  Centring centring{chain.affine.axis, std::vector<double>(chain.affine.channels(), 0.0)};
+  const DType storage = graph_.value(chain.input).type.dtype;
+  for (std::size_t i = 0; i < chain.affine.channels(); ++i) {
+    const double s = chain.affine.scale[i];
+    double& t = scaling.affine.shift[i];
+    if (s == 0.0 || channel_growth(t) <= options_.max_growth) continue;
+    const double c = stored(-t / s, storage);
+    t += s * c;
+    if (!std::isfinite(c) || channel_growth(t) > options_.max_growth) return false;
+    centring.c[i] = c;
+    ++centring.channels;
   }
-  if (stays == 0 || part.affine.is_identity()) return false;
-  auto route = find_route(view_, part, FoldDirection::forward);
+  if (centring.channels == 0 || scaling.affine.is_identity()) return false;
+  auto route = find_route(view_, scaling, FoldDirection::forward);
   if (std::holds_alternative<Declined>(route)) return false;
-  const Candidate candidate{&part, std::move(std::get<Route>(route)), std::move(rest),
-                            chain.affine.channels() - stays};
+  const Candidate candidate{&scaling, std::move(std::get<Route>(route)), std::move(centring)};
   return candidate.route.nodes(Route::Role::collected).empty() && try_fold({&candidate});
 }
 
@@ -274,7 +298,7 @@ void FoldSearch::shorten_round() {
     simplifications_.push_back(fmt::format("shorten the {} affine operators from {}{}", chain.nodes.size(),
                                            describe(graph_, chain.nodes.front()), remark_on(changes)));
     journal_.merge(chain, forward_growth(chain.affine));
-    journal_.succeed(chain, apply_counted(rewrite));
+    apply_counted(rewrite);
   }
 }
 

@@ -45,8 +45,8 @@ class FoldSearch {
   OrDeclined<Absorbed> absorb(NodeId linear, std::span<const Candidate* const> candidates) const;
   bool still_stands(const Candidate& candidate) const;
   bool try_fold(std::initializer_list<const Candidate*> candidates);
-  bool try_fold_well_conditioned_channels(const Chain& chain);
-  std::vector<NodeId> apply_counted(const Rewrite& rewrite);
+  bool try_fold_centred(const Chain& chain);
+  void apply_counted(const Rewrite& rewrite);
 
   bool is_switched_off(const Chain& chain) const;
   bool is_left_alone(NodeId id) const;
