@@ -29,9 +29,9 @@ constexpr std::size_t kHeldOut = 360;
 
 double accuracy(const Dataset& digits, const std::vector<LayerSpec>& layers, std::uint64_t split_seed,
                 std::uint64_t seed) {
-  const auto order = shuffled_rows(static_cast<std::size_t>(digits.rows()), split_seed);
-  const auto training = take_rows(digits, std::span(order).subspan(kHeldOut));
-  const auto held_out = take_rows(digits, std::span(order).first(kHeldOut));
+  const auto split = split_rows(digits, kHeldOut, split_seed);
+  const auto training = take_rows(digits, split.rest);
+  const auto held_out = take_rows(digits, split.drawn);
   Network network(64, layers, seed);
   network.set_input_scaling(Scaling::by(1.0 / 16.0, 64));
   fit(network, training, {.epochs = 20, .batch = 32, .seed = seed});
