@@ -1,6 +1,6 @@
-"""bnrun from a raw table beside ONNX Runtime from prepared inputs: mixed_table.py FOLDER_OF_PROGRAMS
+"""bnrun from a raw table beside ONNX Runtime from prepared inputs: mixed_table.py FOLDER_OF_PROGRAMS ORT_RUN
 
-Needs numpy and onnxruntime. Trains on a table of mixed columns with missing values by every rule, and exits 0 when
+Trains on a table of mixed columns with missing values by every rule, and exits 0 when
 the two engines differ by at most 1e-5 anywhere.
 """
 
@@ -12,28 +12,34 @@ import sys
 import tempfile
 
 import numpy as np
-import onnxruntime
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import mixed_table  # noqa: E402
 
 
-def main(programs):
+def scores(command, stdin=None):
+    text = subprocess.run(command, input=stdin, text=True, check=True, stdout=subprocess.PIPE).stdout
+    return np.array(list(csv.reader(io.StringIO(text)))[1:], dtype=np.float32)
+
+
+def main(programs, ort_run):
     table = mixed_table.draw()
-    inputs = mixed_table.prepared(table)
-    arrays = {name: np.array(rows, dtype=np.float32 if name == "input" else object) for name, rows in inputs.items()}
     worst = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        data, model = pathlib.Path(folder) / "table.csv", pathlib.Path(folder) / "model.onnx"
+        folder = pathlib.Path(folder)
+        data, model = folder / "table.csv", folder / "model.onnx"
         data.write_text(mixed_table.csv_text(table))
+        inputs = []
+        for name, rows in mixed_table.prepared(table).items():
+            file = folder / f"{name}.npy"
+            np.save(file, np.array(rows, dtype=np.float32 if name == "input" else str))
+            inputs.append(f"{name}={file}")
         for rule in ["mean", "median", "zero", "indicator"]:
             subprocess.run([programs / "bntrain", "fit", data, "--target", mixed_table.TARGET, "-o", model, "-q",
                             "--missing", rule], check=True, stdout=subprocess.DEVNULL)
             shuffled = mixed_table.csv_text(table, sorted(mixed_table.COLUMNS), ";", ",")
-            scores = subprocess.run([programs / "bnrun", model, "-i", "-"], input=shuffled, text=True, check=True,
-                                    stdout=subprocess.PIPE).stdout
-            ours = np.array(list(csv.reader(io.StringIO(scores)))[1:], dtype=np.float32)
-            theirs = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, arrays)[0]
+            ours = scores([programs / "bnrun", model, "-i", "-"], shuffled)
+            theirs = scores([ort_run, model, *inputs])
             difference = float(np.abs(ours - theirs).max())
             worst = max(worst, difference)
             print(f"{rule}: {len(ours)} rows, largest difference {difference:.3g}")
@@ -41,4 +47,4 @@ def main(programs):
 
 
 if __name__ == "__main__":
-    sys.exit(main(pathlib.Path(sys.argv[1]).resolve()))
+    sys.exit(main(*(pathlib.Path(argument).resolve() for argument in sys.argv[1:])))
