@@ -215,13 +215,12 @@ Model to_model(const Network& network, const ModelDescription& description, cons
   metadata.producer_name = "bnrun";
   metadata.producer_version = BNRUN_VERSION;
   const auto set_list = [&](const char* key, const std::vector<std::string>& list) {
-    if (!list.empty()) {
-      metadata.properties[key] =
-          nlohmann::json(list).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    }
+    metadata.properties[key] =
+        nlohmann::json(list).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   };
-  set_list("bnrun.features", description.features);
-  set_list("bnrun.classes", description.classes);
+  if (!description.features.empty()) set_list("bnrun.features", description.features);
+  if (!description.classes.empty()) set_list("bnrun.classes", description.classes);
+  if (description.missing_spellings) set_list("bnrun.na", *description.missing_spellings);
   if (!text_names.empty()) {
     nlohmann::ordered_json columns;
     if (!preparation.columns.numbers.empty()) columns["input"] = preparation.columns.numbers;

@@ -147,6 +147,19 @@ class Tables(BntrainTest):
         other.program, other.folder = "bnrun", self.folder
         other.fail_with(INVALID_INPUT, "m.onnx", "-i", "new.csv", message="none of the categories")
 
+    def test_spellings_of_missing_values_are_kept_in_the_model(self):
+        self.write("t.csv", "country,x,t\n" + "".join(f"{'NA' if i % 2 else 'FR'},{i % 3 or -999},{i % 2}\n" for i in range(40)))
+        self.fail_with(INVALID_INPUT, "fit", "t.csv", "--target", "t", "-o", "m.onnx", message="'NA' is a missing value")
+        self.fit("t.csv", "t", "--epochs", "30", "--na", "-999", "--missing", "mean", "--learning-rate", "0.01")
+        self.assertIn(b"accuracy 1.0000", self.succeed("eval", "m.onnx", "t.csv", "--target", "t"))
+        one = self.bnrun("m.onnx", "-i", "-", stdin=b"country,x\nNA,-999\nNA,\n")
+        self.assertEqual(one[1], one[2])
+
+    def test_a_column_that_numbers_the_rows_is_pointed_out(self):
+        self.write("t.csv", ",x,t\n" + "".join(f"{i},{i % 3}.5,{i % 2}\n" for i in range(40)))
+        self.assertIn("--drop column_1 leaves it out", self.fit("t.csv", "t", "--epochs", "1")[0])
+        self.assertNotIn("warning", self.fit("t.csv", "t", "--epochs", "1", "--drop", "column_1")[0])
+
     def test_classes_are_held_out_by_their_share(self):
         self.write("t.csv", "x,t\n" + "".join(f"{i},{'rare' if i % 20 == 0 else 'common'}\n" for i in range(200)))
         self.fit("t.csv", "t", "--epochs", "1", "--holdout", "0.2", "--holdout-out", "h.csv")

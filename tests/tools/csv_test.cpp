@@ -142,7 +142,7 @@ TEST(Missing, NanAsANumberIsANumber) {
 }
 
 TEST(Missing, OtherSpellingsReplaceTheUsualOnes) {
-  const Table table = parse_csv("a,b\n1,NA\n-999,x\n,y\n", "t.csv", {.missing = {"-999"}});
+  const Table table = parse_csv("a,b\n1,NA\n-999,x\n,y\n", "t.csv", {.missing = Cells{"-999"}});
   EXPECT_TRUE(table.numeric(0));
   EXPECT_EQ(table.first_missing(0), 1U);
   EXPECT_TRUE(std::isnan(table.numbers(0)[2])) << "a blank cell is always missing";

@@ -196,6 +196,20 @@ TEST(ColumnsByName, SeveralInputsOfOneColumnEachTakeTheirOwn) {
   EXPECT_EQ(by_position[1].tensor.data<std::string>()[0], "x");
 }
 
+TEST(ColumnsByName, MissingTextNeedsARuleWhereTheModelTellsOfItsTable) {
+  std::vector<PortInfo> ports = {port(DType::string, {-1, 1})};
+  const Table table = parse_csv("x,n\na,1\n NA,2\n", "t.csv");
+  TableRules rules = rules_of({"x"});
+  EXPECT_EQ(
+      refusal([&] { table_inputs(table, ports, rules); }),
+      "t.csv: line 3, column 1 (x): 'NA' is a missing value, and the model has no rule for it (bntrain fit "
+      "--missing makes one; --na says what is missing)");
+  rules.takes_missing = true;
+  EXPECT_EQ(table_inputs(table, ports, rules)[0].tensor.data<std::string>()[1], "");
+  const std::vector<std::size_t> other{1};
+  EXPECT_EQ(table_inputs(table, ports, {}, other)[0].tensor.data<std::string>()[1], "NA");
+}
+
 TEST(ColumnsByName, ByPositionIsInTheOrderOfTheTableLearntFrom) {
   std::vector<PortInfo> ports = {port(DType::float32, {-1, 2}), port(DType::string, {-1, 1})};
   ports[1].name = "city";

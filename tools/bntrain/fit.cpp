@@ -211,6 +211,19 @@ void warn_of_statistics(const cli::Console& console, const Options& options, con
                   per_epoch * static_cast<std::size_t>(options.fit.epochs), options.bn_momentum));
 }
 
+/// A column that numbers the rows, as some programs write before the first, teaches nothing but their order.
+void warn_of_row_numbers(const cli::Console& console, const io::Table& table, const LabelledTable& labelled) {
+  if (!table.has_header() || table.named(0) || !table.numeric(0)) return;
+  const auto& features = labelled.description.features;
+  if (std::ranges::find(features, table.name(0)) == features.end()) return;
+  const auto numbers = table.numbers(0);
+  for (std::size_t r = 1; r < numbers.size(); ++r) {
+    if (numbers[r] != numbers[r - 1] + 1.0) return;
+  }
+  console.note(fmt::format(
+      "warning: the first column has no name and numbers the rows: --drop {} leaves it out", table.name(0)));
+}
+
 void describe(const cli::Console& console, const io::Table& table, const LabelledTable& labelled) {
   const std::string task = labelled.classification() ? fmt::format("classification into {} classes",
                                                                    labelled.description.classes.size())
@@ -224,7 +237,22 @@ void describe(const cli::Console& console, const io::Table& table, const Labelle
       "{}: {} rows, {} features{}, target '{}'", table.source(), labelled.rows.size(), columns.count(),
       columns.texts.empty() ? "" : fmt::format(" ({} of them text)", columns.texts.size()),
       labelled.description.target));
+  warn_of_row_numbers(console, table, labelled);
   console.detail(table.source() + ": " + table.reading());
+}
+
+struct Prepared {
+  train::Preparation preparation;
+  train::Dataset training;
+};
+
+Prepared prepare(const Options& options, const LabelledTable& labelled,
+                 const std::vector<std::size_t>& training_rows) {
+  const auto rows = train::take_rows(labelled.data, training_rows);
+  auto preparation =
+      train::Preparation::learn(rows, labelled.columns, options.choice.missing, options.refuse_unknown);
+  auto training = preparation.apply(rows);
+  return {std::move(preparation), std::move(training)};
 }
 
 int fit(const cli::Console& console, Options options) {
@@ -235,15 +263,13 @@ int fit(const cli::Console& console, Options options) {
     if (!path.empty()) io::check_writable(path);
   options.table.expected = {options.choice.target};
   const auto table = io::read_csv(options.data, options.table);
-  const auto labelled = label_table(table, options.choice);
+  auto labelled = label_table(table, options.choice);
+  labelled.description.missing_spellings = options.table.missing;
   const bool classification = labelled.classification();
   const auto split = train::split_rows(labelled.data, held_out_rows(options.holdout, labelled.rows.size()),
                                        options.holdout_seed);
   describe(console, table, labelled);
-  const auto raw = train::take_rows(labelled.data, split.rest);
-  const auto preparation =
-      train::Preparation::learn(raw, labelled.columns, options.choice.missing, options.refuse_unknown);
-  const auto training = preparation.apply(raw);
+  const auto [preparation, training] = prepare(options, labelled, split.rest);
   auto network = make_network(options, labelled, training);
   if (options.optimizer == "adam") {
     options.fit.optimizer = train::Adam{.learning_rate = options.learning_rate.value_or(1e-3)};

@@ -68,6 +68,8 @@ io::TableRules rules_for(const Model& model, io::TableRules given) {
   given.order = features_of(model);
   given.columns = columns_of(model);
   given.takes_missing = model.metadata().properties.contains("bnrun.missing");
+  if (!given.reading.missing && model.metadata().properties.contains("bnrun.na"))
+    given.reading.missing = list_property(model, "bnrun.na");
   return given;
 }
 

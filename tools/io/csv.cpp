@@ -191,7 +191,8 @@ class TableReader {
   TableReader(std::string text, std::string source, const TableOptions& options) : options_(options) {
     table_.source_ = std::move(source);
     table_.text_ = std::move(text);
-    table_.missing_ = options.missing;
+    const auto usual = missing_spellings();
+    table_.missing_ = options.missing.value_or(std::vector<std::string>(usual.begin(), usual.end()));
   }
 
   Table read() {
@@ -239,7 +240,7 @@ class TableReader {
     table_.rows_.push_back({scanner.at(), scanner.line()});
     do {
       std::string text(scanner.next());
-      const Cell cell = read_cell(text, options_.missing);
+      const Cell cell = read_cell(text, table_.missing_);
       first_.push_back({std::move(text), scanner.quoted(), cell});
     } while (!scanner.row_ended());
     table_.columns_.resize(first_.size());
@@ -273,7 +274,7 @@ class TableReader {
       below.has_value = true;
       return;
     }
-    const Cell cell = read_cell(text, options_.missing);
+    const Cell cell = read_cell(text, table_.missing_);
     add_cell(column, cell, row);
     column.numbers.push_back(cell.value);
     if (column.kinds == kText) column.numbers = {};
@@ -306,8 +307,8 @@ class TableReader {
         fmt::format("the first line is {}: {}", *verdict.header ? "a header" : "data", verdict.reason);
     for (std::size_t c = 0; c < first_.size(); ++c) {
       Column& column = table_.columns_[c];
-      const bool named = table_.has_header_ && !first_[c].text.empty();
-      column.name = named ? first_[c].text : fmt::format("column_{}", c + 1);
+      column.named = table_.has_header_ && !first_[c].text.empty();
+      column.name = column.named ? first_[c].text : fmt::format("column_{}", c + 1);
       if (table_.has_header_) {
         for (std::size_t* row :
              {&column.first_other_point, &column.first_other_comma, &column.first_missing}) {

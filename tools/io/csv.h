@@ -19,8 +19,8 @@ enum class HeaderRule { automatic, yes, no };
 struct TableOptions {
   HeaderRule header = HeaderRule::automatic;
   std::optional<char> separator;
-  std::optional<char> decimal;  ///< '.' or ','
-  std::vector<std::string> missing{missing_spellings().begin(), missing_spellings().end()};
+  std::optional<char> decimal;                      ///< '.' or ','
+  std::optional<std::vector<std::string>> missing;  ///< spellings besides the blank cell; else the usual ones
   /// Columns that are expected: a first line that holds one of these names is a header.
   std::vector<std::string> expected;
 };
@@ -43,6 +43,8 @@ class Table {
   char decimal() const { return decimal_ == kCommaNumber ? ',' : '.'; }
 
   const std::string& name(std::size_t column) const { return columns_[column].name; }
+  /// Whether it is the header that named it.
+  bool named(std::size_t column) const { return columns_[column].named; }
   std::vector<std::string> names() const;
   /// Position of the column of this name. Throws invalid_input when there is none (naming the nearest), or
   /// more than one.
@@ -71,6 +73,7 @@ class Table {
 
   struct Column {
     std::string name;
+    bool named = false;
     std::vector<double> numbers;            ///< empty when the column is text
     std::uint8_t kinds = kAnyKind;          ///< what all its cells fit
     std::size_t first_other_point = kNone;  ///< row of the first cell that is no number with a decimal point

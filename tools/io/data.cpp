@@ -146,6 +146,29 @@ std::vector<std::size_t> columns_but(const Table& table, std::span<const std::si
   return columns;
 }
 
+/// Text of a model that tells of the table it was trained on has a rule for missing values, or none may come.
+void refuse_missing_text(const Table& table, std::span<const std::size_t> columns) {
+  const auto texts = table.text(columns);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const auto missing = [&](const std::string& cell) { return table.is_missing(cell); };
+    const auto found = std::find_if(texts[i].begin(), texts[i].end(), missing);
+    if (found == texts[i].end()) continue;
+    const auto row = static_cast<std::size_t>(found - texts[i].begin());
+    fail(
+        ErrorCode::invalid_input,
+        "{}: line {}, column {} ({}): '{}' is a missing value, and the model has no rule for it (bntrain fit "
+        "--missing makes one; --na says what is missing)",
+        table.source(), table.line(row), columns[i] + 1, table.name(columns[i]), *found);
+  }
+}
+
+Tensor tensor_by(const TableRules& rules, const Table& table, std::span<const std::size_t> columns,
+                 const PortInfo& port) {
+  const bool refuses = !rules.takes_missing && !rules.columns.empty();
+  if (refuses && port.dtype == DType::string) refuse_missing_text(table, columns);
+  return to_tensor(table, columns, port, rules.takes_missing);
+}
+
 bool by_name(const Table& table, const TableRules& rules) {
   return table.has_header() && !rules.by_position;
 }
@@ -207,7 +230,7 @@ class Feed {
     const auto names = own ? std::vector<std::string>() : names_in(columns_, ports_[i].name);
     const auto columns =
         by_name(table, rules_) && !names.empty() ? columns_named(table, names) : all_columns(table);
-    set(i, to_tensor(table, columns, ports_[i], rules_.takes_missing), table.source());
+    set(i, tensor_by(rules_, table, columns, ports_[i]), table.source());
   }
 
   std::size_t find(const std::string& name, const std::string& source) const {
@@ -298,8 +321,7 @@ std::vector<NamedTensor> table_inputs(const Table& table, std::span<const PortIn
   std::vector<NamedTensor> inputs;
   for (const PortInfo& port : ports) {
     if (!is_fed(port)) continue;
-    inputs.push_back(
-        {port.name, to_tensor(table, columns_of(names_in(columns, port.name)), port, rules.takes_missing)});
+    inputs.push_back({port.name, tensor_by(rules, table, columns_of(names_in(columns, port.name)), port)});
   }
   return inputs;
 }

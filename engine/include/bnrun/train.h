@@ -279,6 +279,8 @@ struct ModelDescription {
   std::vector<std::string> features;  ///< column names in the table's order, "bnrun.features" as a JSON array
   std::vector<std::string> classes;   ///< "bnrun.classes"
   std::string target;                 ///< "bnrun.target"
+  /// What was a missing value besides a blank cell, where it was not the usual: "bnrun.na" as a JSON array.
+  std::optional<std::vector<std::string>> missing_spellings;
 };
 
 /// The network at inference: input "input" float32 [N, inputs]; output "probabilities" or "prediction"
