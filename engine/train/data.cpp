@@ -1,9 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
-#include "bnrun/train.h"
 #include "base/fail.h"
+#include "bnrun/train.h"
 #include "train/random.h"
 
 namespace bnrun::train {
@@ -13,6 +14,34 @@ namespace {
 float factor_for(double spread) {
   const auto factor = static_cast<float>(1.0 / spread);
   return spread > 0.0 && std::isfinite(factor) ? factor : 1.0F;
+}
+
+/// How many of `count` rows each class gives: its share, rounded down, and one more for those whose share
+/// lost most by it; never its last row, unless there is no other way.
+std::map<std::int64_t, std::size_t> class_quotas(std::span<const std::int64_t> labels, std::size_t count) {
+  std::map<std::int64_t, std::size_t> sizes;
+  for (const std::int64_t label : labels) ++sizes[label];
+  std::map<std::int64_t, std::size_t> quotas;
+  std::vector<std::pair<std::size_t, std::int64_t>> lost;  // what rounding took, in parts of a row
+  std::size_t given = 0;
+  for (const auto& [label, size] : sizes) {
+    quotas[label] = std::min(count * size / labels.size(), size - 1);
+    given += quotas[label];
+    lost.emplace_back(count * size - quotas[label] * labels.size(), label);
+  }
+  std::stable_sort(lost.begin(), lost.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (const std::size_t kept : {1U, 0U}) {
+    for (bool gave = true; gave && given < count;) {
+      gave = false;
+      for (const auto& [part, label] : lost) {
+        if (given == count || quotas[label] + kept >= sizes[label]) continue;
+        ++quotas[label];
+        ++given;
+        gave = true;
+      }
+    }
+  }
+  return quotas;
 }
 
 }  // namespace
@@ -43,6 +72,22 @@ std::vector<std::size_t> shuffled_rows(std::size_t rows, std::uint64_t seed) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   Random(seed).shuffle(std::span(order));
   return order;
+}
+
+RowSplit split_rows(const Dataset& data, std::size_t count, std::uint64_t seed) {
+  const auto rows = static_cast<std::size_t>(data.rows());
+  if (count > rows) fail(ErrorCode::invalid_input, "{} of {} rows asked for", count, rows);
+  const auto quotas = data.labels.empty() ? std::map<std::int64_t, std::size_t>{{0, count}}
+                                          : class_quotas(data.labels, count);
+  std::map<std::int64_t, std::size_t> taken;
+  RowSplit split;
+  for (const std::size_t row : shuffled_rows(rows, seed)) {
+    const std::int64_t label = data.labels.empty() ? 0 : data.labels[row];
+    const bool drawn = taken[label] < quotas.at(label);
+    if (drawn) ++taken[label];
+    (drawn ? split.drawn : split.rest).push_back(row);
+  }
+  return split;
 }
 
 void Scaling::apply(std::span<float> rows) const {

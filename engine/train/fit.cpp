@@ -149,15 +149,15 @@ std::vector<EpochReport> fit(Network& network, const Dataset& data, const FitOpt
   check_options(options);
   check_data(network, data);
   const auto rows = static_cast<std::size_t>(data.rows());
-  const auto order = shuffled_rows(rows, options.seed);
   const auto held_out =
       static_cast<std::size_t>(std::llround(options.validation * static_cast<double>(rows)));
   if (options.validation > 0.0 && (held_out == 0 || held_out == rows)) {
     fail(ErrorCode::invalid_input, "validation fraction {} of {} rows leaves {} to train and {} to validate",
          options.validation, rows, rows - held_out, held_out);
   }
-  const auto validation = take_rows(data, std::span(order).first(held_out));
-  const auto training = take_rows(data, std::span(order).subspan(held_out));
+  const RowSplit split = split_rows(data, held_out, options.seed);
+  const auto validation = take_rows(data, split.drawn);
+  const auto training = take_rows(data, split.rest);
   Trainer trainer(network, training, options);
   std::vector<std::size_t> training_order(rows - held_out);
   std::iota(training_order.begin(), training_order.end(), std::size_t{0});
@@ -168,6 +168,11 @@ std::vector<EpochReport> fit(Network& network, const Dataset& data, const FitOpt
       const auto evaluation = evaluate(network, validation);
       report.validation_loss = evaluation.loss;
       report.validation_metric = evaluation.metric;
+    }
+    if (epoch == options.epochs) {
+      const auto evaluation = evaluate(network, training);
+      report.trained_loss = evaluation.loss;
+      report.trained_metric = evaluation.metric;
     }
     history.push_back(report);
     if (options.on_epoch) options.on_epoch(report);

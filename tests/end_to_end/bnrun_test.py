@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -68,9 +69,46 @@ class Inputs(BnrunTest):
         self.check(self.scores(MODELS / "mlp_features.onnx", "-i", "shuffled.csv"))
         self.fail_with(INVALID_INPUT, MLP, "-i", "shuffled.csv", message="rows of 9 columns do not fit")
 
+    def test_columns_that_are_missing_are_named_and_may_be_taken_by_position(self):
+        rows = [",".join(map(repr, map(float, row))) for row in self.x]
+        model = MODELS / "mlp_features.onnx"
+        for header, message in [
+                ("a,b,c,d,e,f,g,H", "it lacks 'h' (nearest: 'H'); --by-position"),
+                ("a,b,c,d,e,f,g,\" h\"", "it lacks 'h' (nearest: ' h')"),
+                ("p,q,r,s,t,u,v,w", "it lacks 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h';")]:
+            with self.subTest(header):
+                self.write("renamed.csv", "\n".join([header, *rows]))
+                self.fail_with(INVALID_INPUT, model, "-i", "renamed.csv", message=message)
+                self.check(self.scores(model, "-i", "renamed.csv", "--by-position"))
+        self.check(self.scores(model, "-i", self.save_csv(header=False)))
+        self.write("spaced.csv", "\n".join([" a ,b, c,\td,e ,f,g, h", *rows]).replace(",", ", "))
+        self.check(self.scores(model, "-i", "spaced.csv"))
+
+    def test_how_a_table_was_read_is_told_and_may_be_said(self):
+        text = self.save_csv().read_text().replace(",", ";").replace(".", ",")
+        self.write("semicolons.csv", text)
+        self.check(self.scores(MLP, "-i", "semicolons.csv"))
+        self.check(self.scores(MLP, "-i", "semicolons.csv", "--sep", ";", "--decimal", ",", "--header", "yes"))
+        result = self.run_program(MLP, "-i", "semicolons.csv", "-v")
+        self.assertIn(b"semicolons.csv: the first line is a header: 'a' is unlike what is below it; columns are separated "
+                      b"by ';', decimals by ','", result.stderr)
+        self.write("counted.csv", ",".join(map(str, range(8))) + "\n" + ",".join("1" * 8) + "\n")
+        self.fail_with(INVALID_INPUT, MLP, "-i", "counted.csv", message="say --header yes or --header no")
+        self.assertEqual(len(self.scores(MLP, "-i", "counted.csv", "--header", "no")), 2)
+        self.assertEqual(len(self.scores(MLP, "-i", "counted.csv", "--header", "yes")), 1)
+
+    def test_missing_values_need_a_model_that_knows_them(self):
+        good = ",".join("1" * 8) + "\n"
+        for spelling in ["", "NA", "?", "null"]:
+            self.write("blank.csv", good + good.replace("1", spelling, 1))
+            self.fail_with(INVALID_INPUT, MLP, "-i", "blank.csv",
+                           message=f"line 2, column 1 (column_1): '{spelling}' is a missing value")
+        self.write("nan.csv", good + good.replace("1", "nan", 1))
+        self.assertTrue(np.isnan(self.scores(MLP, "-i", "nan.csv")[1]).all())
+
     def test_gzip(self):
         plain = self.save_csv()
-        self.write("x.csv.gz", gzip.compress(plain.read_bytes()))
+        self.write("x.csv.gz", gzip.compress(plain.read_bytes()) + bytes(512))
         self.check(self.scores(MLP, "-i", "x.csv.gz"))
 
     def test_pb(self):
@@ -245,6 +283,10 @@ class BadInput(BnrunTest):
                 ("cut.csv.gz", gzip.compress(good.encode())[:-9], "gzip"),
                 ("foreign.pb", "no tensor", "foreign.pb"),
                 ("model.data", MLP.read_bytes(), "zero bytes"),
+                ("rows.json", "[[1, 2], [3, 4]]", "this is no table in text but JSON"),
+                ("rows.parquet", b"PAR1" + bytes(100), "Parquet"),
+                ("rows.pkl", pickle.dumps([1.0] * 8), "pickle"),
+                ("huge.csv", good.replace("1", "1e400", 1), "too large for a number"),
                 ("double.npy", None, "float64[5,8] does not fit input 'x' (float32[N,8])"),
                 ("narrow.npy", None, "float32[5,7] does not fit input 'x' (float32[N,8])"),
                 ("flat.npy", None, "float32[40] does not fit input 'x' (float32[N,8])"),

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
 #include "bnrun/error.h"
+#include "io/names.h"
 #include "io/output.h"
 #include "support/expect_error.h"
 
@@ -21,6 +23,12 @@ PortInfo port(DType dtype, std::vector<std::int64_t> dims) {  // -1: dynamic
 
 Tensor whole(const Table& table, const PortInfo& port) {
   return to_tensor(table, all_columns(table), port);
+}
+
+/// The message of the invalid_input that `action` throws.
+template <class F>
+std::string refusal(F&& action) {
+  return testing::expect_error(ErrorCode::invalid_input, action);
 }
 
 struct ShapeCase {
@@ -81,15 +89,144 @@ TEST(TableToTensor, TextFeedsTextInputs) {
   EXPECT_EQ(tensor.data<std::string>()[1], "x");
 }
 
-TEST(TableToTensor, FeaturesAreFoundByName) {
-  const Table table = parse_csv("b,label,a\n1,x,2\n3,y,4\n", "t.csv");
-  const std::vector<std::string> features = {"a", "b"};
-  const Tensor tensor =
-      to_tensor(table, feature_columns(table, features).value(), port(DType::float32, {-1, 2}));
-  EXPECT_TRUE(identical(tensor, Tensor({2, 2}, std::vector<float>{2, 1, 4, 3})));
-  const std::vector<std::string> others = {"a", "c"};
-  EXPECT_EQ(feature_columns(table, others), std::nullopt);
-  EXPECT_EQ(feature_columns(table, {}), std::nullopt);
+TEST(TableToTensor, AMissingValueNeedsARule) {
+  const Table table = parse_csv("a,b\n1,2\n3,\n", "t.csv");
+  EXPECT_EQ(
+      refusal([&] {
+        whole(table, port(DType::float32, {-1, 2}));
+      }),
+      "t.csv: line 3, column 2 (b): '' is a missing value, and the model has no rule for it (bntrain fit "
+      "--missing makes one); nan hands it a NaN");
+  const Tensor filled = to_tensor(table, all_columns(table), port(DType::float32, {-1, 2}), true);
+  EXPECT_TRUE(std::isnan(filled.data<float>()[3]));
+  EXPECT_TRUE(std::isnan(whole(parse_csv("nan\n1\n", "t"), port(DType::float32, {-1, 1})).data<float>()[0]));
+}
+
+TEST(TableToTensor, BooleansAreOneAndZero) {
+  const Tensor tensor = whole(parse_csv("a,b\ntrue,No\nFALSE,yes\n", "t"), port(DType::float32, {-1, 2}));
+  EXPECT_TRUE(identical(tensor, Tensor({2, 2}, std::vector<float>{1, 0, 0, 1})));
+}
+
+// -------- columns by name
+
+const std::vector<std::string> kNames = {"width", "height", "weight"};
+
+TableRules rules_of(std::vector<std::string> names) {
+  TableRules rules;
+  rules.columns["x"] = names;
+  rules.order = std::move(names);
+  rules.reading.expected = rules.order;
+  return rules;
+}
+
+/// What the model whose columns are `kNames` gets of the first row.
+std::vector<float> first_row(const std::string& text, bool by_position = false) {
+  TableRules rules = rules_of(kNames);
+  rules.by_position = by_position;
+  const std::vector<PortInfo> ports = {port(DType::float32, {-1, 3})};
+  const auto inputs = table_inputs(parse_csv(text, "t.csv", rules.reading), ports, rules);
+  const auto row = inputs.at(0).tensor.span<float>().first(3);
+  return {row.begin(), row.end()};
+}
+
+TEST(ColumnsByName, InEveryOrderWithEveryNeighbour) {
+  const std::vector<float> expected = {1, 2, 3};
+  std::vector<std::pair<std::string, std::string>> columns = {
+      {"width", "1"}, {"height", "2"}, {"weight", "3"}, {"Width", "7"}, {"label", "x"}, {"", "9"}};
+  std::sort(columns.begin(), columns.end());
+  do {
+    for (const std::string separator : {",", ", ", " ,\t"}) {
+      std::string names;
+      std::string cells;
+      for (const auto& [name, cell] : columns) {
+        names += (names.empty() && cells.empty() ? "" : separator) + name;
+        cells += (cells.empty() ? "" : separator) + cell;
+      }
+      EXPECT_EQ(first_row(names + "\n" + cells + "\n"), expected) << names;
+    }
+  } while (std::next_permutation(columns.begin(), columns.end()));
+}
+
+struct NameCase {
+  const char* header;
+  const char* message;
+};
+
+TEST(ColumnsByName, AnErrorListsTheMissingOnesAndTheNearest) {
+  const std::string start = "t.csv: of the 3 columns that the model wants it lacks ";
+  const std::string end = "; --by-position takes its columns in order";
+  const NameCase cases[] = {
+      {"weight,height,Width", "'width' (nearest: 'Width')"},
+      {"wdth,height,weight", "'width' (nearest: 'wdth')"},
+      {"height,weight,wid", "'width' (nearest: 'wid')"},
+      {"\" width\",height,weight", "'width' (nearest: ' width')"},
+      {"WIDTH,HEIGHT,weight", "'width' (nearest: 'WIDTH'), 'height' (nearest: 'HEIGHT')"},
+      {"a,b,c", "'width', 'height', 'weight'"},
+      {"\xC5\xB5"
+       "idth,height,weight",
+       "'width' (nearest: '\xC5\xB5"
+       "idth')"},
+  };
+  for (const auto& [header, message] : cases) {
+    const std::string text = std::string(header) + "\n1,2,3\n";
+    EXPECT_EQ(refusal([&] { first_row(text); }), start + message + end);
+    EXPECT_EQ(first_row(text, true), (std::vector<float>{1, 2, 3}));
+  }
+  EXPECT_EQ(refusal([] { first_row("width,width,height,weight\n1,1,2,3\n"); }),
+            "t.csv: two columns are named 'width'");
+}
+
+TEST(ColumnsByName, ATableWithoutHeaderGoesByPosition) {
+  EXPECT_EQ(first_row("1.5,2,3\n4,5,6\n"), (std::vector<float>{1.5F, 2, 3}));
+  EXPECT_EQ(refusal([] { first_row("1.5,2,3,4\n4,5,6,7\n"); }),
+            "t.csv: 2 rows of 4 columns do not fit input 'x' (float32[N,3])");
+}
+
+TEST(ColumnsByName, SeveralInputsOfOneColumnEachTakeTheirOwn) {
+  std::vector<PortInfo> ports = {port(DType::float32, {-1, 1}), port(DType::string, {-1, 1})};
+  ports[0].name = "age";
+  ports[1].name = "city";
+  const Table table = parse_csv("city,id,age\nRome,7,30\nOslo,8,40\n", "t.csv");
+  const auto inputs = table_inputs(table, ports, {});
+  ASSERT_EQ(inputs.size(), 2U);
+  EXPECT_EQ(inputs[0].tensor.data<float>()[1], 40);
+  EXPECT_EQ(inputs[1].tensor.data<std::string>()[1], "Oslo");
+  EXPECT_THROW(table_inputs(parse_csv("City,age\nRome,30\n", "t.csv"), ports, {}), Error);
+  const auto by_position = table_inputs(parse_csv("a,b\n1,x\n", "t.csv"), ports, {.by_position = true});
+  EXPECT_EQ(by_position[1].tensor.data<std::string>()[0], "x");
+}
+
+TEST(ColumnsByName, MissingTextNeedsARuleWhereTheModelTellsOfItsTable) {
+  std::vector<PortInfo> ports = {port(DType::string, {-1, 1})};
+  const Table table = parse_csv("x,n\na,1\n NA,2\n", "t.csv");
+  TableRules rules = rules_of({"x"});
+  EXPECT_EQ(
+      refusal([&] { table_inputs(table, ports, rules); }),
+      "t.csv: line 3, column 1 (x): 'NA' is a missing value, and the model has no rule for it (bntrain fit "
+      "--missing makes one; --na says what is missing)");
+  rules.takes_missing = true;
+  EXPECT_EQ(table_inputs(table, ports, rules)[0].tensor.data<std::string>()[1], "");
+  const std::vector<std::size_t> other{1};
+  EXPECT_EQ(table_inputs(table, ports, {}, other)[0].tensor.data<std::string>()[1], "NA");
+}
+
+TEST(ColumnsByName, ByPositionIsInTheOrderOfTheTableLearntFrom) {
+  std::vector<PortInfo> ports = {port(DType::float32, {-1, 2}), port(DType::string, {-1, 1})};
+  ports[1].name = "city";
+  TableRules rules;
+  rules.columns = {{"x", {"a", "b"}}, {"city", {"city"}}};
+  rules.order = {"a", "city", "b"};
+  const auto inputs = table_inputs(parse_csv("1.5,Rome,2\n3.5,Oslo,4\n", "t.csv"), ports, rules);
+  EXPECT_TRUE(identical(inputs[0].tensor, Tensor({2, 2}, std::vector<float>{1.5F, 2, 3.5F, 4})));
+  EXPECT_EQ(inputs[1].tensor.data<std::string>()[0], "Rome");
+}
+
+TEST(Globs, FitAsInAShell) {
+  EXPECT_TRUE(fits_glob("pixel_12", "pixel_*"));
+  EXPECT_TRUE(fits_glob("ab", "?b"));
+  EXPECT_TRUE(fits_glob("", "*"));
+  EXPECT_FALSE(fits_glob("Pixel", "p*"));
+  EXPECT_FALSE(fits_glob("abc", "a?"));
 }
 
 TEST(ArrayToTensor, TypedArraysMustFitExactly) {

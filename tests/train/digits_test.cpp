@@ -1,7 +1,7 @@
 // What the trainer reaches on real data, 360 digits held out. One way to hold them out moves the accuracy by
 // a hundredth against another, so it is measured over 15 ways as well as on one. The bounds lie a little
-// below what was measured, because BLAS kernels differ between CPUs: 0.964 and 0.981 over many, 0.969 and
-// 0.978 on one.
+// below what was measured, because BLAS kernels differ between CPUs: 0.964 and 0.981 over many, 0.972 and
+// 0.975 on one.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -29,9 +29,9 @@ constexpr std::size_t kHeldOut = 360;
 
 double accuracy(const Dataset& digits, const std::vector<LayerSpec>& layers, std::uint64_t split_seed,
                 std::uint64_t seed) {
-  const auto order = shuffled_rows(static_cast<std::size_t>(digits.rows()), split_seed);
-  const auto training = take_rows(digits, std::span(order).subspan(kHeldOut));
-  const auto held_out = take_rows(digits, std::span(order).first(kHeldOut));
+  const auto split = split_rows(digits, kHeldOut, split_seed);
+  const auto training = take_rows(digits, split.rest);
+  const auto held_out = take_rows(digits, split.drawn);
   Network network(64, layers, seed);
   network.set_input_scaling(Scaling::by(1.0 / 16.0, 64));
   fit(network, training, {.epochs = 20, .batch = 32, .seed = seed});
@@ -77,7 +77,7 @@ const Case kCases[] = {
      {Dense{32}, BatchNormalization{}, Activation::relu, Dense{32}, BatchNormalization{}, Activation::relu,
       Dense{10}, Activation::softmax},
      0.97,
-     0.975},
+     0.97},
 };
 std::string case_name(const ::testing::TestParamInfo<Case>& tested) {
   return tested.param.name;

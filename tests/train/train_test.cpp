@@ -7,9 +7,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
+#include <utility>
 
 #include "api/model_access.h"
 #include "bnrun/error.h"
+#include "bnrun/session.h"
 #include "op/evaluate.h"
 #include "support/expect_error.h"
 #include "train/optimizer.h"
@@ -269,6 +272,16 @@ TEST(Fit, ReportsEachEpoch) {
   EXPECT_EQ(calls, 4);
   EXPECT_LT(history.back().loss, history.front().loss);
   EXPECT_TRUE(history.back().validation_metric.has_value());
+  EXPECT_FALSE(history.front().trained_metric.has_value());
+}
+
+TEST(Fit, TellsHowTheFinishedModelDoesOnWhatItWasTrainedOn) {
+  const Dataset data = labelled(64, 4, 3);
+  Network network(4, {Dense{8}, BatchNormalization{.momentum = 0.999}, Dense{3}, Activation::softmax});
+  const auto history = fit(network, data, {.epochs = 5});
+  EXPECT_EQ(history.back().trained_metric, evaluate(network, data).metric);
+  EXPECT_NEAR(history.back().trained_loss.value(), evaluate(network, data).loss,
+              1e-6);  // rows in another order
 }
 
 TEST(Fit, DivergenceIsAnError) {
@@ -341,6 +354,128 @@ TEST(Score, PredictionsByHand) {
   EXPECT_DOUBLE_EQ(score.mean_squared_error, 1.0 / 3.0);
   EXPECT_DOUBLE_EQ(score.mean_absolute_error, 1.0 / 3.0);
   EXPECT_DOUBLE_EQ(score.r2, 1.0 - 1.0 / 8.0);
+}
+
+// -------- splits
+
+TEST(Split, DrawsFromEachClassItsShare) {
+  struct Case {
+    std::vector<std::size_t> sizes;  // of the classes
+    std::size_t count;
+    std::vector<std::size_t> drawn;
+  };
+  const Case cases[] = {{{50, 50, 50}, 30, {10, 10, 10}}, {{90, 10}, 20, {18, 2}},    {{97, 3}, 10, {10, 0}},
+                        {{1, 99}, 50, {0, 50}},           {{7, 7, 7}, 10, {4, 3, 3}}, {{2, 2}, 2, {1, 1}},
+                        {{1, 1, 1}, 2, {1, 1, 0}},        {{5, 5}, 0, {0, 0}},        {{5, 5}, 10, {5, 5}},
+                        {{1, 1, 98}, 98, {0, 0, 98}}};
+  for (const auto& [sizes, count, expected] : cases) {
+    Dataset data{.columns = 1};
+    for (std::size_t c = 0; c < sizes.size(); ++c)
+      data.labels.insert(data.labels.end(), sizes[c], static_cast<std::int64_t>(c));
+    data.features.resize(data.labels.size());
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+      const RowSplit split = split_rows(data, count, seed);
+      std::vector<std::size_t> drawn(sizes.size());
+      for (const std::size_t row : split.drawn) ++drawn[static_cast<std::size_t>(data.labels[row])];
+      if (expected.back() == 98)
+        EXPECT_EQ(split.drawn.size(), 98U);
+      else
+        EXPECT_EQ(drawn, expected);
+      std::set<std::size_t> all(split.drawn.begin(), split.drawn.end());
+      all.insert(split.rest.begin(), split.rest.end());
+      EXPECT_EQ(all.size(), data.labels.size());
+      EXPECT_EQ(split.drawn.size() + split.rest.size(), data.labels.size());
+    }
+  }
+}
+
+TEST(Split, DependsOnTheSeedAlone) {
+  const Dataset data = labelled(60, 2, 3);
+  EXPECT_EQ(split_rows(data, 20, 7).drawn, split_rows(data, 20, 7).drawn);
+  EXPECT_NE(split_rows(data, 20, 7).drawn, split_rows(data, 20, 8).drawn);
+  expect_refused([&] { split_rows(data, 61, 1); }, "61 of 60 rows");
+}
+
+// -------- columns as tables have them
+
+constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
+
+TableColumns mixed_columns() {
+  return {.numbers = {"a", "b"}, .texts = {{"colour", {"blue", "green", "red"}}}};
+}
+
+/// Two numbers and a text; the third value of the text is in no row.
+Dataset mixed_rows() {
+  return {.columns = 3,
+          .features = {1, 10, 0, 2, kMissing, 1, 6, 40, kMissing, 3, 40, 1},
+          .labels = {0, 1, 0, 1}};
+}
+
+TEST(Prepare, FillsWhatIsMissingByItsRule) {
+  const std::pair<MissingRule, std::vector<float>> cases[] = {{MissingRule::mean, {3, 30}},
+                                                              {MissingRule::median, {2.5F, 40}},
+                                                              {MissingRule::zero, {0, 0}},
+                                                              {MissingRule::indicator, {3, 30}}};
+  for (const auto& [rule, fill] : cases) {
+    const auto preparation = Preparation::learn(mixed_rows(), mixed_columns(), rule);
+    EXPECT_EQ(preparation.fill, fill) << name_of(rule);
+    const bool indicates = rule == MissingRule::indicator;
+    EXPECT_EQ(preparation.indicators, indicates ? std::vector<std::int64_t>{1} : std::vector<std::int64_t>());
+    EXPECT_EQ(preparation.vocabularies[0], indicates ? (std::vector<std::string>{"", "blue", "green"})
+                                                     : (std::vector<std::string>{"blue", "green"}));
+    const auto prepared = preparation.apply(mixed_rows());
+    EXPECT_EQ(prepared.columns, preparation.outputs());
+    EXPECT_EQ(prepared.labels, mixed_rows().labels);
+    const std::vector<float> second(prepared.features.begin() + prepared.columns,
+                                    prepared.features.begin() + 2 * prepared.columns);
+    EXPECT_EQ(second, indicates ? (std::vector<float>{2, fill[1], 1, 0, 0, 1})
+                                : (std::vector<float>{2, fill[1], 0, 1}));
+  }
+}
+
+TEST(Prepare, WhatWasNotLearntIsNoneOfTheValuesOrAnError) {
+  const Dataset rows = mixed_rows();
+  const std::vector<std::size_t> first{0};
+  const auto tolerant = Preparation::learn(take_rows(rows, first), mixed_columns(), MissingRule::mean);
+  EXPECT_EQ(tolerant.apply(rows).features[5], 0.0F) << "green was not learnt";
+  const auto strict = Preparation::learn(take_rows(rows, first), mixed_columns(), MissingRule::mean, true);
+  expect_refused([&] { strict.apply(rows); }, "row 2: 'green' in column 'colour'");
+  Dataset empty = mixed_rows();
+  empty.features[1] = empty.features[7] = empty.features[10] = kMissing;
+  expect_refused([&] { Preparation::learn(empty, mixed_columns(), MissingRule::mean); },
+                 "column 'b' has no value");
+}
+
+/// The exported model on raw columns equals the network on prepared ones.
+TEST(Prepare, TheExportedModelPreparesAlike) {
+  for (const auto rule :
+       {MissingRule::mean, MissingRule::median, MissingRule::zero, MissingRule::indicator}) {
+    const auto preparation = Preparation::learn(mixed_rows(), mixed_columns(), rule);
+    const auto prepared = preparation.apply(mixed_rows());
+    Network network(preparation.outputs(), {Dense{4}, BatchNormalization{}, Dense{2}, Activation::softmax});
+    network.set_input_scaling(Scaling::standardize(prepared.features, prepared.columns));
+    fit(network, prepared, {.epochs = 3});
+    const Model model = to_model(network, {.features = {"a", "colour", "b"}}, preparation);
+    EXPECT_EQ(model.metadata().properties.at("bnrun.columns"), R"({"input":["a","b"],"colour":["colour"]})");
+    EXPECT_EQ(model.metadata().properties.at("bnrun.missing"), name_of(rule));
+    const Tensor numbers({5, 2}, std::vector<float>{1, 10, 2, kMissing, 6, 40, 3, 40, 3, 40});
+    const Tensor colours({5, 1}, std::vector<std::string>{"blue", "green", "", "green", "violet"});
+    const auto outputs =
+        Session(model).run(std::vector<NamedTensor>{{"input", numbers}, {"colour", colours}});
+    const auto expected = network.predict(prepared.features);
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      EXPECT_NEAR(outputs[0].tensor.span<float>()[i], expected[i], 1e-5F) << name_of(rule) << " " << i;
+  }
+}
+
+TEST(Prepare, ColumnsKeepTheirNamesAsInputsUnlessTheyAreTaken) {
+  TableColumns columns{.texts = {{"input", {"x"}}, {"dense_1.W", {"x"}}, {"colour", {"x"}}}};
+  const Dataset rows{.columns = 3, .features = {0, 0, 0, 0, 0, 0}, .labels = {0, 1}};
+  const auto preparation = Preparation::learn(rows, columns, MissingRule::error);
+  const Network network(3, {Dense{2}, Activation::softmax});
+  std::vector<std::string> names;
+  for (const PortInfo& port : to_model(network, {}, preparation).inputs()) names.push_back(port.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"text_input", "text_dense_1.W", "colour"}));
 }
 
 // -------- export

@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "bnrun/inspect.h"
-#include "common/metadata.h"
+#include "common/table_options.h"
 #include "io/data.h"
 
 namespace bnrun {
@@ -64,6 +64,7 @@ std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments&
           ->check(CLI::PositiveNumber),
       command.add_option("--seed", verify.seed, "Of the drawn inputs")->capture_default_str()};
   for (CLI::Option* option : options) option->group("Comparison");
+  cli::add_table_options(command, arguments.tables);
   return options;
 }
 
@@ -77,7 +78,7 @@ VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model&
   if (arguments.inputs.empty()) return options;
   std::vector<io::InputFile> files;
   for (const auto& argument : arguments.inputs) files.push_back(io::parse_input_file(argument));
-  options.inputs.push_back(io::read_inputs(files, model.inputs(), cli::features_of(model)));
+  options.inputs.push_back(io::read_inputs(files, model.inputs(), cli::rules_for(model, arguments.tables)));
   return options;
 }
 

@@ -8,6 +8,7 @@
 #include "bnrun/verify.h"
 #include "common/console.h"
 #include "common/program.h"
+#include "io/data.h"
 
 namespace bnrun {
 
@@ -18,9 +19,10 @@ struct VerifyArguments {
   std::optional<double> atol;
   std::optional<std::int64_t> rows;
   VerifyOptions options;
+  io::TableRules tables;
 };
 
-/// Adds -i, --rtol, --atol, --range, --rows and --seed, and returns them.
+/// Adds -i, --rtol, --atol, --range, --rows and --seed, and returns them; adds the options of tables too.
 std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments& arguments);
 
 /// What was asked for; data is read as inputs of `model`. Where nobody says how many rows to draw, a model

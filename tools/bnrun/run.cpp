@@ -5,8 +5,8 @@
 #include "commands.h"
 #include "common/fold_report.h"
 #include "common/interrupt.h"
-#include "common/metadata.h"
 #include "common/model_output.h"
+#include "common/table_options.h"
 #include "io/data.h"
 #include "io/file.h"
 #include "io/output.h"
@@ -19,6 +19,7 @@ struct Options {
   std::vector<std::string> inputs;
   std::string output = "-";
   std::optional<io::Format> format;
+  io::TableRules tables;
   SessionOptions session;
 };
 
@@ -46,7 +47,9 @@ int run(const cli::Console& console, const Options& options) {
   const Model model = Model::load(options.model);
   const auto session = cli::in_file(options.model, [&] { return Session(model, options.session); });
   log_fold(console, session.fold_report());
-  const auto inputs = io::read_inputs(files, session.inputs(), cli::features_of(model));
+  io::TableRules tables = cli::rules_for(model, options.tables);
+  tables.on_reading = [&](const std::string& how) { console.detail(how); };
+  const auto inputs = io::read_inputs(files, session.inputs(), tables);
   const auto outputs = cli::in_file(options.model, [&] { return session.run(inputs); });
   std::optional<cli::DeferInterrupts> whole;
   if (options.output != "-") whole.emplace();
@@ -87,6 +90,7 @@ void add_run(cli::Program& program) {
       command, "--kernels", options->session.kernels,
       {{"auto", Kernels::automatic}, {"packed", Kernels::packed}, {"blas", Kernels::blas}},
       "What multiplies matrices (auto)");
+  cli::add_table_options(command, options->tables);
 }
 
 }  // namespace bnrun

@@ -1,156 +1,344 @@
 #include "data.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "bnrun/error.h"
 #include "common/metadata.h"
-#include "io/data.h"
+#include "io/names.h"
 
 namespace bnrun {
 namespace {
 
-constexpr std::size_t kMostIntegerClasses = 20;
+template <class... Args>
+[[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(ErrorCode::invalid_input, fmt::format(format, std::forward<Args>(args)...));
+}
 
-[[noreturn]] void refuse(const std::string& message) {
-  throw Error(ErrorCode::invalid_input, message);
+std::string place(const io::Table& table, std::size_t row, std::size_t column) {
+  return fmt::format("{}: line {}, column '{}'", table.source(), table.line(row), table.name(column));
 }
 
 bool whole(double value) {
   return std::isfinite(value) && std::floor(value) == value && std::abs(value) < 1e15;
 }
 
-/// The class of each row: integers without the notation they were written in, so that 3 and 3.0 are one
-/// class.
-std::vector<std::string> class_names(const io::Table& table, std::size_t column) {
-  if (!table.numeric(column)) return table.text(column);
-  const auto numbers = table.numbers(column);
-  for (std::size_t r = 0; r < numbers.size(); ++r) {
-    if (std::isnan(numbers[r])) {
-      refuse(fmt::format("{}: row {}: no target in column '{}'", table.source(), r + 1, table.name(column)));
-    }
+/// The rows that have a target.
+std::vector<std::size_t> rows_with_target(const io::Table& table, std::size_t target, MissingTarget rule) {
+  const bool numeric = table.numeric(target);
+  const auto text = numeric ? std::vector<std::string>() : table.text(target);
+  std::vector<std::size_t> rows;
+  for (std::size_t r = 0; r < table.rows(); ++r) {
+    const bool missing = numeric ? std::isnan(table.numbers(target)[r]) : table.is_missing(text[r]);
+    if (missing && rule == MissingTarget::error)
+      refuse(
+          "{}: there is no target: '{}' (--missing-target drop leaves such rows out; --na says what is "
+          "missing)",
+          place(table, r, target), table.cells(r)[target]);
+    if (!missing) rows.push_back(r);
   }
-  if (!std::all_of(numbers.begin(), numbers.end(), whole)) return table.text(column);
+  if (rows.empty()) refuse("{}: no row has a target in column '{}'", table.source(), table.name(target));
+  return rows;
+}
+
+/// The class of each of the rows: integers without the notation they were written in, so that 3 and 3.0 are
+/// one class.
+std::vector<std::string> class_names(const io::Table& table, std::size_t column,
+                                     const std::vector<std::size_t>& rows) {
   std::vector<std::string> names;
-  for (const double number : numbers) names.push_back(fmt::format("{}", static_cast<std::int64_t>(number)));
+  const bool numeric = table.numeric(column);
+  const bool integers = numeric && std::all_of(rows.begin(), rows.end(), [&](std::size_t r) {
+                          return whole(table.numbers(column)[r]);
+                        });
+  if (integers) {
+    for (const std::size_t r : rows)
+      names.push_back(fmt::format("{}", static_cast<std::int64_t>(table.numbers(column)[r])));
+    return names;
+  }
+  const auto text = table.text(column);
+  for (const std::size_t r : rows) names.push_back(text[r]);
   return names;
 }
 
-bool looks_like_classes(const io::Table& table, std::size_t column) {
-  if (!table.numeric(column)) return true;
-  const auto numbers = table.numbers(column);
-  return std::all_of(numbers.begin(), numbers.end(), whole) &&
-         std::set<double>(numbers.begin(), numbers.end()).size() <= kMostIntegerClasses;
+struct Decision {
+  Task task;
+  std::string reason;
+};
+
+/// Throws where most cells are numbers and a few are not.
+void refuse_few_words(const io::Table& table, std::size_t column, const std::vector<std::size_t>& rows,
+                      const std::string& remedy) {
+  const auto text = table.text(column);
+  const auto is_number = [&](const std::string& cell) {
+    const auto kinds = io::read_cell(cell, {}).kinds;
+    return kinds != io::kAnyKind && (kinds & (io::kPointNumber | io::kCommaNumber)) != 0;
+  };
+  std::size_t numbers = 0;
+  std::size_t first_word = table.rows();
+  for (const std::size_t r : rows) {
+    if (is_number(text[r]))
+      ++numbers;
+    else if (!table.is_missing(text[r]))
+      first_word = std::min(first_word, r);
+  }
+  if (first_word == table.rows() || numbers * 2 < rows.size()) return;
+  const bool large = io::read_cell(text[first_word], {}).too_large;
+  refuse("{}: '{}' is {}, but {} of {} cells are numbers: mend it, or {}", place(table, first_word, column),
+         text[first_word], large ? "too large for a number, which ends at 1.8e308" : "no number", numbers,
+         rows.size(), remedy);
 }
 
-/// By size where all are integers, else by name.
-std::vector<std::string> sorted_classes(const io::Table& table, std::size_t column) {
-  const auto names = class_names(table, column);
-  std::set<std::pair<double, std::string>> sorted;
-  for (std::size_t r = 0; r < names.size(); ++r) {
-    sorted.emplace(table.numeric(column) ? table.numbers(column)[r] : 0.0, names[r]);
+Decision decide_task(const io::Table& table, std::size_t target, const std::vector<std::size_t>& rows) {
+  constexpr std::size_t kFew = 20;
+  constexpr std::size_t kSome = 50;
+  constexpr std::size_t kRowsPerClass = 10;
+  const std::string name = fmt::format("'{}'", table.name(target));
+  if (!table.numeric(target)) {
+    refuse_few_words(table, target, rows, "--task classification takes each value for a class");
+    return {Task::classification, name + " holds words"};
   }
+  std::set<double> values;
+  for (const std::size_t r : rows) values.insert(table.numbers(target)[r]);
+  if (!std::all_of(values.begin(), values.end(), whole))
+    return {Task::regression, name + " holds numbers with fractions"};
+  const bool few = values.size() <= 2 || (values.size() <= kFew && values.size() < rows.size()) ||
+                   (values.size() <= kSome && values.size() * kRowsPerClass <= rows.size());
+  const std::string what =
+      fmt::format("{} holds {} different integers in {} rows", name, values.size(), rows.size());
+  return few ? Decision{Task::classification, what + "; --task regression predicts them as numbers"}
+             : Decision{Task::regression, what + "; --task classification takes them for classes"};
+}
+
+/// By size where all are numbers, else by name.
+std::vector<std::string> sorted_classes(const io::Table& table, std::size_t column,
+                                        const std::vector<std::size_t>& rows,
+                                        const std::vector<std::string>& names) {
+  std::set<std::pair<double, std::string>> sorted;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    sorted.emplace(table.numeric(column) ? table.numbers(column)[rows[i]] : 0.0, names[i]);
   std::vector<std::string> classes;
   for (const auto& entry : sorted) classes.push_back(entry.second);
   return classes;
 }
 
-/// The numbers of a column in float32. Throws invalid_input naming the cell that is missing or too large.
-std::vector<float> finite_numbers(const io::Table& table, std::size_t column) {
-  const auto numbers = table.numbers(column);
-  const std::vector<float> narrow(numbers.begin(), numbers.end());
-  const auto bad = std::find_if_not(narrow.begin(), narrow.end(), [](float x) { return std::isfinite(x); });
-  if (bad != narrow.end()) {
-    refuse(fmt::format("{}: row {}, column '{}': {} is not a finite number in float32", table.source(),
-                       bad - narrow.begin() + 1, table.name(column),
-                       numbers[static_cast<std::size_t>(bad - narrow.begin())]));
-  }
-  return narrow;
+/// A number as float32. Throws invalid_input naming the cell that is too large.
+float narrow(const io::Table& table, std::size_t row, std::size_t column) {
+  const double number = table.numbers(column)[row];
+  const auto x = static_cast<float>(number);
+  if (std::isinf(x)) refuse("{}: {} is not a finite number in float32", place(table, row, column), number);
+  return x;
 }
 
-void fill_features(const io::Table& table, const std::vector<std::size_t>& columns, train::Dataset& data) {
-  data.columns = static_cast<std::int64_t>(columns.size());
-  data.features.resize(table.rows() * columns.size());
-  for (std::size_t c = 0; c < columns.size(); ++c) {
-    const auto numbers = finite_numbers(table, columns[c]);
-    for (std::size_t r = 0; r < numbers.size(); ++r) data.features[r * columns.size() + c] = numbers[r];
-  }
-}
-
-void fill_labels(const io::Table& table, std::size_t target, const std::vector<std::string>& classes,
-                 train::Dataset& data) {
+std::vector<std::int64_t> labels_of(const io::Table& table, std::size_t target,
+                                    const std::vector<std::size_t>& rows,
+                                    const std::vector<std::string>& names,
+                                    const std::vector<std::string>& classes) {
   std::map<std::string, std::int64_t> positions;
   for (const auto& name : classes) positions.emplace(name, static_cast<std::int64_t>(positions.size()));
-  const auto names = class_names(table, target);
-  for (std::size_t r = 0; r < names.size(); ++r) {
-    const auto found = positions.find(names[r]);
-    if (found == positions.end()) {
-      refuse(fmt::format("{}: row {}: '{}' in column '{}' is none of the model's {} classes", table.source(),
-                         r + 1, names[r], table.name(target), classes.size()));
-    }
-    data.labels.push_back(found->second);
+  std::vector<std::int64_t> labels;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto found = positions.find(names[i]);
+    if (found == positions.end())
+      refuse("{}: '{}' is none of the model's {} classes{}", place(table, rows[i], target), names[i],
+             classes.size(),
+             io::nearest_name(names[i], classes).empty()
+                 ? ""
+                 : fmt::format(" (nearest: '{}')", io::nearest_name(names[i], classes)));
+    labels.push_back(found->second);
   }
+  return labels;
 }
 
-std::vector<std::size_t> columns_but(const io::Table& table, std::size_t target) {
-  std::vector<std::size_t> columns;
-  for (std::size_t c = 0; c < table.columns(); ++c) {
-    if (c != target) columns.push_back(c);
+/// All columns but the target that the choice takes.
+std::vector<std::size_t> feature_columns(const io::Table& table, std::size_t target, const Choice& choice) {
+  std::vector<bool> taken(table.columns(), choice.features.empty());
+  for (const std::string& glob : choice.features) {
+    bool fits = false;
+    for (std::size_t c = 0; c < table.columns(); ++c) {
+      if (!io::fits_glob(table.name(c), glob)) continue;
+      taken[c] = true;
+      fits = true;
+    }
+    if (!fits)
+      refuse("{}: --features {}: there is no column {}", table.source(), glob,
+             io::with_nearest(glob, table.names()));
   }
-  if (columns.empty()) refuse(fmt::format("{}: no column besides the target", table.source()));
+  for (const std::string& name : choice.drop) taken[table.find(name)] = false;
+  taken[target] = false;
+  std::vector<std::size_t> columns;
+  std::set<std::string> names;
+  for (std::size_t c = 0; c < table.columns(); ++c) {
+    if (!taken[c]) continue;
+    columns.push_back(c);
+    if (!names.insert(table.name(c)).second)
+      refuse("{}: two columns are named '{}': a model could not tell them apart", table.source(),
+             table.name(c));
+  }
+  if (columns.empty()) refuse("{}: no column besides the target", table.source());
   return columns;
+}
+
+[[noreturn]] void refuse_missing(const io::Table& table, std::size_t row, std::size_t column) {
+  refuse(
+      "{}: '{}' is a missing value: --missing mean, median, zero or indicator says what becomes of it, "
+      "--drop "
+      "leaves the column out",
+      place(table, row, column), table.cells(row)[column]);
+}
+
+/// Whether it is a number with a sign of money, a percentage or separated thousands.
+bool is_adorned_number(const std::string& cell) {
+  std::string bare;
+  std::size_t i = 0;
+  for (const std::string_view sign : {"$", "€", "£"}) {
+    if (cell.starts_with(sign)) i = sign.size();
+  }
+  for (; i < cell.size(); ++i) {
+    if (cell[i] != ',' && cell[i] != ' ' && cell[i] != '_' && cell[i] != '%') bare += cell[i];
+  }
+  for (const std::string_view sign : {"€", "£"}) {
+    if (bare.ends_with(sign)) bare.resize(bare.size() - sign.size());
+  }
+  const auto kinds = io::read_cell(bare, {}).kinds;
+  return kinds != io::kAnyKind && (kinds & io::kPointNumber) != 0;
+}
+
+/// Throws where text is no set of categories but something that is to be made numbers of first.
+void check_categories(const io::Table& table, std::size_t column, const std::vector<std::size_t>& rows,
+                      const std::vector<std::string>& text, const std::vector<std::string>& values) {
+  constexpr std::size_t kMany = 100;
+  constexpr std::size_t kSome = 20;
+  const std::string& name = table.name(column);
+  const std::string as_they_are =
+      fmt::format("--drop '{}' leaves it out, --categories '{}' takes it as it is", name, name);
+  refuse_few_words(table, column, rows, as_they_are);
+  const auto first =
+      *std::find_if(rows.begin(), rows.end(), [&](std::size_t r) { return !table.is_missing(text[r]); });
+  if (std::all_of(values.begin(), values.end(), [](const auto& value) { return io::is_date(value); }))
+    refuse("{}: '{}' is a date: make numbers of it (year, month, day of the week, days since the first); {}",
+           place(table, first, column), text[first], as_they_are);
+  if (std::all_of(values.begin(), values.end(), is_adorned_number))
+    refuse("{}: '{}' is a number with something around it: write the number alone; {}",
+           place(table, first, column), text[first], as_they_are);
+  if (values.size() > kMany || (values.size() > kSome && values.size() * 2 > rows.size()))
+    refuse("{}: column '{}' holds {} different texts in {} rows, which are hardly categories; {}",
+           table.source(), name, values.size(), rows.size(), as_they_are);
+}
+
+/// Positions of the rows' cells in the values of the column, which are sorted; NaN where one is missing.
+std::vector<float> text_positions(const io::Table& table, std::size_t column,
+                                  const std::vector<std::size_t>& rows, const Choice& choice,
+                                  train::TableColumns::Text& described) {
+  const auto text = table.text(column);
+  std::set<std::string> values;
+  for (const std::size_t r : rows) {
+    if (!table.is_missing(text[r])) {
+      values.insert(text[r]);
+    } else if (choice.missing == train::MissingRule::error) {
+      refuse_missing(table, r, column);
+    }
+  }
+  described.name = table.name(column);
+  described.values.assign(values.begin(), values.end());
+  const auto& chosen = choice.categories;
+  if (std::find(chosen.begin(), chosen.end(), described.name) == chosen.end())
+    check_categories(table, column, rows, text, described.values);
+  std::vector<float> positions;
+  for (const std::size_t r : rows) {
+    const auto found = values.find(text[r]);
+    positions.push_back(
+        table.is_missing(text[r]) || found == values.end()
+            ? std::numeric_limits<float>::quiet_NaN()
+            : static_cast<float>(std::lower_bound(described.values.begin(), described.values.end(), text[r]) -
+                                 described.values.begin()));
+  }
+  return positions;
+}
+
+void fill_features(const io::Table& table, const std::vector<std::size_t>& columns, const Choice& choice,
+                   LabelledTable& result) {
+  for (const std::string& name : choice.categories) table.find(name);
+  const auto is_text = [&](std::size_t c) {
+    const auto& chosen = choice.categories;
+    return (!table.numeric(c) && !table.boolean(c)) ||
+           std::find(chosen.begin(), chosen.end(), table.name(c)) != chosen.end();
+  };
+  result.data.columns = static_cast<std::int64_t>(columns.size());
+  const std::size_t width = columns.size();
+  result.data.features.resize(result.rows.size() * width);
+  std::size_t at = 0;  // column of the data
+  for (const bool texts : {false, true}) {
+    for (const std::size_t c : columns) {
+      if (is_text(c) != texts) continue;
+      const auto put = [&](std::size_t i, float x) { result.data.features[i * width + at] = x; };
+      if (texts) {
+        const auto positions =
+            text_positions(table, c, result.rows, choice, result.columns.texts.emplace_back());
+        for (std::size_t i = 0; i < positions.size(); ++i) put(i, positions[i]);
+      } else {
+        result.columns.numbers.push_back(table.name(c));
+        for (std::size_t i = 0; i < result.rows.size(); ++i) {
+          const float x = narrow(table, result.rows[i], c);
+          if (std::isnan(x) && choice.missing == train::MissingRule::error)
+            refuse_missing(table, result.rows[i], c);
+          put(i, x);
+        }
+      }
+      ++at;
+    }
+  }
 }
 
 }  // namespace
 
-LabelledTable label_table(const io::Table& table, const std::string& target_name, Task task) {
-  const std::size_t target = table.find(target_name);
-  const auto columns = columns_but(table, target);
+LabelledTable label_table(const io::Table& table, const Choice& choice) {
+  const std::size_t target = table.find(choice.target);
+  const auto columns = feature_columns(table, target, choice);
   LabelledTable result;
+  result.rows = rows_with_target(table, target, choice.missing_target);
   for (const std::size_t c : columns) result.description.features.push_back(table.name(c));
-  result.description.target = target_name;
-  if (task == Task::automatic) task = looks_like_classes(table, target) ? Task::classify : Task::regress;
-  fill_features(table, columns, result.data);
-  if (task == Task::regress) {
-    result.data.targets = finite_numbers(table, target);
-    return result;
+  result.description.target = choice.target;
+  Decision decision{choice.task, "--task says so"};
+  if (choice.task == Task::automatic) decision = decide_task(table, target, result.rows);
+  result.reason = decision.reason;
+  if (decision.task == Task::regression) {
+    for (const std::size_t r : result.rows) result.data.targets.push_back(narrow(table, r, target));
+  } else {
+    const auto names = class_names(table, target, result.rows);
+    result.description.classes = sorted_classes(table, target, result.rows, names);
+    if (result.description.classes.size() < 2)
+      refuse("{}: column '{}' holds one class only", table.source(), choice.target);
+    result.data.labels = labels_of(table, target, result.rows, names, result.description.classes);
   }
-  result.description.classes = sorted_classes(table, target);
-  if (result.description.classes.size() < 2) {
-    refuse(fmt::format("{}: column '{}' holds one class only", table.source(), target_name));
-  }
-  fill_labels(table, target, result.description.classes, result.data);
+  fill_features(table, columns, choice, result);
   return result;
 }
 
-LabelledTable label_table_for(const Model& model, const io::Table& table, const std::string& target_name) {
+Truth read_truth(const Model& model, const io::Table& table, std::size_t target, MissingTarget missing) {
   const auto outputs = model.outputs();
-  if (model.inputs().size() != 1 || outputs.size() != 1) {
-    refuse("the model must have one input and one output to be measured on a table");
-  }
-  const std::size_t target = table.find(target_name);
-  LabelledTable result;
-  result.description.features = cli::features_of(model);
-  result.description.classes = cli::list_property(model, "bnrun.classes");
-  const auto columns =
-      io::feature_columns(table, result.description.features).value_or(columns_but(table, target));
-  fill_features(table, columns, result.data);
-  const bool classes_unnamed = outputs[0].name == "probabilities" && !result.classification();
+  if (outputs.size() != 1) refuse("the model must have one output to be measured on a table");
+  Truth truth;
+  truth.rows = rows_with_target(table, target, missing);
+  truth.classes = cli::list_property(model, "bnrun.classes");
+  const bool classes_unnamed = outputs[0].name == "probabilities" && truth.classes.empty();
   if (classes_unnamed && outputs[0].dims && outputs[0].dims->size() == 2 && (*outputs[0].dims)[1].extent) {
-    for (std::int64_t c = 0; c < *(*outputs[0].dims)[1].extent; ++c) {
-      result.description.classes.push_back(fmt::format("{}", c));
-    }
+    for (std::int64_t c = 0; c < *(*outputs[0].dims)[1].extent; ++c)
+      truth.classes.push_back(fmt::format("{}", c));
   }
-  if (result.classification()) {
-    fill_labels(table, target, result.description.classes, result.data);
+  if (!truth.classes.empty()) {
+    truth.labels =
+        labels_of(table, target, truth.rows, class_names(table, target, truth.rows), truth.classes);
   } else {
-    result.data.targets = finite_numbers(table, target);
+    for (const std::size_t r : truth.rows) truth.targets.push_back(narrow(table, r, target));
   }
-  return result;
+  return truth;
 }
 
 }  // namespace bnrun

@@ -10,21 +10,43 @@
 
 namespace bnrun {
 
-enum class Task { automatic, classify, regress };
+enum class Task { automatic, classification, regression };
+enum class MissingTarget { error, drop };
+
+/// What of a table is learnt from, and how.
+struct Choice {
+  std::string target;
+  Task task = Task::automatic;
+  MissingTarget missing_target = MissingTarget::error;
+  std::vector<std::string> features;    ///< patterns of the columns to take; empty: all but the target
+  std::vector<std::string> drop;        ///< columns to leave out
+  std::vector<std::string> categories;  ///< columns that are taken for text, whatever they hold
+  train::MissingRule missing = train::MissingRule::error;
+};
 
 struct LabelledTable {
-  train::Dataset data;
+  train::Dataset data;  ///< its columns are those of `columns`
+  train::TableColumns columns;
+  std::vector<std::size_t> rows;  ///< of the table: those that have a target
   train::ModelDescription description;
+  std::string reason;  ///< why it is this task
   bool classification() const { return !description.classes.empty(); }
 };
 
-/// Every column but the target is a feature. Text targets are classes in order of their names, integers of at
-/// most 20 different values classes in order of size, other numbers are to be predicted. Throws invalid_input
-/// naming the cell that is no number.
-LabelledTable label_table(const io::Table& table, const std::string& target, Task task);
+/// Text targets are classes in order of their names, few different integers classes in order of size, other
+/// numbers are to be predicted. Numbers, and true and false, yes and no, are features as they are; other text
+/// is, unless it holds dates, numbers among it, or nearly as many values as rows. Throws invalid_input naming
+/// the cell or the column and the option that helps.
+LabelledTable label_table(const io::Table& table, const Choice& choice);
 
-/// The same for a trained model: its features by name where the table has names for them, else in order; its
-/// classes. Throws invalid_input naming the row whose target is none of the classes.
-LabelledTable label_table_for(const Model& model, const io::Table& table, const std::string& target);
+/// The target of a table for a trained model.
+struct Truth {
+  std::vector<std::size_t> rows;     ///< of the table: those that have a target
+  std::vector<std::string> classes;  ///< of the model; empty: a number is predicted
+  std::vector<std::int64_t> labels;
+  std::vector<float> targets;
+};
+/// Throws invalid_input naming the line whose target is missing, or none of the model's classes.
+Truth read_truth(const Model& model, const io::Table& table, std::size_t target, MissingTarget missing);
 
 }  // namespace bnrun

@@ -7,6 +7,7 @@
 
 #include "bnrun/session.h"
 #include "commands.h"
+#include "common/table_options.h"
 #include "data.h"
 
 namespace bnrun {
@@ -17,12 +18,20 @@ struct Options {
   std::string data;
   std::string target;
   bool json = false;
+  MissingTarget missing_target = MissingTarget::error;
+  io::TableRules tables;
 };
 
-Tensor run_model(const Model& model, const train::Dataset& data) {
-  const Session session(model);
-  const NamedTensor input{session.inputs()[0].name, Tensor({data.rows(), data.columns}, data.features)};
-  return session.run({&input, 1}).at(0).tensor;
+/// The values of these rows.
+std::vector<float> take_rows(const Tensor& output, const std::vector<std::size_t>& rows, std::size_t total) {
+  const auto values = output.span<float>();
+  const std::size_t width = values.size() / total;
+  std::vector<float> taken;
+  for (const std::size_t row : rows) {
+    const auto part = values.subspan(row * width, width);
+    taken.insert(taken.end(), part.begin(), part.end());
+  }
+  return taken;
 }
 
 void print_confusion(const train::ClassificationScore& score, const std::vector<std::string>& classes) {
@@ -41,10 +50,9 @@ void print_confusion(const train::ClassificationScore& score, const std::vector<
   }
 }
 
-void report_classes(const Options& options, const LabelledTable& table, const Tensor& output) {
-  const auto& classes = table.description.classes;
-  const auto score = train::score_classes(output.span<float>(), table.data.labels,
-                                          static_cast<std::int64_t>(classes.size()));
+void report_classes(const Options& options, const Truth& truth, std::span<const float> output) {
+  const auto& classes = truth.classes;
+  const auto score = train::score_classes(output, truth.labels, static_cast<std::int64_t>(classes.size()));
   if (options.json) {
     const nlohmann::ordered_json json{{"rows", score.rows},
                                       {"correct", score.correct},
@@ -58,8 +66,8 @@ void report_classes(const Options& options, const LabelledTable& table, const Te
   print_confusion(score, classes);
 }
 
-void report_numbers(const Options& options, const LabelledTable& table, const Tensor& output) {
-  const auto score = train::score_predictions(output.span<float>(), table.data.targets);
+void report_numbers(const Options& options, const Truth& truth, std::span<const float> output) {
+  const auto score = train::score_predictions(output, truth.targets);
   if (options.json) {
     const nlohmann::ordered_json json{{"rows", score.elements},
                                       {"mean_squared_error", score.mean_squared_error},
@@ -74,18 +82,30 @@ void report_numbers(const Options& options, const LabelledTable& table, const Te
       score.elements, score.mean_squared_error, score.mean_absolute_error, score.r2);
 }
 
-int evaluate(const Options& options) {
+int evaluate(const cli::Console& console, const Options& options) {
   const Model model = Model::load(options.model);
-  const auto table = label_table_for(model, io::read_csv(options.data), options.target);
-  const Tensor output = run_model(model, table.data);
+  io::TableRules rules = cli::rules_for(model, options.tables);
+  rules.reading.expected = rules.order;
+  rules.reading.expected.push_back(options.target);
+  const auto table = io::read_csv(options.data, rules.reading);
+  console.detail(table.source() + ": " + table.reading());
+  const std::size_t target = table.find(options.target);
+  const Truth truth = read_truth(model, table, target, options.missing_target);
+  if (truth.rows.size() < table.rows())
+    console.note(fmt::format("{}: left out {} of {} rows, which have no target", table.source(),
+                             table.rows() - truth.rows.size(), table.rows()));
+  const auto inputs = io::table_inputs(table, model.inputs(), rules, std::span(&target, 1));
+  const Session session(model);
+  const Tensor output = session.run(inputs).at(0).tensor;
   if (output.dtype() != DType::float32) {
     throw Error(ErrorCode::unsupported, fmt::format("{}: its output is {}, expected float32", options.model,
                                                     name_of(output.dtype())));
   }
-  if (table.classification()) {
-    report_classes(options, table, output);
+  const auto scored = take_rows(output, truth.rows, table.rows());
+  if (!truth.classes.empty()) {
+    report_classes(options, truth, scored);
   } else {
-    report_numbers(options, table, output);
+    report_numbers(options, truth, scored);
   }
   return cli::kDone;
 }
@@ -96,11 +116,15 @@ void add_eval(cli::Program& program) {
   const auto options = std::make_shared<Options>();
   auto& command = program.add("eval", "Accuracy and confusion matrix, or the error of predicted numbers",
                               "  bntrain eval iris.onnx models/data/iris.csv --target species",
-                              [options] { return evaluate(*options); });
-  command.add_option("MODEL", options->model, "A model with one input and one output")->required();
+                              [&program, options] { return evaluate(program.console(), *options); });
+  command.add_option("MODEL", options->model, "A model with one output")->required();
   command.add_option("DATA", options->data, "A .csv or .csv.gz file; - is standard input")->required();
   command.add_option("--target", options->target, "The column that the model predicts")->required();
   command.add_flag("--json", options->json, "Print JSON");
+  cli::add_choice<MissingTarget>(command, "--missing-target", options->missing_target,
+                                 {{"error", MissingTarget::error}, {"drop", MissingTarget::drop}},
+                                 "Rows without a target: an error, or left out (error)");
+  cli::add_table_options(command, options->tables);
 }
 
 }  // namespace bnrun

@@ -1,9 +1,10 @@
 // bntrain fit: a table in, a trained model out.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <map>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -11,6 +12,7 @@
 #include "commands.h"
 #include "common/interrupt.h"
 #include "common/model_output.h"
+#include "common/table_options.h"
 #include "data.h"
 #include "io/file.h"
 #include "layers.h"
@@ -18,14 +20,12 @@
 namespace bnrun {
 namespace {
 
-const std::map<std::string, Task> kTasks{
-    {"auto", Task::automatic}, {"classify", Task::classify}, {"regress", Task::regress}};
-
 struct Options {
   std::string data;
-  std::string target;
+  Choice choice;
+  io::TableOptions table;
+  bool refuse_unknown = false;
   std::string output;
-  std::string task = "auto";
   std::string layers;
   HiddenLayers hidden;
   std::string batch_norm = "on";
@@ -35,29 +35,33 @@ struct Options {
   std::string optimizer = "adam";
   std::optional<double> learning_rate;
   double momentum = 0.9;
-  double holdout = 0.0;
+  double bn_momentum = train::BatchNormalization{}.momentum;
+  std::string holdout = "0";
   std::uint64_t holdout_seed = 1;
   std::string holdout_out;
   std::string scale = "standardize";
   std::string history;
 };
 
-/// The rows kept apart (`--holdout`) come first in the shuffled order.
-struct Split {
-  std::vector<std::size_t> held_out;
-  std::vector<std::size_t> training;
-};
-
-Split split_rows(const Options& options, std::size_t rows) {
-  const double wanted = options.holdout < 1.0 ? options.holdout * static_cast<double>(rows) : options.holdout;
-  const auto count = static_cast<std::size_t>(std::llround(wanted));
-  if (options.holdout > 0.0 && (count == 0 || count >= rows)) {
-    throw cli::UsageError(fmt::format(
-        "--holdout {} of {} rows leaves nothing to measure or nothing to train on", options.holdout, rows));
-  }
-  const auto order = train::shuffled_rows(rows, options.holdout_seed);
-  const auto cut = order.begin() + static_cast<std::ptrdiff_t>(count);
-  return {{order.begin(), cut}, {cut, order.end()}};
+/// How many of `rows` rows "--holdout" keeps apart: digits alone are a number of rows, others a fraction.
+std::size_t held_out_rows(const std::string& text, std::size_t rows) {
+  const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
+  double number = 0.0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (parsed.ec != std::errc{} || parsed.ptr != end || !(number >= 0.0 && std::isfinite(number)))
+    throw cli::UsageError(
+        fmt::format("--holdout {}: expected a fraction below 1, or a number of rows", text));
+  if (number == 0.0) return 0;
+  if (!digits && number > 1.0)
+    throw cli::UsageError(fmt::format("--holdout {} is neither a fraction nor a number of rows", text));
+  const double wanted = digits ? number : number * static_cast<double>(rows);
+  const auto count = static_cast<std::size_t>(std::llround(std::min(wanted, static_cast<double>(rows))));
+  if (count == 0 || count >= rows)
+    throw cli::UsageError(fmt::format("--holdout {} keeps {} of {} rows apart, which leaves nothing to {}{}",
+                                      text, count, rows, count == 0 ? "measure" : "train on",
+                                      !digits && number == 1.0 ? "; one row is --holdout 1" : ""));
+  return count;
 }
 
 train::Scaling scaling_for(const Options& options, const train::Dataset& data) {
@@ -77,21 +81,36 @@ train::Scaling scaling_for(const Options& options, const train::Dataset& data) {
   return train::Scaling::by(factor, data.columns);
 }
 
+/// Of the numbers alone: what is 0 or 1 stays so.
+train::Scaling scaling_for(const Options& options, const train::Dataset& data, std::size_t numbers) {
+  train::Scaling scaling = scaling_for(options, data);
+  for (std::size_t c = numbers; c < scaling.factor.size(); ++c) {
+    scaling.offset[c] = 0.0F;
+    scaling.factor[c] = 1.0F;
+  }
+  return scaling;
+}
+
 train::Network make_network(const Options& options, const LabelledTable& table,
                             const train::Dataset& training) {
   const bool classification = table.classification();
   if (options.loss != "auto" && (options.loss == "cross-entropy") != classification) {
     throw cli::UsageError(fmt::format("--loss {} does not fit the target: it is {}", options.loss,
-                                      classification ? "classes (--task regress makes it a number)"
-                                                     : "a number (--task classify makes it classes)"));
+                                      classification ? "classes (--task regression makes it a number)"
+                                                     : "a number (--task classification makes it classes)"));
   }
   const auto outputs = classification ? static_cast<std::int64_t>(table.description.classes.size()) : 1;
   HiddenLayers hidden = options.hidden;
   hidden.batch_norm = options.batch_norm == "on";
   hidden.before_activation = options.bn_position == "before";
   const std::string text = options.layers.empty() ? layers_text(hidden) : options.layers;
-  train::Network network(training.columns, parse_layers(text, outputs, classification), options.fit.seed);
-  network.set_input_scaling(scaling_for(options, training));
+  auto layers = parse_layers(text, outputs, classification);
+  for (auto& layer : layers) {
+    if (auto* normalization = std::get_if<train::BatchNormalization>(&layer))
+      normalization->momentum = options.bn_momentum;
+  }
+  train::Network network(training.columns, std::move(layers), options.fit.seed);
+  network.set_input_scaling(scaling_for(options, training, table.columns.numbers.size()));
   if (!classification) network.set_target_scaling(train::Scaling::standardize(training.targets, 1));
   return network;
 }
@@ -142,23 +161,25 @@ void write_history(const std::string& path, bool classification,
   });
 }
 
-std::string quoted(const std::string& cell) {
-  if (cell.find_first_of(",\"\r\n") == std::string::npos) return cell;
-  std::string text = "\"";
-  for (const char c : cell) text += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return text + "\"";
-}
-
+/// These rows of the table, as CSV with decimal points.
 void write_rows(const std::string& path, const io::Table& table, const std::vector<std::size_t>& rows) {
-  std::vector<std::vector<std::string>> columns;
-  for (std::size_t c = 0; c < table.columns(); ++c) columns.push_back(table.text(c));
   io::write_file(path, [&](std::ostream& out) {
-    const auto line = [&](auto cell_of) {
-      for (std::size_t c = 0; c < columns.size(); ++c) out << (c == 0 ? "" : ",") << quoted(cell_of(c));
-      out << '\n';
+    const auto line = [&](const std::vector<std::string>& cells) {
+      std::string text;
+      for (const std::string& cell : cells) {
+        if (&cell != cells.data()) text += ',';
+        text += io::quoted_cell(cell);
+      }
+      out << (text.empty() ? "\"\"" : text) << '\n';  // an empty line is no row
     };
-    line([&](std::size_t c) { return table.name(c); });
-    for (const std::size_t row : rows) line([&](std::size_t c) { return columns[c][row]; });
+    line(table.names());
+    for (const std::size_t row : rows) {
+      auto cells = table.cells(row);
+      for (std::size_t c = 0; c < cells.size() && table.decimal() == ','; ++c) {
+        if (table.numeric(c)) std::replace(cells[c].begin(), cells[c].end(), ',', '.');
+      }
+      line(cells);
+    }
   });
 }
 
@@ -168,18 +189,87 @@ void print_result(std::FILE* out, std::string_view what, bool classification,
              classification ? "accuracy" : "mean absolute error", result.metric, result.loss);
 }
 
-int fit(const cli::Console& console, Options options) {
-  if (!options.holdout_out.empty() && options.holdout <= 0.0) {
-    throw cli::UsageError("--holdout-out needs --holdout");
+/// Says so where the model does worse than the batches it was trained on.
+void warn_of_statistics(const cli::Console& console, const Options& options, const train::Network& network,
+                        const train::EpochReport& last, std::size_t rows) {
+  const auto layers = network.layers();
+  const bool normalized = std::ranges::any_of(
+      layers, [](const train::LayerSummary& layer) { return layer.type == "BatchNormalization"; });
+  const bool classes = network.loss() == train::Loss::cross_entropy;
+  const double own = *last.trained_metric;
+  const bool parted = classes ? own < last.metric - 0.05 : own > last.metric * 1.25;
+  if (!normalized || !parted) return;
+  const std::size_t per_epoch =
+      (rows + static_cast<std::size_t>(options.fit.batch) - 1) / static_cast<std::size_t>(options.fit.batch);
+  console.note(
+      fmt::format("warning: on the rows it was trained on the model's {} is {:.4f}, within the batches it "
+                  "was {:.4f}: after "
+                  "{} steps the running statistics of BatchNormalization still trail behind (momentum {}). "
+                  "More --epochs, "
+                  "a smaller --batch or a lower --bn-momentum helps",
+                  classes ? "accuracy" : "mean absolute error", own, last.metric,
+                  per_epoch * static_cast<std::size_t>(options.fit.epochs), options.bn_momentum));
+}
+
+/// A column that numbers the rows, as some programs write before the first, teaches nothing but their order.
+void warn_of_row_numbers(const cli::Console& console, const io::Table& table, const LabelledTable& labelled) {
+  if (!table.has_header() || table.named(0) || !table.numeric(0)) return;
+  const auto& features = labelled.description.features;
+  if (std::ranges::find(features, table.name(0)) == features.end()) return;
+  const auto numbers = table.numbers(0);
+  for (std::size_t r = 1; r < numbers.size(); ++r) {
+    if (numbers[r] != numbers[r - 1] + 1.0) return;
   }
+  console.note(fmt::format(
+      "warning: the first column has no name and numbers the rows: --drop {} leaves it out", table.name(0)));
+}
+
+void describe(const cli::Console& console, const io::Table& table, const LabelledTable& labelled) {
+  const std::string task = labelled.classification() ? fmt::format("classification into {} classes",
+                                                                   labelled.description.classes.size())
+                                                     : "regression";
+  console.note(fmt::format("{}: {}", task, labelled.reason));
+  if (labelled.rows.size() < table.rows())
+    console.note(fmt::format("{}: left out {} of {} rows, which have no target", table.source(),
+                             table.rows() - labelled.rows.size(), table.rows()));
+  const auto& columns = labelled.columns;
+  console.note(fmt::format(
+      "{}: {} rows, {} features{}, target '{}'", table.source(), labelled.rows.size(), columns.count(),
+      columns.texts.empty() ? "" : fmt::format(" ({} of them text)", columns.texts.size()),
+      labelled.description.target));
+  warn_of_row_numbers(console, table, labelled);
+  console.detail(table.source() + ": " + table.reading());
+}
+
+struct Prepared {
+  train::Preparation preparation;
+  train::Dataset training;
+};
+
+Prepared prepare(const Options& options, const LabelledTable& labelled,
+                 const std::vector<std::size_t>& training_rows) {
+  const auto rows = train::take_rows(labelled.data, training_rows);
+  auto preparation =
+      train::Preparation::learn(rows, labelled.columns, options.choice.missing, options.refuse_unknown);
+  auto training = preparation.apply(rows);
+  return {std::move(preparation), std::move(training)};
+}
+
+int fit(const cli::Console& console, Options options) {
+  if (!options.holdout_out.empty() && held_out_rows(options.holdout, std::numeric_limits<int>::max()) == 0)
+    throw cli::UsageError("--holdout-out needs --holdout");
   cli::check_model_output(options.output, options.data);
   for (const auto& path : {options.history, options.holdout_out})
     if (!path.empty()) io::check_writable(path);
-  const auto table = io::read_csv(options.data);
-  const auto labelled = label_table(table, options.target, kTasks.at(options.task));
+  options.table.expected = {options.choice.target};
+  const auto table = io::read_csv(options.data, options.table);
+  auto labelled = label_table(table, options.choice);
+  labelled.description.missing_spellings = options.table.missing;
   const bool classification = labelled.classification();
-  const Split split = split_rows(options, table.rows());
-  const auto training = train::take_rows(labelled.data, split.training);
+  const auto split = train::split_rows(labelled.data, held_out_rows(options.holdout, labelled.rows.size()),
+                                       options.holdout_seed);
+  describe(console, table, labelled);
+  const auto [preparation, training] = prepare(options, labelled, split.rest);
   auto network = make_network(options, labelled, training);
   if (options.optimizer == "adam") {
     options.fit.optimizer = train::Adam{.learning_rate = options.learning_rate.value_or(1e-3)};
@@ -190,28 +280,28 @@ int fit(const cli::Console& console, Options options) {
   options.fit.on_epoch = [&](const train::EpochReport& epoch) {
     print_epoch(console, options, classification, epoch);
   };
-
-  console.note(fmt::format("{}: {} rows, {} features, target '{}': {}", table.source(), table.rows(),
-                           labelled.data.columns, options.target,
-                           classification ? fmt::format("{} classes", labelled.description.classes.size())
-                                          : std::string("a number")));
   print_summary(console, network);
   const auto history = train::fit(network, training, options.fit);
 
-  cli::write_model(train::to_model(network, labelled.description), options.output);
+  cli::write_model(train::to_model(network, labelled.description, preparation), options.output);
   const cli::DeferInterrupts whole_files;
   if (!options.history.empty()) write_history(options.history, classification, history);
-  if (!options.holdout_out.empty()) write_rows(options.holdout_out, table, split.held_out);
+  if (!options.holdout_out.empty()) {
+    std::vector<std::size_t> rows;
+    for (const std::size_t row : split.drawn) rows.push_back(labelled.rows[row]);
+    write_rows(options.holdout_out, table, rows);
+  }
   const auto& last = history.back();
   std::FILE* const text = options.output == "-" ? stderr : stdout;
-  print_result(text, "training", classification, {last.loss, last.metric});
+  print_result(text, "training", classification, {*last.trained_loss, *last.trained_metric});
   if (last.validation_loss) {
     print_result(text, "validation", classification, {*last.validation_loss, *last.validation_metric});
   }
-  if (!split.held_out.empty()) {
+  if (!split.drawn.empty()) {
     print_result(text, "held-out", classification,
-                 train::evaluate(network, train::take_rows(labelled.data, split.held_out)));
+                 train::evaluate(network, preparation.apply(train::take_rows(labelled.data, split.drawn))));
   }
+  warn_of_statistics(console, options, network, last, split.rest.size());
   if (options.output != "-") console.note(fmt::format("wrote {}", options.output));
   return cli::kDone;
 }
@@ -239,6 +329,37 @@ CLI::Validator below_one() {
   return number_where([](double x) { return x >= 0.0 && x < 1.0; }, "a number from 0 to below 1");
 }
 
+void add_column_options(CLI::App& command, Options& o) {
+  const std::string group = "Columns";
+  const auto add_names = [&](const std::string& name, std::vector<std::string>& names, const char* type,
+                             const std::string& description) {
+    command.add_option(name, names, description)->group(group)->type_name(type)->allow_extra_args(false);
+  };
+  add_names("--features", o.choice.features, "GLOB",
+            "Learn from the columns whose names fit GLOB only (repeatable)");
+  add_names("--drop", o.choice.drop, "COLUMN", "Do not learn from this column (repeatable)");
+  add_names("--categories", o.choice.categories, "COLUMN",
+            "Take each value of this column for a category, numbers and dates too (repeatable)");
+  using train::MissingRule;
+  cli::add_choice<MissingRule>(command, "--missing", o.choice.missing,
+                               {{"error", MissingRule::error},
+                                {"mean", MissingRule::mean},
+                                {"median", MissingRule::median},
+                                {"zero", MissingRule::zero},
+                                {"indicator", MissingRule::indicator}},
+                               "What becomes of a missing feature, in the model too; indicator: the mean, "
+                               "and a column that says so (error)")
+      ->group(group);
+  cli::add_choice<MissingTarget>(command, "--missing-target", o.choice.missing_target,
+                                 {{"error", MissingTarget::error}, {"drop", MissingTarget::drop}},
+                                 "Rows without a target: an error, or left out (error)")
+      ->group(group);
+  cli::add_choice<bool>(command, "--unknown", o.refuse_unknown, {{"zero", false}, {"error", true}},
+                        "A category that was not learnt: none of them, or an error of the model (zero)")
+      ->group(group);
+  cli::add_table_options(command, o.table);
+}
+
 }  // namespace
 
 void add_fit(cli::Program& program) {
@@ -253,16 +374,18 @@ void add_fit(cli::Program& program) {
   command.add_option("DATA", o.data, "A .csv or .csv.gz file; - is standard input")
       ->required()
       ->type_name("");
-  command.add_option("--target", o.target, "The column to learn; all others are features")
+  command.add_option("--target", o.choice.target, "The column to learn; all others are features")
       ->required()
       ->type_name("COLUMN");
   command.add_option("-o,--output", o.output, "The model to write; - is standard output")
       ->required()
       ->type_name("FILE");
-  command
-      .add_option("--task", o.task, "auto, classify or regress; auto: text and up to 20 integers are classes")
-      ->check(one_of({"auto", "classify", "regress"}))
+  cli::add_choice<Task>(
+      command, "--task", o.choice.task,
+      {{"auto", Task::automatic}, {"classification", Task::classification}, {"regression", Task::regression}},
+      "auto: words and few different integers are classes (auto)")
       ->type_name("");
+  add_column_options(command, o);
 
   const std::string network = "Network";
   auto* layers =
@@ -279,6 +402,12 @@ void add_fit(cli::Program& program) {
   add_block_option("--batch-norm", o.batch_norm, "on or off (on)")->check(one_of({"on", "off"}));
   add_block_option("--bn-position", o.bn_position, "before or after the activation (before)")
       ->check(one_of({"before", "after"}));
+  command
+      .add_option("--bn-momentum", o.bn_momentum,
+                  "What each step keeps of the running statistics of BatchNormalization (0.9)")
+      ->check(below_one())
+      ->group(network)
+      ->type_name("");
   command
       .add_option("--scale", o.scale,
                   "Of the features: standardize, minmax, none or factor:NUMBER (standardize)")
@@ -298,9 +427,7 @@ void add_fit(cli::Program& program) {
   add("--seed", o.fit.seed, "Of weights, validation rows and order: the same seed gives the same model (1)");
   add("--validation", o.fit.validation, "Fraction of the training rows to watch, not learn (0.2)")
       ->check(below_one());
-  add("--holdout", o.holdout, "Rows never seen in training: a fraction below 1, or a number")
-      ->check(number_where([](double x) { return x >= 0.0 && std::isfinite(x); },
-                           "a number of rows or a fraction"));
+  add("--holdout", o.holdout, "Rows never seen in training: a fraction such as 0.2, or a number of rows");
   add("--holdout-seed", o.holdout_seed, "Which rows those are; apart from --seed, so that runs compare (1)");
   add("--holdout-out", o.holdout_out, "Write those rows to this .csv file");
   add("--history", o.history, "Write loss and metric of every epoch to this .csv file");

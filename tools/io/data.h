@@ -1,6 +1,8 @@
 // Data files of any format, and how their contents become the inputs of a model.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,17 +25,35 @@ struct Data {
 
 /// Reads .npy, .npz, IDX and CSV, recognised by content, plain or gzip, and .pb (one TensorProto), recognised
 /// by its name. "-" is standard input. Throws io, invalid_input, resource_limit.
-Data read_data(const std::string& path);
+Data read_data(const std::string& path, const TableOptions& options = {});
 
-/// Positions of the columns that are called as `features` say, in that order; nullopt when there are no
-/// features or the table lacks one of them.
-std::optional<std::vector<std::size_t>> feature_columns(const Table& table,
-                                                        std::span<const std::string> features);
+/// How tables become the inputs of a model.
+struct TableRules {
+  TableOptions reading;
+  /// Names of the columns that make up an input, in order. Where it is empty and the model has several inputs
+  /// of one column each, each is fed by the column of its name.
+  std::map<std::string, std::vector<std::string>> columns;
+  std::vector<std::string>
+      order;                 ///< all of these names as the columns of a table stand; empty: as the inputs
+  bool by_position = false;  ///< take columns in order, whatever they are called
+  /// The model has a rule for missing values: they are handed to it as NaN, in text as "".
+  bool takes_missing = false;
+  /// Hears how a table was read.
+  std::function<void(const std::string&)> on_reading;
+};
+
+/// The columns of a table as inputs of a model, `excluded` ones left out: by name where the table has a
+/// header and the model names, else by position. Throws invalid_input when names are missing (listing them),
+/// columns do not fit, or a cell does not.
+std::vector<NamedTensor> table_inputs(const Table& table, std::span<const PortInfo> ports,
+                                      const TableRules& rules, std::span<const std::size_t> excluded = {});
+
 std::vector<std::size_t> all_columns(const Table& table);
 
 /// `columns` of a table as a tensor for `port`: one row per row, the trailing dimensions being those of the
 /// port. Throws invalid_input when they do not fit, or a cell is no number.
-Tensor to_tensor(const Table& table, std::span<const std::size_t> columns, const PortInfo& port);
+Tensor to_tensor(const Table& table, std::span<const std::size_t> columns, const PortInfo& port,
+                 bool takes_missing = false);
 
 /// An array as a tensor for `port`; an untyped one is converted and reshaped where its rows fit.
 /// Throws invalid_input naming source, input and what was expected.
@@ -49,9 +69,9 @@ struct InputFile {
 InputFile parse_input_file(const std::string& argument);
 
 /// Reads files and matches them to the inputs of a model. An .npz without NAME feeds the inputs its arrays
-/// are named after. Of a table that has the `features` go these, else all columns. Throws invalid_input when
-/// a name is unknown, given twice, or a required input is left without.
+/// are named after; a table without NAME whose columns the rules share out feeds all of these. Throws
+/// invalid_input when a name is unknown, given twice, or a required input is left without.
 std::vector<NamedTensor> read_inputs(std::span<const InputFile> files, std::span<const PortInfo> ports,
-                                     std::span<const std::string> features = {});
+                                     const TableRules& rules = {});
 
 }  // namespace bnrun::io

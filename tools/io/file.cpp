@@ -49,6 +49,13 @@ void produce_into(std::ostream& out, const std::string& name,
   if (!out) fail(ErrorCode::io, "{}: cannot be written: {}", name, std::strerror(errno != 0 ? errno : EIO));
 }
 
+/// Whether nothing but zero bytes are left to decompress.
+bool only_zeros(const z_stream& stream, std::string_view later) {
+  const std::string_view now(reinterpret_cast<const char*>(stream.next_in), stream.avail_in);
+  return now.find_first_not_of('\0') == std::string_view::npos &&
+         later.find_first_not_of('\0') == std::string_view::npos;
+}
+
 /// Removes an unfinished file unless it was renamed.
 struct Unfinished {
   fs::path path;
@@ -88,7 +95,10 @@ std::string gunzip(std::string_view bytes, const std::string& name) {
       stream.avail_in = static_cast<uInt>(part);
       bytes.remove_prefix(part);
     }
-    if (state == Z_STREAM_END) inflateReset(&stream);  // a file may hold several members
+    if (state == Z_STREAM_END) {
+      if (only_zeros(stream, bytes)) break;  // tapes and block devices pad
+      inflateReset(&stream);                 // a file may hold several members
+    }
     do {
       stream.next_out = reinterpret_cast<Bytef*>(block.data());
       stream.avail_out = static_cast<uInt>(block.size());

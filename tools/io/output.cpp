@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bnrun/dispatch.h"
+#include "io/csv.h"
 #include "io/fail.h"
 #include "io/npy.h"
 
@@ -15,13 +16,6 @@ namespace bnrun::io {
 namespace {
 
 using Text = fmt::memory_buffer;
-
-std::string quoted(const std::string& cell) {
-  if (cell.find_first_of(",\"\r\n") == std::string::npos) return cell;
-  std::string out = "\"";
-  for (const char c : cell) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + '"';
-}
 
 template <class... Args>
 void print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
@@ -35,7 +29,7 @@ void print_cell(Text& out, const T& value) {
   } else if constexpr (std::is_same_v<T, bool>) {
     out.push_back(value ? '1' : '0');
   } else if constexpr (std::is_same_v<T, std::string>) {
-    print(out, "{}", quoted(value));
+    print(out, "{}", quoted_cell(value));
   } else if constexpr (std::is_arithmetic_v<T>) {
     print(out, "{}", value);
   } else {
@@ -111,7 +105,7 @@ void write_csv(std::ostream& out, std::span<const NamedTensor> outputs) {
     if (width == 0) continue;
     if (!printers.empty()) text.push_back(',');
     for (std::int64_t i = 0; i < width; ++i)
-      print(text, "{}{}", i > 0 ? "," : "", quoted(width == 1 ? name : fmt::format("{}_{}", name, i)));
+      print(text, "{}{}", i > 0 ? "," : "", quoted_cell(width == 1 ? name : fmt::format("{}_{}", name, i)));
     printers.push_back(row_printer(tensor, width));
   }
   text.push_back('\n');

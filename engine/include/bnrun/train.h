@@ -40,6 +40,15 @@ BNRUN_API Dataset take_rows(const Dataset& data, std::span<const std::size_t> ro
 /// The numbers 0..rows-1 in an order that depends on the seed alone.
 BNRUN_API std::vector<std::size_t> shuffled_rows(std::size_t rows, std::uint64_t seed);
 
+/// Rows drawn by seed, and those that are left, both in an order that depends on seed and data alone.
+struct RowSplit {
+  std::vector<std::size_t> drawn;
+  std::vector<std::size_t> rest;
+};
+/// Draws `count` rows: of labelled data from each class its share, leaving at least one row of each class
+/// where the numbers allow it. Throws invalid_input when there are fewer rows.
+BNRUN_API RowSplit split_rows(const Dataset& data, std::size_t count, std::uint64_t seed);
+
 /// (x - offset) * factor per column. Empty vectors: every x as it is.
 struct Scaling {
   std::vector<float> offset;
@@ -54,6 +63,50 @@ struct Scaling {
   BNRUN_API static Scaling standardize(std::span<const float> rows, std::int64_t columns);
   BNRUN_API static Scaling min_max(std::span<const float> rows, std::int64_t columns);
   BNRUN_API static Scaling by(double factor, std::int64_t columns);
+};
+
+// -------- columns as tables have them
+
+/// What becomes of a missing value. Of text all but `indicator` make a value that is none of those known.
+enum class MissingRule {
+  error,      ///< there is none
+  mean,       ///< the mean of the column in the rows learnt from
+  median,     ///< its median
+  zero,       ///< 0
+  indicator,  ///< the mean, and a column of its own that says 1; in text, a value like the others
+};
+BNRUN_API std::string_view name_of(MissingRule rule);
+
+/// The columns of a Dataset before it is prepared: first numbers, NaN where one is missing, then text, of
+/// which the Dataset holds positions in `values`, NaN where it is missing.
+struct TableColumns {
+  struct Text {
+    std::string name;
+    std::vector<std::string> values;
+  };
+  std::vector<std::string> numbers;  ///< names
+  std::vector<Text> texts;
+
+  std::int64_t count() const { return static_cast<std::int64_t>(numbers.size() + texts.size()); }
+};
+
+/// The way from such columns to the inputs of a network: missing numbers filled, then one column for each
+/// indicator, then for each column of text as many as it has values, 1 where it holds that value. The
+/// exported model goes the same way in standard operators.
+struct Preparation {
+  TableColumns columns;
+  MissingRule missing = MissingRule::error;
+  std::vector<float> fill;               ///< one for each number; empty with MissingRule::error
+  std::vector<std::int64_t> indicators;  ///< the numbers that have one: those missing in a row learnt from
+  std::vector<std::vector<std::string>> vocabularies;  ///< of each text: what the rows learnt from hold
+  bool refuse_unknown = false;  ///< a value in no vocabulary is an error, not all zeros
+
+  BNRUN_API std::int64_t outputs() const;
+  /// Throws invalid_input naming a column in which every number is missing.
+  BNRUN_API static Preparation learn(const Dataset& rows, TableColumns columns, MissingRule missing,
+                                     bool refuse_unknown = false);
+  /// Throws invalid_input naming row and column of a value that is refused.
+  BNRUN_API Dataset apply(const Dataset& rows) const;
 };
 
 // -------- networks
@@ -165,6 +218,10 @@ struct EpochReport {
   std::optional<double> validation_loss;  ///< after the epoch, with running statistics
   std::optional<double> validation_metric;
   double seconds = 0.0;  ///< of training, validation not counted
+  /// Of the last epoch: the rows trained on after it, as the exported model computes them (with running
+  /// statistics).
+  std::optional<double> trained_loss;
+  std::optional<double> trained_metric;
 };
 
 struct FitOptions {
@@ -173,7 +230,7 @@ struct FitOptions {
   /// before when the network has a BatchNormalization, because one row has no variance.
   std::int64_t batch = 32;
   Optimizer optimizer = Adam{};
-  double validation = 0.0;  ///< fraction of the rows set aside, drawn by seed
+  double validation = 0.0;  ///< fraction of the rows set aside, drawn by seed as split_rows draws
   std::uint64_t seed = 1;   ///< of the validation split and of the order of rows
   std::function<void(const EpochReport&)> on_epoch;
 };
@@ -219,14 +276,22 @@ BNRUN_API RegressionScore score_predictions(std::span<const float> predictions,
 
 /// Written into the model's metadata, for programs that prepare its inputs and read its outputs.
 struct ModelDescription {
-  std::vector<std::string> features;  ///< column names, "bnrun.features" as a JSON array
+  std::vector<std::string> features;  ///< column names in the table's order, "bnrun.features" as a JSON array
   std::vector<std::string> classes;   ///< "bnrun.classes"
   std::string target;                 ///< "bnrun.target"
+  /// What was a missing value besides a blank cell, where it was not the usual: "bnrun.na" as a JSON array.
+  std::optional<std::vector<std::string>> missing_spellings;
 };
 
 /// The network at inference: input "input" float32 [N, inputs]; output "probabilities" or "prediction"
 /// [N, outputs]; opset 17. Scaling is Sub and Mul, Dense is Gemm, and each BatchNormalization stays one: to
 /// take them away is what folding is for.
-BNRUN_API Model to_model(const Network& network, const ModelDescription& description = {});
+///
+/// With a preparation the input is what a table has: "input" float32 [N, numbers] with NaN for what is
+/// missing, and for each column of text a string [N, 1] of its name, "" for what is missing; "bnrun.columns"
+/// tells, as a JSON object, which columns each input takes, and "bnrun.missing" the rule. Text needs
+/// ai.onnx.ml 3.
+BNRUN_API Model to_model(const Network& network, const ModelDescription& description = {},
+                         const Preparation& preparation = {});
 
 }  // namespace bnrun::train

@@ -1,0 +1,77 @@
+// ONNX Runtime as bnrun is called: ort_run MODEL [NAME=]FILE... writes the outputs as CSV to standard output.
+#include <fmt/format.h>
+#include <onnxruntime_cxx_api.h>
+
+#include <iostream>
+
+#include "bnrun/model.h"
+#include "io/data.h"
+#include "io/output.h"
+
+namespace {
+
+using bnrun::DType;
+using bnrun::NamedTensor;
+using bnrun::Tensor;
+
+/// A copy, for text; else over the tensor's own bytes. Element types have the same numbers in both engines.
+Ort::Value to_ort(Tensor& tensor, const Ort::MemoryInfo& memory) {
+  const auto type = static_cast<ONNXTensorElementDataType>(tensor.dtype());
+  const auto* const extents = tensor.shape().begin();
+  if (tensor.dtype() != DType::string)
+    return Ort::Value::CreateTensor(memory, tensor.mutable_view().bytes, tensor.bytes(), extents,
+                                    tensor.shape().rank(), type);
+  Ort::AllocatorWithDefaultOptions allocator;
+  Ort::Value value = Ort::Value::CreateTensor(allocator, extents, tensor.shape().rank(), type);
+  std::vector<const char*> strings;
+  for (const std::string& text : tensor.span<std::string>()) strings.push_back(text.c_str());
+  value.FillStringTensor(strings.data(), strings.size());
+  return value;
+}
+
+Tensor from_ort(const Ort::Value& value) {
+  const auto info = value.GetTensorTypeAndShapeInfo();
+  bnrun::Shape shape;
+  for (const std::int64_t extent : info.GetShape()) shape.push_back(extent);
+  const auto* const data = value.GetTensorData<float>();
+  return Tensor(shape, std::vector<float>(data, data + shape.elements()));
+}
+
+void run(const std::string& path, const std::vector<std::string>& arguments) {
+  const auto model = bnrun::Model::load(path);
+  std::vector<bnrun::io::InputFile> files;
+  for (const auto& argument : arguments) files.push_back(bnrun::io::parse_input_file(argument));
+  auto inputs = bnrun::io::read_inputs(files, model.inputs());
+
+  const Ort::Env env(ORT_LOGGING_LEVEL_ERROR);
+  Ort::Session session(env, path.c_str(), Ort::SessionOptions());
+  const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+  std::vector<const char*> names;
+  std::vector<Ort::Value> values;
+  for (auto& [name, tensor] : inputs) {
+    names.push_back(name.c_str());
+    values.push_back(to_ort(tensor, memory));
+  }
+  const auto outputs = model.outputs();
+  std::vector<const char*> output_names;
+  for (const auto& output : outputs) output_names.push_back(output.name.c_str());
+  const auto results = session.Run(Ort::RunOptions{nullptr}, names.data(), values.data(), values.size(),
+                                   output_names.data(), output_names.size());
+  std::vector<NamedTensor> named;
+  for (std::size_t i = 0; i < results.size(); ++i) named.push_back({outputs[i].name, from_ort(results[i])});
+  bnrun::io::write_outputs(std::cout, named, bnrun::io::Format::csv);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    if (arguments.size() < 2) throw std::runtime_error("usage: ort_run MODEL [NAME=]FILE...");
+    run(arguments[0], {arguments.begin() + 1, arguments.end()});
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "ort_run: {}\n", error.what());
+    return 1;
+  }
+}
