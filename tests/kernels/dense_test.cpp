@@ -3,14 +3,14 @@
 #include "kernels/gemm/dense.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <vector>
 
 #include "support/graph_building.h"
+#include "support/only_target.h"
 
 namespace bnrun::testing {
 namespace {
@@ -57,38 +57,17 @@ struct Layer {
         if (epilogue.activation.kind == Kind::relu && y < T(0)) y = T(0);
         if (epilogue.activation.kind == Kind::leaky_relu && y < T(0))
           y *= static_cast<T>(epilogue.activation.alpha);
+        if (epilogue.activation.kind == Kind::clip)
+          y = std::min(std::max(y, static_cast<T>(epilogue.activation.alpha)),
+                       static_cast<T>(epilogue.activation.beta));
         Y.push_back(y);
       }
     }
+    if (epilogue.activation.kind == Kind::tanh || epilogue.activation.kind == Kind::gelu)
+      activate(epilogue.activation, std::span(Y));
     return Y;
   }
 };
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
-
-/// Restricts run-time dispatch to one instruction set.
-class OnlyTarget {
- public:
-  explicit OnlyTarget(std::int64_t target) { choose(target); }
-  ~OnlyTarget() { choose(0); }
-
- private:
-  static void choose(std::int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
-
-std::vector<std::int64_t> targets_with_fma() {
-  std::vector<std::int64_t> targets;
-  for (const std::int64_t target : {HWY_AVX2, HWY_AVX3, HWY_NEON}) {
-    if ((hwy::SupportedTargets() & target) != 0) targets.push_back(target);
-  }
-  return targets;
-}
 
 template <class T>
 class DenseTest : public ::testing::Test {};
@@ -105,7 +84,8 @@ TYPED_TEST(DenseTest, EveryElementIsOneChainOfFmaOnEveryInstructionSet) {
     const OnlyTarget only(target);
     for (const auto& [K, N] : kExtents) {
       for (const Activation& activation :
-           {Activation{}, Activation{Kind::relu}, Activation{Kind::leaky_relu, 0.1}}) {
+           {Activation{}, Activation{Kind::relu}, Activation{Kind::leaky_relu, 0.1},
+            Activation{Kind::clip, -0.5, 0.75}, Activation{Kind::tanh}, Activation{Kind::gelu}}) {
         const Layer<TypeParam> layer(K, N, activation);
         const auto X = numbers<TypeParam>(29 * K, 4);
         EXPECT_TRUE(same_bits(layer.run(MatrixBackend::packed, X, 29), layer.chain_of_fma(X, 29)))

@@ -48,14 +48,28 @@ void Dense<T>::run(const T* X, std::int64_t rows, T* Y) const {
 
 template <class T>
 void Dense<T>::run_packed(const T* X, std::int64_t rows, T* Y) const {
-  using Kind = Activation::Kind;
   using Bend = typename PackedProduct<T>::Bend;
   PackedProduct<T> product{K_, N_, weights_.data(), scale_.data(), shift_.data()};
-  if (activation_.kind == Kind::relu) product.bend = Bend::relu;
-  if (activation_.kind == Kind::leaky_relu) product.bend = Bend::leaky;
-  product.slope = static_cast<T>(activation_.alpha);
+  const T alpha = static_cast<T>(activation_.alpha);
+  switch (activation_.kind) {
+    case Activation::Kind::identity:
+      break;
+    case Activation::Kind::relu:
+      product.bend = Bend::relu;
+      break;
+    case Activation::Kind::leaky_relu:
+      product.bend = Bend::leaky;
+      product.slope = alpha;
+      break;
+    case Activation::Kind::clip:
+      product.bend = Bend::clip;
+      product.low = alpha;
+      product.high = static_cast<T>(activation_.beta);
+      break;
+    default:
+      product.activation = &activation_;
+  }
   multiply_packed(product, X, rows, Y);
-  if (product.bend == Bend::none) activate(activation_, std::span(Y, static_cast<std::size_t>(rows * N_)));
 }
 
 template <class T>

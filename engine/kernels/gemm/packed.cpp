@@ -4,8 +4,7 @@
 // loads of weights, R broadcasts of X, R*V fused multiply-adds. Fewer rows leave registers for more columns,
 // which keeps enough multiply-adds in flight.
 
-// Vectors whose length is known only at run time cannot be held in arrays.
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#include "kernels/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/gemm/packed.cpp"
 #include <hwy/foreach_target.h>
@@ -13,9 +12,10 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
-#include <cstring>
+#include <span>
 
 #include "kernels/gemm/packed.h"
+#include "kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace bnrun {
@@ -78,13 +78,14 @@ HWY_INLINE void tile(const PackedProduct<T>& p, const T* HWY_RESTRICT X, std::in
       // a comparison with NaN is false, so NaN stays
       if (p.bend == Bend::relu) y = hn::IfThenZeroElse(hn::Lt(y, zero), y);
       if (p.bend == Bend::leaky) y = hn::IfThenElse(hn::Lt(y, zero), hn::Mul(y, hn::Set(d, p.slope)), y);
-      if (c + L <= p.N) {
-        hn::StoreU(y, d, Y + r * p.N + c);
-      } else {
-        HWY_ALIGN T last[static_cast<std::size_t>(L)];
-        hn::Store(y, d, last);
-        std::memcpy(Y + r * p.N + c, last, static_cast<std::size_t>(p.N - c) * sizeof(T));
+      if (p.bend == Bend::clip) {
+        y = hn::IfThenElse(hn::Lt(y, hn::Set(d, p.low)), hn::Set(d, p.low), y);
+        y = hn::IfThenElse(hn::Gt(y, hn::Set(d, p.high)), hn::Set(d, p.high), y);
       }
+      if (c + L <= p.N)
+        hn::StoreU(y, d, Y + r * p.N + c);
+      else
+        store_first(d, y, Y + r * p.N + c, static_cast<std::size_t>(p.N - c));
     }
   }
 }
@@ -101,23 +102,40 @@ HWY_INLINE void columns(const PackedProduct<T>& p, const T* X, std::int64_t tile
   if constexpr (V > 1) columns<T, R, V / 2>(p, X, tiles, Y, column);
 }
 
+/// Rows whose results stay in the second-level cache until the activation has been applied, and for which it
+/// is worth going through all weights.
+template <class T>
+std::int64_t rows_at_once(const PackedProduct<T>& p, std::int64_t rows) {
+  constexpr std::int64_t kElements = 65536 / sizeof(T);
+  constexpr std::int64_t kLeastRows = 48;
+  return p.activation == nullptr ? rows : std::max(kLeastRows, kElements / std::max(p.N, std::int64_t{1}));
+}
+
 template <class T, int R>
-HWY_INLINE void rows_of(const PackedProduct<T>& p, const T*& X, std::int64_t& rows, T*& Y) {
-  const std::int64_t tiles = rows / R;
-  if (tiles == 0) return;
+void run_tiles(const PackedProduct<T>& p, const T* X, std::int64_t tiles, T* Y) {
   columns<T, R, vectors_for(R)>(p, X, tiles, Y, 0);
-  X += tiles * R * p.K;
-  Y += tiles * R * p.N;
-  rows -= tiles * R;
+  if (p.activation != nullptr)
+    activate(*p.activation, std::span<T>(Y, static_cast<std::size_t>(tiles * R * p.N)));
+}
+
+/// The last rows in one tile of their number, R or fewer.
+template <class T, int R>
+HWY_INLINE void run_rest(const PackedProduct<T>& p, const T* X, std::int64_t rows, T* Y) {
+  if (rows == R) return run_tiles<T, R>(p, X, 1, Y);
+  if constexpr (R > 1) run_rest<T, R - 1>(p, X, rows, Y);
 }
 
 template <class T>
 HWY_INLINE void multiply(const PackedProduct<T>& p, const T* X, std::int64_t rows, T* Y) {
-  rows_of<T, kSums / 2>(p, X, rows, Y);
-  if constexpr (kSums / 2 > 8) rows_of<T, 8>(p, X, rows, Y);
-  rows_of<T, 4>(p, X, rows, Y);
-  rows_of<T, 2>(p, X, rows, Y);
-  rows_of<T, 1>(p, X, rows, Y);
+  constexpr int R = kSums / 2;
+  while (rows >= R) {
+    const std::int64_t tiles = std::min(rows, rows_at_once(p, rows)) / R;
+    run_tiles<T, R>(p, X, tiles, Y);
+    X += tiles * R * p.K;
+    Y += tiles * R * p.N;
+    rows -= tiles * R;
+  }
+  run_rest<T, R - 1>(p, X, rows, Y);
 }
 
 void multiply_float(const PackedProduct<float>& p, const float* X, std::int64_t rows, float* Y) {

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/math/activation.h"
+
 namespace bnrun {
 
 /// Columns of one panel: a cache line, which is also the widest vector.
@@ -27,8 +29,12 @@ struct PackedProduct {
   const T* panels = nullptr;
   const T* scale = nullptr;  ///< padded like the panels; null: 1
   const T* shift = nullptr;  ///< padded like the panels; null: 0
-  enum class Bend { none, relu, leaky } bend = Bend::none;
-  T slope = T(0);  ///< of `leaky`, below 0
+  /// What is applied to the sums in registers: nothing, relu, `slope` times what is below 0, or [low, high].
+  enum class Bend { none, relu, leaky, clip } bend = Bend::none;
+  T slope = T(0);
+  T low = T(0);
+  T high = T(0);
+  const Activation* activation = nullptr;  ///< applied to rows just written; null: none
 };
 
 /// Y[M,N] = f(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n]). Each element is one chain of fused multiply-adds

@@ -35,11 +35,20 @@ struct Activation {
   friend bool operator==(const Activation&, const Activation&) = default;
 };
 
-/// values[i] = f(values[i]), each element in the same way wherever it stands.
+/// y[i] = f(x[i]), each element in the same way wherever it stands, whatever the size, and on every vector
+/// width (processors without fused multiply-add may differ in the last places). x may be y.
 template <class T>
-void activate(const Activation& activation, std::span<T> values);
+void activate(const Activation& activation, std::span<const T> x, T* y);
 
-extern template void activate(const Activation&, std::span<float>);
-extern template void activate(const Activation&, std::span<double>);
+template <>
+void activate(const Activation&, std::span<const float>, float*);
+template <>
+void activate(const Activation&, std::span<const double>, double*);
+
+/// values[i] = f(values[i])
+template <class T>
+void activate(const Activation& activation, std::span<T> values) {
+  activate<T>(activation, std::span<const T>(values), values.data());
+}
 
 }  // namespace bnrun

@@ -1,5 +1,4 @@
 // Activations: Y = f(X), same type and shape; f is what a dense layer fuses too (kernels/math/activation.h).
-#include <array>
 #include <limits>
 
 #include "base/dispatch.h"
@@ -9,6 +8,7 @@
 #include "op/shape_rules.h"
 #include "ops/activation/kinds.h"
 #include "ops/elementwise/broadcast.h"
+#include "ops/elementwise/float_map.h"
 
 namespace bnrun {
 namespace {
@@ -16,24 +16,7 @@ namespace {
 using Kind = Activation::Kind;
 
 void run_activation(const Activation& activation, const TensorView& X, const MutableTensorView& Y) {
-  dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
-    if constexpr (std::is_same_v<T, ComputeType<T>>) {
-      std::ranges::copy(X.span<T>(), Y.data<T>());
-      activate(activation, Y.span<T>());
-    } else {
-      std::array<ComputeType<T>, 256> block;
-      std::span<const T> left = X.span<T>();
-      for (T* y = Y.data<T>(); !left.empty();) {
-        const std::size_t count = std::min(left.size(), block.size());
-        const auto widened = std::span(block).first(count);
-        std::ranges::transform(left.first(count), widened.begin(),
-                               [](T x) { return static_cast<ComputeType<T>>(x); });
-        activate(activation, widened);
-        for (const auto x : widened) *y++ = T(x);
-        left = left.subspan(count);
-      }
-    }
-  });
+  map_floats(X, Y, [&]<class C>(std::span<const C> x, C* y) { activate(activation, x, y); });
 }
 
 /// f(s*x) = s*f(x) for s > 0, wherever the scales differ; a shift does not pass.

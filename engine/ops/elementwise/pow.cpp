@@ -5,9 +5,11 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "kernels/math/unary.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/broadcast.h"
+#include "ops/elementwise/float_map.h"
 
 namespace bnrun {
 namespace {
@@ -35,6 +37,35 @@ T saturated(double x) {
   return static_cast<T>(x);
 }
 
+/// x^2, x^3, sqrt(x) and so on, which are exact to a rounding without the general function; false: no such.
+bool run_simple_power(double exponent, const TensorView& X, const MutableTensorView& Y) {
+  const auto run = [&](auto power) {
+    map_floats(X, Y, [=]<class C>(std::span<const C> x, C* y) {
+      for (std::size_t i = 0; i < x.size(); ++i) y[i] = power(x[i]);
+    });
+    return true;
+  };
+  if (exponent == 1.0) return run([](auto x) { return x; });
+  if (exponent == 2.0) return run([](auto x) { return x * x; });
+  if (exponent == 3.0) {
+    return run([](auto x) {
+      const auto wide = static_cast<double>(x);
+      return static_cast<decltype(x)>(wide * wide * wide);
+    });
+  }
+  if (exponent == -1.0) return run([](auto x) { return decltype(x)(1) / x; });
+  if (exponent == 0.5) {
+    map_floats(X, Y, []<class C>(std::span<const C> x, C* y) {
+      constexpr C kInf = std::numeric_limits<C>::infinity();
+      // unlike sqrt: pow(-0, 0.5) = 0 and pow(-inf, 0.5) = inf
+      for (std::size_t i = 0; i < x.size(); ++i) y[i] = x[i] == -kInf ? kInf : x[i] + C(0);
+      evaluate(UnaryFunction::sqrt, std::span<const C>(y, x.size()), y);
+    });
+    return true;
+  }
+  return false;
+}
+
 class Pow final : public Op {
  public:
   explicit Pow(LegacyBroadcast legacy) : legacy_(legacy) {}
@@ -47,6 +78,9 @@ class Pow final : public Op {
 
   void run(const RunArgs& args) const override {
     const TensorView Y = legacy_.align(args.in(1), args.in(0).shape.rank());
+    if (is_floating(args.in(0).dtype) && Y.elements() == 1 && args.out(0).shape == args.in(0).shape &&
+        run_simple_power(read_doubles(Y)[0], args.in(0), args.out(0)))
+      return;
     using BaseTypes = TypeList<float, double, Half, BFloat16, std::int32_t, std::int64_t>;
     dispatch(BaseTypes{}, args.in(0).dtype, [&]<class T>() {
       dispatch(NumericTypes{}, Y.dtype, [&]<class E>() {

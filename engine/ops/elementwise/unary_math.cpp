@@ -1,12 +1,15 @@
 // Elementwise mathematics of one input: Y = f(X) of the same shape. fp16 and bf16 compute in float.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "kernels/math/unary.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
+#include "ops/elementwise/float_map.h"
 #include "ops/elementwise/kinds.h"
 
 namespace bnrun {
@@ -28,6 +31,14 @@ constexpr UnaryRow same_type(UnaryKind kind, F) {
               T* y = Y.data<T>();
               for (const T& x : X.span<T>()) *y++ = T(F{}(static_cast<ComputeType<T>>(x)));
             });
+          }};
+}
+
+/// The same through a kernel on whole vectors.
+template <UnaryFunction function>
+constexpr UnaryRow vectors(UnaryKind kind) {
+  return {kind, [](const TensorView& X, const MutableTensorView& Y) {
+            map_floats(X, Y, []<class C>(std::span<const C> x, C* y) { evaluate(function, x, y); });
           }};
 }
 
@@ -64,17 +75,17 @@ const UnaryRow& row_of(UnaryKind kind) {
       same_type<FloatTypes>(UnaryKind::atan, [](auto x) { return std::atan(x); }),
       same_type<FloatTypes>(UnaryKind::atanh, [](auto x) { return std::atanh(x); }),
       same_type<FloatTypes>(UnaryKind::ceil, [](auto x) { return std::ceil(x); }),
-      same_type<FloatTypes>(UnaryKind::cos, [](auto x) { return std::cos(x); }),
+      vectors<UnaryFunction::cos>(UnaryKind::cos),
       same_type<FloatTypes>(UnaryKind::cosh, [](auto x) { return std::cosh(x); }),
-      same_type<FloatTypes>(UnaryKind::exp, [](auto x) { return std::exp(x); }),
+      vectors<UnaryFunction::exp>(UnaryKind::exp),
       same_type<FloatTypes>(UnaryKind::floor, [](auto x) { return std::floor(x); }),
-      same_type<FloatTypes>(UnaryKind::log, [](auto x) { return std::log(x); }),
-      same_type<FloatTypes>(UnaryKind::reciprocal, [](auto x) { return decltype(x)(1) / x; }),
+      vectors<UnaryFunction::log>(UnaryKind::log),
+      vectors<UnaryFunction::reciprocal>(UnaryKind::reciprocal),
       // the rounding mode of a process that never changes it: half to even
       same_type<FloatTypes>(UnaryKind::round, [](auto x) { return std::nearbyint(x); }),
-      same_type<FloatTypes>(UnaryKind::sin, [](auto x) { return std::sin(x); }),
+      vectors<UnaryFunction::sin>(UnaryKind::sin),
       same_type<FloatTypes>(UnaryKind::sinh, [](auto x) { return std::sinh(x); }),
-      same_type<FloatTypes>(UnaryKind::sqrt, [](auto x) { return std::sqrt(x); }),
+      vectors<UnaryFunction::sqrt>(UnaryKind::sqrt),
       same_type<FloatTypes>(UnaryKind::tan, [](auto x) { return std::tan(x); }),
       same_type<NumericTypes>(UnaryKind::abs,
                               [](auto x) {
@@ -83,14 +94,14 @@ const UnaryRow& row_of(UnaryKind kind) {
                                 else
                                   return x < 0 ? negated(x) : x;
                               }),
-      same_type<NumericTypes>(UnaryKind::erf,
-                              [](auto x) {
-                                using T = decltype(x);
-                                if constexpr (std::is_floating_point_v<T>)
-                                  return std::erf(x);
-                                else
-                                  return static_cast<T>(std::erf(static_cast<double>(x)));
-                              }),
+      {UnaryKind::erf,
+       [](const TensorView& X, const MutableTensorView& Y) {
+         if (is_floating(X.dtype)) return vectors<UnaryFunction::erf>(UnaryKind::erf).run(X, Y);
+         dispatch(IntegerTypes{}, X.dtype, [&]<class T>() {
+           std::ranges::transform(X.span<T>(), Y.data<T>(),
+                                  [](T x) { return static_cast<T>(std::erf(static_cast<double>(x))); });
+         });
+       }},
       same_type<NumericTypes>(UnaryKind::sign,
                               [](auto x) {
                                 using T = decltype(x);

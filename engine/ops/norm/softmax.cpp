@@ -1,10 +1,13 @@
 // Softmax, LogSoftmax, Hardmax along one axis:
 //   Softmax(x)_i = exp(x_i - m) / sum_j exp(x_j - m),  LogSoftmax(x)_i = x_i - m - log sum_j exp(x_j - m),
-//   Hardmax(x)_i = 1 at the first largest element, else 0;  m = max_j x_j.
+//   Hardmax(x)_i = 1 at the first largest element, else 0;  m = max_j x_j  (kernels/math/softmax.h).
 // Before opset 13 the tensor is flattened to 2-D in front of
 // `axis`, and the softmax goes over all axes from `axis` on.
+#include "kernels/math/softmax.h"
+
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "base/dispatch.h"
 #include "op/op.h"
@@ -37,12 +40,12 @@ class Softmax final : public Op {
     const std::int64_t inner = shape.elements(end, shape.rank());
     if (outer * extent * inner == 0) return;
     dispatch(FloatTypes{}, args.in(0).dtype, [&]<class T>() {
-      for (std::int64_t o = 0; o < outer; ++o) {
-        for (std::int64_t i = 0; i < inner; ++i) {
-          const std::int64_t first = o * extent * inner + i;
-          run_row(args.in(0).data<T>() + first, args.out(0).data<T>() + first, extent, inner);
-        }
-      }
+      const T* x = args.in(0).data<T>();
+      T* y = args.out(0).data<T>();
+      if (kind_ == SoftmaxKind::hardmax)
+        hardmax(x, outer, extent, inner, y);
+      else
+        run_softmax(x, outer, extent, inner, y);
     });
   }
 
@@ -62,26 +65,33 @@ class Softmax final : public Op {
   }
 
   template <class T>
-  void run_row(const T* x, T* y, std::int64_t extent, std::int64_t step) const {
-    using C = ComputeType<T>;
-    const auto at = [&](std::int64_t i) { return static_cast<C>(x[i * step]); };
-    std::int64_t largest = 0;
-    for (std::int64_t i = 1; i < extent; ++i) {
-      if (at(i) > at(largest) || (std::isnan(at(i)) && !std::isnan(at(largest)))) largest = i;
+  void run_softmax(const T* x, std::int64_t outer, std::int64_t extent, std::int64_t inner, T* y) const {
+    const auto result =
+        kind_ == SoftmaxKind::softmax ? SoftmaxResult::probabilities : SoftmaxResult::logarithms;
+    if constexpr (std::is_same_v<T, ComputeType<T>>) {
+      softmax(result, x, outer, extent, inner, y);
+    } else {
+      const std::int64_t size = extent * inner;
+      std::vector<float> wide(static_cast<std::size_t>(size));
+      for (std::int64_t o = 0; o < outer; ++o, x += size, y += size) {
+        std::transform(x, x + size, wide.begin(), [](T element) { return static_cast<float>(element); });
+        softmax(result, wide.data(), 1, extent, inner, wide.data());
+        std::ranges::transform(wide, y, [](float element) { return T(element); });
+      }
     }
-    if (kind_ == SoftmaxKind::hardmax) {
-      for (std::int64_t i = 0; i < extent; ++i) y[i * step] = T(static_cast<C>(i == largest ? 1 : 0));
-      return;
-    }
-    const C m = at(largest);  // an infinite or NaN one makes every difference below NaN, and so the sum
-    double sum = 0.0;
-    for (std::int64_t i = 0; i < extent; ++i) sum += static_cast<double>(std::exp(at(i) - m));
-    const auto log_sum = static_cast<C>(std::log(sum));
-    for (std::int64_t i = 0; i < extent; ++i) {
-      const C shifted = at(i) - m;
-      y[i * step] =
-          T(kind_ == SoftmaxKind::log_softmax ? shifted - log_sum
-                                              : static_cast<C>(static_cast<double>(std::exp(shifted)) / sum));
+  }
+
+  template <class T>
+  static void hardmax(const T* x, std::int64_t outer, std::int64_t extent, std::int64_t inner, T* y) {
+    for (std::int64_t row = 0; row < outer * inner; ++row) {
+      const std::int64_t first = row / inner * extent * inner + row % inner;
+      const auto at = [&](std::int64_t i) { return static_cast<ComputeType<T>>(x[first + i * inner]); };
+      std::int64_t largest = 0;
+      for (std::int64_t i = 1; i < extent; ++i) {
+        if (at(i) > at(largest) || (std::isnan(at(i)) && !std::isnan(at(largest)))) largest = i;
+      }
+      for (std::int64_t i = 0; i < extent; ++i)
+        y[first + i * inner] = T(static_cast<ComputeType<T>>(i == largest ? 1 : 0));
     }
   }
 

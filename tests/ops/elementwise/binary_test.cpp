@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/elements.h"
 #include "support/op_testing.h"
 
 namespace bnrun::testing {
@@ -109,6 +110,23 @@ INSTANTIATE_TEST_SUITE_P(
         BinaryCase{"Pow", 15, tensor_of(DType::float16, {2}, {3, 4}), tensor<double>({1}, {2}),
                    tensor_of(DType::float16, {2}, {9, 16})}),
     [](const auto& row) { return std::string(row.param.name) + "_" + std::to_string(row.index); });
+
+/// One exponent for all elements: the same as an exponent for each, also where powers are taken as products.
+TEST(Pow, OneExponentActsLikeOneForEachElement) {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  const std::vector<double> bases = {-kInf, -3.25, -1.0, -0.0, 0.0, 0.1, 1.0, 2.75, 1e30, kInf, NAN};
+  const auto count = static_cast<std::int64_t>(bases.size());
+  for (const DType dtype : {DType::float32, DType::float64, DType::bfloat16}) {
+    const Tensor X = tensor_of(dtype, {count}, bases);
+    for (const double exponent : {-1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 2.5}) {
+      const std::vector<double> each(bases.size(), exponent);
+      const Tensor Y = run_op("Pow", 15, {X, tensor_of(dtype, {}, {exponent})})[0];
+      expect_close(Y, run_op("Pow", 15, {X, tensor_of(dtype, {count}, each)})[0]);
+      const auto at_minus_zero = read_doubles(Y.view())[3];
+      EXPECT_EQ(std::signbit(at_minus_zero), std::signbit(std::pow(-0.0, exponent))) << exponent;
+    }
+  }
+}
 
 TEST(Binary, Refusals) {
   EXPECT_EQ(run_op_error("Equal", 13, {kA, kInts}), ErrorCode::invalid_model);
