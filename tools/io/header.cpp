@@ -96,10 +96,10 @@ HeaderVerdict decide_numbers(std::span<const FirstCell> first, std::span<const B
       return {true, "its numbers count the columns, and those below are no integers"};
     return {std::nullopt, "its numbers may count the columns"};
   }
-  const auto years_below = [&](std::size_t c) { return below[c].has_fraction || !below[c].has_value; };
+  const auto unlike_years = [&](std::size_t c) { return below[c].has_fraction || !below[c].has_value; };
   if (signs.integers.size() > 1 && are_years(signs.integers) && steps_evenly(signs.integers)) {
     for (std::size_t c = 0; c < first.size(); ++c) {
-      if (years_below(c)) return {std::nullopt, "its numbers may be years that name the columns"};
+      if (unlike_years(c)) return {std::nullopt, "its numbers may be years that name the columns"};
     }
   }
   return {false, "it holds numbers as the lines below do"};
