@@ -40,14 +40,16 @@ struct Session::State {
   std::vector<PortInfo> outputs;
   Executor executor;
 
-  State(const Model& model, const SessionOptions& options)
-      : inputs(model.inputs()),
-        outputs(model.outputs()),
-        executor(executor_of(graph_of(model), options, report)) {}
+  State(std::vector<PortInfo> in, std::vector<PortInfo> out, Graph graph, const SessionOptions& options)
+      : inputs(std::move(in)),
+        outputs(std::move(out)),
+        executor(executor_of(std::move(graph), options, report)) {}
 };
 
 Session::Session(const Model& model, const SessionOptions& options)
-    : state_(std::make_unique<State>(model, options)) {}
+    : state_(std::make_unique<State>(model.inputs(), model.outputs(), graph_of(model), options)) {}
+Session::Session(Model&& model, const SessionOptions& options)
+    : state_(std::make_unique<State>(model.inputs(), model.outputs(), std::move(graph_of(model)), options)) {}
 Session Session::load(const std::filesystem::path& path, const SessionOptions& options) {
   return Session(Model::load(path), options);
 }

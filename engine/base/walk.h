@@ -23,6 +23,10 @@ void broadcast_apply(const TensorView& a, const TensorView& b, const MutableTens
   R* po = out.data<R>();
   const std::int64_t total = out.elements();
   if (total == 0) return;
+  if (a.shape == out.shape && b.shape == out.shape) {
+    for (std::int64_t i = 0; i < total; ++i) po[i] = f(pa[i], pb[i]);
+    return;
+  }
   const Shape sa = broadcast_strides(a.shape, out.shape);
   const Shape sb = broadcast_strides(b.shape, out.shape);
   const std::size_t rank = out.shape.rank();

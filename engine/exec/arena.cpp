@@ -111,24 +111,26 @@ void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs,
   }
 }
 
-std::vector<Tensor> Arena::run(std::span<const TensorView> inputs, ThreadPool& pool) {
+void Arena::run(std::span<const TensorView> inputs, ThreadPool& pool, std::vector<Tensor>& outputs) {
   const RunPlan& plan = prepare(inputs);
-  std::vector<Tensor> outputs(program_.outputs.size());
-  std::vector<MutableTensorView> views(outputs.size());
+  outputs.resize(program_.outputs.size());
+  output_views_.assign(outputs.size(), {});
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const SlotId id = program_.outputs[i].slot;
     if (!plan.is_target(id, i)) continue;
-    outputs[i] = Tensor(plan.slot(id).type.dtype, plan.slot(id).shape);
-    views[i] = outputs[i].mutable_view();
+    const RunPlan::Slot& slot = plan.slot(id);
+    const bool serves = outputs[i].dtype() == slot.type.dtype && outputs[i].shape() == slot.shape &&
+                        outputs[i].unique() && outputs[i].dtype() != DType::string;
+    if (!serves) outputs[i] = Tensor(slot.type.dtype, slot.shape);
+    output_views_[i] = outputs[i].mutable_view();
   }
-  run(plan, inputs, views, pool);
+  run(plan, inputs, output_views_, pool);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (outputs[i].defined()) continue;
     const SlotId id = program_.outputs[i].slot;
+    if (plan.is_target(id, i)) continue;
     const Tensor& own = heap_[at(id.index)];
     outputs[i] = own.defined() ? own : Tensor::copy_of(view_of(id));
   }
-  return outputs;
 }
 
 void Arena::run_step(const Step& step, bool on_heap) {

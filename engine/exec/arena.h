@@ -28,8 +28,9 @@ class Arena {
   /// Place::output; where another output i lies, `view_of` tells afterwards.
   void run(const RunPlan& plan, std::span<const TensorView> inputs,
            std::span<const MutableTensorView> outputs, ThreadPool& pool);
-  /// Prepares, runs and returns the outputs, freshly allocated.
-  std::vector<Tensor> run(std::span<const TensorView> inputs, ThreadPool& pool);
+  /// Prepares and runs. Tensors of an earlier run among `outputs` are written over where they fit and nobody else
+  /// holds them.
+  void run(std::span<const TensorView> inputs, ThreadPool& pool, std::vector<Tensor>& outputs);
 
   /// An output of the run that has just ended, wherever it lies.
   const TensorView& view_of(SlotId id) const { return views_[static_cast<std::size_t>(id.index)]; }
@@ -70,6 +71,7 @@ class Arena {
   std::vector<TensorView> step_inputs_;     ///< arguments of the step that is being run
   std::vector<TensorView> step_captures_;
   std::vector<MutableTensorView> step_outputs_;
+  std::vector<MutableTensorView> output_views_;  ///< where this run's outputs go
 };
 
 }  // namespace bnrun

@@ -58,8 +58,14 @@ void Executor::give_back(std::unique_ptr<Arena> arena) const {
 }
 
 std::vector<Tensor> Executor::run(std::span<const TensorView> inputs) const {
+  std::vector<Tensor> outputs;
+  run(inputs, outputs);
+  return outputs;
+}
+
+void Executor::run(std::span<const TensorView> inputs, std::vector<Tensor>& outputs) const {
   const Lease arena(*this);
-  return arena->run(inputs, pool_);
+  arena->run(inputs, pool_, outputs);
 }
 
 void Executor::run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const {

@@ -25,6 +25,9 @@ class Executor {
 
   /// Freshly allocated outputs. Throws invalid_input when the inputs do not fit.
   std::vector<Tensor> run(std::span<const TensorView> inputs) const;
+  /// The same into tensors of an earlier run where their types and shapes are those of this one and nobody else
+  /// holds them. No input may show one of them.
+  void run(std::span<const TensorView> inputs, std::vector<Tensor>& outputs) const;
   /// Between the caller's buffers; see Session::run. Throws invalid_input before anything is written.
   void run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const;
   /// Types of the outputs for inputs of these types and shapes. Throws unsupported where one depends on data.

@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -119,8 +120,9 @@ class Graph {
   void remove_node(NodeId id);
   void remove_value(ValueId id);
 
-  std::vector<Node> nodes_;
-  std::vector<Value> values_;
+  // Neither moves when more are added: a value is large, and a graph grows with every rewrite.
+  std::deque<Node> nodes_;
+  std::deque<Value> values_;
   std::vector<ValueId> inputs_;
   std::vector<ValueId> outputs_;
   std::unordered_map<std::string, ValueId> by_name_;

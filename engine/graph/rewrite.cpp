@@ -247,7 +247,7 @@ class RewriteDriver {
 
   void drop_if_unused(ValueId id) {
     const Value& value = graph_.value(id);
-    if (value.alive && value.users.empty() && !value.is_output && !value.is_input &&
+    if (value.alive && value.users.empty() && !value.is_output && !value.is_input && !value.captured &&
         !value.producer.valid()) {
       graph_.remove_value(id);
     }

@@ -53,6 +53,11 @@ std::optional<Rewrite> inlined(const Graph& graph, NodeId id, const Graph& branc
     return operands;
   };
   for (const NodeId inner : branch.topological_order()) {
+    // What only the file holds would be lost with the node's place in it.
+    const auto is_opaque = [](const auto& attribute) {
+      return std::holds_alternative<OpaqueAttribute>(attribute.second);
+    };
+    if (std::ranges::any_of(branch.node(inner).attributes, is_opaque)) return std::nullopt;
     Rewrite::NewNode added{branch.node(inner), map_all(branch.node(inner).inputs),
                            map_all(branch.node(inner).outputs)};
     added.node.source = -1;

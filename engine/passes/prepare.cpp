@@ -1,7 +1,9 @@
 #include "passes/prepare.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "base/elements.h"
 #include "base/fail.h"
 #include "graph/infer.h"
 #include "graph/rewrite.h"
@@ -16,10 +18,27 @@ constexpr std::int64_t kMaxExactElements = 1 << 16;
 /// What is larger is computed when the model runs.
 constexpr std::size_t kMaxComputedBytes = std::size_t{1} << 28;
 
+/// Where it does not, an operator that jumps (Ceil, Sign, a comparison) has taken a rounding error for another
+/// side: the model is what it stores.
+bool rounds_to(const Tensor& exact, const Tensor& stored) {
+  constexpr double kRoundings = 64.0;
+  const double unit = stored.dtype() == DType::float16    ? 0x1p-11
+                      : stored.dtype() == DType::bfloat16 ? 0x1p-8
+                      : stored.dtype() == DType::float64  ? 0x1p-53
+                                                          : 0x1p-24;
+  if (!is_floating(stored.dtype()) || !(exact.shape() == stored.shape())) return false;
+  const auto values = read_doubles(stored);
+  const auto wide = exact.span<double>();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::abs(wide[i] - values[i]) > kRoundings * unit * std::abs(values[i]) + 1e-30) return false;
+  }
+  return true;
+}
+
 /// Evaluates a node with constant inputs in double. If the operator does not
 /// support double, nothing is kept and folding uses the rounded constant.
 void keep_exact(const Op& op, const Node& node, const Graph& graph, std::span<const bool> wanted,
-                ExactConstants& exact) {
+                std::span<const Tensor> stored, ExactConstants& exact) {
   std::vector<Tensor> inputs;
   for (const ValueId id : node.inputs) {
     const auto found = exact.find(id);
@@ -32,7 +51,8 @@ void keep_exact(const Op& op, const Node& node, const Graph& graph, std::span<co
   try {
     const auto outputs = evaluate(op, {std::vector<TensorView>(inputs.begin(), inputs.end())}, wanted);
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      if (outputs[i].defined() && outputs[i].dtype() == DType::float64) exact[node.outputs[i]] = outputs[i];
+      if (outputs[i].defined() && outputs[i].dtype() == DType::float64 && rounds_to(outputs[i], stored[i]))
+        exact[node.outputs[i]] = outputs[i];
     }
   } catch (const Error&) {
     return;
@@ -113,7 +133,7 @@ std::size_t infer_and_compute(Graph& graph, ExactConstants* exact) {
       return evaluate(*op, inputs, {wanted.get(), node.outputs.size()}, captures);
     });
     if (exact != nullptr && node.captures.empty())
-      keep_exact(*op, node, graph, {wanted.get(), node.outputs.size()}, *exact);
+      keep_exact(*op, node, graph, {wanted.get(), node.outputs.size()}, outputs, *exact);
     replace_by_constants(graph, id, outputs);
     ++computed;
   }

@@ -91,12 +91,13 @@ class ChannelAffineOp final : public Op {
       const std::size_t axis = affine_.uniform() ? 0 : static_cast<std::size_t>(affine_.axis);
       const std::int64_t outer = affine_.uniform() ? 1 : shape.elements(0, axis);
       const std::int64_t inner = shape.elements(affine_.uniform() ? 0 : axis + 1, shape.rank());
+      const bool shifts = affine_.has_shift();
       const T* x = args.in(0).data<T>();
       T* y = args.out(0).data<T>();
       for (std::int64_t o = 0; o < outer; ++o) {
         for (std::size_t c = 0; c < affine_.channels(); ++c) {
           const double s = affine_.scale[c];
-          const double t = affine_.shift[c];
+          const double t = shifts ? affine_.shift[c] : -0.0;  // which keeps the sign of a zero
           for (std::int64_t i = 0; i < inner; ++i) *y++ = static_cast<T>(static_cast<double>(*x++) * s + t);
         }
       }

@@ -44,8 +44,8 @@ std::shared_ptr<const Op> make_affine(const KernelForm& form, MatrixBackend) {
 
 // Two affine maps without a dense layer are not fused: each rounds as its operator does.
 constexpr std::array kTable = {
-    KernelRow{"dense", kFloats, begin_dense, true, true, make_dense},
-    KernelRow{"channel_affine", kFloats, begin_affine, false, true, make_affine},
+    KernelRow{kFloats, begin_dense, true, true, make_dense},
+    KernelRow{kFloats, begin_affine, false, true, make_affine},
 };
 
 }  // namespace

@@ -47,6 +47,7 @@ std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> in
   }
   for (const NodeId id : order) {
     const Node& node = graph.node(id);
+    if (std::ranges::none_of(node.outputs, &ValueId::valid)) continue;
     const Op& op = require_op(graph, id);
     std::vector<Tensor> wide;
     const auto gather = [&](const std::vector<ValueId>& ids) {

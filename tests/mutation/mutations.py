@@ -86,7 +86,7 @@ MUTATIONS = [
     _mutation("skipped nodes are shortened",
               (FOLD, "if (is_switched_off(chain) ||\n", "if (\n")),
     _mutation("chains are shortened where that cancels",
-              (FOLD, "forward_growth(chain.affine) > options_.max_growth)\n      continue;", "false)\n      continue;")),
+              (FOLD, "return forward_growth(chain.affine) > kMaxGrowth;", "return false;")),
     _mutation("a shorter BatchNormalization keeps its epsilon",
               (BN, ".attributes = {{\"epsilon\", 0.0F}}", ".attributes = {}")),
     _mutation("a constant of an old opset lies at the last axis",

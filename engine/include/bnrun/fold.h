@@ -38,7 +38,7 @@ struct FoldOptions {
   /// A map s*x + t in front of a layer whose shift would make the rounding error more than this many times as
   /// large, (3 + |t|)/3 for normalised data in +-3, goes in its centred form in that channel: s goes into the
   /// layer, and x - c with c = -t/s stays. Behind a layer nothing grows.
-  double max_growth = 16.0;
+  double max_growth = 4.0;
 };
 
 enum class FoldDirection {

@@ -38,6 +38,8 @@ class BNRUN_API Session {
   /// Throws unsupported, naming operator, node and opset, when the engine lacks
   /// an operator, and invalid_model when shapes do not fit together.
   explicit Session(const Model& model, const SessionOptions& options = {});
+  /// Uses up the model, which saves a copy of its graph.
+  explicit Session(Model&& model, const SessionOptions& options = {});
   static Session load(const std::filesystem::path& path, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;

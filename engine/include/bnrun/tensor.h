@@ -240,6 +240,9 @@ class BNRUN_API Tensor {
     return mutable_view().span<T>();
   }
 
+  /// No copy shares the bytes, so that writing copies nothing.
+  bool unique() const { return storage_.use_count() == 1; }
+
   /// The same elements under another shape of equal size; shares the bytes.
   Tensor reshaped(const Shape& shape) const;
 

@@ -54,12 +54,22 @@ bool Body::deterministic() const {
 }
 
 std::vector<Tensor> Body::run(std::span<const TensorView> inputs, const RunArgs& args) const {
+  std::vector<Tensor> outputs;
+  std::vector<TensorView> all(inputs.begin(), inputs.end());
+  append_captures(args, all);
+  run(all, outputs);
+  return outputs;
+}
+
+void Body::append_captures(const RunArgs& args, std::vector<TensorView>& inputs) const {
   if (args.captures.size() != captures_)
     fail(ErrorCode::internal, "{} captured values are given, the subgraphs read {}", args.captures.size(),
          captures_);
-  std::vector<TensorView> all(inputs.begin(), inputs.end());
-  for (const std::size_t i : captured_) all.push_back(args.captures[i]);
-  return executor().run(all);
+  for (const std::size_t i : captured_) inputs.push_back(args.captures[i]);
+}
+
+void Body::run(std::span<const TensorView> inputs, std::vector<Tensor>& outputs) const {
+  executor().run(inputs, outputs);
 }
 
 ValueType common_type(const ValueType& a, const ValueType& b) {
@@ -79,6 +89,7 @@ ValueType common_type(const ValueType& a, const ValueType& b) {
 void store(const RunArgs& args, std::size_t i, const Tensor& result) {
   if (i >= args.outputs.size()) return;
   const MutableTensorView& out = args.out(i);
+  if (!out.defined() && args.allocator == nullptr) return;  // left out
   const bool fits = out.defined() && out.dtype == result.dtype() && out.shape == result.shape();
   if (!fits && args.allocator == nullptr)
     fail(ErrorCode::invalid_model, "output {} is {}{}, which its subgraph does not declare", i,

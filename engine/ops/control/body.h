@@ -32,6 +32,11 @@ class Body {
   /// `args` belongs to the node around the subgraph and holds the values it captures.
   std::vector<Tensor> run(std::span<const TensorView> inputs, const RunArgs& args) const;
 
+  // The same in parts, for a body that runs again and again: its captures stand behind its inputs.
+  void append_captures(const RunArgs& args, std::vector<TensorView>& inputs) const;
+  /// Into tensors of an earlier run where they fit; see Executor::run.
+  void run(std::span<const TensorView> inputs, std::vector<Tensor>& outputs) const;
+
  private:
   const Executor& executor() const;
 

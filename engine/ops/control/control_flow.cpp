@@ -1,5 +1,6 @@
 // If: the outputs of one of two subgraphs. Loop: a subgraph run again and again on what it returned.
 #include <limits>
+#include <utility>
 
 #include "base/fail.h"
 #include "base/strided_copy.h"
@@ -82,21 +83,22 @@ class Loop final : public Op {
   void run(const RunArgs& args) const override {
     const std::int64_t trips =
         args.present(0) ? one(read_ints(args.in(0))) : std::numeric_limits<std::int64_t>::max();
+    Tensor iteration(DType::int64, {});
     Tensor condition({}, std::vector<bool>{!args.present(1) || read_condition(args.in(1))});
     std::vector<TensorView> inputs(args.inputs.begin(), args.inputs.end());
+    body_.append_captures(args, inputs);
+    inputs[1] = condition;
     std::vector<Tensor> state;  // what `inputs` shows after the first iteration
+    std::vector<Tensor> next;   // of the iteration before that, written over
     std::vector<std::vector<Tensor>> scanned(body_.outputs() - 1 - carried_);
-    for (std::int64_t i = 0; i < trips && read_condition(condition); ++i) {
-      const Tensor iteration({}, std::vector<std::int64_t>{i});
+    for (std::int64_t i = 0; i < trips && read_condition(inputs[1]); ++i) {
+      *iteration.mutable_data<std::int64_t>() = i;
       inputs[0] = iteration;
-      inputs[1] = condition;
-      auto results = body_.run(inputs, args);
+      body_.run(inputs, next);
       for (std::size_t k = 0; k < scanned.size(); ++k)
-        scanned[k].push_back(std::move(results[1 + carried_ + k]));
-      results.resize(1 + carried_);
-      state = std::move(results);
-      condition = state[0];
-      for (std::size_t k = 0; k < carried_; ++k) inputs[2 + k] = state[1 + k];
+        scanned[k].push_back(std::move(next[1 + carried_ + k]));
+      std::swap(state, next);
+      for (std::size_t k = 0; k < carried_ + 1; ++k) inputs[1 + k] = state[k];
     }
     for (std::size_t k = 0; k < carried_; ++k)
       store(args, k, state.empty() ? Tensor::copy_of(inputs[2 + k]) : state[1 + k]);

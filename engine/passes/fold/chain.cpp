@@ -1,5 +1,6 @@
 #include "passes/fold/chain.h"
 
+#include <algorithm>
 #include <set>
 
 namespace bnrun {
@@ -7,23 +8,36 @@ namespace bnrun {
 void FoldView::update() {
   order_ = graph_.topological_order();
   position_.assign(graph_.node_slots(), 0);
-  forms_.clear();
+  forms_.resize(graph_.node_slots());
   for (std::size_t i = 0; i < order_.size(); ++i) {
     const NodeId id = order_[i];
     position_[static_cast<std::size_t>(id.index)] = i;
-    if (op(id) == nullptr) continue;
-    const NodeArgs node = args(id);
-    auto form = op(id)->as_affine(node.get());
-    auto* found = std::get_if<AffineForm>(&form);
-    if (found == nullptr) continue;
-    const ValueId data = graph_.node(id).inputs[found->input];
-    if (graph_.value(data).as_constant() == nullptr) forms_.emplace(id, std::move(*found));
+    Form& form = forms_[static_cast<std::size_t>(id.index)];
+    // A rewrite may have put another value in place of an input, or taken the readers of other outputs.
+    const Node& node = graph_.node(id);
+    if (form.known && node.outputs.size() == 1 && form.inputs == node.inputs) continue;
+    form = {true, node.inputs, affine_form_of(id)};
   }
 }
 
+std::optional<AffineForm> FoldView::affine_form_of(NodeId id) const {
+  if (op(id) == nullptr) return std::nullopt;
+  const NodeArgs node = args(id);
+  auto form = op(id)->as_affine(node.get());
+  auto* found = std::get_if<AffineForm>(&form);
+  if (found == nullptr) return std::nullopt;
+  const ValueId data = graph_.node(id).inputs[found->input];
+  return graph_.value(data).as_constant() == nullptr ? std::optional(std::move(*found)) : std::nullopt;
+}
+
 const AffineForm* FoldView::affine(NodeId id) const {
-  const auto found = forms_.find(id);
-  return found == forms_.end() ? nullptr : &found->second;
+  const auto index = static_cast<std::size_t>(id.index);
+  return index < forms_.size() && forms_[index].affine ? &*forms_[index].affine : nullptr;
+}
+
+bool FoldView::has_exact_inputs(NodeId id) const {
+  const auto& inputs = graph_.node(id).inputs;
+  return std::any_of(inputs.begin(), inputs.end(), [&](ValueId input) { return exact_.contains(input); });
 }
 
 int cost_of(const ChannelAffine& affine) {

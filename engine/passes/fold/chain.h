@@ -1,7 +1,7 @@
 // Chains of affine operators: BatchNormalization and its disguises as they stand in a graph.
 #pragma once
 
-#include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -27,12 +27,22 @@ class FoldView {
   /// The affine map that a node is, or nullptr.
   const AffineForm* affine(NodeId id) const;
 
+  /// Some of its constants are known more exactly than they are stored.
+  bool has_exact_inputs(NodeId id) const;
+
  private:
+  std::optional<AffineForm> affine_form_of(NodeId id) const;
+
   const Graph& graph_;
   ExactConstants exact_;
   std::vector<NodeId> order_;
   std::vector<std::size_t> position_;  ///< by node
-  std::map<NodeId, AffineForm> forms_;
+  struct Form {
+    bool known = false;
+    std::vector<ValueId> inputs;  ///< of the node when it was asked
+    std::optional<AffineForm> affine;
+  };
+  std::vector<Form> forms_;  ///< by node
 };
 
 /// Consecutive operators that together compute one per-channel affine map of `input`. The values between them

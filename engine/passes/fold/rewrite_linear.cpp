@@ -255,6 +255,7 @@ std::optional<int> cost_of_replacement(const FoldView& view, const Chain& chain,
     const NodeArgs args = view.args(id);
     return view.op(id)->as_holder_of(affine, args.get()) ? std::optional(cost_of(affine)) : std::nullopt;
   }
+  if (view.graph().opset("") == 0) return std::nullopt;  // no Mul and no Add
   return affine.is_identity() ? 1 : (affine.has_scale() ? 2 : 0) + (affine.has_shift() ? 1 : 0);
 }
 

@@ -27,7 +27,9 @@ double channel_growth(double t) {
 }
 double forward_growth(const ChannelAffine& affine) {
   double growth = 1.0;
-  for (const double t : affine.shift) growth = std::max(growth, channel_growth(t));
+  for (std::size_t c = 0; c < affine.channels(); ++c) {
+    if (affine.scale[c] != 0.0) growth = std::max(growth, channel_growth(affine.shift[c]));
+  }
   return growth;
 }
 
@@ -38,6 +40,19 @@ double growth_of(const Graph& graph, const Route& route) {
   for (const NodeId id : route.nodes(Route::Role::linear))
     growth = std::max(growth, forward_growth(route.map_at(graph, id)));
   return growth;
+}
+
+/// Whether a chain loses digits as one scale and one shift: (x - c)*s is exact near c, where s*x - s*c cancels. The
+/// order s*x + t is as good in any number of operators.
+bool cancels(const FoldView& view, const Chain& chain) {
+  constexpr double kMaxGrowth = 16.0;
+  bool shifts = false;
+  for (const NodeId id : chain.nodes) {
+    const ChannelAffine& affine = view.affine(id)->affine;
+    if (shifts && affine.has_scale()) return forward_growth(chain.affine) > kMaxGrowth;
+    shifts = shifts || affine.has_shift();
+  }
+  return false;
 }
 
 Declined reason_of(const Refusal& refusal) {
@@ -115,7 +130,7 @@ void FoldSearch::repeat(const std::function<void()>& round) {
     before = rewrites_;
     view_.update();
     round();
-    graph_.check();
+    if (rewrites_ != before) graph_.check();
   }
 }
 
@@ -273,11 +288,14 @@ bool FoldSearch::try_fold_centred(const Chain& chain) {
     if (s == 0.0 || channel_growth(t) <= options_.max_growth) continue;
     const double c = stored(-t / s, storage);
     t += s * c;
-    if (!std::isfinite(c) || channel_growth(t) > options_.max_growth) return false;
+    // A Sub of little would itself be folded by the next round: such a channel keeps its operators.
+    if (!std::isfinite(c) || channel_growth(c) <= options_.max_growth ||
+        channel_growth(t) > options_.max_growth)
+      return false;
     centring.c[i] = c;
     ++centring.channels;
   }
-  if (centring.channels == 0 || scaling.affine.is_identity()) return false;
+  if (centring.channels == 0 || scaling.affine.is_identity() || graph_.opset("") == 0) return false;
   auto route = find_route(view_, scaling, FoldDirection::forward);
   if (std::holds_alternative<Declined>(route)) return false;
   const Candidate candidate{&scaling, std::move(std::get<Route>(route)), std::move(centring)};
@@ -290,7 +308,7 @@ void FoldSearch::shorten_round() {
     if (!may_go_on()) return;
     if (is_switched_off(chain) ||
         cost_of_replacement(view_, chain, chain.affine).value_or(chain.cost) >= chain.cost ||
-        forward_growth(chain.affine) > options_.max_growth)
+        cancels(view_, chain))
       continue;
     ConstantChanges changes;
     const Rewrite rewrite = rewrite_chain(view_, chain, changes);

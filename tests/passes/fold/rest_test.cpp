@@ -148,7 +148,7 @@ TEST(FoldRest, ASkippedNodeKeepsItsChain) {
 struct HalfIllConditioned : Chains {
   Model with_batch_normalization() {
     const ValueId y = b.op("BatchNormalization",
-                           {b.op("Relu", {x}), row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})},
+                           {b.op("Relu", {x}), row({2, 2}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})},
                            {{"epsilon", 0.0F}});
     return model(b.op("Gemm", {y, weights(), row({10, 20})}));
   }
@@ -162,10 +162,9 @@ TEST(FoldRest, AnIllConditionedChannelLeavesItsCentring) {
   EXPECT_EQ(report.entries[0].into, "Gemm 'Gemm_2'");
   EXPECT_EQ(report.entries[0].centred_channels, 1U);
   const Model after = folded(model);
-  // Channel 0 is x*1 - 0.5; channel 1 is x + (3e7 - 2), of which x - (2 - 3e7) stays and nothing else is
-  // left.
-  EXPECT_EQ(constant_of(after, "Sub", 1), (std::vector<double>{0, 2 - 3e7}));
-  EXPECT_EQ(constant_of(after, "Gemm", 1), (std::vector<double>{1, 2, 3, 4}));
+  // Channel 0 is x*1 - 0.5; channel 1 is 2*x + (3e7 - 4), of which x - (2 - 1.5e7) stays.
+  EXPECT_EQ(constant_of(after, "Sub", 1), (std::vector<double>{0, 2 - 1.5e7}));
+  EXPECT_EQ(constant_of(after, "Gemm", 1), (std::vector<double>{1, 2, 6, 8}));
   EXPECT_EQ(constant_of(after, "Gemm", 2), (std::vector<double>{9.5, 19}));
 }
 
@@ -186,9 +185,33 @@ TEST(FoldRest, ACentringStaysInFrontOfALayerThatAnotherMapWentInto) {
   HalfIllConditioned m;
   const ValueId y =
       m.b.op("BatchNormalization",
-             {m.b.op("Relu", {m.x}), row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})}, {});
+             {m.b.op("Relu", {m.x}), row({2, 2}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})}, {});
   const ValueId h = m.b.op("Relu", {m.batch_normalization(m.b.op("Gemm", {y, weights(), row({10, 20})}))});
   expect_fold(m.model(h), {{"Relu", 2}, {"Sub", 1}, {"Gemm", 1}, {"Tanh", 1}});
+}
+
+TEST(FoldRest, AScalerWhoseCentringWouldFoldNextKeepsItsOperators) {
+  Chains m;  // mean 5, deviation 0.01: a Sub of 5 alone in front of a layer becomes its bias
+  const ValueId centred = m.b.op("Sub", {m.x, row({5, 5})});
+  const ValueId y = m.scaled(centred, {100, 100});
+  expect_untouched(m.model(m.b.op("Gemm", {y, weights(), row({10, 20})})), Decline::ill_conditioned);
+}
+
+TEST(FoldRest, AChannelThatIsConstantDoesNotHoldTheOthers) {
+  Chains m;
+  const ValueId y = m.b.op("BatchNormalization",
+                           {m.b.op("Relu", {m.x}), row({2, 0}), row({0.5F, 100}), row({1, 2}), row({4, 1})},
+                           {{"epsilon", 0.0F}});
+  expect_fold(m.model(m.b.op("Gemm", {y, weights(), row({10, 20})})),
+              {{"Relu", 1}, {"Gemm", 1}, {"Tanh", 1}});
+}
+
+TEST(FoldRest, AConstantIsAsItIsStoredWhereAnOperatorJumps) {
+  Chains m;  // 0.1f * 10f is 1 as stored and a little more in double
+  const ValueId k = m.b.op("Ceil", {m.b.op("Mul", {row({0.1F, 0.1F}), row({10, 10})})});
+  const Model model = m.model(m.b.op("Gemm", {m.b.op("Mul", {m.x, k}), weights(), row({10, 20})}));
+  EXPECT_TRUE(fold(*std::make_unique<Model>(model)).complete());
+  EXPECT_EQ(constant_of(folded(model), "Gemm", 1), (std::vector<double>{1, 2, 3, 4}));
 }
 
 TEST(FoldRest, ASkippedNodeLeavesNoCentring) {
@@ -254,17 +277,14 @@ TEST(FoldRest, AFoldedScalerErrsAtMostTwiceAsMuchPlusOneUnit) {
       std::vector<float> data;
       std::normal_distribution<double> normal(column.mean, column.deviation);
       for (int i = 0; i < 400 * K; ++i) data.push_back(static_cast<float>(normal(engine)));
-      const bool far = column.mean / column.deviation > 40;
+      const bool far = column.mean / column.deviation > 9;
       Model after = model;
       const auto report = fold(after);
       EXPECT_TRUE(report.complete());
       EXPECT_EQ(report.after.operators.count("Sub"), far ? 1U : 0U);
       EXPECT_EQ(report.after.operators.count("Mul") + report.after.operators.count("Div"), 0U);
       const ScalerErrors errors = errors_of_scaler(model, data, K);
-      if (far || column.mean < 2 * column.deviation)
-        EXPECT_LE(errors.folded, 2 * errors.unfolded + errors.largest * 0x1p-23);
-      else  // within the limit of growth
-        EXPECT_LE(errors.folded, 16 * errors.unfolded + errors.largest * 0x1p-23);
+      EXPECT_LE(errors.folded, 2 * errors.unfolded + errors.largest * 0x1p-23);
     }
   }
 }
@@ -281,7 +301,7 @@ TEST(FoldRest, OfTwoNodesNamedAlikeEachIsReportedAsWhatBecameOfIt) {
   HalfIllConditioned m;
   m.b.name = "bn";
   const ValueId y = m.b.op("BatchNormalization",
-                           {m.b.op("Relu", {m.x}), row({2, 1}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})},
+                           {m.b.op("Relu", {m.x}), row({2, 2}), row({0.5F, 3e7F}), row({1, 2}), row({4, 1})},
                            {{"epsilon", 0.0F}}, "y");
   const ValueId h = m.b.op("Tanh", {m.b.op("Gemm", {y, weights(), row({10, 20})}, {}, "g")}, {}, "h");
   const auto report =
