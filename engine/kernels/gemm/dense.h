@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/math/activation.h"
 #include "base/aligned_buffer.h"
+#include "kernels/math/activation.h"
 
 namespace bnrun {
 

@@ -37,7 +37,7 @@ constexpr int vectors_for(int rows) {
 template <class T, int R, int V>
 HWY_INLINE void tile(const PackedProduct<T>& p, const T* HWY_RESTRICT X, std::int64_t column,
                      T* HWY_RESTRICT Y) {
-  const hn::CappedTag<T, kPanelColumns<T>> d;
+  const hn::CappedTag<T, panel_columns<T>()> d;
   using Vec = hn::VFromD<decltype(d)>;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
 
@@ -45,7 +45,7 @@ HWY_INLINE void tile(const PackedProduct<T>& p, const T* HWY_RESTRICT X, std::in
   HWY_UNROLL(8)
   for (int v = 0; v < V; ++v) {
     const std::int64_t c = column + v * L;
-    weights[v] = p.panels + c / kPanelColumns<T> * kPanelColumns<T> * p.K + c % kPanelColumns<T>;
+    weights[v] = p.panels + c / panel_columns<T>() * panel_columns<T>() * p.K + c % panel_columns<T>();
   }
   Vec sum[R][V];
   HWY_UNROLL(12)
@@ -56,7 +56,7 @@ HWY_INLINE void tile(const PackedProduct<T>& p, const T* HWY_RESTRICT X, std::in
   for (std::int64_t k = 0; k < p.K; ++k) {
     Vec w[V];
     HWY_UNROLL(8)
-    for (int v = 0; v < V; ++v) w[v] = hn::Load(d, weights[v] + k * kPanelColumns<T>);
+    for (int v = 0; v < V; ++v) w[v] = hn::Load(d, weights[v] + k * panel_columns<T>());
     HWY_UNROLL(12)
     for (int r = 0; r < R; ++r) {
       const Vec x = hn::Set(d, X[r * p.K + k]);
@@ -94,7 +94,7 @@ HWY_INLINE void tile(const PackedProduct<T>& p, const T* HWY_RESTRICT X, std::in
 template <class T, int R, int V>
 HWY_INLINE void columns(const PackedProduct<T>& p, const T* X, std::int64_t tiles, T* Y,
                         std::int64_t column) {
-  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, kPanelColumns<T>>()));
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
   const std::int64_t end = (p.N + L - 1) / L * L;
   for (; column + V * L <= end; column += V * L) {
     for (std::int64_t i = 0; i < tiles; ++i) tile<T, R, V>(p, X + i * R * p.K, column, Y + i * R * p.N);
@@ -171,11 +171,11 @@ void multiply_packed(const PackedProduct<double>& product, const double* X, std:
 
 template <class T>
 void pack_panels(std::int64_t K, std::int64_t N, const T* W, T* panels) {
-  for (std::int64_t first = 0; first < N; first += kPanelColumns<T>) {
-    const std::int64_t used = std::min(kPanelColumns<T>, N - first);
+  for (std::int64_t first = 0; first < N; first += panel_columns<T>()) {
+    const std::int64_t used = std::min(panel_columns<T>(), N - first);
     for (std::int64_t k = 0; k < K; ++k) {
       T* end = std::copy_n(W + k * N + first, used, panels);
-      panels += kPanelColumns<T>;
+      panels += panel_columns<T>();
       std::fill(end, panels, T(0));
     }
   }

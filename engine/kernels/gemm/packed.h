@@ -9,12 +9,14 @@ namespace bnrun {
 
 /// Columns of one panel: a cache line, which is also the widest vector.
 template <class T>
-inline constexpr std::int64_t kPanelColumns = 64 / sizeof(T);
+constexpr std::int64_t panel_columns() {
+  return 64 / sizeof(T);
+}
 
 /// Columns of all panels: N rounded up.
 template <class T>
 constexpr std::int64_t padded_columns(std::int64_t N) {
-  return (N + kPanelColumns<T> - 1) / kPanelColumns<T> * kPanelColumns<T>;
+  return (N + panel_columns<T>() - 1) / panel_columns<T>() * panel_columns<T>();
 }
 
 /// W[K,N], row-major, into K * padded_columns(N) elements: panel after panel, each row-major, padded with
