@@ -7,7 +7,6 @@ removes a guard that stands twice, so that either alone would be enough.
 REWRITE = "engine/graph/rewrite.cpp"
 ROUTE = "engine/passes/fold/route.cpp"
 FOLD = "engine/passes/fold/search.cpp"
-SEARCH = "engine/passes/fold/search.h"
 LINEAR = "engine/passes/fold/rewrite_linear.cpp"
 RULES = "engine/passes/fold/rules.cpp"
 CANCEL = "engine/passes/fold/rules/cancel_rearrangements.cpp"
@@ -67,7 +66,7 @@ MUTATIONS = [
               (FOLD, "[&](NodeId id) { return is_left_alone(id); })) {\n    journal_.decline(",
                "[&](NodeId) { return false; })) {\n    journal_.decline(")),
     _mutation("the number of rewrites is not limited",
-              (SEARCH, "return rewrites_ < options_.max_rewrites;", "return true;")),
+              (FOLD, "return rewrites_ < options_.max_rewrites;", "return true;")),
     _mutation("a fold need not save anything", (FOLD, "if (saved < 1) {", "if (false) {")),
     _mutation("a fold into several may add as many operators as it saves",
               (FOLD, "if (saved < 1) {", "if (saved < 0) {")),
@@ -226,7 +225,7 @@ MUTATIONS = [
     _mutation("a map on a pooled axis", (POOL, "if (affine.axis > 1) return", "if (false) return")),
     _mutation("any pool takes a map", (POOL, "if (kind_ == Pooling::lp) return", "if (false) return")),
     _mutation("averaged channels are still there",
-              (REDUCE, "return Declined{Decline::axis_unproven, \"the channels are averaged\"};", "return passed;")),
+              (REDUCE, "return Declined{Decline::axis_unproven, \"the channels are averaged\"};", "return affine;")),
     _mutation("any reduction is a mean", (REDUCE, "if (kind_ != ReduceKind::mean || !map)", "if (!map)")),
     _mutation("Reshape: channels that share a place may differ", (RESHAPE, "if (shared) return result;", "return result;")),
     _mutation("Transpose: the axis stays", (TRANSPOSE, "map.from.emplace_back(axis);", "map.from.emplace_back(map.from.size());")),

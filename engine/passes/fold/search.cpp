@@ -106,6 +106,10 @@ bool does(const FoldOptions& options, std::string_view simplification) {
 FoldSearch::FoldSearch(Graph& graph, ExactConstants exact, const FoldOptions& options)
     : graph_(graph), options_(options), view_(graph, std::move(exact)), journal_(view_) {}
 
+bool FoldSearch::may_go_on() const {
+  return rewrites_ < options_.max_rewrites;
+}
+
 void FoldSearch::run() {
   // Folding comes before simplifying, so that a bias is rounded once.
   // A simplification may make another fold possible.

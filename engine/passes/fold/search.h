@@ -33,7 +33,7 @@ class FoldSearch {
   /// By linear operator, the one that takes along most first.
   using Candidates = std::map<NodeId, std::vector<Candidate>>;
 
-  bool may_go_on() const { return rewrites_ < options_.max_rewrites; }
+  bool may_go_on() const;
   void repeat(const std::function<void()>& round);
 
   void fold_round();

@@ -214,6 +214,19 @@ TEST(FoldRest, AConstantIsAsItIsStoredWhereAnOperatorJumps) {
   EXPECT_EQ(constant_of(folded(model), "Gemm", 1), (std::vector<double>{1, 2, 3, 4}));
 }
 
+TEST(FoldRest, WhatACentringRoundsAwayGoesIntoTheBias) {
+  Chains m;  // -1000003/3 as float32 is -333334.34375: 3*(x - c) - 0.03125
+  const ValueId y = m.shifted(m.scaled(m.b.op("Relu", {m.x}), {3, 3}), {1000003, 1000003});
+  const Model after = folded(m.model(m.b.op("Gemm", {y, weights(), row({10, 20})})));
+  EXPECT_EQ(constant_of(after, "Sub", 1), (std::vector<double>{-333334.34375, -333334.34375}));
+  EXPECT_EQ(constant_of(after, "Gemm", 2), (std::vector<double>{10 - 0.03125 * 4, 20 - 0.03125 * 6}));
+}
+
+TEST(FoldRest, AWeightThatLeavesTheSumsOfItsLayerNoRoomIsDeclined) {
+  Chains m;
+  expect_untouched(m.model(m.scaled(m.gemm(), {1e35F, 1})), Decline::overflow);
+}
+
 TEST(FoldRest, ASkippedNodeLeavesNoCentring) {
   Model model = HalfIllConditioned().with_batch_normalization();
   EXPECT_EQ(fold(model, {.skip = {"BatchNormalization_*"}}).rewrites, 0U);
