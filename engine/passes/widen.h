@@ -12,6 +12,7 @@ namespace bnrun {
 /// types and the element types that attributes name (Cast, ConstantOfShape, ...). The truth results are
 /// measured against. An initializer of more than `max_bytes` gets the wide type but keeps its elements.
 /// `interpret` widens them for each node that reads them, so that a large model is never held in double.
+/// Subgraphs are widened whole: their bodies run compiled, where nothing is widened on the way.
 Graph widened(const Graph& graph, std::size_t max_bytes = std::numeric_limits<std::size_t>::max());
 
 }  // namespace bnrun
