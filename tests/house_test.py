@@ -21,7 +21,7 @@ MAY_INCLUDE = {
     "exec": "base op program",
     "ops": "base kernels affine op graph passes program exec",  # and nobody includes ops: the table in it names operators
     "onnx": "base op graph",
-    "verify": "base op graph passes",
+    "verify": "base affine op graph passes",
     "inspect": "base op graph passes",
     "api": "base op graph passes program exec onnx verify inspect",
     "train": "base kernels affine graph api",

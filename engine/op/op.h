@@ -139,6 +139,8 @@ class Op {
 
   /// Whether this is a BatchNormalization, which reports list by its own name whether it was folded or not.
   virtual bool is_normalisation() const { return false; }
+  /// The map of input 0 to mean 0 and deviation 1, by the statistics of its data that the operator holds.
+  virtual std::optional<ChannelAffine> standardisation(const FoldArgs&) const { return std::nullopt; }
   /// New constants and attributes with which this operator computes the given map; nullopt when it cannot.
   virtual std::optional<Absorbed> as_holder_of(const ChannelAffine&, const FoldArgs&) const {
     return std::nullopt;

@@ -1,12 +1,11 @@
 #include "verify/draw.h"
 
+#include <algorithm>
 #include <cmath>
-#include <functional>
-#include <map>
 #include <random>
 
-#include "base/dispatch.h"
-#include "base/fail.h"
+#include "bnrun/tensor.h"
+#include "verify/precision.h"
 
 namespace bnrun {
 namespace {
@@ -14,7 +13,7 @@ namespace {
 constexpr double kLarge = 10.0;
 constexpr double kDenormal = 0x1p-140;
 
-/// Uniform in [0, 1), equal on every platform for one seed.
+/// Uniform in [0, 1).
 class Uniform {
  public:
   explicit Uniform(std::uint64_t seed) : engine_(seed) {}
@@ -24,72 +23,59 @@ class Uniform {
   std::mt19937_64 engine_;
 };
 
-std::vector<Shape> shapes_of(const Graph& graph, std::int64_t rows, std::int64_t extent) {
-  std::map<std::string, std::int64_t> symbols;
-  std::vector<Shape> shapes;
-  for (const ValueId id : graph.inputs()) {
-    const Value& value = graph.value(id);
-    if (!value.type.ranked())
-      fail(ErrorCode::invalid_input, "input '{}' has no known rank: give data to compare on", value.name);
-    Shape shape;
-    for (std::size_t axis = 0; axis < value.type.rank(); ++axis) {
-      const Dim& dim = (*value.type.dims)[axis];
-      const std::int64_t dynamic = axis == 0 ? rows : extent;
-      if (dim.known())
-        shape.push_back(dim.extent());
-      else if (dim.symbolic())
-        shape.push_back(symbols.try_emplace(dim.name(), dynamic).first->second);
-      else
-        shape.push_back(dynamic);
-    }
-    shapes.push_back(shape);
+double next(InputKind kind, double centre, double half, Uniform& uniform) {
+  const double u = 2.0 * uniform() - 1.0;
+  switch (kind) {
+    case InputKind::data:
+      return centre + half * u;
+    case InputKind::corners:
+      return centre + (u < 0.0 ? -half : half);
+    case InputKind::large:
+      return centre + kLarge * half * u;
+    case InputKind::zeros:
+      return 0.0;
+    case InputKind::denormal:
+      break;
   }
-  return shapes;
+  return kDenormal * u;
 }
 
-Tensor fill(const Value& value, const Shape& shape, const std::function<double()>& next) {
-  if (value.type.dtype == DType::undefined || value.type.dtype == DType::string) {
-    fail(ErrorCode::invalid_input, "input '{}' of type {} cannot be drawn: give data to compare on",
-         value.name, name_of(value.type.dtype));
-  }
+Tensor fill(InputKind kind, const Value& value, const Shape& shape, const ChannelAffine& spread,
+            Uniform& uniform) {
   Tensor drawn(DType::float64, shape);
-  for (double& x : drawn.mutable_span<double>()) x = next();
+  const auto axis = static_cast<std::size_t>(std::max(spread.axis, 0));
+  const std::int64_t inner = spread.uniform() ? 1 : shape.elements(axis + 1, shape.rank());
+  for (std::int64_t i = 0; double& x : drawn.mutable_span<double>()) {
+    const std::size_t c = spread.uniform() ? 0 : static_cast<std::size_t>(i / inner) % spread.channels();
+    x = next(kind, spread.shift[c], spread.scale[c], uniform);
+    ++i;
+  }
+  if (is_floating(value.type.dtype)) {
+    // What a narrow type cannot hold stays a number.
+    const double most = precision_of(value.type.dtype).largest;
+    for (double& x : drawn.mutable_span<double>()) x = std::clamp(x, -most, most);
+  }
   return convert(drawn, value.type.dtype);
 }
 
 }  // namespace
 
-std::vector<InputSet> draw_inputs(const Graph& graph, const VerifyOptions& options, std::int64_t extent) {
-  Uniform uniform(options.seed);
-  const double low = options.low;
-  const double high = options.high;
-  std::vector<InputSet> sets;
-  const auto add = [&](std::string name, std::int64_t rows, double magnitude,
-                       const std::function<double()>& next) {
-    InputSet set{std::move(name), {}, magnitude};
-    const auto shapes = shapes_of(graph, rows, extent);
-    for (std::size_t i = 0; i < shapes.size(); ++i) {
-      const Value& value = graph.value(graph.inputs()[i]);
-      // The default of an overridable initializer is what a user runs with.
-      set.inputs.push_back(value.constant.defined() ? value.constant : fill(value, shapes[i], next));
-    }
-    sets.push_back(std::move(set));
-  };
-  const auto in_range = [&] { return low + (high - low) * uniform(); };
-  for (int i = 0; i < options.batches; ++i) add("uniform", options.rows, 1.0, in_range);
-  add("one row", 1, 1.0, in_range);
-  add("corners", options.rows, 1.0, [&] { return uniform() < 0.5 ? low : high; });
-  add("zeros", 1, 1.0, [] { return 0.0; });
-  add("large", options.rows, kLarge, [&] { return kLarge * in_range(); });
-  // One row: arithmetic on denormal numbers takes tens of times as long.
-  add("denormal", 1, 1.0, [&] { return kDenormal * in_range(); });
-  return sets;
+InputSet Drawer::draw(InputKind kind, std::span<const Shape> shapes) {
+  Uniform uniform(seed_++);
+  InputSet set{kind, {}};
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    const Value& value = graph_.value(graph_.inputs()[i]);
+    // The default of an overridable initializer is what a user runs with: each model takes its own.
+    set.inputs.push_back(
+        value.constant.defined() ? Tensor() : fill(kind, value, shapes[i], sources_[i].spread, uniform));
+  }
+  return set;
 }
 
 bool narrow_integers(InputSet& set) {
   bool changed = false;
   for (Tensor& tensor : set.inputs) {
-    if (!is_integer(tensor.dtype())) continue;
+    if (!tensor.defined() || !is_integer(tensor.dtype())) continue;
     const Tensor numbers = convert(tensor, DType::float64);
     Tensor narrow(DType::float64, tensor.shape());
     for (std::int64_t i = 0; i < tensor.elements(); ++i) {

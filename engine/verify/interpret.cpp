@@ -18,7 +18,8 @@ bool is_stored_narrower(const Value& value, const TensorView& stored) {
 
 std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> inputs,
                               const ValueObserver& observer,
-                              std::span<const std::pair<std::string, TensorView>> captures) {
+                              std::span<const std::pair<std::string, TensorView>> captures,
+                              const OtherConstants& others) {
   if (inputs.size() != graph.inputs().size()) {
     fail(ErrorCode::invalid_input, "{} inputs given, the graph has {}", inputs.size(), graph.inputs().size());
   }
@@ -35,6 +36,7 @@ std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> in
       fail(ErrorCode::invalid_model, "the subgraph reads '{}', which nobody defines", value.name);
     values[slot(id)] = found->second;
   }
+  for (const auto& [id, tensor] : others) values[slot(id)] = tensor.view();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].defined()) values[slot(graph.inputs()[i])] = inputs[i];
     if (observer && inputs[i].defined()) observer(graph.inputs()[i], Tensor::copy_of(inputs[i]));
@@ -48,6 +50,7 @@ std::vector<Tensor> interpret(const Graph& graph, std::span<const TensorView> in
   for (const NodeId id : order) {
     const Node& node = graph.node(id);
     if (std::ranges::none_of(node.outputs, &ValueId::valid)) continue;
+    if (others.contains(node.outputs[0])) continue;
     const Op& op = require_op(graph, id);
     std::vector<Tensor> wide;
     const auto gather = [&](const std::vector<ValueId>& ids) {

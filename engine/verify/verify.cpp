@@ -1,238 +1,174 @@
-// Empirical comparison of two models, in their own precision and in double.
+// Which inputs two models are compared on, and for how long.
 #include "verify/verify.h"
 
 #include <algorithm>
-#include <map>
+#include <utility>
 
 #include "base/fail.h"
 #include "graph/graph.h"
-#include "passes/widen.h"
-#include "verify/compare.h"
+#include "passes/prepare.h"
 #include "verify/draw.h"
-#include "verify/interpret.h"
+#include "verify/ports.h"
+#include "verify/sizes.h"
+#include "verify/verifier.h"
 
 namespace bnrun {
 namespace {
 
-/// Larger weights are not kept in double but widened by each node that reads them: two models in double would
-/// take four times the memory of one model.
-constexpr std::size_t kMaxWideBytes = std::size_t{1} << 20;
-
-/// How two ports of the same name differ; empty when they do not, as far as both are declared.
-std::string port_difference(const ValueType& a, const ValueType& b) {
-  if (a.dtype != b.dtype && a.dtype != DType::undefined && b.dtype != DType::undefined)
-    return fmt::format("is {} in the first model and {} in the second", name_of(a.dtype), name_of(b.dtype));
-  if (!a.dims || !b.dims) return "";
-  if (a.dims->size() != b.dims->size()) {
-    return fmt::format("has {} dimensions in the first model and {} in the second", a.dims->size(),
-                       b.dims->size());
-  }
-  for (std::size_t i = 0; i < a.dims->size(); ++i) {
-    const Dim& dim_a = (*a.dims)[i];
-    const Dim& dim_b = (*b.dims)[i];
-    if (dim_a.known() && dim_b.known() && dim_a.extent() != dim_b.extent())
-      return fmt::format("has extent {} in the first model and {} in the second along axis {}",
-                         dim_a.extent(), dim_b.extent(), i);
-  }
-  return "";
-}
-
-/// The ports of two models, matched by name.
-struct Matched {
-  std::vector<std::size_t> positions;  ///< in the second model, of each port of the first
-  std::string mismatch;                ///< the first difference; empty when there is none
-};
-
-/// `list`: Graph::inputs or Graph::outputs.
-Matched match_ports(const Graph& a, const Graph& b, const std::vector<ValueId>& (Graph::*list)() const,
-                    const char* kind) {
-  const auto& ports_a = (a.*list)();
-  const auto& ports_b = (b.*list)();
-  const auto find = [](const Graph& graph, const std::vector<ValueId>& ports, const std::string& name) {
-    return std::ranges::find(
-        ports, name, [&](ValueId id) -> auto& { return graph.value(id).name; });
-  };
-  Matched matched;
-  for (const ValueId id : ports_a) {
-    const Value& port = a.value(id);
-    const auto found = find(b, ports_b, port.name);
-    if (found == ports_b.end()) return {{}, fmt::format("the second model has no {} '{}'", kind, port.name)};
-    if (const auto differs = port_difference(port.type, b.value(*found).type); !differs.empty())
-      return {{}, fmt::format("{} '{}' {}", kind, port.name, differs)};
-    matched.positions.push_back(static_cast<std::size_t>(found - ports_b.begin()));
-  }
-  for (const ValueId id : ports_b) {
-    const std::string& name = b.value(id).name;
-    if (find(a, ports_a, name) == ports_a.end())
-      return {{}, fmt::format("the first model has no {} '{}'", kind, name)};
-  }
-  return matched;
-}
+/// Of a drawn batch.
+constexpr std::int64_t kRows = 64;
 
 std::vector<InputSet> given_inputs(const Graph& graph, const VerifyOptions& options) {
   std::vector<InputSet> sets;
   for (const auto& named : options.inputs) {
-    InputSet set{"data", {}};
+    InputSet set{InputKind::data, {}};
     for (const ValueId id : graph.inputs()) {
       const Value& value = graph.value(id);
-      const auto found = std::find_if(named.begin(), named.end(),
-                                      [&](const NamedTensor& n) { return n.name == value.name; });
+      const auto found = std::ranges::find(named, value.name, &NamedTensor::name);
       if (found == named.end() && !value.constant.defined())
         fail(ErrorCode::invalid_input, "no data for input '{}'", value.name);
-      set.inputs.push_back(found != named.end() ? found->tensor : value.constant);
+      set.inputs.push_back(found != named.end() ? found->tensor : Tensor());
     }
     sets.push_back(std::move(set));
   }
   return sets;
 }
 
-std::vector<TensorView> views_of(const std::vector<Tensor>& tensors) {
-  return {tensors.begin(), tensors.end()};
-}
-
-std::vector<Tensor> widen(const std::vector<Tensor>& tensors) {
-  std::vector<Tensor> wide;
-  for (const Tensor& tensor : tensors)
-    wide.push_back(is_floating(tensor.dtype()) ? convert(tensor, DType::float64) : tensor);
-  return wide;
-}
-
-template <class T>
-std::vector<T> reordered(const std::vector<T>& items, const std::vector<std::size_t>& order, bool inverse) {
-  std::vector<T> result(items.size());
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    if (inverse)
-      result[order[i]] = items[i];
-    else
-      result[i] = items[order[i]];
+std::vector<InputOrigin> origins_of(const Graph& graph, const InputSet& set,
+                                    std::vector<InputSource> sources) {
+  std::vector<InputOrigin> origins;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const Value& input = graph.value(graph.inputs()[i]);
+    const bool given = set.inputs[i].defined();
+    origins.push_back({input.name, given ? set.inputs[i].shape() : input.constant.shape(),
+                       given ? std::move(sources[i].origin) : "the default of each model"});
   }
-  return result;
+  return origins;
 }
 
-/// Finds the first value of B, in execution order, that differs from the
-/// value of A of the same name by more than the tolerance.
-class Localiser {
- public:
-  Localiser(const Graph& a, const Graph& b, Tolerance tolerance) : a_(a), b_(b), tolerance_(tolerance) {}
-
-  void find(const std::vector<Tensor>& inputs_a, const std::vector<Tensor>& inputs_b, double magnitude) {
-    std::map<std::string, Tensor> values;
-    interpret(a_, views_of(inputs_a),
-              [&](ValueId id, const Tensor& value) { values[a_.value(id).name] = value; });
-    interpret(b_, views_of(inputs_b), [&](ValueId id, const Tensor& value) {
-      const auto other = values.find(b_.value(id).name);
-      if (found_ || other == values.end() || !(other->second.shape() == value.shape()) ||
-          other->second.dtype() != value.dtype())
-        return;
-      const double scale = tolerance_scale(other->second, tolerance_, magnitude);
-      const Excess excess = largest_excess(other->second, value, tolerance_, scale);
-      if (excess.ratio <= 1.0) return;
-      const NodeId producer = b_.value(id).producer;
-      found_ = Divergence{b_.value(id).name, producer.valid() ? describe(b_, producer) : "", excess.absolute,
-                          channel_of(value.shape(), excess.element)};
-    });
+void compare_given(const Graph& a, const VerifyOptions& options, Verifier& verifier) {
+  auto sets = given_inputs(a, options);
+  std::vector<InputSource> sources(a.inputs().size(), {"the data given", {}});
+  verifier.report.inputs = origins_of(a, sets.front(), std::move(sources));
+  for (std::size_t i = 0; i < sets.size() && !verifier.ended(); ++i) {
+    if (options.progress) options.progress(i, sets.size());
+    verifier.compare(sets[i]);
   }
-  const std::optional<Divergence>& found() const { return found_; }
-
- private:
-  static std::int64_t channel_of(const Shape& shape, std::int64_t element) {
-    if (shape.rank() < 2) return -1;
-    return element / shape.elements(2, shape.rank()) % shape[1];
-  }
-
-  const Graph& a_;
-  const Graph& b_;
-  Tolerance tolerance_;
-  std::optional<Divergence> found_;
-};
-
-/// Runs the graph on the set. If the graph refuses the integers (indices
-/// out of range, say), runs it again with integers 0 and 1.
-std::vector<Tensor> run_on_drawn(const Graph& graph, InputSet& set) {
-  try {
-    return interpret(graph, views_of(set.inputs));
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::invalid_input || !narrow_integers(set)) throw;
-  }
-  return interpret(graph, views_of(set.inputs));
 }
 
-bool has_dynamic_sizes(const Graph& graph) {
-  return std::any_of(graph.inputs().begin(), graph.inputs().end(), [&](ValueId id) {
-    const auto& dims = graph.value(id).type.dims;
-    return dims && dims->size() > 1 &&
-           std::any_of(dims->begin() + 1, dims->end(), [](const Dim& dim) { return !dim.known(); });
-  });
-}
-
-/// Draws inputs with extents that the model accepts. A model may leave a dimension open and still not accept
-/// every extent: one that halves an image needs even ones.
-std::vector<InputSet> draw_what_runs(const Graph& graph, VerifyOptions options) {
-  constexpr std::int64_t kOdd = 5;
-  constexpr std::int64_t kEven = 32;
-  constexpr std::int64_t kRowsOfLarge = 4;
-  auto sets = draw_inputs(graph, options, kOdd);
-  if (!has_dynamic_sizes(graph)) return sets;
-  for (const std::int64_t extent : {kOdd, kEven}) {
-    if (extent != kOdd) {
-      options.rows = std::min(options.rows, kRowsOfLarge);
-      sets = draw_inputs(graph, options, extent);
+/// Why the inputs cannot be drawn; empty when they can.
+std::string what_cannot_be_drawn(const Graph& a, const VerifyOptions& options) {
+  for (const ValueId id : a.inputs()) {
+    const Value& input = a.value(id);
+    const bool known = input.type.ranked() || std::ranges::find(options.shapes, input.name,
+                                                                &InputShape::name) != options.shapes.end();
+    if (input.constant.defined()) continue;
+    if (input.type.dtype == DType::undefined || input.type.dtype == DType::string) {
+      return fmt::format("input '{}' of type {} cannot be drawn: give data to compare on", input.name,
+                         name_of(input.type.dtype));
+    } else if (!known) {
+      return fmt::format("input '{}' has no known rank: give its shape or data to compare on", input.name);
     }
+  }
+  return "";
+}
+
+/// Sizes on which A runs; else says so in the report.
+std::optional<OpenSizes::Found> sizes_that_run(const Graph& a, const OpenSizes& sizes, Drawer& drawer,
+                                               Verifier& verifier, double seconds) {
+  std::optional<Error> last;
+  const auto runs = [&](const std::vector<Shape>& shapes) {
+    if (!infers(a, shapes)) return false;
+    InputSet set = drawer.draw(InputKind::data, shapes);
     try {
-      run_on_drawn(graph, sets.front());
-      return sets;
+      verifier.run_on_drawn(set);
+      return true;
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::invalid_model && error.code() != ErrorCode::invalid_input) throw;
+      if (error.code() == ErrorCode::internal || error.code() == ErrorCode::unsupported) throw;
+      last = error;
+      return false;
     }
+  };
+  if (sizes.open() == 0 && !sizes.rows_are_open()) return OpenSizes::Found{};
+  auto found = sizes.search(runs, seconds);
+  if (found) return found;
+  verifier.report.why = "no sizes were found on which the model runs";
+  if (last) verifier.report.why += fmt::format(" (the last try: {})", last->what());
+  verifier.report.why += ": give shapes or data to compare on";
+  return std::nullopt;
+}
+
+void compare_drawn(const Graph& a, const VerifyOptions& options, Verifier& verifier) {
+  verifier.report.why = what_cannot_be_drawn(a, options);
+  if (verifier.ended()) return;
+  auto sources = sources_of(a, options.range);
+  Drawer drawer(a, sources, options.seed);
+  const OpenSizes sizes(a, options.shapes);
+  const auto found = sizes_that_run(a, sizes, drawer, verifier, options.budget / 2.0);
+  if (!found) return;
+  const auto shapes = [&](std::int64_t rows) {
+    return sizes.shapes(found->rows.value_or(rows), found->extents);
+  };
+  // One row first, which tells what others will cost.
+  InputSet first = drawer.draw(InputKind::data, shapes(1));
+  verifier.report.inputs = origins_of(a, first, std::move(sources));
+  const double before = verifier.seconds();
+  if (options.progress) options.progress(0, 1);
+  verifier.compare(first);
+  if (verifier.ended()) return;
+  const double row = std::max(verifier.seconds() - before, 1e-9);
+
+  struct Planned {
+    InputKind kind;
+    bool many;
+  };
+  std::vector<Planned> plan{{InputKind::corners, true},
+                            {InputKind::large, true},
+                            {InputKind::zeros, false},
+                            // Arithmetic on denormal numbers takes tens of times as long.
+                            {InputKind::denormal, false}};
+  for (int i = 0; i < options.batches; ++i) plan.push_back({InputKind::data, true});
+  const auto affordable = static_cast<std::int64_t>((verifier.limit() - verifier.seconds()) /
+                                                    (row * static_cast<double>(plan.size())));
+  const std::int64_t rows = options.rows.value_or(std::clamp<std::int64_t>(affordable, 1, kRows));
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    const auto [kind, many] = plan[i];
+    if (verifier.seconds() + (rows == 1 ? row : 0.0) > verifier.limit()) {
+      verifier.report.complete = false;
+      break;
+    }
+    if (options.progress) options.progress(i + 1, plan.size() + 1);
+    InputSet set = drawer.draw(kind, shapes(many ? rows : 1));
+    verifier.compare(set);
+    if (verifier.ended()) return;
   }
-  fail(ErrorCode::invalid_input,
-       "the model does not run on inputs whose open sizes are all {} or all {}: give data to compare on",
-       kOdd, kEven);
 }
 
 }  // namespace
 
 VerifyReport verify(const Graph& a, const Graph& b, const VerifyOptions& options) {
-  const auto [input_order, input_mismatch] = match_ports(a, b, &Graph::inputs, "input");
-  const auto [output_order, output_mismatch] = match_ports(a, b, &Graph::outputs, "output");
+  MatchedPorts inputs = match_inputs(a, b);
+  MatchedPorts outputs = match_outputs(a, b);
   VerifyReport report;
-  report.mismatch = input_mismatch.empty() ? output_mismatch : input_mismatch;
-  if (!report.mismatch.empty()) return report;
-  const Graph wide_a = widened(a, kMaxWideBytes);
-  const Graph wide_b = widened(b, kMaxWideBytes);
-  std::vector<Comparison> comparisons;
-  for (const ValueId id : a.outputs()) comparisons.emplace_back(a.value(id).name, options.tolerance);
-  Localiser localiser(a, b, options.tolerance);
-  const bool draws = options.inputs.empty();
-  auto sets = draws ? draw_what_runs(a, options) : given_inputs(a, options);
-  for (InputSet& set : sets) {
-    if (options.progress) options.progress(static_cast<std::size_t>(&set - sets.data()), sets.size());
-    const auto outputs_a = draws ? run_on_drawn(a, set) : interpret(a, views_of(set.inputs));
-    const auto inputs_b = reordered(set.inputs, input_order, true);
-    const auto outputs_b = reordered(interpret(b, views_of(inputs_b)), output_order, false);
-    const auto truth_a = interpret(wide_a, views_of(widen(set.inputs)));
-    const auto truth_b = reordered(interpret(wide_b, views_of(widen(inputs_b))), output_order, false);
-    bool within = true;
-    for (std::size_t i = 0; i < comparisons.size(); ++i) {
-      const double scale = tolerance_scale(truth_a[i], options.tolerance, set.magnitude);
-      comparisons[i].add(outputs_a[i], outputs_b[i], truth_a[i], scale);
-      within = within && largest_excess(outputs_a[i], outputs_b[i], options.tolerance, scale).ratio <= 1.0;
-      const Excess apart = largest_excess(truth_a[i], truth_b[i], {.rtol = 0.0, .atol = 1.0}, 1.0);
-      report.truth_distance = std::max(report.truth_distance, apart.absolute);
-    }
-    if (!outputs_a.empty() && outputs_a[0].shape().rank() > 0) report.rows += outputs_a[0].shape()[0];
-    if (!within && !localiser.found()) localiser.find(set.inputs, inputs_b, set.magnitude);
+  report.why = inputs.mismatch.empty() ? outputs.mismatch : inputs.mismatch;
+  if (!report.why.empty()) {
+    report.verdict = Verdict::differ;
+    return report;
   }
-  report.agree = true;
-  std::int64_t elements = 0;
-  for (const Comparison& comparison : comparisons) {
-    report.outputs.push_back(comparison.result());
-    report.agree = report.agree && report.outputs.back().within;
-    elements += report.outputs.back().elements;
+  try {
+    check_supported(a);
+    Verifier verifier(a, b, options, std::move(inputs), std::move(outputs));
+    if (options.inputs.empty())
+      compare_drawn(a, options, verifier);
+    else
+      compare_given(a, options, verifier);
+    return verifier.conclude();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) throw;
+    report.why = error.what();
+    report.cause = error.code();
+    return report;
   }
-  if (elements == 0) fail(ErrorCode::invalid_input, "nothing was compared: no output has an element");
-  report.first_divergence = localiser.found();
-  return report;
 }
 
 }  // namespace bnrun

@@ -62,7 +62,7 @@ TEST(Library, ModelsFoldAgreeAndCountAsTheyShould) {
   Model folded = original;
   EXPECT_EQ(fold(folded).rewrites, 1U);
   EXPECT_EQ(count(original).nodes - count(folded).nodes, 1U);
-  EXPECT_TRUE(verify(original, folded).agree);
+  EXPECT_TRUE(verify(original, folded).agree());
   EXPECT_EQ(inspect(folded).layers.size(), 2U);
   EXPECT_EQ(folded.metadata().producer_version, BNRUN_VERSION);
 }

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from programs import (ANSWER_IS_NO, INVALID_INPUT, INVALID_MODEL, IO, MODELS, PROGRAMS, UNSUPPORTED, USAGE,
+from programs import (ANSWER_IS_NO, DONE, INVALID_INPUT, INVALID_MODEL, IO, MODELS, PROGRAMS, UNSUPPORTED, USAGE,
                       ProgramTest)
 
 
@@ -163,6 +163,49 @@ class Fold(BnfoldTest):
         self.succeed("half.onnx", "-o", "folded.onnx")
         self.fail_with(ANSWER_IS_NO, "half.onnx", "-o", "f.onnx", "--rtol", "1e-6", "--atol", "1e-6")
 
+    def save(self, nodes, inputs, outputs, constants):
+        """A model in model.onnx; inputs and outputs: name -> dimensions."""
+        helper = onnx.helper
+        ports = [[helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims) for name, dims in ports.items()]
+                 for ports in (inputs, outputs)]
+        tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+        graph = helper.make_graph(nodes, "g", *ports, tensors)
+        opsets = [helper.make_opsetid("", 13), helper.make_opsetid("com.custom", 1)]
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(self.folder / "model.onnx"))
+
+    def normalised_gemm(self, x, y):
+        make = onnx.helper.make_node
+        ones = np.ones(2, np.float32)
+        return ([make("Gemm", [x, "W"], ["h"]), make("BatchNormalization", ["h", "two", "one", "one", "one"], [y])],
+                {"W": np.ones((3, 2), np.float32), "one": ones, "two": 2 * ones})
+
+    def test_what_cannot_be_run_is_folded_and_said_to_be_unverified(self):
+        nodes, constants = self.normalised_gemm("x", "n")
+        nodes.append(onnx.helper.make_node("Frobnicate", ["n"], ["y"], name="odd", domain="com.custom"))
+        self.save(nodes, {"x": ["N", 3]}, {"y": ["N", 2]}, constants)
+        result = self.run_program("model.onnx", "-o", "out.onnx", "--report", "r.json")
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        self.assertIn("not verified", result.stderr.decode())
+        self.assertIn("'odd' (Frobnicate)", result.stderr.decode())
+        self.assertIn("--no-verify", result.stderr.decode())
+        self.assertEqual([n.op_type for n in onnx.load(str(self.folder / "out.onnx")).graph.node], ["Gemm", "Frobnicate"])
+        report = json.loads((self.folder / "r.json").read_text())
+        self.assertIsNone(report["verification"])
+        self.assertIn("Frobnicate", report["unverified"])
+
+    def test_nothing_folded_is_nothing_to_verify(self):
+        self.save([onnx.helper.make_node("Relu", ["x"], ["y"])], {"x": ["N", 3]}, {"y": ["N", 3]}, {})
+        self.succeed("model.onnx", "-o", "out.onnx", "--report", "r.json")
+        self.assertEqual(json.loads((self.folder / "r.json").read_text())["unverified"], "nothing was changed")
+
+    def test_outputs_that_are_all_infinite_are_no_verification(self):
+        nodes, constants = self.normalised_gemm("x", "y")
+        constants["one"] = np.full(2, np.inf, np.float32)
+        self.save(nodes, {"x": ["N", 3]}, {"y": ["N", 2]}, constants)
+        result = self.run_program("verify", "model.onnx", "model.onnx")
+        self.assertEqual(result.returncode, ANSWER_IS_NO)
+        self.assertIn("nothing was compared", result.stdout.decode())
+
     def test_open_sizes_that_must_be_even(self):
         helper = onnx.helper
         nodes = [helper.make_node("MaxPool", ["x"], ["half"], kernel_shape=[2, 2], strides=[2, 2]),
@@ -288,7 +331,23 @@ class Verify(BnfoldTest):
         self.assertIn(b"the models differ: the second model has no input 'x'",
                       self.fail_with(ANSWER_IS_NO, "verify", mlp, two).stdout)
         result = self.fail_with(ANSWER_IS_NO, "verify", two, mlp, "--json")
-        self.assertEqual(json.loads(result.stdout)["mismatch"], "the second model has no input 'a'")
+        self.assertEqual(json.loads(result.stdout)["why"], "the second model has no input 'a'")
+
+    def test_says_on_what_the_verdict_stands(self):
+        text = self.succeed("verify", MODELS / "mlp.onnx", "out.onnx", "--seed", "7").decode()
+        self.assertIn("seed 7", text)
+        self.assertIn("input 'x' [1,8]: ", text)
+        self.assertIn("in double precision", text)
+        report = json.loads(self.succeed("verify", MODELS / "mlp.onnx", "out.onnx", "--json", "--range", "0:1", "--budget", "0"))
+        self.assertEqual((report["verdict"], report["inputs"][0]["from"], report["seed"], report["tolerance"], report["complete"]),
+                         ("agree", "0:1", 1, None, False))
+        report = json.loads(self.succeed("verify", MODELS / "mlp.onnx", "out.onnx", "--json", "--rtol", "0.1"))
+        self.assertEqual(report["tolerance"], {"rtol": 0.1, "atol": 1e-5})
+
+    def test_shapes_can_be_given(self):
+        out = self.succeed("verify", MODELS / "mlp.onnx", "out.onnx", "--json", "--shape", "x:9,8")
+        self.assertEqual(json.loads(out)["inputs"][0]["shape"], [9, 8])
+        self.fail_with(INVALID_INPUT, "verify", MODELS / "mlp.onnx", "out.onnx", "--shape", "x:9,7", message="[9,7]")
 
 
 class BadInput(BnfoldTest):
@@ -297,17 +356,21 @@ class BadInput(BnfoldTest):
                 ("missing.onnx", IO, "no such file"),
                 ("truncated.onnx", INVALID_MODEL, "truncated.onnx"),
                 ("foreign.onnx", INVALID_MODEL, "foreign.onnx"),
-                ("clash.onnx", INVALID_MODEL, "node 'fc' (Gemm)"),
-                ("unknown.onnx", UNSUPPORTED, "Frobnicate"),
-                ("namesake.onnx", UNSUPPORTED, "domain 'com.custom'")]:
+                ("clash.onnx", INVALID_MODEL, "node 'fc' (Gemm)")]:
             with self.subTest(model):
                 self.fail_with(code, MODELS / model, "-o", "out.onnx", message=message)
                 self.fail_with(code, "verify", MODELS / model, MODELS / model, message=message)
 
+    def test_models_that_cannot_be_run(self):
+        for model, message in [("unknown.onnx", "Frobnicate"), ("namesake.onnx", "domain 'com.custom'")]:
+            with self.subTest(model):
+                self.fail_with(UNSUPPORTED, "verify", MODELS / model, MODELS / model, message=message)
+
     def test_usage(self):
         mlp = MODELS / "mlp.onnx"
         for arguments in [[], [mlp], [mlp, "-o"], [mlp, "-o", "x", "--nonsense"], ["verify", mlp],
-                          ["verify", mlp, mlp, "--range", "1"], ["verify", mlp, mlp, "--rows", "0"], [mlp, "-o", "x", "--no-verify", "--rtol", "1"],
+                          ["verify", mlp, mlp, "--range", "1"], ["verify", mlp, mlp, "--rows", "0"],
+                          ["verify", mlp, mlp, "--shape", "x"], ["verify", mlp, mlp, "--shape", "x:1,"], [mlp, "-o", "x", "--no-verify", "--rtol", "1"],
                           [mlp, "-o", "x", "--range", "1"],
                           [mlp, "-o", "x", "--external-data", "maybe"], [mlp, "--dry-run", "--report", "r.txt"],
                           [mlp, "--dry-run", "--report", "-"], [mlp, "--dry-run", "--report", "html"],

@@ -65,7 +65,7 @@ TEST(Verify, AModelAgreesWithItsFold) {
   Model folded = original;
   ASSERT_TRUE(fold(folded).complete());
   const VerifyReport report = verify(original, folded);
-  EXPECT_TRUE(report.agree);
+  EXPECT_TRUE(report.agree());
   ASSERT_EQ(report.outputs.size(), 1U);
   EXPECT_GT(report.outputs[0].elements, 1000);
   EXPECT_GT(report.outputs[0].max_absolute,
@@ -85,13 +85,13 @@ TEST(Verify, DrawsIndicesThatASmallEmbeddingHas) {
     b.output(b.op("Gather", {rows, category}, {}, "y"));
     return b.model();
   };
-  EXPECT_TRUE(verify(model(0), model(0)).agree);
-  EXPECT_FALSE(verify(model(0), model(1)).agree) << "the second row was not looked up";
+  EXPECT_TRUE(verify(model(0), model(0)).agree());
+  EXPECT_FALSE(verify(model(0), model(1)).agree()) << "the second row was not looked up";
 }
 
 TEST(Verify, FindsTheFirstValueThatDiffersAndItsChannel) {
   const VerifyReport report = verify(network(0), network(0.01F));
-  EXPECT_FALSE(report.agree);
+  EXPECT_FALSE(report.agree());
   ASSERT_TRUE(report.first_divergence);
   EXPECT_EQ(report.first_divergence->value, "h");
   EXPECT_EQ(report.first_divergence->channel, 1);
@@ -102,10 +102,10 @@ TEST(Verify, NeededToleranceSuffices) {
   VerifyOptions options;
   options.tolerance = {.rtol = 0.0, .atol = 1e-9};
   const double needed = verify(network(0), network(0.01F), options).outputs[0].needed_atol;
-  options.tolerance.atol = needed * 1.0001;
-  EXPECT_TRUE(verify(network(0), network(0.01F), options).agree);
-  options.tolerance.atol = needed * 0.99;
-  EXPECT_FALSE(verify(network(0), network(0.01F), options).agree);
+  options.tolerance->atol = needed * 1.0001;
+  EXPECT_TRUE(verify(network(0), network(0.01F), options).agree());
+  options.tolerance->atol = needed * 0.99;
+  EXPECT_FALSE(verify(network(0), network(0.01F), options).agree());
 }
 
 /// x -> Gemm -> y with outputs around `size` that cancel near 0.
@@ -117,15 +117,42 @@ Model regression(double size, float change) {
   return b.model();
 }
 
-TEST(Verify, LargeOutputsAreHeldToTheirOwnScale) {
+TEST(Verify, WhatTheRoundingOfTheOriginalExplainsAgreesAndNothingElse) {
   VerifyOptions options;
   options.inputs = {{{"x", random_tensor({50, 3}, 9)}}};
-  options.tolerance.rtol = 0.0;
-  EXPECT_TRUE(verify(regression(1000, 0), regression(1000, 1e-3F), options).agree);
-  EXPECT_FALSE(verify(regression(1000, 0), regression(1000, 1.0F), options).agree);
-  EXPECT_FALSE(verify(regression(0.01, 0), regression(0.01, 1e-3F), options).agree);
-  options.tolerance.scaled = false;
-  EXPECT_FALSE(verify(regression(1000, 0), regression(1000, 1e-3F), options).agree);
+  struct Case {
+    double size;
+    float change;
+    bool agrees;
+  };
+  for (const auto& [size, change, agrees] :
+       {Case{1000, 0, true}, Case{1000, 2e-5F, true}, Case{1000, 1e-2F, false}, Case{0.01, 2e-10F, true},
+        Case{0.01, 1e-7F, false}, Case{1e-20, 2e-28F, true}, Case{1e-20, 1e-25F, false}}) {
+    const auto report = verify(regression(size, 0), regression(size, change), options);
+    EXPECT_EQ(report.agree(), agrees) << size << ' ' << change << ' ' << report.outputs[0].excess;
+  }
+}
+
+TEST(Verify, AToleranceIsHeldByEveryElementAbsolutely) {
+  VerifyOptions options;
+  options.inputs = {{{"x", random_tensor({50, 3}, 9)}}};
+  options.tolerance = {.rtol = 0.0, .atol = 1e-5};
+  EXPECT_FALSE(verify(regression(1000, 0), regression(1000, 1e-3F), options).agree());
+  EXPECT_TRUE(verify(regression(1e-20, 0), regression(1e-20, 1e-6F), options).agree());
+}
+
+TEST(Verify, AWeightThatIsWrongIsSeenWhereTheOutputsAreLarge) {
+  // The relative error of the output is 1e-7 of its scale: below a tolerance that grows with it.
+  const auto model = [](float weight) {
+    GraphBuilder b;
+    const ValueId x = b.input("x", DType::float32, {"N", 2});
+    const ValueId h =
+        b.op("Gemm", {x, tensor<float>({2, 1}, {weight, 0.5F}), tensor<float>({1}, {1e4F})}, {}, "h");
+    b.output(b.op("Sub", {h, tensor<float>({1}, {1e4F})}, {}, "y"));
+    return b.model();
+  };
+  EXPECT_TRUE(verify(model(0.3F), model(0.3F)).agree());
+  EXPECT_FALSE(verify(model(0.3F), model(0.31F)).agree());
 }
 
 TEST(Verify, QuantilesOfTheDifference) {
@@ -140,8 +167,65 @@ TEST(Verify, QuantilesOfTheDifference) {
 }
 
 TEST(Verify, ANaNOnOneSideDisagrees) {
-  EXPECT_FALSE(verify(network(0), network(NAN)).agree);
-  EXPECT_TRUE(verify(network(NAN), network(NAN)).agree);
+  EXPECT_FALSE(verify(network(0), network(NAN)).agree());
+  EXPECT_FALSE(verify(network(NAN), network(0)).agree());
+  EXPECT_TRUE(verify(network(NAN), network(NAN)).agree());
+}
+
+TEST(Verify, OutputsThatAreNowhereFiniteAreNoAgreement) {
+  const auto report = verify(regression(1, NAN), regression(1, NAN));
+  EXPECT_EQ(report.verdict, Verdict::nothing_finite);
+  EXPECT_EQ(verify(regression(1, INFINITY), regression(1, INFINITY)).verdict, Verdict::nothing_finite);
+}
+
+TEST(Verify, RelativeErrorsAreThoseOfNormalNumbers) {
+  const auto output = verify(regression(1e-35, 0), regression(1e-35, 1e-39F)).outputs[0];
+  EXPECT_LT(output.max_relative, 1e4);
+  EXPECT_GT(output.max_ulp, 0);
+}
+
+TEST(Verify, AnOverridableDefaultIsComparedToo) {
+  const auto model = [](float shift) {
+    GraphBuilder b;
+    const ValueId x = b.input("x", DType::float32, {"N", 2});
+    b.output(b.op("Add", {x, b.constant(tensor<float>({1}, {shift}), "shift", true)}, {}, "y"));
+    return b.model();
+  };
+  EXPECT_TRUE(verify(model(1), model(1)).agree());
+  EXPECT_FALSE(verify(model(1), model(2)).agree());
+}
+
+TEST(Verify, AnErrorOfTheSecondModelAloneIsADifference) {
+  const auto model = [](std::int64_t rows) {
+    GraphBuilder b;
+    const ValueId x = b.input("x", DType::float32, {"N", 4});
+    b.output(b.op("Reshape", {x, tensor<std::int64_t>({2}, {rows, std::int64_t{4}})}, {}, "y"));
+    return b.model();
+  };
+  const auto report = verify(model(-1), model(7));
+  EXPECT_EQ(report.verdict, Verdict::differ);
+  EXPECT_NE(report.why.find("second fails"), std::string::npos) << report.why;
+}
+
+TEST(Verify, AnOperatorThatCannotBeRunIsNamed) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float32, {"N", 4});
+  b.output(b.op("Frobnicate", {x}, {}, "y"));
+  const auto report = verify(b.model(), b.model());
+  EXPECT_EQ(report.verdict, Verdict::not_compared);
+  EXPECT_EQ(report.cause, ErrorCode::unsupported);
+  EXPECT_NE(report.why.find("Frobnicate"), std::string::npos) << report.why;
+}
+
+TEST(Verify, ABudgetEndsItAfterTheFirstSet) {
+  VerifyOptions options;
+  options.budget = 0.0;
+  const auto report = verify(network(0), network(0), options);
+  EXPECT_FALSE(report.complete);
+  EXPECT_EQ(report.verdict, Verdict::agree);
+  EXPECT_GE(report.sets, 1);
+  options.budget = 1e9;
+  EXPECT_TRUE(verify(network(0), network(0), options).complete);
 }
 
 TEST(Verify, GivenDataIsUsedInsteadOfDrawnData) {
@@ -152,9 +236,9 @@ TEST(Verify, GivenDataIsUsedInsteadOfDrawnData) {
 
 TEST(Verify, CountsClassFlips) {
   VerifyOptions options;
-  options.tolerance = {.rtol = 10.0, .atol = 10.0};
+  options.tolerance = Tolerance{.rtol = 10.0, .atol = 10.0};
   const auto report = verify(network(0), network(1.0F), options);
-  EXPECT_TRUE(report.agree);
+  EXPECT_TRUE(report.agree());
   EXPECT_GT(report.outputs[0].class_flips, 0);
   EXPECT_LT(report.outputs[0].class_flips, report.outputs[0].class_rows);
 }
@@ -181,7 +265,7 @@ TEST(Verify, WhatDiffersBetweenInputsAndOutputsIsNamed) {
     return make_model(graph);
   };
   const Model model = make({{}}, {"y"});
-  EXPECT_EQ(verify(model, make({{.dims = {5, 3}}}, {"y"})).mismatch, "");
+  EXPECT_EQ(verify(model, make({{.dims = {5, 3}}}, {"y"})).why, "");
   const std::vector<std::pair<Model, std::string>> cases = {
       {make({{.name = "z"}}, {"y"}), "the second model has no input 'x'"},
       {make({{.name = "z"}, {}}, {"y"}), "the first model has no input 'z'"},
@@ -195,8 +279,8 @@ TEST(Verify, WhatDiffersBetweenInputsAndOutputsIsNamed) {
       {make({{}}, {"y", "p"}), "the first model has no output 'p'"}};
   for (const auto& [other, mismatch] : cases) {
     const VerifyReport report = verify(model, other);
-    EXPECT_FALSE(report.agree);
-    EXPECT_EQ(report.mismatch, mismatch);
+    EXPECT_FALSE(report.agree());
+    EXPECT_EQ(report.why, mismatch);
   }
 }
 

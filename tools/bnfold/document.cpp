@@ -95,6 +95,7 @@ json json_of(const FoldDocument& document) {
     object["after"]["microseconds_per_row"] = timing->after;
     object["timed_rows"] = timing->rows;
   }
+  object["unverified"] = document.unverified;
   object["verification"] = document.verification ? json_of(*document.verification) : json();
   if (document.verification) object["verification"]["reference"] = reference_of(document);
   return object;

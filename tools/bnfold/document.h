@@ -17,6 +17,8 @@ struct FoldDocument {
   std::string output;  ///< empty with --dry-run
   FoldReport fold;
   std::optional<VerifyReport> verification;
+  /// Why it was not compared with the original, and how to; empty when it was.
+  std::string unverified;
   std::optional<std::int64_t> macs_before, macs_after;  ///< per row, where they can be told
   std::optional<cli::Timing> timing;
 };

@@ -83,12 +83,53 @@ std::optional<cli::Timing> time(const cli::Console& console, const Model& before
   }
 }
 
+/// Compares the folded model with what it has to compute, or notes why that was not done.
+void verify(const cli::Console& console, const Options& options, const Model& reference, const Model& folded,
+            const VerifyOptions& verification, FoldDocument& document) {
+  if (options.no_verify) {
+    document.unverified = "--no-verify";
+    return;
+  }
+  if (!document.fold.changed()) {
+    document.unverified = "nothing was changed";
+    return;
+  }
+  VerifyReport report = verify_with_progress(console, reference, folded, verification);
+  if (report.verdict == Verdict::not_compared)
+    document.unverified = report.why;
+  else
+    document.verification = std::move(report);
+}
+
+/// Why no model is written; empty when one is.
+std::string refusal_of(const Options& options, const FoldDocument& document) {
+  constexpr std::string_view kNotWritten =
+      "no model was written (--no-verify writes it, for `bnfold verify` on your own data)";
+  const auto& verified = document.verification;
+  if (verified && !verified->agree()) {
+    return fmt::format("{}; {}",
+                       verified->verdict == Verdict::nothing_finite
+                           ? "nothing was verified: all outputs are NaN or infinite on these inputs"
+                           : "the folded model does not agree with the original",
+                       kNotWritten);
+  }
+  if (options.strict && !document.fold.complete())
+    return "not everything could be folded; no model was written";
+  return "";
+}
+
 void print(const cli::Console& console, const Options& options, const FoldDocument& document) {
   std::FILE* const out = options.output == "-" ? stderr : stdout;
   if (!console.quiet) fmt::print(out, "{}", text_of(document, console.verbose));
   const auto& verified = document.verification;
-  if (verified && (!console.quiet || !verified->agree))
+  if (verified && (!console.quiet || !verified->agree()))
     fmt::print(out, "\n{}compared with {}\n", text_of(*verified), reference_of(document));
+  const bool missing = !document.unverified.empty() && document.fold.changed() && !options.no_verify;
+  if (missing) {
+    console.note(fmt::format(
+        "{}: not verified: {} (`bnfold verify` compares two models on data; --no-verify leaves this out)",
+        options.model, document.unverified));
+  }
 }
 
 int run(const cli::Console& console, const Options& options) {
@@ -105,19 +146,11 @@ int run(const cli::Console& console, const Options& options) {
     document.macs_before = macs_per_row(original);
     document.macs_after = macs_per_row(folded);
     const Model reference = reference_for(original, document.fold);
-    if (!options.no_verify)
-      document.verification = verify_with_progress(console, reference, folded, verification);
+    verify(console, options, reference, folded, verification, document);
     if (options.time) document.timing = time(console, reference, folded);
   });
 
-  std::string refusal;
-  if (document.verification && !document.verification->agree) {
-    refusal =
-        "the folded model does not agree with the original; no model was written "
-        "(--no-verify writes it, for `bnfold verify` on your own data)";
-  } else if (options.strict && !document.fold.complete()) {
-    refusal = "not everything could be folded; no model was written";
-  }
+  const std::string refusal = refusal_of(options, document);
   const bool writes = refusal.empty() && !options.dry_run;
   if (writes) document.output = options.output;
 

@@ -143,12 +143,13 @@ std::string summary(const FoldDocument& document) {
                              entries.empty() ? "There is nothing to fold."
                                              : fmt::format("{} of {} folded.", folded, entries.size()));
   text += ' ';
-  if (const auto& verification = document.verification) {
-    text += verdict(verification->agree, fmt::format("The folded model {} with {} on {} rows.",
-                                                     verification->agree ? "agrees" : "does not agree",
-                                                     reference_of(document), verification->rows));
+  if (!document.unverified.empty()) {
+    text += escape("The folded model was not compared with the original: " + document.unverified + '.');
   } else {
-    text += escape("The folded model was not compared with the original.");
+    const VerifyReport& verification = *document.verification;
+    text += verdict(verification.agree(), fmt::format("The folded model {} with {} on {} rows.",
+                                                      verification.agree() ? "agrees" : "does not agree",
+                                                      reference_of(document), verification.rows));
   }
   if (!document.output.empty()) text += ' ' + escape("Written to " + document.output + '.');
   return element("p", text) + '\n';
@@ -203,10 +204,11 @@ std::string verification(const VerifyReport& report) {
     table.add({output.name, std::to_string(output.elements), number(output.max_absolute),
                number(output.mean_absolute), number(output.p99_absolute()), number(output.max_relative),
                number(output.max_ulp), fmt::format("{}/{}", output.class_flips, output.class_rows),
-               number(output.error_of_a), number(output.error_of_b), output.within ? "agrees" : "differs"},
+               number(output.error_of_a), number(output.error_of_b), verdict_on(output, report)},
               output.within ? "folded" : "declined");
   }
-  std::string notes;
+  std::string notes = element("p", escape(sentence_of(report) + '.'));
+  for (const auto& sentence : circumstances_of(report)) notes += element("p", escape(sentence));
   if (report.first_divergence) notes += element("p", escape(text_of(*report.first_divergence)));
   notes += element(
       "p", escape(fmt::format("In double precision the two lie {} apart.", number(report.truth_distance))));

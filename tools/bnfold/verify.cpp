@@ -31,10 +31,12 @@ int run(const cli::Console& console, const Options& options) {
   const VerifyReport report = verify_with_progress(console, a, b, read_verify_options(options.verify, a));
   if (options.json) {
     fmt::print("{}\n", json_of(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-  } else if (!console.quiet) {
+  } else if (!console.quiet && report.verdict != Verdict::not_compared) {
     fmt::print("{}", text_of(report));
   }
-  return report.agree ? cli::kDone : cli::kAnswerIsNo;
+  if (report.verdict == Verdict::not_compared && !options.json)
+    throw Error(report.cause, options.a + ": " + report.why);
+  return report.agree() ? cli::kDone : cli::kAnswerIsNo;
 }
 
 }  // namespace

@@ -3,21 +3,39 @@
 #include <algorithm>
 #include <charconv>
 
-#include "bnrun/inspect.h"
 #include "common/table_options.h"
 #include "io/data.h"
 
 namespace bnrun {
 namespace {
 
-void parse_range(const std::string& text, VerifyOptions& options) {
+InputRange parse_range(const std::string& text) {
+  InputRange range;
   const char* end = text.data() + text.size();
-  const auto low = std::from_chars(text.data(), end, options.low);
+  const auto low = std::from_chars(text.data(), end, range.low);
   if (low.ec == std::errc() && low.ptr != end && *low.ptr == ':') {
-    const auto high = std::from_chars(low.ptr + 1, end, options.high);
-    if (high.ec == std::errc() && high.ptr == end && options.low <= options.high) return;
+    const auto high = std::from_chars(low.ptr + 1, end, range.high);
+    if (high.ec == std::errc() && high.ptr == end && range.low <= range.high) return range;
   }
   throw cli::UsageError("--range wants LOW:HIGH, such as 0:1, not '" + text + "'");
+}
+
+/// Names may hold colons ("input:0").
+InputShape parse_shape(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  InputShape shape{text.substr(0, colon), {}};
+  const char* next = text.data() + (colon == std::string::npos ? text.size() : colon + 1);
+  const char* end = text.data() + text.size();
+  while (next != end) {
+    std::int64_t extent = 0;
+    const auto parsed = std::from_chars(next, end, extent);
+    const bool more = parsed.ptr != end && *parsed.ptr == ',';
+    if (parsed.ec != std::errc() || extent < 0 || (!more && parsed.ptr != end)) break;
+    shape.shape.push_back(extent);
+    next = parsed.ptr + (more ? 1 : 0);
+    if (!more) return shape;
+  }
+  throw cli::UsageError("--shape wants NAME:EXTENT,EXTENT,..., such as x:1,3,48,192, not '" + text + "'");
 }
 
 /// What the element type of the outputs can hold after a few layers.
@@ -31,13 +49,6 @@ Tolerance tolerance_for(const Model& model) {
   return tolerance;
 }
 
-/// A dozen batches run on two models, as they are and in double, operator by operator: a few seconds in all.
-std::int64_t affordable_rows(const Model& model) {
-  constexpr std::int64_t kMacsPerBatch = 200'000'000;
-  const auto macs = std::max<std::int64_t>(1, macs_per_row(model).value_or(1));
-  return std::clamp<std::int64_t>(kMacsPerBatch / macs, 2, VerifyOptions{}.rows);
-}
-
 }  // namespace
 
 std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments& arguments) {
@@ -49,19 +60,27 @@ std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments&
           ->allow_extra_args(false),
       command
           .add_option("--rtol", arguments.rtol,
-                      "|a - b| <= atol + rtol*|b|; default: 0.0001, 0.01 in float16, 0.05 in bfloat16")
+                      "Hold every element to |a - b| <= atol + rtol*|b|, instead of judging by what double "
+                      "precision says; default with --atol: 0.0001 (0.01 in float16, 0.05 in bfloat16)")
           ->check(CLI::NonNegativeNumber),
       command
-          .add_option(
-              "--atol", arguments.atol,
-              "An absolute bound; default: 1e-05 (0.01 in float16, 0.05 in bfloat16) times the largest "
-              "output of the batch, where that is above 1")
+          .add_option("--atol", arguments.atol,
+                      "See --rtol; default with --rtol: 1e-05 (0.01 in float16, 0.05 in bfloat16)")
           ->check(CLI::NonNegativeNumber),
-      command.add_option("--range", arguments.range, "Draw inputs from LOW:HIGH (default -3:3)"),
+      command.add_option(
+          "--range", arguments.range,
+          "Draw inputs from LOW:HIGH; default: from what the model's statistics say, else -3:3"),
+      command
+          .add_option("--shape", arguments.shapes,
+                      "Of a drawn input whose sizes are open: NAME:EXTENT,EXTENT,..., once per input")
+          ->allow_extra_args(false),
       command
           .add_option("--rows", arguments.rows,
                       "Rows of a drawn batch; default: 64, or fewer for a model that takes long")
           ->check(CLI::PositiveNumber),
+      command.add_option("--budget", verify.budget, "Seconds after which no further inputs are drawn")
+          ->capture_default_str()
+          ->check(CLI::NonNegativeNumber),
       command.add_option("--seed", verify.seed, "Of the drawn inputs")->capture_default_str()};
   for (CLI::Option* option : options) option->group("Comparison");
   cli::add_table_options(command, arguments.tables);
@@ -70,11 +89,13 @@ std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments&
 
 VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model& model) {
   VerifyOptions options = arguments.options;
-  if (!arguments.range.empty()) parse_range(arguments.range, options);
-  options.tolerance = tolerance_for(model);
-  if (arguments.rtol) options.tolerance.rtol = *arguments.rtol;
-  if (arguments.atol) options.tolerance = {options.tolerance.rtol, *arguments.atol, false};
-  options.rows = arguments.rows.value_or(affordable_rows(model));
+  if (!arguments.range.empty()) options.range = parse_range(arguments.range);
+  for (const auto& shape : arguments.shapes) options.shapes.push_back(parse_shape(shape));
+  if (arguments.rtol || arguments.atol) {
+    const Tolerance usual = tolerance_for(model);
+    options.tolerance = {arguments.rtol.value_or(usual.rtol), arguments.atol.value_or(usual.atol)};
+  }
+  options.rows = arguments.rows;
   if (arguments.inputs.empty()) return options;
   std::vector<io::InputFile> files;
   for (const auto& argument : arguments.inputs) files.push_back(io::parse_input_file(argument));

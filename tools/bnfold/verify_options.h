@@ -15,6 +15,7 @@ namespace bnrun {
 struct VerifyArguments {
   std::vector<std::string> inputs;
   std::string range;
+  std::vector<std::string> shapes;
   std::optional<double> rtol;
   std::optional<double> atol;
   std::optional<std::int64_t> rows;
@@ -22,11 +23,10 @@ struct VerifyArguments {
   io::TableRules tables;
 };
 
-/// Adds -i, --rtol, --atol, --range, --rows and --seed, and returns them; adds the options of tables too.
+/// Adds the options of a comparison and returns them; adds those of tables too.
 std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments& arguments);
 
-/// What was asked for; data is read as inputs of `model`. Where nobody says how many rows to draw, a model
-/// that is expensive to run gets fewer. Throws UsageError for a malformed range.
+/// What was asked for; data is read as inputs of `model`. Throws UsageError for a malformed range or shape.
 VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model& model);
 
 /// verify() with a bar.

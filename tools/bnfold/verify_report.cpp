@@ -15,7 +15,9 @@ json json_of(const OutputComparison& output) {
     quantiles[fmt::format("{}", kErrorQuantiles[i])] = output.quantiles_absolute[i];
   return {{"name", output.name},
           {"elements", output.elements},
+          {"finite", output.finite},
           {"within", output.within},
+          {"excess", output.excess},
           {"max_absolute", output.max_absolute},
           {"mean_absolute", output.mean_absolute},
           {"p99_absolute", output.p99_absolute()},
@@ -40,33 +42,91 @@ std::string text_of(const Divergence& divergence) {
   return text;
 }
 
+const char* name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::agree:
+      return "agree";
+    case Verdict::differ:
+      return "differ";
+    case Verdict::nothing_finite:
+      return "nothing finite";
+    case Verdict::not_compared:
+      break;
+  }
+  return "not compared";
+}
+
+std::vector<std::string> circumstances_of(const VerifyReport& report) {
+  std::vector<std::string> sentences;
+  for (const auto& [name, shape, origin] : report.inputs)
+    sentences.push_back(fmt::format("input '{}' {}: {}", name, to_string(shape), origin));
+  sentences.push_back(
+      fmt::format("{} rows in {} sets{}, seed {}; {}", report.rows, report.sets,
+                  report.complete ? "" : ", where the budget ended it (--budget)", report.seed,
+                  report.tolerance ? fmt::format("every element held to {:.3g} + {:.3g}*|b|",
+                                                 report.tolerance->atol, report.tolerance->rtol)
+                                   : "judged by how far each is from the original in double precision"));
+  return sentences;
+}
+
+std::string sentence_of(const VerifyReport& report) {
+  switch (report.verdict) {
+    case Verdict::agree:
+      return "the models agree";
+    case Verdict::differ:
+      return report.why.empty() ? "the models differ" : "the models differ: " + report.why;
+    case Verdict::nothing_finite:
+      return "nothing was compared: all outputs are NaN or infinite in the first model";
+    case Verdict::not_compared:
+      break;
+  }
+  return "not compared: " + report.why;
+}
+
+std::string verdict_on(const OutputComparison& output, const VerifyReport& report) {
+  if (output.within) return output.finite == 0 && output.elements > 0 ? "nothing finite" : "agrees";
+  if (report.tolerance) return fmt::format("differs (needs atol {:.3g})", output.needed_atol);
+  return fmt::format("differs ({:.3g} times what is allowed)", output.excess);
+}
+
 std::string text_of(const VerifyReport& report) {
-  if (!report.mismatch.empty()) return fmt::format("the models differ: {}\n", report.mismatch);
+  if (report.outputs.empty()) return sentence_of(report) + '\n';
   const auto number = [](double value) { return fmt::format("{:.3g}", value); };
-  cli::TextTable table("lrrrrrrrl");
-  table.add(
-      {"output", "elements", "max abs", "mean abs", "p99 abs", "max rel", "max ulp", "class flips", ""});
+  cli::TextTable table("lrrrrrrrrrl");
+  table.add({"output", "elements", "max abs", "mean abs", "p99 abs", "max rel", "max ulp", "class flips",
+             "error of 1st", "of 2nd", ""});
   for (const auto& output : report.outputs) {
     table.add({output.name, std::to_string(output.elements), number(output.max_absolute),
                number(output.mean_absolute), number(output.p99_absolute()), number(output.max_relative),
                number(output.max_ulp), fmt::format("{}/{}", output.class_flips, output.class_rows),
-               output.within ? "agrees" : fmt::format("differs (needs atol {:.3g})", output.needed_atol)});
+               number(output.error_of_a), number(output.error_of_b), verdict_on(output, report)});
   }
   std::string text = table.text();
   if (report.first_divergence) text += text_of(*report.first_divergence) + '\n';
-  return text + fmt::format("{} on {} rows; in double precision they lie {:.3g} apart\n",
-                            report.agree ? "the models agree" : "the models differ", report.rows,
+  for (const auto& sentence : circumstances_of(report)) text += sentence + '\n';
+  return text + fmt::format("{}; in double precision they lie {:.3g} apart\n", sentence_of(report),
                             report.truth_distance);
 }
 
 json json_of(const VerifyReport& report) {
   json outputs = json::array();
   for (const auto& output : report.outputs) outputs.push_back(json_of(output));
-  json object = {{"agree", report.agree},
-                 {"mismatch", report.mismatch},
+  json inputs = json::array();
+  for (const auto& [name, shape, origin] : report.inputs)
+    inputs.push_back(
+        {{"name", name}, {"shape", std::vector<std::int64_t>(shape.begin(), shape.end())}, {"from", origin}});
+  json object = {{"agree", report.agree()},
+                 {"verdict", name_of(report.verdict)},
+                 {"why", report.why},
+                 {"inputs", std::move(inputs)},
+                 {"sets", report.sets},
                  {"rows", report.rows},
+                 {"seed", report.seed},
+                 {"complete", report.complete},
                  {"truth_distance", report.truth_distance},
                  {"outputs", std::move(outputs)}};
+  object["tolerance"] =
+      report.tolerance ? json{{"rtol", report.tolerance->rtol}, {"atol", report.tolerance->atol}} : json();
   if (const auto& divergence = report.first_divergence) {
     object["first_divergence"] = {{"value", divergence->value},
                                   {"node", divergence->node},

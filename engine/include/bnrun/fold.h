@@ -85,6 +85,8 @@ struct ModelCounts {
   std::map<std::string, std::size_t> operators;  ///< operator name -> number of nodes
   std::size_t nodes = 0;
   std::int64_t parameters = 0;  ///< elements of floating-point constants
+
+  friend bool operator==(const ModelCounts&, const ModelCounts&) = default;
 };
 
 struct FoldReport {
@@ -96,6 +98,8 @@ struct FoldReport {
   std::size_t rewrites = 0;
   /// True when no BatchNormalization and no disguise of one is left.
   BNRUN_API bool complete() const;
+  /// Whether anything was done to the model: folds, simplifications, conversions, computed constants.
+  BNRUN_API bool changed() const;
 };
 
 BNRUN_API ModelCounts count(const Model& model);

@@ -3,6 +3,7 @@
 // The channels lie on axis 1; a tensor of rank 1 has one channel.
 // Training normalises with the batch's mean and population variance and also returns
 //   running = old * momentum + batch * (1 - momentum).
+#include <array>
 #include <cmath>
 
 #include "base/dispatch.h"
@@ -109,26 +110,24 @@ class BatchNormalization final : public Op {
     for (std::size_t i = 1; i < args.output_used.size(); ++i) {
       if (args.output_used[i]) return Declined{Decline::extra_outputs_used, fmt::format("output {}", i)};
     }
-    const ValueType& X = args.inputs[0];
-    if (!X.ranked()) return Declined{Decline::axis_unproven, "the rank of X is unknown"};
-    std::vector<double> parameters[4];
-    for (std::size_t i = 0; i < 4; ++i) {
-      const Tensor* constant = args.constant(i + 1);
-      if (constant == nullptr) return Declined{Decline::not_constant, fmt::format("input {}", i + 1)};
-      if (constant->shape().rank() != 1)
-        return Declined{Decline::spatial, "its parameters are not per channel"};
-      parameters[i] = read_doubles(constant->view());
-    }
-    if (!spatial_ && X.rank() > 2) return Declined{Decline::spatial, "spatial is 0"};
-    auto affine =
-        batch_normalization_affine(parameters[0], parameters[1], parameters[2], parameters[3], epsilon_);
-    if (auto* declined = std::get_if<Declined>(&affine)) return *declined;
-    auto& map = std::get<ChannelAffine>(affine);
-    if (X.rank() == 1) map.axis = ChannelAffine::kUniform;
-    return AffineForm{0, std::move(map)};
+    auto map = map_of(args, [](const Parameters& p, double epsilon) {
+      return batch_normalization_affine(p[0], p[1], p[2], p[3], epsilon);
+    });
+    if (auto* declined = std::get_if<Declined>(&map)) return *declined;
+    return AffineForm{0, std::get<ChannelAffine>(std::move(map))};
   }
 
   bool is_normalisation() const override { return true; }
+
+  std::optional<ChannelAffine> standardisation(const FoldArgs& args) const override {
+    auto map = map_of(args, [](const Parameters& p, double epsilon) {
+      const std::vector<double> ones(p[2].size(), 1.0);
+      const std::vector<double> zeros(p[2].size(), 0.0);
+      return batch_normalization_affine(ones, zeros, p[2], p[3], epsilon);
+    });
+    auto* known = std::get_if<ChannelAffine>(&map);
+    return known != nullptr ? std::optional(std::move(*known)) : std::nullopt;
+  }
 
   /// mean = 0, var = 1 and epsilon = 0 make scale and B the map itself.
   std::optional<Absorbed> as_holder_of(const ChannelAffine& map, const FoldArgs& args) const override {
@@ -154,6 +153,28 @@ class BatchNormalization final : public Op {
   }
 
  private:
+  using Parameters = std::array<std::vector<double>, 4>;  ///< scale, B, mean, var
+
+  /// What `make` makes of the constant parameters, on the axis of the channels.
+  template <class Make>
+  OrDeclined<ChannelAffine> map_of(const FoldArgs& args, const Make& make) const {
+    const ValueType& X = args.inputs[0];
+    if (!X.ranked()) return Declined{Decline::axis_unproven, "the rank of X is unknown"};
+    Parameters parameters;
+    for (std::size_t i = 0; i < 4; ++i) {
+      const Tensor* constant = args.constant(i + 1);
+      if (constant == nullptr) return Declined{Decline::not_constant, fmt::format("input {}", i + 1)};
+      if (constant->shape().rank() != 1)
+        return Declined{Decline::spatial, "its parameters are not per channel"};
+      parameters[i] = read_doubles(constant->view());
+    }
+    if (!spatial_ && X.rank() > 2) return Declined{Decline::spatial, "spatial is 0"};
+    auto affine = make(parameters, epsilon_);
+    auto* map = std::get_if<ChannelAffine>(&affine);
+    if (map != nullptr && X.rank() == 1) map->axis = ChannelAffine::kUniform;
+    return affine;
+  }
+
   /// X as [rows, channels, inner]. With spatial = 0 every position is a channel of its own.
   struct Layout {
     std::size_t rows, channels, inner;

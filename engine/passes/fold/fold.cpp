@@ -16,6 +16,10 @@ bool FoldReport::complete() const {
   return std::all_of(entries.begin(), entries.end(), [](const FoldEntry& entry) { return entry.folded; });
 }
 
+bool FoldReport::changed() const {
+  return rewrites != 0 || !converted.empty() || !simplifications.empty() || !(before == after);
+}
+
 ModelCounts count(const Graph& graph) {
   ModelCounts counts;
   for (const NodeId id : graph.live_nodes()) {

@@ -1,0 +1,99 @@
+#include "verify/move_weights.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <random>
+
+#include "base/dispatch.h"
+#include "op/op.h"
+
+namespace bnrun {
+namespace {
+
+bool varies_along_two_axes(const Shape& shape) {
+  std::size_t axes = 0;
+  for (std::size_t i = 0; i < shape.rank(); ++i) axes += shape[i] > 1 ? 1 : 0;
+  return axes >= 2;
+}
+
+/// The elements of an initializer or of a Constant; nullptr for other values.
+const Tensor* elements_of(const Graph& graph, ValueId id) {
+  const Value& value = graph.value(id);
+  if (value.constant.defined()) return &value.constant;
+  const Op* op = value.producer.valid() ? graph.node(value.producer).op.get() : nullptr;
+  return op != nullptr ? op->held_output() : nullptr;
+}
+
+bool is_weight(const Graph& graph, ValueId id, const Tensor& elements) {
+  if (!is_floating(elements.dtype())) return false;
+  if (varies_along_two_axes(elements.shape())) return true;
+  const auto& users = graph.value(id).users;
+  return elements.shape().rank() > 1 && std::ranges::any_of(users, [&](NodeId user) {
+           const Op* op = graph.node(user).op.get();
+           return op != nullptr && op->linear() && graph.node(user).inputs[0] != id;
+         });
+}
+
+template <class T>
+struct BitsOf;
+template <>
+struct BitsOf<float> {
+  using type = std::uint32_t;
+};
+template <>
+struct BitsOf<double> {
+  using type = std::uint64_t;
+};
+template <>
+struct BitsOf<Half> {
+  using type = std::uint16_t;
+};
+template <>
+struct BitsOf<BFloat16> {
+  using type = std::uint16_t;
+};
+
+/// Neighbouring numbers of one sign have neighbouring bit patterns (IEEE 754).
+Tensor moved(const Tensor& weights, std::mt19937_64& random) {
+  Tensor result = Tensor::copy_of(weights);
+  dispatch(FloatTypes{}, weights.dtype(), [&]<class T>() {
+    using Bits = typename BitsOf<T>::type;
+    const auto infinity = std::bit_cast<Bits>(T(HUGE_VALF));
+    const auto magnitude = static_cast<Bits>(~(Bits{1} << (8 * sizeof(Bits) - 1)));
+    std::uint64_t coins = 0;
+    std::size_t left = 0;
+    for (T& x : result.mutable_span<T>()) {
+      if (left == 0) {
+        coins = random();
+        left = 32;
+      }
+      const std::uint64_t coin = coins & 3;
+      coins >>= 2;
+      --left;
+      const auto bits = std::bit_cast<Bits>(x);
+      const auto size = static_cast<Bits>(bits & magnitude);
+      if (coin > 1 || size == 0 || size + 1 >= infinity) continue;
+      x = std::bit_cast<T>(static_cast<Bits>(coin == 0 ? bits + 1 : bits - 1));
+    }
+  });
+  return result;
+}
+
+}  // namespace
+
+OtherConstants moved_weights(const Graph& graph, const Graph& wide, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  OtherConstants others;
+  for (const ValueId id : wide.live_values()) {
+    const Value& value = wide.value(id);
+    const Tensor* same = elements_of(wide, id);
+    const ValueId original = graph.find_value(value.name);
+    const Tensor* stored = same != nullptr && original.valid() ? elements_of(graph, original) : nullptr;
+    if (stored == nullptr || !is_weight(graph, original, *stored)) continue;
+    others.emplace(id, convert(moved(*stored, random), same->dtype()));
+  }
+  return others;
+}
+
+}  // namespace bnrun
