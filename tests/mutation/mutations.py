@@ -41,7 +41,8 @@ def _mutation(name, *edits):
 MUTATIONS = [
     # ---- who reads what changes
     _mutation("a changed value may have other readers", _IGNORE_READERS,
-              (ROUTE, "if (value.users.size() != asked_.at(id)) return", "if (false) return")),
+              (ROUTE, "if (uses(asked, reader) != 0 || !is_indifferent(reader, id, map))\n        return", "if (false) return")),
+    _mutation("who reads dimensions reads what was", (LINEAR, "rewrite_.nodes.push_back(copy_of(graph_.node(id)));", "rewrite_.nodes.push_back({graph_.node(id), {}, {}});\n      for (const ValueId input : graph_.node(id).inputs) rewrite_.nodes.back().inputs.push_back(Operand::of(input));\n      for (const ValueId output : graph_.node(id).outputs) rewrite_.nodes.back().outputs.push_back(Operand::of(output));")),
     _mutation("a value may change in two ways",
               (ROUTE, "if (!fresh && !(known->second == map)) return", "if (false) return")),
     _mutation("a changed value may be an output",
