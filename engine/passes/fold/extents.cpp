@@ -20,6 +20,9 @@ bool mentions(const Graph& graph, const std::string& name) {
 
 NamedExtents::NamedExtents(Graph& graph) : graph_(graph) {
   while (mentions(graph, prefix_)) prefix_ += '_';
+  for (const ValueId id : graph.live_values()) {
+    if (graph.value(id).type.dims) declared_.emplace(id, *graph.value(id).type.dims);
+  }
   std::size_t count = 0;
   for (const ValueId id : graph.inputs()) {
     ValueType type = graph.value(id).type;
@@ -35,14 +38,13 @@ NamedExtents::~NamedExtents() {
   const auto named = [&](const std::string& name) { return name.find(prefix_) != std::string::npos; };
   for (const ValueId id : graph_.live_values()) {
     ValueType type = graph_.value(id).type;
-    if (type.dims) {
-      std::replace_if(
-          type.dims->begin(), type.dims->end(), [&](const Dim& dim) { return named(dim.name()); }, Dim());
+    const auto declared = declared_.find(id);
+    for (std::size_t i = 0; type.dims && i < type.dims->size(); ++i) {
+      if (named((*type.dims)[i].name()))
+        (*type.dims)[i] = declared != declared_.end() ? declared->second.at(i) : Dim();
     }
-    if (type.content) {
-      std::replace_if(
-          type.content->begin(), type.content->end(),
-          [&](const Content& element) { return named(element.symbol); }, Content());
+    for (std::size_t i = 0; type.content && i < type.content->size(); ++i) {
+      if (named((*type.content)[i].symbol)) (*type.content)[i] = {};
     }
     graph_.set_type(id, std::move(type));
   }

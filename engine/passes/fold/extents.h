@@ -1,6 +1,7 @@
 // Unknown extents of a graph's inputs, known by name while it is being folded.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "graph/graph.h"
@@ -18,7 +19,8 @@ class NamedExtents {
 
  private:
   Graph& graph_;
-  std::string prefix_ = "unknown";  ///< of these names and of no others
+  std::map<ValueId, Dims> declared_;  ///< where the rank was known before
+  std::string prefix_ = "unknown";    ///< of these names and of no others
 };
 
 }  // namespace bnrun

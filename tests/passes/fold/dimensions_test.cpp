@@ -157,6 +157,19 @@ TEST(FoldDimensionsOf, AnUnnamedBatch) {
   }
 }
 
+/// A name that the model declares further on stays.
+TEST(FoldDimensionsOf, AnUnnamedBatchThatGetsAName) {
+  GraphBuilder b(13);
+  const ValueId x = b.input("x", DType::float32, {"?", 2});
+  const ValueId y = b.op("Tanh", {b.op("Mul", {b.op("Gemm", {x, weights(), row({1, 2})}), row({3, 4})})});
+  b.output(y);
+  Graph graph = b.graph();
+  graph.set_type(y, {DType::float32, Dims{Dim::symbol("rows"), Dim(2)}});
+  const Model after = folded(make_model(graph));
+  EXPECT_EQ(after.inputs()[0].dims->front().symbol, "?");
+  EXPECT_EQ(after.outputs()[0].dims->front().symbol, "rows");
+}
+
 TEST(FoldDimensionsOf, AChainThatIsShortened) {
   Net m(15, false);
   const ValueId a = m.map(MapKind::scale, m.op("Sigmoid", {m.x}), kC, 4);
