@@ -84,10 +84,20 @@ class LinearRewriter {
       for (const std::size_t port : ports) {
         const ValueId value = back ? node.inputs[port] : node.outputs[port];
         if (role == Route::Role::collected)
-          replace(back ? node.outputs[0] : value, back ? value : data_of(candidate.route, node));
+          collect(back, node.outputs[0], back ? value : data_of(candidate.route, node));
         if (role == Route::Role::passed || back) changed_.insert(value);
       }
     }
+  }
+
+  /// Takes an affine operator from `data` to `output` out of the way. Backward, the output may be the chain's
+  /// input, which the chain's output has replaced already.
+  void collect(bool back, ValueId output, ValueId data) {
+    const auto known = replaced_by_.find(output);
+    if (back && known != replaced_by_.end())
+      replace(data, known->second);
+    else
+      replace(output, data);
   }
 
   /// What reads the dimensions of a value inside the chain reads those of `by`.
