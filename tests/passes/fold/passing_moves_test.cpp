@@ -302,6 +302,13 @@ const Passing kForward[] = {
      {},
      {},
      2 * kC},
+    {"ExpandOfOneChannel",
+     [](Net& m, ValueId h) {
+       return m.op("Expand", {m.slice(h, 1, 2, 3), Net::ints({1, 5, 1, 1})});
+     },
+     {},
+     {},
+     5},
     {"SpaceToDepthOfManyMaps",
      [](Net& m, ValueId h) {
        return m.op("SpaceToDepth", {h}, {{"blocksize", std::int64_t{2}}});
@@ -486,7 +493,7 @@ const Staying kStaying[] = {
     {"ScatterThatAdds",
      {"",
       [](Net& m, ValueId h) {
-        return m.op("ScatterND", {h, Tensor({1, 1}, Ints{0}), m.slice(m.x, 0, 1, 2)},
+        return m.op("ScatterND", {h, Tensor({1, 1}, Ints{0}), m.slice(h, 0, 1, 2)},
                     {{"reduction", std::string("add")}});
       },
       {},
@@ -496,7 +503,7 @@ const Staying kStaying[] = {
       16,
       true},
      kForth,
-     Decline::activation_between},
+     Decline::intermediate_used_elsewhere},
     {"ScatterOfOtherUpdates",
      {"",
       [](Net& m, ValueId h) {
