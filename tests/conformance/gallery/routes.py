@@ -71,6 +71,20 @@ def view_of_a_normalised_layer(seed):
     return n.case(fc(bn(conv(n.x)).reshape(ROWS, -1)), f"Conv {VIEW} Gemm", ["bn"], {"view": [144]})
 
 
+def paddle_flatten(seed):
+    """The rows are sliced from the shape; the activation keeps each of the maps on its side."""
+    n = Net(seed, opset=11)
+    conv, h = n.conv("Conv_0", "x", 3, 4)
+    bn1, h = n.bn("BatchNormalization_0", h, 4)
+    bn2, h = n.bn("BatchNormalization_1", n.g.op("Relu", "Relu_0", h), 4)
+    rows = n.g.op("Slice", "Slice_0", n.g.op("Shape", "Shape_0", h), np.array([0]), np.array([1]), np.array([0]))
+    target = n.g.op("Concat", "Concat_0", rows, np.array([-1]), axis=0)
+    fc, _ = n.gemm("Gemm_0", n.g.op("Reshape", "Reshape_0", h, target), 144, 3, output="y")
+    y = fc(bn2(relu(bn1(conv(n.x)))).reshape(ROWS, -1))
+    return n.case(y, "Conv Relu Shape Slice Concat Reshape Gemm", ["BatchNormalization_0", "BatchNormalization_1"],
+                  {"Reshape_0": [144]}, batch="DynamicDimension.0")
+
+
 def view_of_a_normalised_input(seed):
     """The batch may have no name: it is as long in front of the view as behind it."""
     n = Net(seed)
@@ -189,6 +203,6 @@ def sum_of_the_plane(seed):
 
 
 GALLERY = {f"routes_{make.__name__}": make
-           for make in (view_of_a_normalised_layer, view_of_a_normalised_input, average_pool_behind_a_pad_of_nothing,
-                        operators_that_do_nothing, upsample_to_a_size, chunks, focus, pixel_shuffle, reflection_pad,
-                        flip, sum_of_the_plane)}
+           for make in (view_of_a_normalised_layer, paddle_flatten, view_of_a_normalised_input,
+                        average_pool_behind_a_pad_of_nothing, operators_that_do_nothing, upsample_to_a_size, chunks,
+                        focus, pixel_shuffle, reflection_pad, flip, sum_of_the_plane)}
