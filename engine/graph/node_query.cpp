@@ -30,11 +30,34 @@ FoldArgs NodeArgs::get() const {
           .output_used = {used_.get(), outputs_.size()}};
 }
 
+Readers readers_of(const Graph& graph, ValueId value) {
+  Readers readers;
+  std::vector<NodeId> users = graph.value(value).users;
+  std::sort(users.begin(), users.end());
+  users.erase(std::unique(users.begin(), users.end()), users.end());
+  for (const NodeId user : users) {
+    const Node& node = graph.node(user);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] != value) continue;
+      const bool elements = node.op == nullptr || node.op->reads_elements(i);
+      (elements ? readers.of_elements : readers.of_dimensions).push_back(user);
+    }
+    const auto captured = std::count(node.captures.begin(), node.captures.end(), value);
+    readers.of_elements.insert(readers.of_elements.end(), static_cast<std::size_t>(captured), user);
+  }
+  return readers;
+}
+
 NodeId sole_reader(const Graph& graph, ValueId value) {
-  const Value& v = graph.value(value);
-  if (v.users.size() != 1 || v.is_output) return {};
-  const auto& inputs = graph.node(v.users[0]).inputs;
-  return std::find(inputs.begin(), inputs.end(), value) != inputs.end() ? v.users[0] : NodeId{};
+  return graph.value(value).users.size() == 1 ? sole_reader_of_elements(graph, value) : NodeId{};
+}
+
+NodeId sole_reader_of_elements(const Graph& graph, ValueId value) {
+  const Readers readers = readers_of(graph, value);
+  if (readers.of_elements.size() != 1 || graph.value(value).is_output) return {};
+  const NodeId reader = readers.of_elements[0];
+  const auto& inputs = graph.node(reader).inputs;
+  return std::find(inputs.begin(), inputs.end(), value) != inputs.end() ? reader : NodeId{};
 }
 
 }  // namespace bnrun

@@ -32,8 +32,17 @@ class NodeArgs {
   std::unique_ptr<bool[]> used_;
 };
 
+/// The nodes that read a value, one entry per use.
+struct Readers {
+  std::vector<NodeId> of_elements;    ///< subgraphs included
+  std::vector<NodeId> of_dimensions;  ///< only these and the type (Op::reads_elements)
+};
+Readers readers_of(const Graph& graph, ValueId value);
+
 /// The node that alone reads `value`, once, as an ordinary input; invalid when there are others, when it is
 /// an output of the graph, or when a subgraph reads it.
 NodeId sole_reader(const Graph& graph, ValueId value);
+/// The same, whoever else reads its dimensions.
+NodeId sole_reader_of_elements(const Graph& graph, ValueId value);
 
 }  // namespace bnrun

@@ -16,10 +16,10 @@ std::int64_t multiply(std::int64_t a, std::int64_t b) {
   return result;
 }
 
-/// "2*N" as {"2", "N"}. A name with anything but letters, digits, '_' and '*' is no product: it may be a sum.
+/// "2*N" as {"2", "N"}. A name with anything but letters, digits, '_', '.' and '*' is no product: it may be a sum.
 std::vector<std::string> factors_of(const std::string& symbol) {
   const bool product = std::all_of(symbol.begin(), symbol.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '_' || c == '*';
+    return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '*';
   });
   if (!product) return {symbol};
   std::vector<std::string> factors(1);

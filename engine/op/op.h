@@ -68,6 +68,9 @@ struct FoldArgs {
   std::span<const bool> output_used;         ///< has a reader or is a graph output
   /// A sum that passes a map backward gives the shift to its last operand instead of its first.
   bool shift_to_last = false;
+  /// An operator that reads a part of a value (Slice, Gather) passes a map of all elements backward to that
+  /// part alone.
+  bool to_part_only = false;
 
   bool present(std::size_t i) const { return i < inputs.size() && inputs[i].dtype != DType::undefined; }
   const Tensor* constant(std::size_t i) const { return i < constants.size() ? constants[i] : nullptr; }
@@ -132,7 +135,11 @@ class Op {
   /// False when equal inputs may give different outputs (random numbers), so that it is never computed ahead.
   virtual bool deterministic() const { return true; }
 
-  /// Output 0 as a per-channel affine map of one input, or why it is none.
+  /// Whether the outputs depend on the elements of this input, and not on its type and dimensions alone.
+  virtual bool reads_elements(std::size_t /*input*/) const { return true; }
+
+  /// Output 0 as a per-channel affine map of one input, or why it is none. An operator that returns its input
+  /// is the identity.
   virtual OrDeclined<AffineForm> as_affine(const FoldArgs&) const {
     return Declined{Decline::not_affine, {}};
   }

@@ -105,15 +105,33 @@ std::optional<std::vector<Content>> content_of(const InferArgs& args, std::size_
   return std::vector<Content>(static_cast<std::size_t>(type.shape().elements()));
 }
 
-std::optional<std::vector<std::int64_t>> known_ints(const InferArgs& args, std::size_t i) {
-  if (const TensorView* value = args.value(i)) return read_ints(*value);
-  if (!args.present(i) || !args.inputs[i].content) return std::nullopt;
+namespace {
+
+/// The elements that a type tells.
+std::optional<std::vector<std::int64_t>> known_content(std::span<const ValueType> inputs, std::size_t i) {
+  if (i >= inputs.size() || !inputs[i].content) return std::nullopt;
   std::vector<std::int64_t> values;
-  for (const Content& element : *args.inputs[i].content) {
+  for (const Content& element : *inputs[i].content) {
     if (!element.number) return std::nullopt;
     values.push_back(*element.number);
   }
   return values;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::int64_t>> known_ints(const InferArgs& args, std::size_t i) {
+  if (const TensorView* value = args.value(i)) return read_ints(*value);
+  return known_content(args.inputs, i);
+}
+
+std::optional<std::vector<std::int64_t>> known_ints(const FoldArgs& args, std::size_t i) {
+  if (const Tensor* constant = args.constant(i)) return read_ints(constant->view());
+  return known_content(args.inputs, i);
+}
+
+bool same_dimensions(const ValueType& a, const ValueType& b) {
+  return a.ranked() && b.ranked() && *a.dims == *b.dims;
 }
 
 void check_inputs(const AttributeReader& node, std::size_t least, std::size_t most) {

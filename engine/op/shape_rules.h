@@ -24,6 +24,9 @@ Shape broadcast_shape(const Shape& a, const Shape& b);
 
 /// The elements of integer input i where they are known (constant, or worked out from shapes), else nullopt.
 std::optional<std::vector<std::int64_t>> known_ints(const InferArgs& args, std::size_t i);
+std::optional<std::vector<std::int64_t>> known_ints(const FoldArgs& args, std::size_t i);
+/// Whether both are proven to have the same rank and dimensions.
+bool same_dimensions(const ValueType& a, const ValueType& b);
 /// Throws invalid_model unless the node has `least` to `most` inputs, the first `least` present.
 void check_inputs(const AttributeReader& node, std::size_t least, std::size_t most);
 /// Throws invalid_model when one of the inputs [first, last) is absent.

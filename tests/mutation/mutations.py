@@ -30,6 +30,17 @@ CAST = "engine/ops/elementwise/cast.cpp"
 SCALED = "engine/affine/scaled_tensor.cpp"
 CONCAT = "engine/ops/shape/concat.cpp"
 VARIADIC = "engine/ops/elementwise/variadic.cpp"
+PASSING = "engine/op/passing.cpp"
+SLICE = "engine/ops/shape/slice.cpp"
+PAD = "engine/ops/shape/pad.cpp"
+EXPAND = "engine/ops/shape/expand.cpp"
+RESIZE = "engine/ops/image/resize.cpp"
+DEPTH = "engine/ops/image/depth_space.cpp"
+GATHER = "engine/ops/index/gather.cpp"
+SCATTER = "engine/ops/index/scatter.cpp"
+REVERSE = "engine/ops/index/reverse_sequence.cpp"
+SELECT = "engine/ops/index/select.cpp"
+WHERE = "engine/ops/elementwise/binary_logic.cpp"
 
 _IGNORE_READERS = (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")
 
@@ -41,7 +52,8 @@ def _mutation(name, *edits):
 MUTATIONS = [
     # ---- who reads what changes
     _mutation("a changed value may have other readers", _IGNORE_READERS,
-              (ROUTE, "if (value.users.size() != asked_.at(id)) return", "if (false) return")),
+              (ROUTE, "if (uses(asked, reader) != 0 || !is_indifferent(reader, id, map))\n        return", "if (false) return")),
+    _mutation("who reads dimensions reads what was", (LINEAR, "rewrite_.nodes.push_back(copy_of(graph_.node(id)));", "rewrite_.nodes.push_back({graph_.node(id), {}, {}});\n      for (const ValueId input : graph_.node(id).inputs) rewrite_.nodes.back().inputs.push_back(Operand::of(input));\n      for (const ValueId output : graph_.node(id).outputs) rewrite_.nodes.back().outputs.push_back(Operand::of(output));")),
     _mutation("a value may change in two ways",
               (ROUTE, "if (!fresh && !(known->second == map)) return", "if (false) return")),
     _mutation("a changed value may be an output",
@@ -225,10 +237,43 @@ MUTATIONS = [
     _mutation("a map on a pooled axis", (POOL, "if (affine.axis > 1) return", "if (false) return")),
     _mutation("any pool takes a map", (POOL, "if (kind_ == Pooling::lp) return", "if (false) return")),
     _mutation("averaged channels are still there",
-              (REDUCE, "return Declined{Decline::axis_unproven, \"the channels are averaged\"};", "return affine;")),
-    _mutation("any reduction is a mean", (REDUCE, "if (kind_ != ReduceKind::mean || !map)", "if (!map)")),
+              (REDUCE, "return Declined{Decline::axis_unproven, \"the channels are reduced\"};", "return affine;")),
+    _mutation("any reduction is a mean", (REDUCE, "      default:\n        break;\n    }\n    return Declined{Decline::activation_between, {}};", "      default:\n        break;\n    }\n    return affine;")),
+    _mutation("a sum counts its shift once",
+              (REDUCE, "t = from == Side::input ? t * n : t / n;", "t = from == Side::input ? t : t / n;")),
+    _mutation("a negative scale passes ReduceMax",
+              (REDUCE, "if (std::ranges::all_of(affine.scale, [](double s) { return s > 0.0; })) return affine;", "return affine;")),
+    _mutation("a scale passes the logarithm of a sum", (REDUCE, "if (!affine.has_scale()) return affine;", "return affine;")),
+    _mutation("a shift passes a norm", (PASSING, "if (affine.has_shift()) return Declined", "if (false) return Declined")),
+    _mutation("a negative scale passes a norm backward", (PASSING, "if (from == Side::output && !(s >= 0.0))", "if (false)")),
+    _mutation("a negative scale passes a norm forward", (PASSING, "    s = std::abs(s);\n", "")),
+    _mutation("copies of one channel may carry different maps", (PASSING, "if (known[to] &&", "if (false &&")),
+    _mutation("any constant is left alone", (PASSING, "if (affine.scale[c] * element + affine.shift[c] != element) return false;", "")),
+    _mutation("Slice: the step is 1", (SLICE, "copies.sources.push_back(selection.first + i * selection.step);", "copies.sources.push_back(selection.first + i);")),
+    _mutation("Slice: a flip is no change", (SLICE, "(selection.step == 1 || selection.count <= 1)", "true")),
+    _mutation("Pad: the constant may change", (PAD, "|| leaves_constant(at_border, args))", "|| true)")),
+    _mutation("Pad: the constant does not take the map", (PAD, "return std::vector{map, ChannelAffine{}, map};", "return std::vector{map};")),
+    _mutation("Pad: what is taken away and added is nothing", (PAD, "return before != 0 || after != 0;", "return before + after != 0;")),
+    _mutation("Expand: stretched channels may differ", (EXPAND, "if (affine.scale[c] != affine.scale[0] || affine.shift[c] != affine.shift[0])", "if (false)")),
+    _mutation("Tile: any number of repeats is one", (EXPAND, "[](auto repeat) { return repeat == 1; }", "[](auto repeat) { return repeat >= 1; }")),
+    _mutation("Resize: the channels stay", (RESIZE, "if (!affine.uniform() && !keeps_axis(args, static_cast<std::size_t>(affine.axis)))", "if (false)")),
+    _mutation("Resize: what is extrapolated may change", (RESIZE, "if (crops() && !leaves_alone(affine, extrapolation_value_))", "if (false)")),
+    _mutation("Resize: a scale that keeps the extent is 1", (RESIZE, "return at < scales->size() && (*scales)[at] == 1.0;", "return (*X.dims)[axis] == (*args.outputs[0].dims)[axis];")),
+    _mutation("Resize: places may move by a half", (RESIZE, "if (crops() || transformation_ == Transformation::tf_half_pixel_for_nn) return false;", "if (crops()) return false;")),
+    _mutation("DepthToSpace: columns are rows", (DEPTH, "depth_first_ ? channel % C : channel / (block_ * block_)", "channel % C")),
+    _mutation("Gather: the axis of channels stays", (GATHER, "moved.axis = static_cast<int>(at + index_rank - 1);", "")),
+    _mutation("ScatterND: updates have the axes of the data", (SCATTER, "moved.axis = behind + static_cast<int>(indices.rank()) - 1;", "")),
+    _mutation("ScatterND: updates may carry another map", (SCATTER, "if (!(*of_updates == maps[kUpdates])) return apart;", "")),
+    _mutation("ScatterND: sums may change in part", (SCATTER, "if (reduction_ != ScatterReduction::none)\n      return", "if (false)\n      return")),
+    _mutation("ReverseSequence: the channels stay", (REVERSE, "if (affine.uniform() || affine.axis != time_axis_) return affine;", "return affine;")),
+    _mutation("a shift passes the zeros of a triangle", (SELECT, "if (affine.has_shift()) return Declined", "if (false) return Declined")),
+    _mutation("Where: branches may carry different maps", (WHERE, "if (from == Side::input && !(maps[i] == map))", "if (false)")),
+    _mutation("pools of 1x1 take every element", (POOL, "std::all_of(window_.strides.begin(), window_.strides.end(), one) &&", "true &&")),
+    _mutation("one element is its own square", (REDUCE, "if (bends || !resolved ||", "if (!resolved ||")),
     _mutation("Reshape: channels that share a place may differ", (RESHAPE, "if (shared) return result;", "return result;")),
     _mutation("Transpose: the axis stays", (TRANSPOSE, "map.from.emplace_back(axis);", "map.from.emplace_back(map.from.size());")),
+    _mutation("Dropout: the ratio is 0",
+              (DROPOUT, "|| read_doubles(ratio->view())[0] != 0.0;", "|| false;")),
     _mutation("Dropout: training is ignored",
               (DROPOUT, "return mode == nullptr || mode->elements() != 1 || mode->data<bool>()[0];", "return false;")),
     _mutation("Cast may change the type", (CAST, "return args.inputs[0].dtype == args.outputs[0].dtype;", "return true;"),

@@ -113,6 +113,8 @@ class NetworkOfMagnitudes {
       node.op_type = "Add";
     } else if (node.op_type == "Min") {
       node.op_type = "Max";
+    } else if (node.op_type == "ReduceMin") {
+      node.op_type = "ReduceMax";
     } else if (std::ranges::find(kIdentities, node.op_type) != std::end(kIdentities)) {
       node.op_type = "Identity";
       node.attributes.clear();
@@ -194,7 +196,8 @@ double terms(const Graph& graph, const Node& node, const std::map<std::string, S
   if (node.op_type == "ConvTranspose") {
     return static_cast<double>(shape(1)[0] * shape(1).elements(2, shape(1).rank()));
   }
-  if (node.op_type == "AveragePool" || node.op_type == "GlobalAveragePool" || node.op_type == "ReduceMean")
+  if (node.op_type == "ReduceSum" || node.op_type == "AveragePool" || node.op_type == "GlobalAveragePool" ||
+      node.op_type == "ReduceMean")
     return static_cast<double>(shape(0).elements(1, shape(0).rank()));
   return 0.0;
 }

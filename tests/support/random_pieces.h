@@ -39,6 +39,18 @@ Flows ill_conditioned(Sketch& net, const Flow& x);
 /// BatchNormalization that computes the statistics of its batch.
 Flows training(Sketch& net, const Flow& x);
 
+// ------------------------------------------------------------ ways of maps (random_routes.cpp)
+
+/// Copies, repeats, leaves out, weighs or chooses elements; may be x.view(x.size(0), -1).
+Flow route(Sketch& net, const Flow& x);
+/// Returns its input, as no operator that is called Identity does.
+Flow idle(Sketch& net, const Flow& x);
+/// An affine map -> a route -> a layer, or a layer -> a route -> an affine map.
+Flows affine_route(Sketch& net, const Flow& x);
+Flows route_affine(Sketch& net, const Flow& x);
+/// A layer -> Slices along the channels -> an affine map on one or on each.
+Flows parts_affine(Sketch& net, const Flow& x);
+
 // ------------------------------------------------------------ several ends (random_branches.cpp)
 
 /// Two values that meet, where their shapes allow it.

@@ -148,6 +148,13 @@ Flows Sketch::ops(const std::string& op_type, const std::vector<NodeInput>& inpu
   return results;
 }
 
+Flow Sketch::op_of_shape(const std::string& op_type, const std::vector<NodeInput>& inputs,
+                         Attributes attributes, const Shape& shape) {
+  const ValueId id = b_.op(op_type, inputs, std::move(attributes));
+  shapes_[id] = shape;
+  return {id, shape};
+}
+
 Flow Sketch::with_axes(const char* op_type, const Flow& x, const Ints& axes, std::int64_t since,
                        Attributes attributes) {
   if (opset_ >= since) return op(op_type, {x.id, ints(axes)}, std::move(attributes));

@@ -78,6 +78,9 @@ class Sketch {
   Flow op(const std::string& op_type, const Flow& x, Attributes attributes = {}) {
     return op(op_type, std::vector<NodeInput>{x.id}, std::move(attributes));
   }
+  /// The same where the shape of the result, which depends on elements, is given.
+  Flow op_of_shape(const std::string& op_type, const std::vector<NodeInput>& inputs, Attributes attributes,
+                   const Shape& shape);
   /// The same with axes, which became an input at opset `since`.
   Flow with_axes(const char* op_type, const Flow& x, const Ints& axes, std::int64_t since,
                  Attributes attributes = {});

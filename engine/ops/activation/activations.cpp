@@ -98,6 +98,11 @@ class Clip final : public Op {
     });
   }
 
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    if (!args.present(1) && !args.present(2)) return AffineForm{0, {}};
+    return Declined{Decline::not_affine, {}};
+  }
+
   std::optional<Activation> as_activation(const FoldArgs& args) const override {
     if (!is_floating(args.inputs[0].dtype) || !bounds_known(args)) return std::nullopt;
     const auto bound = [&](std::size_t i, double otherwise) {

@@ -6,7 +6,9 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "op/op.h"
+#include "op/passing.h"
 #include "op/shape_rules.h"
+#include "ops/elementwise/binary_affine.h"
 #include "ops/elementwise/broadcast.h"
 #include "ops/elementwise/kinds.h"
 
@@ -177,6 +179,23 @@ class Where final : public Op {
         out[i] = condition[at[0]] ? x[at[1]] : y[at[2]];
       });
     });
+  }
+
+  /// Both branches carry the map, or are constants that it does not change.
+  OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
+                                                      const FoldArgs& args) const override {
+    const bool first = from == Side::output || !maps[1].is_identity();
+    const ChannelAffine& map = from == Side::output ? maps[0] : maps[first ? 1 : 2];
+    std::vector<ChannelAffine> branches(3);
+    for (const std::size_t i : {1U, 2U}) {
+      if (leaves_alone(map, args.constant(i))) continue;
+      if (from == Side::input && !(maps[i] == map))
+        return Declined{Decline::activation_between, "its branches carry different maps"};
+      if (!has_channels_of(map, args.inputs.subspan(i, 1), args.outputs[0]))
+        return Declined{Decline::axis_unproven, "its branches are not proven to have the same channels"};
+      branches[i] = map;
+    }
+    return from == Side::output ? branches : std::vector{map};
   }
 };
 

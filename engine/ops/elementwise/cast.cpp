@@ -112,6 +112,8 @@ class Cast final : public Op {
     }
   }
 
+  bool reads_elements(std::size_t input) const override { return input == 0; }
+
   OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
     if (!keeps_type(args)) return Declined{Decline::type_mismatch, "it changes the element type"};
     return AffineForm{0, {}};

@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "kernels/math/unary.h"
 #include "op/op.h"
+#include "op/passing.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/float_map.h"
 #include "ops/elementwise/kinds.h"
@@ -149,6 +150,12 @@ class UnaryMath final : public Op {
   OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
     if (!negates_ || !is_floating(args.inputs[0].dtype)) return Declined{Decline::not_affine, {}};
     return AffineForm{0, {ChannelAffine::kUniform, {-1.0}, {0.0}}};
+  }
+
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                        const FoldArgs&) const override {
+    if (row_.kind == UnaryKind::abs) return pass_norm(from, affine);
+    return Declined{Decline::activation_between, {}};
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override { return elementwise_axes(args); }

@@ -72,6 +72,8 @@ class EyeLike final : public Op {
     });
   }
 
+  bool reads_elements(std::size_t) const override { return false; }
+
  private:
   DType dtype_;
   std::int64_t k_;

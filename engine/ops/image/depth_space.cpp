@@ -4,6 +4,7 @@
 #include "base/strided_copy.h"
 #include "op/dim_product.h"
 #include "op/op.h"
+#include "op/passing.h"
 #include "op/shape_rules.h"
 #include "ops/image/kinds.h"
 
@@ -49,6 +50,26 @@ class DepthSpace final : public Op {
       copy_strided(args.in(0), deep_walk, args.out(0), wide_walk, extents);
     else
       copy_strided(args.in(0), wide_walk, args.out(0), deep_walk, extents);
+  }
+
+  OrDeclined<AffineForm> as_affine(const FoldArgs&) const override {
+    if (block_ == 1) return AffineForm{0, {}};
+    return Declined{Decline::not_affine, {}};
+  }
+
+  /// A channel of the deep side holds one place of each block of a channel of the wide side.
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    if (affine.axis <= 0) return affine;
+    const ValueType& wide = to_space_ ? args.outputs[0] : args.inputs[0];
+    if (affine.axis != 1 || !wide.ranked() || !(*wide.dims)[1].known())
+      return Declined{Decline::axis_unproven, "the channels cannot be traced through the blocks"};
+    const std::int64_t C = (*wide.dims)[1].extent();
+    AxisCopies deep_from_wide{1, 1, static_cast<std::size_t>(C), {}};
+    for (std::int64_t channel = 0; channel < C * block_ * block_; ++channel)
+      deep_from_wide.sources.push_back(depth_first_ ? channel % C : channel / (block_ * block_));
+    const bool on_wide = (from == Side::input) != to_space_;
+    return carried(affine, on_wide ? Side::input : Side::output, deep_from_wide);
   }
 
  private:

@@ -10,6 +10,7 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "base/strided_copy.h"
+#include "op/passing.h"
 #include "op/shape_rules.h"
 #include "ops/image/kinds.h"
 
@@ -164,7 +165,47 @@ class Resize final : public Op {
       interpolate(X, taps, Y);
   }
 
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    for (std::size_t axis = 0; X.ranked() && keeps_axis(args, axis); ++axis) {
+      if (axis + 1 == X.rank()) return AffineForm{0, {}};
+    }
+    return Declined{Decline::not_affine, {}};
+  }
+
+  /// A sum of elements whose weights sum to 1: sum w*(s*x + t) = s*(sum w*x) + t. Those of nearest, linear and
+  /// Keys' kernel do, also where taps beyond the edge fall on the edge, and antialias divides by their sum.
+  OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    if (!affine.uniform() && !keeps_axis(args, static_cast<std::size_t>(affine.axis)))
+      return Declined{Decline::axis_unproven, "the channels are resized"};
+    if (crops() && !leaves_alone(affine, extrapolation_value_))
+      return Declined{Decline::padding, "the extrapolated elements would change"};
+    // Near the edge a kernel with negative lobes is cut and blown up again: runtimes do not agree on how.
+    if (affine.has_shift() && mode_ == Mode::cubic && exclude_outside_)
+      return Declined{Decline::padding, "taps outside are left out"};
+    return affine;
+  }
+
  private:
+  /// Whether elements are proven to stay where they are along this axis.
+  bool keeps_axis(const FoldArgs& args, std::size_t axis) const {
+    const ValueType& X = args.inputs[0];
+    if (!X.ranked() || axis >= X.rank()) return false;
+    const auto axes = axes_of(X.rank());
+    const auto found = std::find(axes.begin(), axes.end(), axis);
+    if (found == axes.end()) return true;
+    if (crops() || transformation_ == Transformation::tf_half_pixel_for_nn) return false;
+    const auto at = static_cast<std::size_t>(found - axes.begin());
+    auto scales = scales_;
+    if (const Tensor* given = scales_ || scales_input_ == kNone ? nullptr : args.constant(scales_input_))
+      scales = read_doubles(given->view());
+    if (scales && !scales->empty()) return at < scales->size() && (*scales)[at] == 1.0;
+    const bool has_sizes = sizes_input_ != kNone && args.present(sizes_input_);
+    return has_sizes && aspect_ratio_ == AspectRatio::stretch && args.outputs[0].ranked() &&
+           (*X.dims)[axis] == (*args.outputs[0].dims)[axis];
+  }
+
   void read_early_scales(AttributeReader& node, bool upsample) {
     if (mode_ == Mode::cubic) fail(ErrorCode::unsupported, "mode 'cubic' is not supported before opset 11");
     if (!upsample || node.version() >= 9) {

@@ -1,10 +1,12 @@
 // Gather, GatherElements, GatherND: elements or blocks selected by indices.
 // Negative indices count from the end.
 #include <algorithm>
+#include <numeric>
 
 #include "base/fail.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/passing.h"
 #include "op/shape_rules.h"
 #include "ops/index/indices.h"
 
@@ -51,7 +53,62 @@ class Gather final : public Op {
     });
   }
 
+  /// Every entry in its place.
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    if (const auto copies = known_copies(args); copies && same_dimensions(args.inputs[0], args.outputs[0])) {
+      std::vector<std::int64_t> all(copies->originals);
+      std::iota(all.begin(), all.end(), std::int64_t{0});
+      if (copies->sources == all) return AffineForm{0, {}};
+    }
+    return Declined{Decline::not_affine, {}};
+  }
+
+  /// Other axes keep their extents; behind `axis` they move, as the indices may have any rank.
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    const auto copies = known_copies(args);
+    if (affine.uniform()) {
+      if (from == Side::output && args.to_part_only && copies) return map_of_copied(affine, *copies);
+      return affine;
+    }
+    const Declined unproven{Decline::axis_unproven, "which channels it takes is unknown"};
+    if (!args.inputs[0].ranked() || !args.inputs[1].ranked()) return unproven;
+    const std::size_t axis = normalize_axis(axis_, args.inputs[0].rank());
+    const std::size_t index_rank = args.inputs[1].rank();
+    const auto at = static_cast<std::size_t>(affine.axis);
+    ChannelAffine moved = affine;
+    if (at < axis) return moved;
+    if (from == Side::input && at > axis) {
+      moved.axis = static_cast<int>(at + index_rank - 1);
+      return moved;
+    }
+    if (from == Side::output && at >= axis + index_rank) {
+      moved.axis = static_cast<int>(at + 1 - index_rank);
+      return moved;
+    }
+    if (!copies || index_rank > 1) return unproven;
+    if (index_rank == 1) return carried(affine, from, *copies);
+    // From the input: one channel is taken and its axis goes.
+    if (affine.channels() != copies->originals) return unproven;
+    const auto channel = static_cast<std::size_t>(copies->sources[0]);
+    return ChannelAffine{ChannelAffine::kUniform, {affine.scale[channel]}, {affine.shift[channel]}};
+  }
+
  private:
+  std::optional<AxisCopies> known_copies(const FoldArgs& args) const {
+    const auto indices = known_ints(args, 1);
+    if (!indices || !args.inputs[0].ranked() || !args.inputs[1].ranked()) return std::nullopt;
+    const std::size_t axis = normalize_axis(axis_, args.inputs[0].rank());
+    const Dim& dim = (*args.inputs[0].dims)[axis];
+    if (!dim.known()) return std::nullopt;
+    AxisCopies copies{axis, axis, static_cast<std::size_t>(dim.extent()), {}};
+    for (const std::int64_t index : *indices) {
+      if (index < -dim.extent() || index >= dim.extent()) return std::nullopt;
+      copies.sources.push_back(index < 0 ? index + dim.extent() : index);
+    }
+    return copies;
+  }
+
   std::int64_t axis_;
 };
 
@@ -75,6 +132,19 @@ class GatherElements final : public Op {
       std::transform(positions.begin(), positions.end(), moved<T>(args.out(0)),
                      [&](std::int64_t at) { return moved<T>(data)[at]; });
     });
+  }
+
+  /// Along other axes an element stays in its slice, of which the indices may leave some out.
+  OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    if (affine.uniform()) return affine;
+    const ValueType& data = args.inputs[0];
+    const auto at = static_cast<std::size_t>(affine.axis);
+    const Dim channels(static_cast<std::int64_t>(affine.channels()));
+    if (data.ranked() && args.outputs[0].ranked() && at != normalize_axis(axis_, data.rank()) &&
+        (*data.dims)[at] == channels && (*args.outputs[0].dims)[at] == channels)
+      return affine;
+    return Declined{Decline::axis_unproven, "which channels it takes is unknown"};
   }
 
  private:
@@ -118,6 +188,23 @@ class GatherND final : public Op {
       T* out = moved<T>(args.out(0));
       for (const std::int64_t at : blocks) out = std::copy_n(moved<T>(data) + at, block, out);
     });
+  }
+
+  /// The batch axes stay in front, and the axes that an index does not name stay behind.
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    if (affine.uniform()) return affine;
+    ChannelAffine moved = affine;
+    if (affine.axis < batch_dims_) return moved;
+    const ValueType& indices = args.inputs[1];
+    if (indices.ranked() && indices.dims->back().known()) {
+      const auto named = static_cast<int>(batch_dims_ + indices.dims->back().extent());
+      const int in_front = static_cast<int>(indices.rank()) - 1;
+      const int behind = affine.axis - (from == Side::input ? named : in_front);
+      moved.axis = behind + (from == Side::input ? in_front : named);
+      if (behind >= 0) return moved;
+    }
+    return Declined{Decline::axis_unproven, "which channels it takes is unknown"};
   }
 
  private:

@@ -1,8 +1,8 @@
 // ReverseSequence: along the time axis the first sequence_lens[b] elements of batch entry b come in reverse.
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -48,6 +48,11 @@ class ReverseSequence final : public Op {
       from.strides[time] = -strides[time];
       copy_strided(input, from, args.out(0), to, extents);
     }
+  }
+
+  OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine, const FoldArgs&) const override {
+    if (affine.uniform() || affine.axis != time_axis_) return affine;
+    return Declined{Decline::axis_unproven, "the channels are reversed"};
   }
 
  private:

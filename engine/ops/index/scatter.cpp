@@ -5,10 +5,11 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
-#include "ops/index/indices.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/passing.h"
+#include "op/shape_rules.h"
+#include "ops/index/indices.h"
 
 namespace bnrun {
 namespace {
@@ -85,7 +86,39 @@ class ScatterBase : public Op {
     return {{data.dtype, data.dims}};
   }
 
+  /// Each element is one of the data or of the updates. Both carry the map, or are constants that it does not
+  /// change.
+  OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
+                                                      const FoldArgs& args) const override {
+    if (reduction_ != ScatterReduction::none)
+      return Declined{Decline::activation_between, "it combines elements"};
+    const Declined apart{Decline::activation_between, "its data and its updates carry different maps"};
+    const Declined unproven{Decline::axis_unproven, "where the channels of the updates go is unknown"};
+    const ChannelAffine none;
+    if (from == Side::output) {
+      const bool data_stays = leaves_alone(maps[0], args.constant(kData));
+      const bool updates_stay = leaves_alone(maps[0], args.constant(kUpdates));
+      const auto of_updates = updates_stay ? none : map_of_updates(maps[0], args);
+      if (!of_updates) return unproven;
+      return std::vector{data_stays ? none : maps[0], none, *of_updates};
+    }
+    if (leaves_alone(maps[kData], args.constant(kUpdates))) return std::vector{maps[kData]};
+    if (maps[kUpdates].uniform() && leaves_alone(maps[kUpdates], args.constant(kData)))
+      return std::vector{maps[kUpdates]};
+    const auto of_updates = map_of_updates(maps[kData], args);
+    if (!of_updates) return unproven;
+    if (!(*of_updates == maps[kUpdates])) return apart;
+    return std::vector{maps[kData]};
+  }
+
  protected:
+  static constexpr std::size_t kData = 0;
+  static constexpr std::size_t kUpdates = 2;
+
+  /// A map of the data as one of the updates.
+  virtual std::optional<ChannelAffine> map_of_updates(const ChannelAffine& of_data,
+                                                      const FoldArgs& args) const = 0;
+
   ScatterReduction reduction_;
 };
 
@@ -101,6 +134,19 @@ class ScatterElements final : public ScatterBase {
   }
 
  private:
+  /// Along other axes an update stays in its slice, of which the indices may leave some out.
+  std::optional<ChannelAffine> map_of_updates(const ChannelAffine& of_data,
+                                              const FoldArgs& args) const override {
+    if (of_data.uniform()) return of_data;
+    const auto at = static_cast<std::size_t>(of_data.axis);
+    const Dim channels(static_cast<std::int64_t>(of_data.channels()));
+    const ValueType& updates = args.inputs[kUpdates];
+    const ValueType& data = args.inputs[kData];
+    const bool same = data.ranked() && updates.ranked() && at != normalize_axis(axis_, data.rank()) &&
+                      (*data.dims)[at] == channels && (*updates.dims)[at] == channels;
+    return same ? std::optional(of_data) : std::nullopt;
+  }
+
   std::int64_t axis_;
 };
 
@@ -117,6 +163,20 @@ class ScatterND final : public ScatterBase {
     copy_elements(args.in(0), args.out(0));
     const std::int64_t block = shape.elements(static_cast<std::size_t>(indices.back()), shape.rank());
     scatter(reduction_, block_positions(shape, args.in(1), 0), block, args.in(2), args.out(0));
+  }
+
+ private:
+  /// The axes that an index does not name stay behind.
+  std::optional<ChannelAffine> map_of_updates(const ChannelAffine& of_data,
+                                              const FoldArgs& args) const override {
+    if (of_data.uniform()) return of_data;
+    const ValueType& indices = args.inputs[1];
+    if (!indices.ranked() || !indices.dims->back().known()) return std::nullopt;
+    const int behind = of_data.axis - static_cast<int>(indices.dims->back().extent());
+    if (behind < 0) return std::nullopt;
+    ChannelAffine moved = of_data;
+    moved.axis = behind + static_cast<int>(indices.rank()) - 1;
+    return moved;
   }
 };
 

@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/passing.h"
 #include "op/shape_rules.h"
 
 namespace bnrun {
@@ -65,6 +66,23 @@ class Compress final : public Op {
     Shape shape = input.shape;
     shape[axis] = static_cast<std::int64_t>(chosen.size());
     copy_entries(input, axis, chosen, args.make(0, input.dtype, shape));
+  }
+
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    if (affine.uniform()) return affine;
+    const ValueType& data = args.inputs[0];
+    const Declined unproven{Decline::axis_unproven, "which channels it takes is unknown"};
+    if (!axis_ || !data.ranked()) return unproven;
+    const std::size_t axis = normalize_axis(*axis_, data.rank());
+    if (affine.axis != static_cast<int>(axis)) return affine;
+    if (args.constant(1) == nullptr || !(*data.dims)[axis].known()) return unproven;
+    AxisCopies copies{axis, axis, static_cast<std::size_t>((*data.dims)[axis].extent()), {}};
+    const auto condition = args.constant(1)->span<bool>();
+    for (std::size_t i = 0; i < condition.size(); ++i) {
+      if (condition[i]) copies.sources.push_back(static_cast<std::int64_t>(i));
+    }
+    return carried(affine, from, copies);
   }
 
  private:
@@ -129,6 +147,11 @@ class Trilu final : public Op {
         out[i] = kept ? in[i] : T{};
       }
     });
+  }
+
+  OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine, const FoldArgs&) const override {
+    if (affine.has_shift()) return Declined{Decline::padding, "its zeros are not shifted"};
+    return affine;
   }
 
  private:

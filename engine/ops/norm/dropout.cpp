@@ -89,7 +89,15 @@ class Dropout final : public Op {
   }
 
  private:
+  /// A ratio of 0 drops nothing and scales by 1.
+  bool drops(const FoldArgs& args) const {
+    if (!args.present(1)) return ratio_ != 0.0;
+    const Tensor* ratio = args.constant(1);
+    return ratio == nullptr || ratio->elements() != 1 || read_doubles(ratio->view())[0] != 0.0;
+  }
+
   bool trains(const FoldArgs& args) const {
+    if (!drops(args)) return false;
     if (!args.present(2)) return training_;
     const Tensor* mode = args.constant(2);
     return mode == nullptr || mode->elements() != 1 || mode->data<bool>()[0];

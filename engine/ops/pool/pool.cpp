@@ -9,6 +9,7 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "op/passing.h"
 #include "op/shape_rules.h"
 #include "ops/conv/window.h"
 #include "ops/pool/kinds.h"
@@ -70,13 +71,22 @@ class Pool final : public Op {
     }
   }
 
+  /// The largest element or the mean of one.
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    if (kind_ != Pooling::lp && pools_nothing(args)) {
+      if (args.only_first_output_used()) return AffineForm{0, {}};
+      return Declined{Decline::extra_outputs_used, "the indices"};
+    }
+    return Declined{Decline::not_affine, {}};
+  }
+
   /// max(s*x + t) = s*max(x) + t for s > 0, padding being -inf. A mean lets every scale pass, and a shift
-  /// unless padding counts as zeros.
-  OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine,
+  /// unless padding counts as zeros. (sum |s*x|^p)^(1/p) = |s| * (sum |x|^p)^(1/p).
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
                                         const FoldArgs& args) const override {
     if (affine.axis > 1) return Declined{Decline::axis_unproven, "on a pooled axis"};
     if (!is_floating(args.inputs[0].dtype)) return Declined{Decline::type_mismatch, "an integer pool"};
-    if (kind_ == Pooling::lp) return Declined{Decline::activation_between, {}};
+    if (kind_ == Pooling::lp) return pass_norm(from, affine);
     if (kind_ == Pooling::average) {
       const bool zeros_count =
           count_include_pad_ && window_.may_pad(Shape(std::span<const std::int64_t>(*window_.kernel_shape)));
@@ -108,6 +118,18 @@ class Pool final : public Op {
       }
     }
   };
+
+  bool pools_nothing(const FoldArgs& args) const {
+    if (!args.inputs[0].ranked()) return false;
+    if (global_) {
+      const Dims planes = spatial(*args.inputs[0].dims);
+      return std::all_of(planes.begin(), planes.end(), [](const Dim& dim) { return dim == Dim(1); });
+    }
+    const auto one = [](std::int64_t number) { return number == 1; };
+    return std::all_of(window_.kernel_shape->begin(), window_.kernel_shape->end(), one) &&
+           std::all_of(window_.strides.begin(), window_.strides.end(), one) &&
+           !window_.may_pad(Shape(std::span<const std::int64_t>(*window_.kernel_shape)));
+  }
 
   Window window_over(const Shape& X) const {
     if (!global_)
@@ -254,6 +276,13 @@ class MaxUnpool final : public Op {
         Y.data<T>()[target] = X.data<T>()[i];
       }
     });
+  }
+
+  /// Zeros lie between the elements.
+  OrDeclined<ChannelAffine> pass_affine(Side, const ChannelAffine& affine, const FoldArgs&) const override {
+    if (affine.has_shift()) return Declined{Decline::padding, "its zeros are not shifted"};
+    if (affine.axis < 2) return affine;
+    return Declined{Decline::axis_unproven, "on a pooled axis"};
   }
 
  private:

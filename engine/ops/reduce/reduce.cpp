@@ -10,7 +10,9 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "op/dim_product.h"
 #include "op/op.h"
+#include "op/passing.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/broadcast.h"
 #include "ops/reduce/kinds.h"
@@ -171,13 +173,28 @@ class Reduce final : public Op {
     });
   }
 
-  /// The mean of s*x + t along other axes than the channel's is s*mean(x) + t.
+  /// One element is its own sum, mean, maximum, ...
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    const auto resolved = resolve(args);
+    const bool norm = kind_ == ReduceKind::l1 || kind_ == ReduceKind::l2;
+    const bool bends = norm || kind_ == ReduceKind::sum_square || kind_ == ReduceKind::log_sum;
+    if (bends || !resolved || (!keepdims_ && !resolved->axes.empty()))
+      return Declined{Decline::not_affine, {}};
+    for (const std::size_t axis : resolved->axes) {
+      if (!((*args.inputs[0].dims)[axis] == Dim(1))) return Declined{Decline::not_affine, {}};
+    }
+    return AffineForm{0, {}};
+  }
+
   OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
                                         const FoldArgs& args) const override {
     const auto map = axes(args);
-    if (kind_ != ReduceKind::mean || !map) return Declined{Decline::activation_between, {}};
-    if (auto passed = carried(affine, from, *map)) return std::move(*passed);
-    return Declined{Decline::axis_unproven, "the channels are averaged"};
+    if (!map) return Declined{Decline::activation_between, {}};
+    if (!is_floating(args.inputs[0].dtype)) return Declined{Decline::type_mismatch, "an integer reduction"};
+    auto reduced = reduced_map(from, affine, args);
+    if (std::holds_alternative<Declined>(reduced)) return reduced;
+    if (auto passed = carried(std::get<ChannelAffine>(reduced), from, *map)) return std::move(*passed);
+    return Declined{Decline::axis_unproven, "the channels are reduced"};
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
@@ -194,6 +211,47 @@ class Reduce final : public Op {
   }
 
  private:
+  /// What a map is on the other side, along axes that are not reduced:
+  ///   mean(s*x + t) = s*mean(x) + t,  sum(s*x + t) = s*sum(x) + n*t for n elements,
+  ///   max(s*x + t) = s*max(x) + t for s > 0,  log(sum(exp(x + t))) = log(sum(exp(x))) + t.
+  OrDeclined<ChannelAffine> reduced_map(Side from, const ChannelAffine& affine, const FoldArgs& args) const {
+    switch (kind_) {
+      case ReduceKind::mean:
+        return affine;
+      case ReduceKind::sum: {
+        if (!affine.has_shift()) return affine;
+        const auto count = reduced_count(args);
+        if (!count || *count == 0)
+          return Declined{Decline::axis_unproven, "how many elements it adds is unknown"};
+        ChannelAffine passed = affine;
+        const auto n = static_cast<double>(*count);
+        for (double& t : passed.shift) t = from == Side::input ? t * n : t / n;
+        return passed;
+      }
+      case ReduceKind::max:
+      case ReduceKind::min:
+        if (std::ranges::all_of(affine.scale, [](double s) { return s > 0.0; })) return affine;
+        return Declined{Decline::activation_between, "a scale is not positive"};
+      case ReduceKind::l1:
+      case ReduceKind::l2:
+        return pass_norm(from, affine);
+      case ReduceKind::log_sum_exp:
+        if (!affine.has_scale()) return affine;
+        break;
+      default:
+        break;
+    }
+    return Declined{Decline::activation_between, {}};
+  }
+
+  std::optional<std::int64_t> reduced_count(const FoldArgs& args) const {
+    const auto resolved = resolve(args);
+    if (!resolved) return std::nullopt;
+    DimProduct count;
+    for (const std::size_t axis : resolved->axes) count *= (*args.inputs[0].dims)[axis];
+    return count.number();
+  }
+
   ReducedAxes resolve(const std::vector<std::int64_t>& axes, std::size_t rank) const {
     ReducedAxes resolved{{}, keepdims_};
     for (const std::int64_t axis : axes) resolved.axes.push_back(normalize_axis(axis, rank));
@@ -209,8 +267,8 @@ class Reduce final : public Op {
   std::optional<ReducedAxes> resolve(const FoldArgs& args) const {
     if (!args.inputs[0].ranked()) return std::nullopt;
     if (!args.present(1)) return resolve(axes_, args.inputs[0].rank());
-    if (args.constant(1) == nullptr) return std::nullopt;
-    return resolve(read_ints(args.constant(1)->view()), args.inputs[0].rank());
+    const auto given = known_ints(args, 1);
+    return given ? std::optional(resolve(*given, args.inputs[0].rank())) : std::nullopt;
   }
 
   ReduceKind kind_;

@@ -3,10 +3,10 @@
 #include <numeric>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
-#include "op/dim_product.h"
 #include "base/strided_copy.h"
+#include "op/dim_product.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -123,6 +123,11 @@ class Concat final : public Op {
     }
   }
 
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    if (args.inputs.size() == 1) return AffineForm{0, {}};
+    return Declined{Decline::not_affine, {}};
+  }
+
   AffineMaps pass_affines(Side from, std::span<const ChannelAffine> maps,
                           const FoldArgs& args) const override {
     const auto axis = axis_in(args.outputs[0], axis_);
@@ -185,6 +190,11 @@ class Split final : public Op {
       if (args.out(i).defined()) copy_strided(input, source, args.out(i), walk_of(part), part);
       source.start += part[axis] * source.strides[axis];
     }
+  }
+
+  OrDeclined<AffineForm> as_affine(const FoldArgs&) const override {
+    if (parts_ == 1) return AffineForm{0, {}};
+    return Declined{Decline::not_affine, {}};
   }
 
   AffineMaps pass_affines(Side from, std::span<const ChannelAffine> maps,

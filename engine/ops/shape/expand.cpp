@@ -1,9 +1,12 @@
 // Expand: a tensor stretched by broadcasting. Tile: a tensor repeated along its axes.
+#include <algorithm>
+
 #include "base/fail.h"
-#include "op/shape_rules.h"
-#include "op/dim_product.h"
 #include "base/strided_copy.h"
+#include "op/dim_product.h"
 #include "op/op.h"
+#include "op/passing.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -31,6 +34,39 @@ class Expand final : public Op {
     const Shape& shape = args.out(0).shape;
     copy_strided(args.in(0), {broadcast_strides(args.in(0).shape, shape)}, args.out(0), walk_of(shape),
                  shape);
+  }
+
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    if (same_dimensions(args.inputs[0], args.outputs[0])) return AffineForm{0, {}};
+    return Declined{Decline::not_affine, {}};
+  }
+
+  /// The axes of the shorter side are the last ones of the longer. Along those that are stretched every slice
+  /// is a copy of one.
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    if (affine.uniform()) return affine;
+    const Declined unproven{Decline::axis_unproven, "whether it stretches the channels is unknown"};
+    const ValueType& data = args.inputs[0];
+    if (!data.ranked() || !args.outputs[0].ranked()) return unproven;
+    const std::size_t added = args.outputs[0].rank() - data.rank();
+    const auto axis = static_cast<std::size_t>(affine.axis);
+    ChannelAffine moved = affine;
+    if (from == Side::input || axis >= added) {
+      const std::size_t at = from == Side::input ? axis : axis - added;
+      if (!(*data.dims)[at].known()) return unproven;
+      if ((*data.dims)[at] == Dim(static_cast<std::int64_t>(affine.channels()))) {
+        moved.axis = static_cast<int>(from == Side::input ? axis + added : at);
+        if (affine.channels() != 1) return moved;
+      } else if (!((*data.dims)[at] == Dim(1))) {
+        return unproven;
+      }
+    }
+    for (std::size_t c = 1; c < affine.channels(); ++c) {
+      if (affine.scale[c] != affine.scale[0] || affine.shift[c] != affine.shift[0])
+        return Declined{Decline::axis_unproven, "copies of one channel carry different maps"};
+    }
+    return ChannelAffine{ChannelAffine::kUniform, {affine.scale[0]}, {affine.shift[0]}};
   }
 };
 
@@ -81,7 +117,37 @@ class Tile final : public Op {
     copy_strided(args.in(0), from, args.out(0), to, extents);
   }
 
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    const auto repeats = known_repeats(args);
+    if (repeats && std::all_of(repeats->begin(), repeats->end(), [](auto repeat) { return repeat == 1; }))
+      return AffineForm{0, {}};
+    return Declined{Decline::not_affine, {}};
+  }
+
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    if (affine.uniform()) return affine;
+    const auto axis = static_cast<std::size_t>(affine.axis);
+    const auto repeats = known_repeats(args);
+    if (!repeats || axis >= repeats->size())
+      return Declined{Decline::axis_unproven, "the number of repeats is unknown"};
+    const std::int64_t repeat = (*repeats)[axis];
+    if (repeat == 1) return affine;
+    const Dim& dim = (*args.inputs[0].dims)[axis];
+    if (!dim.known()) return Declined{Decline::axis_unproven, "how many channels it repeats is unknown"};
+    AxisCopies copies{axis, axis, static_cast<std::size_t>(dim.extent()), {}};
+    for (std::int64_t i = 0; i < repeat * dim.extent(); ++i) copies.sources.push_back(i % dim.extent());
+    return carried(affine, from, copies);
+  }
+
  private:
+  std::optional<std::vector<std::int64_t>> known_repeats(const FoldArgs& args) const {
+    const auto first = known_ints(args, 1);
+    const auto second = one_axis_ ? known_ints(args, 2) : std::nullopt;
+    if (!first || (one_axis_ && !second) || !args.inputs[0].ranked()) return std::nullopt;
+    return repeats_of(*first, second, args.inputs[0].rank());
+  }
+
   std::vector<std::int64_t> repeats_of(const std::vector<std::int64_t>& first,
                                        const std::optional<std::vector<std::int64_t>>& second,
                                        std::size_t rank) const {

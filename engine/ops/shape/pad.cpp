@@ -4,9 +4,10 @@
 #include <map>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/passing.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -16,6 +17,12 @@ enum class Mode { constant, edge, reflect, wrap };
 struct Padding {
   std::int64_t before = 0;
   std::int64_t after = 0;
+
+  bool changes() const { return before != 0 || after != 0; }
+  /// The change of extent by what is removed, at most 0.
+  std::int64_t removed() const {
+    return std::min<std::int64_t>(before, 0) + std::min<std::int64_t>(after, 0);
+  }
 };
 
 /// For each coordinate of the padded axis the one it is copied from, -1 where the constant stands. Elements
@@ -123,7 +130,78 @@ class Pad final : public Op {
     });
   }
 
+  /// Nothing is added and nothing removed.
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    const auto paddings = known_paddings(args);
+    const auto changes = [](const Padding& each) { return each.changes(); };
+    if (paddings && std::none_of(paddings->begin(), paddings->end(), changes)) return AffineForm{0, {}};
+    return Declined{Decline::not_affine, {}};
+  }
+
+  /// What is added is a copy of an element, or a constant: that one must be the same after the map, or be an
+  /// input that takes the map itself.
+  OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
+                                                      const FoldArgs& args) const override {
+    const ChannelAffine& map = maps[0];
+    const auto paddings = known_paddings(args);
+    if (!paddings) {
+      if (mode_ == Mode::constant || !map.uniform())
+        return Declined{Decline::axis_unproven, "what it adds is unknown"};
+      return std::vector{map};
+    }
+    ChannelAffine passed = map;
+    ChannelAffine at_border = map;  // what the constant is to pass
+    const auto axis = static_cast<std::size_t>(std::max(map.axis, 0));
+    if (!map.uniform() && (*paddings)[axis].changes()) {
+      const Dim& dim = (*args.inputs[0].dims)[axis];
+      if (!dim.known() || dim.extent() + (*paddings)[axis].removed() <= 0)
+        return Declined{Decline::axis_unproven, "how many channels it pads is unknown"};
+      const AxisCopies copies{axis, axis, static_cast<std::size_t>(dim.extent()),
+                              source_coordinates(mode_, (*paddings)[axis], dim.extent())};
+      auto moved = carried(map, from, copies);
+      if (auto* declined = std::get_if<Declined>(&moved)) return std::move(*declined);
+      passed = std::get<ChannelAffine>(std::move(moved));
+      // Channels that are added hold the constant alone, and no other channel does.
+      if (!adds(*paddings, axis)) at_border = from == Side::input ? ChannelAffine{} : added(map, copies);
+    }
+    if (mode_ != Mode::constant || !adds(*paddings) || leaves_constant(at_border, args))
+      return std::vector{std::move(passed)};
+    if (from == Side::output && map.uniform() && args.constant(2) != nullptr)
+      return std::vector{map, ChannelAffine{}, map};
+    return Declined{Decline::padding, "the elements that it adds would change"};
+  }
+
  private:
+  /// Some axis but `except` grows.
+  static bool adds(const std::vector<Padding>& paddings, std::size_t except = static_cast<std::size_t>(-1)) {
+    for (std::size_t axis = 0; axis < paddings.size(); ++axis) {
+      if (axis != except && (paddings[axis].before > 0 || paddings[axis].after > 0)) return true;
+    }
+    return false;
+  }
+
+  /// The part of a map of the output that channels have which are no copies.
+  static ChannelAffine added(const ChannelAffine& map, const AxisCopies& copies) {
+    ChannelAffine part{map.axis, {}, {}};
+    for (std::size_t j = 0; j < copies.sources.size(); ++j) {
+      if (copies.sources[j] >= 0) continue;
+      part.scale.push_back(map.scale[j]);
+      part.shift.push_back(map.shift[j]);
+    }
+    return part;
+  }
+
+  bool leaves_constant(const ChannelAffine& map, const FoldArgs& args) const {
+    return args.present(2) ? leaves_alone(map, args.constant(2)) : leaves_alone(map, value_);
+  }
+
+  std::optional<std::vector<Padding>> known_paddings(const FoldArgs& args) const {
+    const auto pads = by_attributes_ ? pads_ : known_ints(args, 1);
+    const auto axes = known_ints(args, 3);
+    if (!pads || (args.present(3) && !axes) || !args.inputs[0].ranked()) return std::nullopt;
+    return paddings_of(*pads, axes, args.inputs[0].rank());
+  }
+
   void fill_with_constant(const RunArgs& args) const {
     if (args.present(2)) {
       if (args.in(2).dtype != args.in(0).dtype || args.in(2).elements() != 1)

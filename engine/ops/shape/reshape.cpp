@@ -105,6 +105,11 @@ class ReshapeLike : public Op {
     copy_elements(args.in(0), args.out(0));
   }
 
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    if (same_dimensions(args.inputs[0], args.outputs[0])) return AffineForm{0, {}};
+    return Declined{Decline::not_affine, {}};
+  }
+
   OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
                                         const FoldArgs& args) const override {
     if (const auto map = axes(args)) {

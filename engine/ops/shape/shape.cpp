@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/dim_product.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -34,6 +34,8 @@ class ShapeOp final : public Op {
     std::copy(shape.begin() + first, shape.begin() + last, args.out(0).data<std::int64_t>());
   }
 
+  bool reads_elements(std::size_t) const override { return false; }
+
  private:
   std::pair<std::size_t, std::size_t> range(std::size_t rank) const {
     const auto r = static_cast<std::int64_t>(rank);
@@ -58,6 +60,8 @@ class SizeOp final : public Op {
   }
 
   void run(const RunArgs& args) const override { *args.out(0).data<std::int64_t>() = args.in(0).elements(); }
+
+  bool reads_elements(std::size_t) const override { return false; }
 };
 
 }  // namespace

@@ -3,9 +3,10 @@
 #include <limits>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/passing.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -99,7 +100,80 @@ class Slice final : public Op {
     copy_strided(data, walk, args.out(0), walk_of(args.out(0).shape), args.out(0).shape);
   }
 
+  /// Everything along every axis.
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    const auto bounds = known_bounds(args);
+    for (std::size_t axis = 0; bounds && keeps(*bounds, args.inputs[0], axis); ++axis) {
+      if (axis + 1 == bounds->size()) return AffineForm{0, {}};
+    }
+    return Declined{Decline::not_affine, {}};
+  }
+
+  OrDeclined<ChannelAffine> pass_affine(Side from, const ChannelAffine& affine,
+                                        const FoldArgs& args) const override {
+    const auto bounds = known_bounds(args);
+    if (affine.uniform()) {
+      for (std::size_t axis = 0; args.to_part_only && bounds && axis < bounds->size(); ++axis) {
+        if (const auto copies = copies_along(*bounds, args.inputs[0], axis))
+          return map_of_copied(affine, *copies);
+      }
+      return affine;
+    }
+    const auto axis = static_cast<std::size_t>(affine.axis);
+    if (bounds && keeps(*bounds, args.inputs[0], axis)) return affine;
+    if (const auto axes = known_axes(args)) {
+      if (std::find(axes->begin(), axes->end(), axis) == axes->end()) return affine;
+    }
+    if (const auto copies = bounds ? copies_along(*bounds, args.inputs[0], axis) : std::nullopt)
+      return carried(affine, from, *copies);
+    return Declined{Decline::axis_unproven, "which channels it takes is unknown"};
+  }
+
  private:
+  std::optional<std::vector<Bounds>> known_bounds(const FoldArgs& args) const {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    const std::size_t rank = args.inputs[0].rank();
+    if (by_attributes_) return bounds_of(*starts_, *ends_, axes_, std::nullopt, rank);
+    const auto starts = known_ints(args, 1);
+    const auto ends = known_ints(args, 2);
+    const auto axes = known_ints(args, 3);
+    const auto steps = known_ints(args, 4);
+    if (!starts || !ends || (args.present(3) && !axes) || (args.present(4) && !steps)) return std::nullopt;
+    return bounds_of(*starts, *ends, axes, steps, rank);
+  }
+
+  /// The axes that are listed, where that is known; it may be without bounds.
+  std::optional<std::vector<std::size_t>> known_axes(const FoldArgs& args) const {
+    const auto listed = by_attributes_ ? axes_ : known_ints(args, 3);
+    if (!listed || !args.inputs[0].ranked()) return std::nullopt;
+    std::vector<std::size_t> axes;
+    for (const std::int64_t axis : *listed) axes.push_back(normalize_axis(axis, args.inputs[0].rank()));
+    return axes;
+  }
+
+  /// Everything along this axis.
+  static bool keeps(const std::vector<Bounds>& bounds, const ValueType& data, std::size_t axis) {
+    if (axis >= bounds.size()) return false;
+    const Dim& dim = (*data.dims)[axis];
+    if (bounds[axis].whole()) return true;
+    if (!dim.known()) return false;
+    const Selection selection = select(bounds[axis], dim.extent());
+    return selection.count == dim.extent() && (selection.step == 1 || selection.count <= 1);
+  }
+
+  /// nullopt where everything is taken or the extent is unknown.
+  static std::optional<AxisCopies> copies_along(const std::vector<Bounds>& bounds, const ValueType& data,
+                                                std::size_t axis) {
+    if (axis >= bounds.size() || !(*data.dims)[axis].known() || keeps(bounds, data, axis))
+      return std::nullopt;
+    const std::int64_t extent = (*data.dims)[axis].extent();
+    const Selection selection = select(bounds[axis], extent);
+    AxisCopies copies{axis, axis, static_cast<std::size_t>(extent), {}};
+    for (std::int64_t i = 0; i < selection.count; ++i)
+      copies.sources.push_back(selection.first + i * selection.step);
+    return copies;
+  }
+
   static std::vector<Bounds> bounds_of(const std::vector<std::int64_t>& starts,
                                        const std::vector<std::int64_t>& ends,
                                        const std::optional<std::vector<std::int64_t>>& axes,

@@ -40,6 +40,14 @@ class TransposeOp final : public Op {
     copy_strided(args.in(0), walk, Y, walk_of(Y.shape), Y.shape);
   }
 
+  OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
+    if (args.inputs[0].ranked()) {
+      const auto axes = permutation(args.inputs[0].rank());
+      if (std::is_sorted(axes.begin(), axes.end())) return AffineForm{0, {}};
+    }
+    return Declined{Decline::not_affine, {}};
+  }
+
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
     if (!perm_ && !args.inputs[0].ranked()) return std::nullopt;
     AxisMap map{{}, AxisMap::Elements::moved};

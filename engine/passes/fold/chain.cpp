@@ -52,15 +52,17 @@ std::vector<Chain> find_chains(const FoldView& view) {
     const AffineForm* form = view.affine(id);
     if (form == nullptr || in_chain.contains(id)) continue;
     const Node& node = graph.node(id);
-    Chain chain{{id}, node.inputs[form->input], node.outputs[0], form->affine, cost_of(form->affine)};
+    Chain chain{{id}, {}, node.inputs[form->input], node.outputs[0], form->affine, cost_of(form->affine)};
     for (;;) {
-      const NodeId next = sole_reader(graph, chain.output);
+      const NodeId next = sole_reader_of_elements(graph, chain.output);
       const AffineForm* further = next.valid() ? view.affine(next) : nullptr;
       if (further == nullptr || graph.node(next).inputs[further->input] != chain.output) break;
       auto both = compose(chain.affine, further->affine);
       if (std::holds_alternative<Declined>(both)) break;
       chain.affine = std::move(std::get<ChannelAffine>(both));
       chain.cost += cost_of(further->affine);
+      const auto bystanders = readers_of(graph, chain.output).of_dimensions;
+      chain.bystanders.insert(chain.bystanders.end(), bystanders.begin(), bystanders.end());
       chain.output = graph.node(next).outputs[0];
       chain.nodes.push_back(next);
       in_chain.insert(next);

@@ -45,10 +45,11 @@ class FoldView {
   std::vector<Form> forms_;  ///< by node
 };
 
-/// Consecutive operators that together compute one per-channel affine map of `input`. The values between them
-/// have no other reader.
+/// Consecutive operators that together compute one per-channel affine map of `input`. Nobody else reads the
+/// elements of the values between them.
 struct Chain {
   std::vector<NodeId> nodes;
+  std::vector<NodeId> bystanders{};  ///< what reads the dimensions of the values between them
   ValueId input;
   ValueId output;
   ChannelAffine affine;

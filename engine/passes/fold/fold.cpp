@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "passes/fold/extents.h"
 #include "passes/fold/rules.h"
 #include "passes/fold/search.h"
 #include "passes/prepare.h"
@@ -52,6 +53,7 @@ FoldReport fold(Graph& graph, const FoldOptions& options) {
   FoldReport report;
   report.before = count(graph);
   if (options.as_inference) report.converted = convert_to_inference(graph);
+  const NamedExtents named(graph);
   ExactConstants exact;
   prepare(graph, {.constants = does(options, "constants"), .dead = does(options, "dead")}, &exact);
   FoldSearch search(graph, std::move(exact), options);

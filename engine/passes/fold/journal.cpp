@@ -61,7 +61,7 @@ std::vector<FoldEntry> Journal::describe(const std::vector<NodeId>& nodes,
   std::string form;
   for (const NodeId id : nodes) {
     const std::string& op_type = graph.node(id).op_type;
-    form += (form.empty() ? "" : "+") + op_type;
+    if (!view_.affine(id)->affine.is_identity()) form += (form.empty() ? "" : "+") + op_type;
     if (!view_.op(id)->is_normalisation()) continue;
     entry.name = label_of(graph, id);
     entry.form = op_type;

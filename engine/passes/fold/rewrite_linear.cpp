@@ -52,12 +52,18 @@ class LinearRewriter {
       }
     }
     for (const auto& [id, absorbed] : linears) add_linear(id, absorbed);
+    for (const Candidate* candidate : candidates) {
+      add_bystanders(candidate->chain->bystanders);
+      add_bystanders(candidate->route.bystanders);
+    }
     return std::move(rewrite_);
   }
 
   Rewrite make(const Chain& chain) {
     rewrite_.removed = chain.nodes;
+    replace_within(chain, chain.input);
     add_affine(chain, chain.affine, Operand::of(chain.input), Operand::of(chain.output));
+    add_bystanders(chain.bystanders);
     return std::move(rewrite_);
   }
 
@@ -67,6 +73,7 @@ class LinearRewriter {
     const Chain& chain = *candidate.chain;
     const bool back = candidate.route.direction == FoldDirection::backward;
     rewrite_.removed.insert(rewrite_.removed.end(), chain.nodes.begin(), chain.nodes.end());
+    replace_within(chain, back ? chain.output : chain.input);
     if (candidate.centring.channels == 0)
       replace(back ? chain.input : chain.output, back ? chain.output : chain.input);
     else
@@ -77,10 +84,45 @@ class LinearRewriter {
       for (const std::size_t port : ports) {
         const ValueId value = back ? node.inputs[port] : node.outputs[port];
         if (role == Route::Role::collected)
-          replace(back ? node.outputs[0] : value, back ? value : data_of(candidate.route, node));
+          collect(back, node.outputs[0], back ? value : data_of(candidate.route, node));
         if (role == Route::Role::passed || back) changed_.insert(value);
       }
     }
+  }
+
+  /// Takes an affine operator from `data` to `output` out of the way. Backward, the output may be the chain's
+  /// input, which the chain's output has replaced already.
+  void collect(bool back, ValueId output, ValueId data) {
+    const auto known = replaced_by_.find(output);
+    if (back && known != replaced_by_.end())
+      replace(data, known->second);
+    else
+      replace(output, data);
+  }
+
+  /// What reads the dimensions of a value inside the chain reads those of `by`.
+  void replace_within(const Chain& chain, ValueId by) {
+    for (const NodeId id : chain.nodes) {
+      const ValueId output = graph_.node(id).outputs[0];
+      if (output != chain.output) replace(output, by);
+    }
+  }
+
+  /// Lets these nodes, unless they are on the way themselves, read what takes the place of their inputs.
+  void add_bystanders(const std::vector<NodeId>& nodes) {
+    for (const NodeId id : nodes) {
+      auto& removed = rewrite_.removed;
+      if (std::find(removed.begin(), removed.end(), id) != removed.end()) continue;
+      removed.push_back(id);
+      rewrite_.nodes.push_back(copy_of(graph_.node(id)));
+    }
+  }
+
+  Rewrite::NewNode copy_of(const Node& node) {
+    Rewrite::NewNode copy{node, {}, {}};
+    for (const ValueId input : node.inputs) copy.inputs.push_back(current(input));
+    for (const ValueId output : node.outputs) copy.outputs.push_back(current(output));
+    return copy;
   }
 
   /// Readers of `value` are to read `by`.
@@ -107,9 +149,7 @@ class LinearRewriter {
   /// Copies an operator that passes the map, with the map applied to the constant inputs that take it.
   void copy_node(const Route::Step& step) {
     const Node& node = graph_.node(step.node);
-    Rewrite::NewNode copy{node, {}, {}};
-    for (const ValueId input : node.inputs) copy.inputs.push_back(current(input));
-    for (const ValueId output : node.outputs) copy.outputs.push_back(current(output));
+    Rewrite::NewNode copy = copy_of(node);
     const NodeArgs args = view_.args(step.node);
     for (const auto& [port, map] : step.constants) {
       const ValueId input = node.inputs[port];

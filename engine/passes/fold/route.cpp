@@ -26,21 +26,24 @@ std::optional<Declined> held_from_outside(const Graph& graph, ValueId id) {
   return std::nullopt;
 }
 
+/// Where an operator may pass a map backward in more ways than one; see FoldArgs.
+struct Choices {
+  bool shift_to_last = false;
+  bool to_part_only = false;
+};
+
 /// Visits operators in topological order (forward) or its reverse (backward), so that all maps that reach an
 /// operator are there when its turn comes.
 class RouteFinder {
  public:
-  RouteFinder(const FoldView& view, FoldDirection direction, bool shift_to_last)
-      : view_(view),
-        graph_(view.graph()),
-        back_(direction == FoldDirection::backward),
-        shift_to_last_(shift_to_last) {
+  RouteFinder(const FoldView& view, FoldDirection direction, const Choices& choices)
+      : view_(view), graph_(view.graph()), back_(direction == FoldDirection::backward), choices_(choices) {
     route_.direction = direction;
   }
 
   OrDeclined<Route> find(const Chain& chain) {
     route_.cost = chain.cost;
-    auto declined = reach(back_ ? chain.input : chain.output, chain.affine);
+    auto declined = reach(back_ ? chain.input : chain.output, chain.affine, chain.nodes.front());
     while (!declined && !agenda_.empty()) {
       const auto next = back_ ? std::prev(agenda_.end()) : agenda_.begin();
       const NodeId id = next->second;
@@ -52,15 +55,15 @@ class RouteFinder {
   }
 
  private:
-  std::optional<Declined> reach(ValueId id, const ChannelAffine& map) {
-    return back_ ? reach_up(id, map) : reach_down(id, map);
+  std::optional<Declined> reach(ValueId id, const ChannelAffine& map, NodeId asker) {
+    return back_ ? reach_up(id, map, asker) : reach_down(id, map);
   }
 
-  std::optional<Declined> reach_up(ValueId id, const ChannelAffine& map) {
+  std::optional<Declined> reach_up(ValueId id, const ChannelAffine& map, NodeId asker) {
     const Value& value = graph_.value(id);
     const auto [known, fresh] = route_.maps.emplace(id, map);
     if (!fresh && !(known->second == map)) return used_elsewhere(value.name);
-    ++asked_[id];
+    asked_[id].push_back(asker);
     if (!value.producer.valid()) return Declined{Decline::no_linear_neighbour, {}};
     agenda_.emplace(view_.position(value.producer), value.producer);
     return std::nullopt;
@@ -68,10 +71,12 @@ class RouteFinder {
 
   std::optional<Declined> reach_down(ValueId id, const ChannelAffine& map) {
     const Value& value = graph_.value(id);
-    if (value.users.empty()) return Declined{Decline::no_linear_neighbour, {}};
+    const Readers readers = readers_of(graph_, id);
+    if (readers.of_elements.empty()) return Declined{Decline::no_linear_neighbour, {}};
     if (auto held = held_from_outside(graph_, id)) return held;
-    if (value.users.size() > 1 && fork_.empty()) fork_ = value.name;
-    for (const NodeId user : value.users) agenda_.emplace(view_.position(user), user);
+    if (readers.of_elements.size() > 1 && fork_.empty()) fork_ = value.name;
+    for (const NodeId user : readers.of_elements) agenda_.emplace(view_.position(user), user);
+    add_bystanders(readers.of_dimensions);
     route_.maps.emplace(id, map);
     return std::nullopt;
   }
@@ -80,12 +85,42 @@ class RouteFinder {
     return {Decline::intermediate_used_elsewhere, "'" + name + "'"};
   }
 
-  /// Backward, a value changes for all its readers, so that the route has to include all of them.
-  std::optional<Declined> check_readers(ValueId id) const {
+  void add_bystanders(const std::vector<NodeId>& nodes) {
+    route_.bystanders.insert(route_.bystanders.end(), nodes.begin(), nodes.end());
+  }
+
+  /// Backward, a value changes for all its readers, so that the route has to include all of them but those
+  /// that compute the same from the changed value.
+  std::optional<Declined> check_readers(ValueId id, const ChannelAffine& map) {
     if (auto held = held_from_outside(graph_, id)) return held;
-    const Value& value = graph_.value(id);
-    if (value.users.size() != asked_.at(id)) return used_elsewhere(value.name);
+    const Readers readers = readers_of(graph_, id);
+    const auto& asked = asked_.at(id);
+    const auto uses = [](const std::vector<NodeId>& list, NodeId node) {
+      return std::count(list.begin(), list.end(), node);
+    };
+    for (const NodeId reader : readers.of_elements) {
+      if (uses(asked, reader) == uses(readers.of_elements, reader)) continue;
+      if (uses(asked, reader) != 0 || !is_indifferent(reader, id, map))
+        return used_elsewhere(graph_.value(id).name);
+      add_bystanders({reader});
+    }
+    add_bystanders(readers.of_dimensions);
     return std::nullopt;
+  }
+
+  /// Whether a node computes the same from map(value) as from the value.
+  bool is_indifferent(NodeId id, ValueId value, const ChannelAffine& map) const {
+    const Node& node = graph_.node(id);
+    if (view_.op(id) == nullptr || view_.affine(id) != nullptr) return false;
+    std::vector<ChannelAffine> maps(node.inputs.size());
+    for (std::size_t i = 0; i < maps.size(); ++i) {
+      if (node.inputs[i] == value) maps[i] = map;
+    }
+    const NodeArgs args = view_.args(id);
+    const auto passed = view_.op(id)->pass_affines(Side::input, maps, args.get());
+    const auto* found = std::get_if<std::vector<ChannelAffine>>(&passed);
+    return found != nullptr && std::all_of(found->begin(), found->end(),
+                                           [](const ChannelAffine& each) { return each.is_identity(); });
   }
 
   std::optional<Declined> visit(NodeId id) {
@@ -110,7 +145,7 @@ class RouteFinder {
       maps[i] = found->second;
       ++carrying;
       if (back_) {
-        if (auto declined = check_readers(from[i])) return declined;
+        if (auto declined = check_readers(from[i], maps[i])) return declined;
       }
     }
     const Op* op = view_.op(id);
@@ -122,7 +157,7 @@ class RouteFinder {
       route_.cost += cost_of(form->affine);
       const std::size_t port = back_ ? form->input : 0;
       route_.steps.push_back({id, Route::Role::collected, {port}});
-      return reach(to[port], std::get<ChannelAffine>(both));
+      return reach(to[port], std::get<ChannelAffine>(both), id);
     }
     if (op->linear() && carrying == 1 && route_.maps.contains(from[0])) {
       route_.steps.push_back({id, Route::Role::linear});
@@ -130,20 +165,24 @@ class RouteFinder {
     }
     const NodeArgs node_args = view_.args(id);
     FoldArgs args = node_args.get();
-    args.shift_to_last = shift_to_last_;
+    args.shift_to_last = choices_.shift_to_last;
+    args.to_part_only = choices_.to_part_only;
     const auto passed = op->pass_affines(back_ ? Side::output : Side::input, maps, args);
     if (const auto* declined = std::get_if<Declined>(&passed)) {
       return Declined{declined->reason, declined->detail.empty() ? describe(graph_, id) : declined->detail};
     }
     Route::Step step{id, Route::Role::passed};
     const auto& further = std::get<std::vector<ChannelAffine>>(passed);
+    // A BatchNormalization that is the identity still looks for a layer.
+    const bool changes =
+        std::any_of(maps.begin(), maps.end(), [](const ChannelAffine& map) { return !map.is_identity(); });
     for (std::size_t i = 0; i < further.size(); ++i) {
-      if (!to[i].valid() || (further.size() > 1 && further[i].is_identity())) continue;
+      if (!to[i].valid() || (further[i].is_identity() && (changes || further.size() > 1))) continue;
       if (back_ && graph_.value(to[i]).as_constant() != nullptr) {
         step.constants.emplace_back(i, further[i]);
         continue;
       }
-      if (auto declined = reach(to[i], further[i])) return declined;
+      if (auto declined = reach(to[i], further[i], id)) return declined;
       step.ports.push_back(i);
     }
     route_.steps.push_back(std::move(step));
@@ -153,11 +192,11 @@ class RouteFinder {
   const FoldView& view_;
   const Graph& graph_;
   bool back_;
-  bool shift_to_last_;
+  Choices choices_;
   Route route_;
-  std::map<std::size_t, NodeId> agenda_;  ///< by position
-  std::map<ValueId, std::size_t> asked_;  ///< backward: how many uses of a value the map has come from
-  std::string fork_;                      ///< forward: the first value with several readers
+  std::map<std::size_t, NodeId> agenda_;          ///< by position
+  std::map<ValueId, std::vector<NodeId>> asked_;  ///< backward: the uses of a value the map has come from
+  std::string fork_;                              ///< forward: the first value with several readers
 };
 
 }  // namespace
@@ -176,9 +215,12 @@ const ChannelAffine& Route::map_at(const Graph& graph, NodeId linear) const {
 }
 
 OrDeclined<Route> find_route(const FoldView& view, const Chain& chain, FoldDirection direction) {
-  auto route = RouteFinder(view, direction, false).find(chain);
-  if (direction == FoldDirection::forward || std::holds_alternative<Route>(route)) return route;
-  auto other = RouteFinder(view, direction, true).find(chain);
+  auto route = RouteFinder(view, direction, {}).find(chain);
+  const auto* declined = std::get_if<Declined>(&route);
+  if (direction == FoldDirection::forward || declined == nullptr) return route;
+  auto other = RouteFinder(view, direction, {.shift_to_last = true}).find(chain);
+  if (std::holds_alternative<Declined>(other) && declined->reason == Decline::intermediate_used_elsewhere)
+    other = RouteFinder(view, direction, {.to_part_only = true}).find(chain);
   return std::holds_alternative<Route>(other) ? other : route;
 }
 

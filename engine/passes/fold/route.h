@@ -31,6 +31,9 @@ struct Route {
   /// Backward: each of these values v is replaced by map(v). Forward: each of
   /// them equals map(v'), where v' is the value that replaces it.
   std::map<ValueId, ChannelAffine> maps;
+  /// What reads a value that changes or goes and computes the same from what takes its place: it reads
+  /// dimensions alone, or a part whose map is the identity.
+  std::vector<NodeId> bystanders;
   int cost = 0;  ///< of the chain and what it takes along
 
   std::vector<NodeId> nodes(Role role) const;

@@ -11,7 +11,7 @@ namespace {
 /// Those that are rewrites come first, in the order of kRules; fold() does the others.
 constexpr std::array kSimplifications = {
     Simplification{"identity",
-                   "an operator that returns its input goes (Identity, Dropout, Cast to its own type)"},
+                   "an operator that returns its input goes (Identity, Dropout, a Pad of nothing, ...)"},
     Simplification{"rearrange", "two Reshapes, Squeezes, Transposes, ... in a row that cancel go"},
     Simplification{"gemm", "MatMul and Add of a bias become one Gemm"},
     Simplification{"shorten", "operators that scale and shift in a row and cannot fold become the fewest"},

@@ -230,7 +230,11 @@ OrDeclined<Absorbed> FoldSearch::absorb(NodeId linear, std::span<const Candidate
 bool FoldSearch::still_stands(const Candidate& candidate) const {
   const auto alive = [&](NodeId id) { return graph_.node(id).alive; };
   const auto& steps = candidate.route.steps;
-  return std::all_of(candidate.chain->nodes.begin(), candidate.chain->nodes.end(), alive) &&
+  const auto all_alive = [&](const std::vector<NodeId>& nodes) {
+    return std::all_of(nodes.begin(), nodes.end(), alive);
+  };
+  return all_alive(candidate.chain->nodes) && all_alive(candidate.chain->bystanders) &&
+         all_alive(candidate.route.bystanders) &&
          std::all_of(steps.begin(), steps.end(), [&](const auto& step) { return alive(step.node); });
 }
 

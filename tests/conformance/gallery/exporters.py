@@ -357,8 +357,8 @@ def paddle(opset, ir, batch):
 # ---- MXNet
 
 def mxnet(opset, ir, foldable):
-    """Flatten, Gemm with a scalar C where there is no bias (of rank 0 or 1). Parameters are graph inputs too: constant
-    below IR 4, to be overridden by a caller from IR 4 on."""
+    """Flatten (of a matrix too, which does nothing), Gemm with a scalar C where there is no bias (of rank 0 or 1).
+    Parameters are graph inputs too: constant below IR 4, to be overridden by a caller from IR 4 on."""
     def case(seed):
         draw = Draw(seed)
         x, fc1, bn, fc2 = draw.normal(ROWS, 2, 3), draw.dense(6, 8), draw.norm(8), draw.dense(8, 3)
@@ -373,7 +373,7 @@ def mxnet(opset, ir, foldable):
         g.op("Softmax", "softmax", h, output="softmax_out", axis=1)
         y = softmax(fc2(relu(bn(fc1(x.reshape(ROWS, 6)), epsilon=1e-3))))
         return Case(g, {"data": x}, {"softmax_out": y},
-                    f"Flatten Gemm {'' if foldable else 'BatchNormalization'} Relu Flatten Gemm Softmax",
+                    f"Flatten Gemm {'' if foldable else 'BatchNormalization'} Relu Gemm Softmax",
                     ["bn1"] if foldable else [], {} if foldable else {"bn1": "not_constant"},
                     shapes={"fc1": [8], "flatten_fc1": [6]}, batch=ROWS)
 

@@ -152,8 +152,22 @@ TEST(Reduce, MeanLetsTheChannelsPass) {
   ASSERT_TRUE(std::holds_alternative<ChannelAffine>(back));
   EXPECT_EQ(std::get<ChannelAffine>(back).axis, 1);
   EXPECT_TRUE(std::holds_alternative<Declined>(mean({1}, 1)->pass_affine(Side::input, map, args)));
-  const auto sum = op_of("ReduceSum", 11, 1, {{"axes", Ints{2, 3}}});
-  EXPECT_TRUE(std::holds_alternative<Declined>(sum->pass_affine(Side::input, map, args)));
+}
+
+TEST(Reduce, SumCountsAShiftForEachElement) {
+  const ValueType X{DType::float32, Dims{Dim::symbol("N"), Dim(2), Dim(5), Dim(5)}};
+  const ChannelAffine map{1, {2.0, 3.0}, {1.0, -1.0}};
+  const FoldArgs args{.inputs = std::span(&X, 1)};
+  const auto sum = [](const Ints& over) { return op_of("ReduceSum", 11, 1, {{"axes", over}}); };
+  const auto plane = sum({2, 3})->pass_affine(Side::input, map, args);
+  ASSERT_TRUE(std::holds_alternative<ChannelAffine>(plane));
+  EXPECT_EQ(std::get<ChannelAffine>(plane), (ChannelAffine{1, {2.0, 3.0}, {25.0, -25.0}}));
+  const auto back = sum({2, 3})->pass_affine(Side::output, std::get<ChannelAffine>(plane), args);
+  ASSERT_TRUE(std::holds_alternative<ChannelAffine>(back));
+  EXPECT_EQ(std::get<ChannelAffine>(back), map);
+  EXPECT_TRUE(std::holds_alternative<Declined>(sum({0})->pass_affine(Side::input, map, args)));
+  const ChannelAffine scale{1, {2.0, 3.0}, {0.0, 0.0}};
+  EXPECT_TRUE(std::holds_alternative<ChannelAffine>(sum({0})->pass_affine(Side::input, scale, args)));
 }
 
 TEST(CumSum, AllFourForms) {

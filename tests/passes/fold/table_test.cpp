@@ -197,7 +197,7 @@ const Between kRows[] = {
      {{"PRelu", 1}},
      false},
     {"Identity", [](Maker& m, ValueId x) { return m.b.op("Identity", {x}); }, {}},
-    {"Flatten", [](Maker& m, ValueId x) { return m.b.op("Flatten", {x}); }, {{"Flatten", 1}}},
+    {"Flatten", [](Maker& m, ValueId x) { return m.b.op("Flatten", {x}); }, {}},
     {"MaxWithItself",
      [](Maker& m, ValueId x) {
        return m.b.op("Max", {x, x});

@@ -27,12 +27,13 @@ std::optional<ValueId> shifting_operand(const FoldView& view, NodeId id, const A
 
 // before: A -> MatMul(B) -> h -> Add(c) -> y     after: A -> Gemm(B, c) -> y
 // Conditions: A and B are proven matrices of floating-point numbers; c is constant and a shift of h that does
-// not change its shape; h has no other reader.
+// not change its shape; nobody else reads the elements of h (who reads its dimensions reads those of y).
 std::optional<Rewrite> join_gemm(const FoldView& view, NodeId id) {
   const Graph& graph = view.graph();
   const Node& product = graph.node(id);
   if (!view.op(id)->multiplies_matrices()) return std::nullopt;
-  const NodeId add = sole_reader(graph, product.outputs[0]);
+  const ValueId h = product.outputs[0];
+  const NodeId add = sole_reader_of_elements(graph, h);
   if (!add.valid() || view.op(add) == nullptr) return std::nullopt;
   if (!is_matrix(graph, product.inputs[0]) || !is_matrix(graph, product.inputs[1])) return std::nullopt;
   if (!is_floating(graph.value(product.outputs[0]).type.dtype)) return std::nullopt;
@@ -46,13 +47,21 @@ std::optional<Rewrite> join_gemm(const FoldView& view, NodeId id) {
   Rewrite rewrite;
   rewrite.why = "join " + describe(graph, id) + " and " + describe(graph, add);
   rewrite.removed = {id, add};
+  const ValueId y = graph.node(add).outputs[0];
   Node gemm;
   gemm.name = product.name;
   gemm.op_type = "Gemm";
   if (graph.opset("") < 7) gemm.attributes = {{"broadcast", std::int64_t{1}}};
   rewrite.nodes.push_back({std::move(gemm),
                            {Operand::of(product.inputs[0]), Operand::of(product.inputs[1]), Operand::of(*c)},
-                           {Operand::of(graph.node(add).outputs[0])}});
+                           {Operand::of(y)}});
+  for (const NodeId reader : readers_of(graph, h).of_dimensions) {
+    Rewrite::NewNode copy{graph.node(reader), {}, {}};
+    for (const ValueId input : copy.node.inputs) copy.inputs.push_back(Operand::of(input == h ? y : input));
+    for (const ValueId output : copy.node.outputs) copy.outputs.push_back(Operand::of(output));
+    rewrite.removed.push_back(reader);
+    rewrite.nodes.push_back(std::move(copy));
+  }
   return rewrite;
 }
 

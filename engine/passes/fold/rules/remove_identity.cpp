@@ -27,7 +27,7 @@ std::optional<Rewrite> remove_identity(const FoldView& view, NodeId id) {
   const bool on_constants = std::all_of(node.inputs.begin(), node.inputs.end(), is_constant);
   if (view.affine(id) == nullptr && !on_constants) return std::nullopt;
   const NodeArgs stored(view.graph(), id);
-  if (node.inputs.size() > 3 || !stored.get().only_first_output_used()) return std::nullopt;
+  if (view.op(id)->is_normalisation() || !stored.get().only_first_output_used()) return std::nullopt;
   auto input = returned_input(*view.op(id), view.args(id));
   if (!input && view.has_exact_inputs(id)) input = returned_input(*view.op(id), stored);
   if (!input) return std::nullopt;
