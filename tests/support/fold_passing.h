@@ -49,7 +49,7 @@ struct PassingNet : Maker {
       case MapKind::shift:
         return b.op("Add", {data, per_channel(channels, rank, -1.0, 1.0)});
       case MapKind::uniform:
-        return b.op("Add", {b.op("Mul", {data, random({}, -2.0, -0.5)}), random({}, 0.5, 1.0)});
+        return b.op("Add", {b.op("Mul", {data, random({}, -2.0, -0.5)}), random({}, 0.1, 0.3)});
       case MapKind::uniform_scale:
         return b.op("Mul", {data, random({}, -2.0, -0.5)});
     }

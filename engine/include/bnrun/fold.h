@@ -37,8 +37,8 @@ struct FoldOptions {
   std::size_t max_rewrites = std::numeric_limits<std::size_t>::max();
   /// A map s*x + t in front of a layer whose shift would make the rounding error more than this many times as
   /// large, (3 + |t|)/3 for normalised data in +-3, goes in its centred form in that channel: s goes into the
-  /// layer, and x - c with c = -t/s stays. Behind a layer nothing grows.
-  double max_growth = 4.0;
+  /// layer, and x - c with c = -t/s stays as a Sub whose name ends in "_centre". Behind a layer nothing grows.
+  double max_growth = 2.0;
 };
 
 enum class FoldDirection {

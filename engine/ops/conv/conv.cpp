@@ -3,6 +3,7 @@
 // Both are matrix products on columns [channel and tap, output position]; fp16 and bf16 compute in float.
 #include <algorithm>
 
+#include "affine/exact_sum.h"
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/gemm/blas.h"
@@ -88,10 +89,12 @@ OrDeclined<Absorbed> absorb_into_weights(const ChannelAffine& before, const Chan
   std::vector<double> bias =
       args.present(2) ? read_doubles(args.constant(2)->view()) : std::vector<double>(channels_out, 0.0);
   if (before.has_shift()) {
+    std::vector<ExactSum> carried(channels_out);
     for_each_element(scaled_W, [&](std::size_t i, std::size_t j, double w) {
       const auto [m, c] = outer_is_output ? std::pair(i, j) : std::pair(j, i);
-      bias[m] += s_in.shift[c] * w;
+      carried[m].add_product(s_in.shift[c], w);
     });
+    for (std::size_t m = 0; m < channels_out; ++m) bias[m] += carried[m].value();
   }
   for (std::size_t m = 0; m < channels_out; ++m) bias[m] = bias[m] * s_out.scale[m] + s_out.shift[m];
   Absorbed absorbed;

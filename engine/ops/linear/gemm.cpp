@@ -1,6 +1,7 @@
 // Gemm: Y[M,N] = alpha * op(A)[M,K] * op(B)[K,N] + beta * C, C broadcast to [M,N].
 #include <vector>
 
+#include "affine/exact_sum.h"
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/gemm/blas.h"
@@ -96,11 +97,11 @@ class Gemm final : public Op {
     for (double& factor : k_factors) factor *= alpha_;
     const ScaledTensor W =
         trans_b_ ? ScaledTensor{*B, s_out.scale, k_factors} : ScaledTensor{*B, k_factors, s_out.scale};
-    std::vector<double> carried(N, 0.0);
+    std::vector<ExactSum> carried(N);
     if (before.has_shift()) {
       for_each_element(W, [&](std::size_t row, std::size_t column, double w) {
         const auto [k, n] = trans_b_ ? std::pair(column, row) : std::pair(row, column);
-        carried[n] += s_in.shift[k] * alpha_ * w;
+        carried[n].add_product(s_in.shift[k], alpha_ * w);
       });
     }
     // C'[m,n] = (beta*C[m,n] + c[n])*s_out[n] + t_out[n]; one row unless C differs from row to row
@@ -119,7 +120,8 @@ class Gemm final : public Op {
       for (std::size_t n = 0; n < N; ++n) {
         const auto at = static_cast<std::int64_t>(m) * strides[0] + static_cast<std::int64_t>(n) * strides[1];
         const double c = has_C ? beta_ * C[static_cast<std::size_t>(at)] : 0.0;
-        folded_C.mutable_data<double>()[m * N + n] = (c + carried[n]) * s_out.scale[n] + s_out.shift[n];
+        folded_C.mutable_data<double>()[m * N + n] =
+            (c + carried[n].value()) * s_out.scale[n] + s_out.shift[n];
       }
     }
     Absorbed absorbed;
@@ -144,8 +146,8 @@ class Gemm final : public Op {
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
     const Tensor* C = args.constant(2);
-    const bool row_of_C = args.present(2) && beta_ != 0.0 &&
-                          (C == nullptr || (C->shape().rank() == 2 && C->shape()[0] != 1));
+    const bool row_of_C =
+        args.present(2) && beta_ != 0.0 && (C == nullptr || (C->shape().rank() == 2 && C->shape()[0] != 1));
     if (trans_a_ || args.constant(1) == nullptr || row_of_C) return std::nullopt;
     return AxisMap::leading(1, 2);
   }

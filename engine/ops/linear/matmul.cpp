@@ -1,4 +1,5 @@
 // MatMul: Y[...,M,N] = A[...,M,K] * B[...,K,N] with numpy's rules for ranks and batches.
+#include "affine/exact_sum.h"
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/gemm/blas.h"
@@ -55,9 +56,10 @@ class MatMul final : public Op {
     absorbed.remaining = {last, std::vector<double>(N, 1.0), s_out.shift};
     const ScaledTensor W{*B, s_in.scale, s_out.scale};
     if (before.has_shift()) {
-      for_each_element(W, [&](std::size_t k, std::size_t n, double w) {
-        absorbed.remaining.shift[n] += s_in.shift[k] * w * s_out.scale[n];
-      });
+      std::vector<ExactSum> carried(N);
+      for_each_element(
+          W, [&](std::size_t k, std::size_t n, double w) { carried[n].add_product(s_in.shift[k], w); });
+      for (std::size_t n = 0; n < N; ++n) absorbed.remaining.shift[n] += carried[n].value() * s_out.scale[n];
     }
     absorbed.inputs = {{1, W}};
     return absorbed;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "affine/exact_sum.h"
+
 namespace bnrun {
 
 void FoldView::update() {
@@ -21,7 +23,7 @@ void FoldView::update() {
 }
 
 std::optional<AffineForm> FoldView::affine_form_of(NodeId id) const {
-  if (op(id) == nullptr) return std::nullopt;
+  if (op(id) == nullptr || graph_.node(id).name.ends_with(kCentreSuffix)) return std::nullopt;
   const NodeArgs node = args(id);
   auto form = op(id)->as_affine(node.get());
   auto* found = std::get_if<AffineForm>(&form);
@@ -44,6 +46,23 @@ int cost_of(const ChannelAffine& affine) {
   return affine.has_scale() ? 2 : 1;
 }
 
+namespace {
+
+/// What is lost of the shifts of `whole`, which is `second` behind `first`, of which `rest` was lost.
+std::vector<double> lost_in(const ChannelAffine& first, const std::vector<double>& rest,
+                            const ChannelAffine& second, const ChannelAffine& whole) {
+  std::vector<double> lost(whole.channels());
+  for (std::size_t c = 0; c < lost.size(); ++c) {
+    const std::size_t i = first.uniform() ? 0 : c;
+    const std::size_t j = second.uniform() ? 0 : c;
+    lost[c] = lost_in_map(first.shift[i], second.scale[j], second.shift[j], whole.shift[c]) +
+              (rest.empty() ? 0.0 : rest[i] * second.scale[j]);
+  }
+  return lost;
+}
+
+}  // namespace
+
 std::vector<Chain> find_chains(const FoldView& view) {
   const Graph& graph = view.graph();
   std::vector<Chain> chains;
@@ -52,14 +71,16 @@ std::vector<Chain> find_chains(const FoldView& view) {
     const AffineForm* form = view.affine(id);
     if (form == nullptr || in_chain.contains(id)) continue;
     const Node& node = graph.node(id);
-    Chain chain{{id}, {}, node.inputs[form->input], node.outputs[0], form->affine, cost_of(form->affine)};
+    Chain chain{{id}, {}, node.inputs[form->input], node.outputs[0], form->affine, {}, cost_of(form->affine)};
     for (;;) {
       const NodeId next = sole_reader_of_elements(graph, chain.output);
       const AffineForm* further = next.valid() ? view.affine(next) : nullptr;
       if (further == nullptr || graph.node(next).inputs[further->input] != chain.output) break;
       auto both = compose(chain.affine, further->affine);
       if (std::holds_alternative<Declined>(both)) break;
-      chain.affine = std::move(std::get<ChannelAffine>(both));
+      auto& whole = std::get<ChannelAffine>(both);
+      chain.rest = lost_in(chain.affine, chain.rest, further->affine, whole);
+      chain.affine = std::move(whole);
       chain.cost += cost_of(further->affine);
       const auto bystanders = readers_of(graph, chain.output).of_dimensions;
       chain.bystanders.insert(chain.bystanders.end(), bystanders.begin(), bystanders.end());

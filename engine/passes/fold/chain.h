@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,10 @@
 #include "graph/node_query.h"
 
 namespace bnrun {
+
+/// Ends the name of a Sub that a centred fold has left: moved into the layer, it would lose the digits that it
+/// was left for. Nothing but its name tells it from any other Sub when the model is folded again.
+inline constexpr std::string_view kCentreSuffix = "_centre";
 
 /// The graph being folded, its operators and what is known of its constants before rounding. What it says of
 /// the order and of affine maps is as of the last `update`; a node that has not changed since keeps both.
@@ -53,6 +58,7 @@ struct Chain {
   ValueId input;
   ValueId output;
   ChannelAffine affine;
+  std::vector<double> rest;  ///< of each shift, what is lost where it is rounded to double; empty: nothing
   /// The work that the chain does: 2 for an operator that scales, 1 for one that only
   /// shifts or does nothing. Every rewrite lowers the sum over the graph, or the number
   /// of channels whose map is not the identity, so that folding ends.

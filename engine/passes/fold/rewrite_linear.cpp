@@ -255,8 +255,9 @@ class LinearRewriter {
   void add_centring(const Chain& chain, const Centring& centring, Operand data, Operand result) {
     const ChannelAffine shift{centring.axis, std::vector<double>(centring.c.size(), 1.0), centring.c};
     const NodeId scaling = scaling_node(view_, chain.nodes);
-    add_arithmetic("Sub", label_of(graph_, scaling.valid() ? scaling : chain.nodes.front()) + "_centre", data,
-                   shift, shift.shift, graph_.value(chain.output).type, result);
+    add_arithmetic("Sub",
+                   label_of(graph_, scaling.valid() ? scaling : chain.nodes.front()).append(kCentreSuffix),
+                   data, shift, shift.shift, graph_.value(chain.output).type, result);
   }
 
   void add_normalisation(NodeId id, const ChannelAffine& affine, Operand data, Operand result) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "affine/exact_sum.h"
 #include "base/elements.h"
 #include "base/fail.h"
 #include "graph/rewrite.h"
@@ -214,12 +215,14 @@ bool FoldSearch::is_left_alone(NodeId id) const {
 OrDeclined<Absorbed> FoldSearch::absorb(NodeId linear, std::span<const Candidate* const> candidates) const {
   ChannelAffine before;
   ChannelAffine after;
+  bool centred = false;
   for (const Candidate* candidate : candidates) {
     const ChannelAffine& map = candidate->route.map_at(graph_, linear);
     (candidate->route.direction == FoldDirection::forward ? before : after) = map;
+    centred = centred || candidate->centring.channels != 0;
   }
   const double growth = forward_growth(before);
-  if (growth > options_.max_growth) {
+  if (growth > options_.max_growth && !centred) {
     return Declined{Decline::ill_conditioned, fmt::format("the error would grow {:.3g} times", growth)};
   }
   const NodeArgs args = view_.args(linear);
@@ -284,8 +287,8 @@ bool FoldSearch::try_fold(std::initializer_list<const Candidate*> candidates) {
 //   before: x -> [s*x + t] -> L(W, b)        after: x -> Sub(c) -> L(s*W, b + r*W)
 // in the channels that need it, with c = fl(-t/s) in the storage type and r = t + s*c in double.
 // Derivation: s*(x - c) + r = s*x + t. x - c is exact near c (Sterbenz 1974), where the data lies, while W'*x
-// and b' would cancel in the sum of the layer: its error would grow (spread + |t|)/spread times. Conditions:
-// c is finite, and r does not bring the growth back.
+// and b' would cancel in the sum of the layer: its error would grow (spread + |t|)/spread times. r is at most
+// what one unit in the last place of x makes of the map. Condition: c is finite.
 bool FoldSearch::try_fold_centred(const Chain& chain) {
   Chain scaling = chain;
   Centring centring{chain.affine.axis, std::vector<double>(chain.affine.channels(), 0.0)};
@@ -295,11 +298,8 @@ bool FoldSearch::try_fold_centred(const Chain& chain) {
     double& t = scaling.affine.shift[i];
     if (s == 0.0 || channel_growth(t) <= options_.max_growth) continue;
     const double c = stored(-t / s, storage);
-    t += s * c;
-    // A Sub of little would itself be folded by the next round: such a channel keeps its operators.
-    if (!std::isfinite(c) || channel_growth(c) <= options_.max_growth ||
-        channel_growth(t) > options_.max_growth)
-      return false;
+    t = (t + s * c) + lost_in_map(s, c, t, t + s * c) + (chain.rest.empty() ? 0.0 : chain.rest[i]);
+    if (!std::isfinite(c)) return false;
     centring.c[i] = c;
     ++centring.channels;
   }

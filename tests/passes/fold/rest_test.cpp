@@ -190,11 +190,14 @@ TEST(FoldRest, ACentringStaysInFrontOfALayerThatAnotherMapWentInto) {
   expect_fold(m.model(h), {{"Relu", 2}, {"Sub", 1}, {"Gemm", 1}, {"Tanh", 1}});
 }
 
-TEST(FoldRest, AScalerWhoseCentringWouldFoldNextKeepsItsOperators) {
-  Chains m;  // mean 5, deviation 0.01: a Sub of 5 alone in front of a layer becomes its bias
+TEST(FoldRest, ACentringByLittleStaysWhenTheModelIsFoldedAgain) {
+  Chains m;  // mean 5, deviation 0.01: any other Sub of 5 in front of a layer becomes its bias
   const ValueId centred = m.b.op("Sub", {m.x, row({5, 5})});
   const ValueId y = m.scaled(centred, {100, 100});
-  expect_untouched(m.model(m.b.op("Gemm", {y, weights(), row({10, 20})})), Decline::ill_conditioned);
+  expect_fold(m.model(m.b.op("Gemm", {y, weights(), row({10, 20})})), {{"Sub", 1}, {"Gemm", 1}, {"Tanh", 1}});
+  Chains other;
+  const ValueId plain = other.b.op("Sub", {other.x, row({2, 2})});
+  expect_fold(other.model(other.b.op("Gemm", {plain, weights(), row({10, 20})})), {{"Gemm", 1}, {"Tanh", 1}});
 }
 
 TEST(FoldRest, AChannelThatIsConstantDoesNotHoldTheOthers) {
