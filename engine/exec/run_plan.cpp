@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 
+#include "base/elements.h"
 #include "base/fail.h"
+#include "op/evaluate.h"
 #include "program/memory_plan.h"
 
 namespace bnrun {
@@ -88,8 +92,7 @@ class Planner {
     std::vector<TensorView> values;
     for (const SlotId id : step.inputs) {
       types.push_back(id.valid() ? slot(id).type : ValueType{});
-      const bool constant = id.valid() && slot(id).place == Place::constant;
-      values.push_back(constant ? program_.constants[index_of(id)].view() : TensorView{});
+      values.push_back(value_of(id));
       if (id.valid()) lifetimes_[index_of(id)].last = number;
     }
     for (const SlotId id : step.captures) lifetimes_[index_of(id)].last = number;
@@ -100,6 +103,7 @@ class Planner {
     if (all_known) {
       try {
         outputs = step.op->infer({.inputs = types, .values = values, .outputs = step.outputs.size()});
+        note_values(step, values, outputs);
       } catch (const Error& error) {
         // The model itself has passed shape inference, so that the extents of these inputs are at fault.
         const auto code = error.code() == ErrorCode::invalid_model ? ErrorCode::invalid_input : error.code();
@@ -115,6 +119,49 @@ class Planner {
         if (id.valid()) slot(id).place = Place::heap;
       }
     }
+  }
+
+  /// The elements of a constant, or of what follows from constants and shapes.
+  TensorView value_of(SlotId id) const {
+    if (!id.valid()) return {};
+    if (plan_.slots[index_of(id)].place == Place::constant) return program_.constants[index_of(id)].view();
+    const auto found = values_.find(index_of(id));
+    return found != values_.end() ? found->second.view() : TensorView{};
+  }
+
+  /// A shape that the model computes (Shape, Gather, Concat, ...) is known with the shapes of the inputs, and with it
+  /// those of all that is reshaped by it.
+  void note_values(const Step& step, std::span<const TensorView> inputs, std::span<const ValueType> types) {
+    constexpr std::int64_t kMaxElements = 256;
+    const std::size_t count = std::min(step.outputs.size(), types.size());
+    bool small = true;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!step.outputs[i].valid()) continue;
+      if (auto value = tensor_of(types[i])) values_[index_of(step.outputs[i])] = std::move(*value);
+      small = small && types[i].dtype != DType::undefined && types[i].static_shape() &&
+              types[i].shape().elements() <= kMaxElements;
+    }
+    bool known = !step.inputs.empty() && step.captures.empty();
+    for (std::size_t i = 0; i < step.inputs.size(); ++i)
+      known = known && (!step.inputs[i].valid() || inputs[i].defined());
+    if (!small || !known || !step.op->deterministic()) return;
+    const std::unique_ptr<bool[]> wanted(new bool[step.outputs.size()]);
+    for (std::size_t i = 0; i < step.outputs.size(); ++i) wanted[i] = step.outputs[i].valid();
+    auto results = evaluate(*step.op, inputs, {wanted.get(), step.outputs.size()});
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (results[i].defined()) values_[index_of(step.outputs[i])] = std::move(results[i]);
+    }
+  }
+
+  /// The elements that a type tells, if it tells all.
+  static std::optional<Tensor> tensor_of(const ValueType& type) {
+    if (!type.content || !type.static_shape()) return std::nullopt;
+    std::vector<std::int64_t> numbers;
+    for (const Content& element : *type.content) {
+      if (!element.number) return std::nullopt;
+      numbers.push_back(*element.number);
+    }
+    return convert(Tensor(type.shape(), numbers), type.dtype);
   }
 
   void settle(std::size_t number, const RowBlocks& blocks) {
@@ -164,7 +211,8 @@ class Planner {
 
   const Program& program_;
   RunPlan plan_;
-  std::vector<Lifetime> lifetimes_;  ///< by slot, in stages
+  std::vector<Lifetime> lifetimes_;       ///< by slot, in stages
+  std::map<std::size_t, Tensor> values_;  ///< by slot
 };
 
 }  // namespace
