@@ -84,6 +84,7 @@ class Planner {
       type.dims->insert(type.dims->begin(), rows);
       set_type(value.slot, std::move(type), number);
     }
+    for (const Step& step : stage.steps) compute(step);
     settle(number, blocks);
   }
 
@@ -103,7 +104,11 @@ class Planner {
     if (all_known) {
       try {
         outputs = step.op->infer({.inputs = types, .values = values, .outputs = step.outputs.size()});
-        note_values(step, values, outputs);
+        for (std::size_t i = 0; i < std::min(outputs.size(), step.outputs.size()); ++i) {
+          auto value = step.outputs[i].valid() ? tensor_of(outputs[i]) : std::nullopt;
+          if (value) values_[index_of(step.outputs[i])] = std::move(*value);
+        }
+        compute(step);
       } catch (const Error& error) {
         // The model itself has passed shape inference, so that the extents of these inputs are at fault.
         const auto code = error.code() == ErrorCode::invalid_model ? ErrorCode::invalid_input : error.code();
@@ -130,21 +135,15 @@ class Planner {
   }
 
   /// A shape that the model computes (Shape, Gather, Concat, ...) is known with the shapes of the inputs, and with it
-  /// those of all that is reshaped by it.
-  void note_values(const Step& step, std::span<const TensorView> inputs, std::span<const ValueType> types) {
+  /// those of all that is reshaped by it. This notes what a step makes of known values.
+  void compute(const Step& step) {
     constexpr std::int64_t kMaxElements = 256;
-    const std::size_t count = std::min(step.outputs.size(), types.size());
-    bool small = true;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!step.outputs[i].valid()) continue;
-      if (auto value = tensor_of(types[i])) values_[index_of(step.outputs[i])] = std::move(*value);
-      small = small && types[i].dtype != DType::undefined && types[i].static_shape() &&
-              types[i].shape().elements() <= kMaxElements;
+    if (step.inputs.empty() || !step.captures.empty() || !step.op->deterministic()) return;
+    std::vector<TensorView> inputs;
+    for (const SlotId id : step.inputs) {
+      inputs.push_back(value_of(id));
+      if (id.valid() && (!inputs.back().defined() || inputs.back().elements() > kMaxElements)) return;
     }
-    bool known = !step.inputs.empty() && step.captures.empty();
-    for (std::size_t i = 0; i < step.inputs.size(); ++i)
-      known = known && (!step.inputs[i].valid() || inputs[i].defined());
-    if (!small || !known || !step.op->deterministic()) return;
     const std::unique_ptr<bool[]> wanted(new bool[step.outputs.size()]);
     for (std::size_t i = 0; i < step.outputs.size(); ++i) wanted[i] = step.outputs[i].valid();
     auto results = evaluate(*step.op, inputs, {wanted.get(), step.outputs.size()});

@@ -7,6 +7,7 @@ removes a guard that stands twice, so that either alone would be enough.
 REWRITE = "engine/graph/rewrite.cpp"
 ROUTE = "engine/passes/fold/route.cpp"
 FOLD = "engine/passes/fold/search.cpp"
+SPLIT = "engine/passes/fold/split.cpp"
 LINEAR = "engine/passes/fold/rewrite_linear.cpp"
 RULES = "engine/passes/fold/rules.cpp"
 CANCEL = "engine/passes/fold/rules/cancel_rearrangements.cpp"
@@ -58,7 +59,7 @@ MUTATIONS = [
               (CANCEL, "if (!x_dims || !y_dims || *x_dims != *y_dims) return std::nullopt;", "")),
     _mutation("a folded constant may be infinite",
               (REWRITE, "if (!all_finite(constant.tensor))", "if (false)")),
-    _mutation("the data may be any operand", (ROUTE, "if (op->linear() && carrying == 1 && route_.maps.contains(from[0])) {", "if (op->linear()) {")),
+    _mutation("the data may be any operand", (ROUTE, "if (is_layer(graph_, id) && carrying == 1 && route_.maps.contains(from[0])) {", "if (is_layer(graph_, id)) {")),
     # ---- what the caller asked for
     _mutation("the growth limit is ignored", (FOLD, "if (growth > options_.max_growth) {", "if (false) {")),
     _mutation("skipped nodes are folded", (FOLD, "if (is_switched_off(chain) || (chain.affine.is_identity()", "if ((chain.affine.is_identity()")),
@@ -72,11 +73,16 @@ MUTATIONS = [
               (FOLD, "if (saved < 1) {", "if (saved < 0) {")),
     # ---- what stays
     _mutation("the centring of another channel stays",
-              (FOLD, "centring.c[i] = c;", "centring.c[i == 0 ? 0 : i - 1] = c;")),
+              (SPLIT, "split.stays.c[i] = c;", "split.stays.c[i == 0 ? 0 : i - 1] = c;")),
     _mutation("the centring is lost",
-              (LINEAR, "data,\n                   shift, shift.shift, graph_.value(chain.output).type, result);",
-               "data,\n                   shift, std::vector(shift.shift.size(), 0.0), graph_.value(chain.output).type, result);")),
-    _mutation("what the centring rounds away is lost", (FOLD, "t += s * c;", "t = 0.0;")),
+              (LINEAR, "std::vector<double>(stays.c.size(), 1.0), stays.c};",
+               "std::vector<double>(stays.c.size(), 1.0), std::vector<double>(stays.c.size(), 0.0)};")),
+    _mutation("what the centring rounds away is lost", (SPLIT, "t = which == Centre::all ? 0.0 : rest;", "t = 0.0;")),
+    _mutation("a centring that stands alone may round away what matters",
+              (SPLIT, "(!negligible || std::abs(c)", "(std::abs(c)")),
+    _mutation("a channel of scale 0 may be centred",
+              (SPLIT, "if (!std::isfinite(c) || (grows", "if ((grows"),
+              (SPLIT, "std::abs(c) > room_in(storage)", "false"), (SPLIT, "(!negligible || ", "(")),
     _mutation("a constant may leave sums no room", (FOLD, "if (magnitude.after > limit &&", "if (false &&")),
     _mutation("skipped nodes leave a centring",
               (FOLD, "if (!is_switched_off(chain) && journal_.lists(chain) &&", "if (journal_.lists(chain) &&")),
@@ -115,8 +121,16 @@ MUTATIONS = [
     _mutation("an operand may be stretched along the channels",
               (BROADCAST, "operand.rank() == result.rank() && axis < operand.rank() &&\n           (*operand.dims)[axis] == channels;",
                "axis < operand.rank();")),
-    _mutation("any product is a sum",
-              (BINARY, "if (!sum || legacy_.enabled) return", "if (legacy_.enabled) return")),
+    _mutation("a product is a sum",
+              (BINARY, "if (kind_ == Arithmetic::mul || kind_ == Arithmetic::div)", "if (false)")),
+    _mutation("a product lets a shift pass",
+              (BROADCAST, "if (map.has_shift()) return Declined{Decline::activation_between, {}};", "")),
+    _mutation("a divisor takes the scale itself",
+              (BROADCAST, "if (!divides || i == 0) return map;", "return map;")),
+    _mutation("a product of matrices lets a shift pass",
+              (MATMUL, "if (map.has_shift()) return Declined{Decline::activation_between, {}};", "")),
+    _mutation("a product of matrices passes any axis",
+              (MATMUL, "if (!same_rank || map.axis != static_cast<int>(Y.rank() - (i == 0 ? 2 : 1)))", "if (!same_rank)")),
     _mutation("Max lets a negative scale pass", (VARIADIC, "if (!grows || !equal) return", "if (!equal) return")),
     _mutation("Max lets different maps pass", (VARIADIC, "if (!grows || !equal) return", "if (!grows) return")),
     # ---- rounding

@@ -70,7 +70,8 @@ struct FoldEntry {
   /// The largest growth of the rounding error over the channels; see FoldOptions::max_growth.
   double max_growth = 0.0;
   std::size_t flushed_denormals = 0;
-  /// In so many channels a Sub stays where the map stood (see FoldOptions::max_growth).
+  /// In so many channels a shift stays where the map stood: forward a Sub, for the sake of max_growth or where
+  /// a shift cannot pass what a scale can (padding, say); backward an Add, for the latter.
   std::size_t centred_channels = 0;
 };
 

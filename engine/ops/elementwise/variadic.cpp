@@ -32,6 +32,10 @@ class Variadic final : public Op {
     return {type};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    return inputs_of_one_type(args);
+  }
+
   void run(const RunArgs& args) const override {
     std::vector<Shape> shapes;
     for (const TensorView& input : args.inputs) shapes.push_back(input.shape);

@@ -57,6 +57,15 @@ class Gemm final : public Op {
     return {Y};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = inputs_of_one_type(args);
+    const ValueType& B = args.inputs[1];
+    if (types[0].ranked()) return types;
+    types[0].dims.emplace(2);
+    if (B.ranked() && B.rank() == 2) (*types[0].dims)[trans_a_ ? 0 : 1] = (*B.dims)[trans_b_ ? 1 : 0];
+    return types;
+  }
+
   DimProduct macs(const FoldArgs& args) const override {
     DimProduct macs = DimProduct::of(args.outputs[0]);
     const ValueType& A = args.inputs[0];
@@ -144,8 +153,8 @@ class Gemm final : public Op {
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
     const Tensor* C = args.constant(2);
-    const bool row_of_C = args.present(2) && beta_ != 0.0 &&
-                          (C == nullptr || (C->shape().rank() == 2 && C->shape()[0] != 1));
+    const bool row_of_C =
+        args.present(2) && beta_ != 0.0 && (C == nullptr || (C->shape().rank() == 2 && C->shape()[0] != 1));
     if (trans_a_ || args.constant(1) == nullptr || row_of_C) return std::nullopt;
     return AxisMap::leading(1, 2);
   }

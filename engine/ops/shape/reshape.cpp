@@ -97,6 +97,10 @@ class ReshapeLike : public Op {
     return outputs;
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    return input_typed_as_output(args);
+  }
+
   void run(const RunArgs& args) const final {
     if (args.in(0).elements() != args.out(0).elements()) {
       fail(ErrorCode::internal, "{} reshaped to {}", to_string(args.in(0).shape),

@@ -13,6 +13,7 @@ import zlib
 import branches
 import exporters
 import opsets
+import takers
 import unsupported
 import variants
 from onnx import IR_VERSION, checker, defs, numpy_helper, save_model
@@ -40,7 +41,7 @@ def write_case(folder, case, model):
 
 def main(folder):
     expectations = {"models": {}, "unsupported": {}}
-    for family in (exporters, variants, branches, opsets):
+    for family in (exporters, variants, branches, opsets, takers):
         for name, make in family.GALLERY.items():
             case = make(zlib.crc32(name.encode()))
             model = case.model()

@@ -110,7 +110,7 @@ TEST(FoldBugs, TheDataOnTheRightOfAProductWasTakenForTheLeft) {
   GraphBuilder b;
   const ValueId x = b.input("x", DType::float32, {2, 2});
   b.output(b.op("MatMul", {weights(), b.op("Mul", {b.op("Relu", {x}), row({2, -1})})}));
-  expect_untouched(b.model(), Decline::activation_between);
+  expect_untouched(b.model(), Decline::no_linear_neighbour);
 }
 
 // ---------------------------------------------------------------- axes and shapes
