@@ -99,7 +99,9 @@ OrDeclined<std::vector<ChannelAffine>> pass_product(Side from, std::span<const C
   constexpr std::size_t kFactors = 2;
   const auto at_factor = [&](std::size_t i, const ChannelAffine& map) -> OrDeclined<ChannelAffine> {
     if (map.has_shift()) return Declined{Decline::activation_between, {}};
-    if (!has_channels_of(map, args.inputs.subspan(i, 1), args.outputs[0]))
+    // Neither may the factor be stretched to the channels of the result, nor its one channel to many.
+    const ValueType both[] = {args.inputs[i], args.outputs[0]};
+    if (!has_channels_of(map, both, args.outputs[0]))
       return Declined{Decline::axis_unproven, "the factor is not proven to have the same channels"};
     if (!divides || i == 0) return map;
     auto inverse = inverse_scale(map);

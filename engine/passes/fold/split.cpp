@@ -31,6 +31,11 @@ double unit_roundoff(DType dtype) {
                                     : 0x1p-24;
 }
 
+/// What is centred by more than this is large on its way, where products may square it.
+double centre_limit(DType dtype) {
+  return dtype == DType::float16 ? 0x1p7 : 0x1p20;
+}
+
 std::optional<Split> if_any(Split split) {
   return split.stays.channels == 0 ? std::nullopt : std::optional(std::move(split));
 }
@@ -58,7 +63,7 @@ double room_in(DType dtype) {
 // (Sterbenz 1974), where the data lies, while W'*x and b' would cancel in the sum of the layer: its error would
 // grow (spread + |t|)/spread times. Conditions: c is finite, and r does not bring the growth back.
 // Where L takes no shift at all (it pads, say), all channels are centred and r is left out, provided that it is no
-// more than the rounding of s*x + t itself, as normalised data is.
+// more than the rounding of s*x + t itself, as normalised data is, and that x - c leaves room for sums and products.
 std::optional<Split> centred(const ChannelAffine& map, Centre which, double max_growth, DType storage) {
   Split split{map, {map.axis, std::vector<double>(map.channels(), 0.0)}};
   for (std::size_t i = 0; i < map.channels(); ++i) {
@@ -71,7 +76,7 @@ std::optional<Split> centred(const ChannelAffine& map, Centre which, double max_
     if (!std::isfinite(c) || (grows && channel_growth(c) <= max_growth)) return std::nullopt;
     const double rest = t + s * c;
     const bool negligible = std::abs(rest) <= unit_roundoff(storage) * kNormalisedRange;
-    if (which == Centre::all && (!negligible || std::abs(c) > room_in(storage))) return std::nullopt;
+    if (which == Centre::all && (!negligible || std::abs(c) > centre_limit(storage))) return std::nullopt;
     t = which == Centre::all ? 0.0 : rest;
     if (channel_growth(t) > max_growth) return std::nullopt;
     split.stays.c[i] = c;

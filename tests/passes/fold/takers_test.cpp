@@ -242,6 +242,24 @@ TEST(FoldTakersGuard, AFactorOfOtherChannelsTakesNoScale) {
   expect_untouched(m.b.model(), Decline::axis_unproven);
 }
 
+TEST(FoldTakersGuard, OneChannelThatIsStretchedIsNotMany) {
+  Net m;
+  const ValueId column = m.sigmoid(m.b.op("Gemm", {m.x, m.random({kChannels, 1})}));
+  const ValueId scaled = m.b.op("BatchNormalization", {column, row({3}), row({0}), row({0}), row({2})});
+  m.end(m.gemm(m.b.op("Mul", {scaled, m.sigmoid(m.x)})));
+  expect_untouched(m.b.model(), Decline::axis_unproven);
+}
+
+/// x - 1e22 squared is infinite where the map of x is not.
+TEST(FoldTakersGuard, ACentringOfAnySizeDoesNotStandAlone) {
+  Net m;
+  const ValueId scaled = m.b.op("Mul", {m.sigmoid(m.image), Tensor({}, Floats{1e-22F})});
+  const ValueId a = m.b.op("Add", {scaled, Tensor({}, Floats{1})});
+  m.end(m.conv(m.b.op("Mul", {a, a})));
+  EXPECT_FALSE(expect_fold(m.b.model(), {{"Sigmoid", 1}, {"Mul", 2}, {"Add", 1}, {"Conv", 1}, {"Tanh", 1}})
+                   .complete());
+}
+
 TEST(FoldTakersGuard, ADivisorTakesNoScaleOfZero) {
   Net m;
   const ValueId quotient = m.b.op("Div", {m.sigmoid(m.x), m.gemm(m.b.op("Exp", {m.x}))});
