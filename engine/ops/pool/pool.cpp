@@ -53,6 +53,15 @@ class Pool final : public Op {
     return types;
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = input_typed_as_output(args);
+    const ValueType& Y = args.outputs[0];
+    if (types[0].ranked() || (global_ && !Y.ranked())) return types;
+    types[0].dims.emplace(Y.ranked() ? Y.rank() : window_.kernel_shape->size() + 2);
+    for (std::size_t i = 0; i < 2 && Y.ranked() && i < Y.rank(); ++i) (*types[0].dims)[i] = (*Y.dims)[i];
+    return types;
+  }
+
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
     const Window window = window_over(X.shape);

@@ -3,10 +3,10 @@
 #include <numeric>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
-#include "op/dim_product.h"
 #include "base/strided_copy.h"
+#include "op/dim_product.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -111,6 +111,14 @@ class Concat final : public Op {
     std::vector<ValueType> outputs{std::move(result)};
     move_content(*this, args, args.count(), outputs);
     return outputs;
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = inputs_of_one_type(args);
+    for (ValueType& type : types) {
+      if (!type.ranked() && args.outputs[0].ranked()) type.dims = Dims(args.outputs[0].rank());
+    }
+    return types;
   }
 
   void run(const RunArgs& args) const override {

@@ -95,6 +95,20 @@ const Case kCases[] = {
        m.end(m.gemm(m.batch_normalization(rows, 5)));
      },
      {{"Tanh", 1}, {"Reshape", 1}, {"Gemm", 1}, {"Sigmoid", 1}}},
+    {"InFrontOfAPool",
+     [](Net& m) {
+       const ValueId a = m.b.op("Mul", {m.image(), m.random({}, 0.5, 2.0)});
+       const ValueId pooled = m.b.op("MaxPool", {a}, {{"kernel_shape", Ints{2, 2}}});
+       m.end(m.b.op("Conv", {pooled, m.random({5, 4, 2, 2})}));
+     },
+     {{"Tanh", 1}, {"MaxPool", 1}, {"Conv", 1}, {"Sigmoid", 1}}},
+    {"BehindWhatIsJoined",
+     [](Net& m) {
+       const ValueId z = m.b.input("z", DType::float32, {"N", 2});
+       const ValueId joined = m.b.op("Concat", {m.rows(3), z}, {{"axis", std::int64_t{1}}});
+       m.end(m.batch_normalization(m.gemm(joined)));
+     },
+     {{"Tanh", 1}, {"Concat", 1}, {"Gemm", 1}, {"Sigmoid", 1}}},
     {"BehindAFlatten",
      [](Net& m) { m.end(m.batch_normalization(m.gemm(m.b.op("Flatten", {m.rows()})))); },
      {{"Tanh", 1}, {"Flatten", 1}, {"Gemm", 1}, {"Sigmoid", 1}}},
