@@ -30,6 +30,10 @@ DROPOUT = "engine/ops/norm/dropout.cpp"
 CAST = "engine/ops/elementwise/cast.cpp"
 SCALED = "engine/affine/scaled_tensor.cpp"
 CONCAT = "engine/ops/shape/concat.cpp"
+EINSUM = "engine/ops/linear/einsum.cpp"
+ML_LINEAR = "engine/ops/ml/ml_linear.cpp"
+QUANTIZE = "engine/ops/quantised/quantize.cpp"
+NORM = "engine/ops/norm/normalization.cpp"
 VARIADIC = "engine/ops/elementwise/variadic.cpp"
 
 _IGNORE_READERS = (REWRITE, "if (is_removed(rewrite, user)) continue;", "continue;")
@@ -127,6 +131,24 @@ MUTATIONS = [
               (BROADCAST, "if (map.has_shift()) return Declined{Decline::activation_between, {}};", "")),
     _mutation("a product takes one channel for many",
               (BROADCAST, "const ValueType both[] = {args.inputs[i], args.outputs[0]};", "const ValueType both[] = {args.inputs[i], args.inputs[i]};")),
+    _mutation("Einsum: the weights may be stretched",
+              (EINSUM, "(*W.dims)[k_first ? 0 : 1]))", "(*X.dims)[static_cast<std::size_t>(product.summed)]))")),
+    _mutation("Einsum: another axis of x may be summed too",
+              (EINSUM, "(label != k && axis_in(plan.output, label) < 0)", "false")),
+    _mutation("LinearRegressor: a map goes back through a post_transform",
+              (ML_LINEAR, "if (transform_ != PostTransform::none && !after.is_identity())", "if (false)")),
+    _mutation("LinearRegressor: a coefficient may leave sums no room",
+              (ML_LINEAR, "return std::abs(x) > kRoomForSums;", "return std::isnan(x);")),
+    _mutation("DequantizeLinear: the scales lie on any axis",
+              (QUANTIZE, "if (many && (!axis ||", "if (false && (!axis ||")),
+    _mutation("a normalisation keeps its scale as well",
+              (NORM, "{.inputs = {{1, filled(*scale, 1.0)}}, .attributes = {}}", "{.inputs = {}, .attributes = {}}")),
+    _mutation("a normalisation keeps its bias as well",
+              (NORM, "found.without.inputs.emplace_back(2, filled(*B, 0.0));", "")),
+    _mutation("the bias of a normalisation may become another operator",
+              (FOLD, "(forward && is_bias_behind(id, remaining))", "forward")),
+    _mutation("a constant in front of an unknown operator is not stretched",
+              (BINARY, "types[i].dims->rbegin()[static_cast<std::ptrdiff_t>(k)] = Dim();", "continue;")),
     _mutation("a centring may be of any size",
               (SPLIT, "|| std::abs(c) > centre_limit(storage)", "")),
     _mutation("a divisor takes the scale itself",

@@ -45,6 +45,13 @@ struct Net : Maker {
   ValueId einsum(const char* equation, const std::vector<NodeInput>& inputs) {
     return b.op("Einsum", inputs, {{"equation", std::string(equation)}});
   }
+  /// Rounded to steps of its own on the way, with one scale and zero point or one for each channel of axis 1.
+  ValueId dequantised(ValueId data, std::int64_t scales) {
+    const Shape shape = scales == 1 ? Shape{} : Shape{scales};
+    const Tensor scale(shape, Floats(static_cast<std::size_t>(scales), 0.03125F));
+    const Tensor zero(shape, std::vector<std::int8_t>(static_cast<std::size_t>(scales), 3));
+    return b.op("DequantizeLinear", {b.op("QuantizeLinear", {data, scale, zero}), scale, zero});
+  }
   void end(ValueId y) { b.output(b.op("Tanh", {y})); }
 };
 
@@ -193,6 +200,23 @@ const Case kCases[] = {
        m.end(m.batch_normalization(m.einsum("nk,km->nm", {m.x, m.random({kChannels, kChannels})})));
      },
      {{"Einsum", 1}, {"Add", 1}, {"Tanh", 1}}},
+    // ---- DequantizeLinear
+    {"DequantizeLinearOfOneScaleBehind",
+     [](Net& m) { m.end(m.batch_normalization(m.dequantised(m.image, 1))); },
+     {{"QuantizeLinear", 1}, {"DequantizeLinear", 1}, {"Add", 1}, {"Tanh", 1}}},
+    {"DequantizeLinearOfOneScalePerChannelBehind",
+     [](Net& m) { m.end(m.batch_normalization(m.dequantised(m.image, kChannels))); },
+     {{"QuantizeLinear", 1}, {"DequantizeLinear", 1}, {"Add", 1}, {"Tanh", 1}}},
+    {"DequantizeLinearByAScalar",
+     [](Net& m) {
+       m.end(m.b.op("Mul", {m.dequantised(m.image, kChannels), m.random({}, -2.0, -1.0)}));
+     },
+     {{"QuantizeLinear", 1}, {"DequantizeLinear", 1}, {"Tanh", 1}}},
+    {"DequantizeLinearThroughAnActivation",
+     [](Net& m) {
+       m.end(m.scaled(m.relu(m.dequantised(m.image, 1)), {kChannels, 1, 1}));
+     },
+     {{"QuantizeLinear", 1}, {"DequantizeLinear", 1}, {"Relu", 1}, {"Tanh", 1}}},
     {"EinsumThatMovesTheChannels",
      [](Net& m) {
        const ValueId h = m.einsum("...k,kn->n...", {m.x, m.random({kChannels, kChannels})});
@@ -305,6 +329,18 @@ TEST(FoldTakers, AScaleThatGoesAloneLosesNoDigits) {
         << "seed " << seed;
   }
   EXPECT_GE(alone, 100U);
+}
+
+TEST(FoldTakersGuard, ScalesOfDequantizeLinearLieOnTheirAxis) {
+  Net m;  // along the rows, where the scales are along the channels
+  m.end(m.b.op("Mul", {m.dequantised(m.image, kChannels), m.random({5, 1})}));
+  Model along_rows = m.b.model();
+  EXPECT_EQ(fold(along_rows).rewrites, 0U);
+  Net old;  // below opset 13 there is one scale for all
+  old.b = GraphBuilder(10);
+  const ValueId image = old.b.input("image", DType::float32, {"N", kChannels, 5, 6});
+  old.end(old.b.op("Mul", {old.dequantised(image, 1), old.random({kChannels, 1, 1})}));
+  expect_untouched(old.b.model(), Decline::axis_unproven);
 }
 
 struct EinsumCase {
