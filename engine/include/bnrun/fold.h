@@ -61,7 +61,7 @@ struct FoldEntry {
   std::string into;  ///< the linear operator that took it, e.g. "Gemm 'dense_1'"
   FoldDirection direction = FoldDirection::backward;
   Decline reason = Decline::not_affine;  ///< when not folded
-  std::string detail;
+  std::string detail;                    ///< what stops it; of both directions where each has its reason
   std::size_t channels = 0;
   double max_scale = 0.0;  ///< largest |scale|: the factor by which the weights of its channel grow
   std::size_t max_scale_channel = 0;

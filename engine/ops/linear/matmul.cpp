@@ -84,8 +84,9 @@ class MatMul final : public Op {
       const ValueType& Y = args.outputs[0];
       const ValueType& factor = args.inputs[i];
       const bool same_rank = Y.ranked() && factor.ranked() && Y.rank() == factor.rank() && Y.rank() > 1;
-      if (!same_rank || map.axis != static_cast<int>(Y.rank() - (i == 0 ? 2 : 1)))
-        return Declined{Decline::axis_unproven, "not on the rows of A or the columns of B"};
+      if (!same_rank) return Declined{Decline::axis_unproven, "a factor is not proven to have its rank"};
+      if (map.axis != static_cast<int>(Y.rank() - (i == 0 ? 2 : 1)))
+        return Declined{Decline::activation_between, "not on the rows of A or the columns of B"};
       return std::nullopt;
     };
     if (from == Side::output) {

@@ -307,6 +307,7 @@ TEST(FoldTakersGuard, TheSumOfComputedMatricesTakesNoScaleAlongIt) {
   Model model = m.b.model();
   const auto report = fold(model);
   ASSERT_EQ(report.entries.size(), 1U);
+  EXPECT_EQ(name_of(report.entries[0].reason), name_of(Decline::activation_between));
   EXPECT_FALSE(report.entries[0].folded);
 }
 
