@@ -63,13 +63,13 @@ std::string_view remedy_of(Decline reason) {
     case Decline::spatial:
       return "export with one parameter per channel (spatial = 1)";
     case Decline::axis_unproven:
-      return "export with a known rank and channel count";
+      return "export with known rank and channels, along the axis of the layer";
     case Decline::shape_would_change:
       return "give its constants no more dimensions than its input has";
     case Decline::activation_between:
-      return "put it between the linear layer and the activation";
+      return "move it right next to the linear layer";
     case Decline::padding:
-      return "put it behind the convolution, or pad in a layer of its own before it";
+      return "put it behind the convolution";
     case Decline::bad_variance:
       return "repair the running variance";
     case Decline::overflow:

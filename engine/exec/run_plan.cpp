@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 
+#include "base/elements.h"
 #include "base/fail.h"
+#include "op/evaluate.h"
 #include "program/memory_plan.h"
 
 namespace bnrun {
@@ -80,6 +84,7 @@ class Planner {
       type.dims->insert(type.dims->begin(), rows);
       set_type(value.slot, std::move(type), number);
     }
+    for (const Step& step : stage.steps) compute(step);
     settle(number, blocks);
   }
 
@@ -88,8 +93,7 @@ class Planner {
     std::vector<TensorView> values;
     for (const SlotId id : step.inputs) {
       types.push_back(id.valid() ? slot(id).type : ValueType{});
-      const bool constant = id.valid() && slot(id).place == Place::constant;
-      values.push_back(constant ? program_.constants[index_of(id)].view() : TensorView{});
+      values.push_back(value_of(id));
       if (id.valid()) lifetimes_[index_of(id)].last = number;
     }
     for (const SlotId id : step.captures) lifetimes_[index_of(id)].last = number;
@@ -100,6 +104,11 @@ class Planner {
     if (all_known) {
       try {
         outputs = step.op->infer({.inputs = types, .values = values, .outputs = step.outputs.size()});
+        for (std::size_t i = 0; i < std::min(outputs.size(), step.outputs.size()); ++i) {
+          auto value = step.outputs[i].valid() ? tensor_of(outputs[i]) : std::nullopt;
+          if (value) values_[index_of(step.outputs[i])] = std::move(*value);
+        }
+        compute(step);
       } catch (const Error& error) {
         // The model itself has passed shape inference, so that the extents of these inputs are at fault.
         const auto code = error.code() == ErrorCode::invalid_model ? ErrorCode::invalid_input : error.code();
@@ -115,6 +124,43 @@ class Planner {
         if (id.valid()) slot(id).place = Place::heap;
       }
     }
+  }
+
+  /// The elements of a constant, or of what follows from constants and shapes.
+  TensorView value_of(SlotId id) const {
+    if (!id.valid()) return {};
+    if (plan_.slots[index_of(id)].place == Place::constant) return program_.constants[index_of(id)].view();
+    const auto found = values_.find(index_of(id));
+    return found != values_.end() ? found->second.view() : TensorView{};
+  }
+
+  /// A shape that the model computes (Shape, Gather, Concat, ...) is known with the shapes of the inputs, and with it
+  /// those of all that is reshaped by it. This notes what a step makes of known values.
+  void compute(const Step& step) {
+    constexpr std::int64_t kMaxElements = 256;
+    if (step.inputs.empty() || !step.captures.empty() || !step.op->deterministic()) return;
+    std::vector<TensorView> inputs;
+    for (const SlotId id : step.inputs) {
+      inputs.push_back(value_of(id));
+      if (id.valid() && (!inputs.back().defined() || inputs.back().elements() > kMaxElements)) return;
+    }
+    const std::unique_ptr<bool[]> wanted(new bool[step.outputs.size()]);
+    for (std::size_t i = 0; i < step.outputs.size(); ++i) wanted[i] = step.outputs[i].valid();
+    auto results = evaluate(*step.op, inputs, {wanted.get(), step.outputs.size()});
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (results[i].defined()) values_[index_of(step.outputs[i])] = std::move(results[i]);
+    }
+  }
+
+  /// The elements that a type tells, if it tells all.
+  static std::optional<Tensor> tensor_of(const ValueType& type) {
+    if (!type.content || !type.static_shape()) return std::nullopt;
+    std::vector<std::int64_t> numbers;
+    for (const Content& element : *type.content) {
+      if (!element.number) return std::nullopt;
+      numbers.push_back(*element.number);
+    }
+    return convert(Tensor(type.shape(), numbers), type.dtype);
   }
 
   void settle(std::size_t number, const RowBlocks& blocks) {
@@ -164,7 +210,8 @@ class Planner {
 
   const Program& program_;
   RunPlan plan_;
-  std::vector<Lifetime> lifetimes_;  ///< by slot, in stages
+  std::vector<Lifetime> lifetimes_;       ///< by slot, in stages
+  std::map<std::size_t, Tensor> values_;  ///< by slot
 };
 
 }  // namespace

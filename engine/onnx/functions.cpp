@@ -11,6 +11,7 @@
 
 #include "base/fail.h"
 #include "onnx/source.h"
+#include "op/registry.h"
 
 namespace bnrun {
 namespace {
@@ -47,10 +48,13 @@ AttributeMap defaults_of(const onnx::FunctionProto& function) {
   return defaults;
 }
 
-void collect_domains(const Nodes& nodes, std::set<std::string>& domains) {
+/// The operators that nodes and their subgraphs call, by domain.
+using Calls = std::map<std::string, std::set<std::string>>;
+
+void collect_calls(const Nodes& nodes, Calls& calls) {
   for (const auto& node : nodes) {
-    domains.insert(normal_domain(node.domain()));
-    for (const auto& attribute : node.attribute()) collect_domains(attribute.g().node(), domains);
+    calls[normal_domain(node.domain())].insert(node.op_type());
+    for (const auto& attribute : node.attribute()) collect_calls(attribute.g().node(), calls);
   }
 }
 
@@ -200,12 +204,14 @@ class FunctionInliner {
     }
   }
 
+  /// The body becomes part of the model, where its operators have to mean what they mean in the function.
   void merge_opsets(const onnx::FunctionProto& function) {
-    std::set<std::string> used;
-    collect_domains(function.node(), used);
+    Calls calls;
+    collect_calls(function.node(), calls);
     for (const auto& import : function.opset_import()) {
       const std::string domain = normal_domain(import.domain());
-      if (!used.contains(domain)) continue;
+      const auto used = calls.find(domain);
+      if (used == calls.end()) continue;
       const auto& imports = model_.opset_import();
       const auto found = std::find_if(imports.begin(), imports.end(), [&](const auto& other) {
         return normal_domain(other.domain()) == domain;
@@ -213,9 +219,20 @@ class FunctionInliner {
       if (found == imports.end())
         *model_.add_opset_import() = import;
       else if (found->version() != import.version())
-        fail(ErrorCode::unsupported, "function '{}' needs version {} of operator set '{}', the model {}",
-             function.name(), import.version(), domain.empty() ? "ai.onnx" : domain, found->version());
+        for (const std::string& op_type : used->second)
+          check_same(function, domain, op_type, import.version(), found->version());
     }
+  }
+
+  void check_same(const onnx::FunctionProto& function, const std::string& domain, const std::string& op_type,
+                  std::int64_t of_function, std::int64_t of_model) const {
+    if (functions_.contains({domain, op_type})) return;  // its own body is what counts
+    const auto theirs = version_in_force(domain, op_type, of_function);
+    if (theirs && theirs == version_in_force(domain, op_type, of_model)) return;
+    fail(ErrorCode::unsupported,
+         "function '{}' needs version {} of operator set '{}', the model {}, and {} is not the same in both: "
+         "convert the model to one version",
+         function.name(), of_function, domain.empty() ? "ai.onnx" : domain, of_model, op_type);
   }
 
   onnx::ModelProto& model_;

@@ -66,7 +66,8 @@ struct FoldArgs {
   std::span<const ValueType> outputs;
   std::span<const Tensor* const> constants;  ///< nullptr where an input is not constant
   std::span<const bool> output_used;         ///< has a reader or is a graph output
-  /// A sum that passes a map backward gives the shift to its last operand instead of its first.
+  /// A sum that passes a map backward gives the shift, and a product the scale, to its last operand instead of its
+  /// first.
   bool shift_to_last = false;
   /// An operator that reads a part of a value (Slice, Gather) passes a map of all elements backward to that
   /// part alone.
@@ -102,6 +103,12 @@ struct Absorbed {
   ChannelAffine remaining{};
 };
 
+/// A per-channel map of an operator's own constants that comes last in it, and the constants without that map.
+struct OwnAffine {
+  ChannelAffine affine;  ///< of output 0
+  Absorbed without;
+};
+
 /// Y[M,N] = X[M,K] * W[K,N] + b[N] with constant W and b, in the type the model stores.
 struct DenseForm {
   Tensor W;  ///< [K,N], row-major
@@ -124,6 +131,10 @@ class Op {
   /// Types of all outputs, as precise as the inputs allow. Throws
   /// invalid_model when the inputs do not fit the operator.
   virtual std::vector<ValueType> infer(const InferArgs& args) const = 0;
+  /// What every valid model obeys about the types of this operator's inputs, told by those of the other inputs
+  /// and of the outputs: one type for each input, or none at all. It is asked below an operator that the engine
+  /// does not know, whose outputs have no type of their own.
+  virtual std::vector<ValueType> required_inputs(const FoldArgs&) const { return {}; }
   /// Computes the outputs in a plain way: the reference for all compiled code. Throws `unsupported` for an
   /// element type that the operator lacks.
   virtual void run(const RunArgs& args) const = 0;
@@ -137,6 +148,9 @@ class Op {
 
   /// Whether the outputs depend on the elements of this input, and not on its type and dimensions alone.
   virtual bool reads_elements(std::size_t /*input*/) const { return true; }
+
+  /// Every element of the outputs is one of the inputs' or a constant of the operator: nothing is rounded.
+  virtual bool copies() const { return false; }
 
   /// Output 0 as a per-channel affine map of one input, or why it is none. An operator that returns its input
   /// is the identity.
@@ -152,6 +166,10 @@ class Op {
   virtual std::optional<Absorbed> as_holder_of(const ChannelAffine&, const FoldArgs&) const {
     return std::nullopt;
   }
+
+  /// The scale and bias of a normalisation by statistics of the data, which a layer behind it may take; nullopt
+  /// where there are none, or no constant ones per channel.
+  virtual std::optional<OwnAffine> own_affine(const FoldArgs&) const { return std::nullopt; }
 
   /// A linear operator in its data input 0: absorb_affine may succeed.
   virtual bool linear() const { return false; }

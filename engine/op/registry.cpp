@@ -18,19 +18,27 @@ const OpEntry* find_entry(std::string_view domain, std::string_view name) {
   return found != table.end() && std::pair(found->domain, found->name) == key ? &*found : nullptr;
 }
 
-std::unique_ptr<const Op> make_from(const OpEntry& entry, const OpCall& call, std::int64_t opset) {
+std::optional<int> version_of(const OpEntry& entry, std::int64_t opset) {
   const auto next = std::upper_bound(entry.versions.begin(), entry.versions.end(), opset);
-  if (next == entry.versions.begin()) {
-    fail(ErrorCode::unsupported, "{} does not exist in opset {}", entry.name, opset);
-  }
+  return next == entry.versions.begin() ? std::nullopt : std::optional(*(next - 1));
+}
+
+std::unique_ptr<const Op> make_from(const OpEntry& entry, const OpCall& call, std::int64_t opset) {
+  const auto version = version_of(entry, opset);
+  if (!version) fail(ErrorCode::unsupported, "{} does not exist in opset {}", entry.name, opset);
   if (call.outputs == 0) fail(ErrorCode::invalid_model, "{} has no output", entry.name);
-  AttributeReader reader(call, *(next - 1));
+  AttributeReader reader(call, *version);
   auto op = entry.make(reader);
   reader.check_all_read();
   return op;
 }
 
 }  // namespace
+
+std::optional<int> version_in_force(std::string_view domain, std::string_view name, std::int64_t opset) {
+  const OpEntry* entry = find_entry(domain, name);
+  return entry != nullptr ? version_of(*entry, opset) : std::nullopt;
+}
 
 std::shared_ptr<const Op> make_op(const OpCall& call, std::int64_t opset) {
   const OpEntry* entry = find_entry(call.domain, call.op_type);

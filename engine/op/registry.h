@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,10 @@ struct OpEntry {
 
 /// All operators, sorted by domain and name.
 std::span<const OpEntry> op_table();
+
+/// The version of an operator that is in force under this version of its operator set; nullopt when the table has
+/// no such operator or it did not exist yet.
+std::optional<int> version_in_force(std::string_view domain, std::string_view name, std::int64_t opset);
 
 /// The operator of a call under this version of its operator set; nullptr when the table has
 /// no operator of that name and domain. Throws `unsupported` for an operator version or

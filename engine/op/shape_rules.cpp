@@ -92,6 +92,28 @@ void move_content(const Op& op, const InferArgs& args, std::size_t data_inputs,
   }
 }
 
+std::vector<ValueType> inputs_of_one_type(const FoldArgs& args) {
+  std::vector<ValueType> types(args.inputs.begin(), args.inputs.end());
+  DType common = args.outputs[0].dtype;
+  for (const ValueType& type : types) common = common == DType::undefined ? type.dtype : common;
+  for (ValueType& type : types) {
+    if (type.dtype == DType::undefined) type.dtype = common;
+  }
+  return types;
+}
+
+std::vector<ValueType> input_like_output(const FoldArgs& args) {
+  auto types = input_typed_as_output(args);
+  if (const auto both = merge(types[0], {args.outputs[0].dtype, args.outputs[0].dims})) types[0] = *both;
+  return types;
+}
+
+std::vector<ValueType> input_typed_as_output(const FoldArgs& args) {
+  std::vector<ValueType> types(args.inputs.begin(), args.inputs.end());
+  if (types[0].dtype == DType::undefined) types[0].dtype = args.outputs[0].dtype;
+  return types;
+}
+
 std::optional<std::vector<Content>> content_of(const InferArgs& args, std::size_t i) {
   if (const TensorView* value = args.value(i)) {
     std::vector<Content> content;

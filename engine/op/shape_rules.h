@@ -38,6 +38,14 @@ void check_present(const AttributeReader& node, std::size_t first, std::size_t l
 void move_content(const Op& op, const InferArgs& args, std::size_t data_inputs,
                   std::vector<ValueType>& outputs);
 
+// Of Op::required_inputs:
+/// One element type for all inputs and output 0.
+std::vector<ValueType> inputs_of_one_type(const FoldArgs& args);
+/// Input 0 has the type of output 0; the others stay.
+std::vector<ValueType> input_like_output(const FoldArgs& args);
+/// Input 0 has the element type of output 0; the others stay.
+std::vector<ValueType> input_typed_as_output(const FoldArgs& args);
+
 /// The elements of integer input i, as far as they are known; nullopt when not even their number is.
 std::optional<std::vector<Content>> content_of(const InferArgs& args, std::size_t i);
 

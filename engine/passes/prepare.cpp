@@ -61,8 +61,25 @@ void keep_exact(const Op& op, const Node& node, const Graph& graph, std::span<co
 
 }  // namespace
 
+namespace {
+
+/// What an operator that the engine does not know computes, or one whose output depends on the data, has the type
+/// that its readers require, and theirs require, and so on. Returns whether anything became known.
+bool infer_islands(Graph& graph) {
+  const auto order = graph.topological_order();
+  for (bool any = false;; any = true) {
+    bool told = false;
+    for (auto id = order.rbegin(); id != order.rend(); ++id) told = require_inputs(graph, *id) || told;
+    if (!told) return any;
+    for (const NodeId id : order) infer_outputs(graph, id);
+  }
+}
+
+}  // namespace
+
 void infer_types(Graph& graph) {
   for (const NodeId id : graph.topological_order()) infer_outputs(graph, id);
+  infer_islands(graph);
 }
 
 namespace {
@@ -147,7 +164,7 @@ std::size_t prepare(Graph& graph, const PrepareOptions& options, ExactConstants*
   if (options.constants) {
     do {
       computed += infer_and_compute(graph, exact);
-    } while (inline_constant_branches(graph) != 0);
+    } while (inline_constant_branches(graph) != 0 || infer_islands(graph));
   } else {
     infer_types(graph);
   }

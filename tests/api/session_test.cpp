@@ -170,6 +170,32 @@ TEST(Session, ShapeThatDependsOnDataIsAllocated) {
   expect_error(ErrorCode::unsupported, [&] { session.output_types(views); });
 }
 
+/// Shape, Gather, arithmetic and Concat of what follows from the shapes of the inputs.
+TEST(Session, ShapeThatDependsOnShapesOnlyIsKnownBeforeTheRun) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", "T", 6});
+  const auto list = [](std::vector<std::int64_t> values) {
+    return Tensor({static_cast<std::int64_t>(values.size())}, values);
+  };
+  const auto shape = b.op("Shape", {x});
+  const auto rows = b.op("Mul", {b.op("Gather", {shape, list({0})}), b.op("Gather", {shape, list({1})})});
+  const auto half = b.op("Cast",
+                         {b.op("Floor", {b.op("Mul", {b.op("Cast", {rows}, {{"to", std::int64_t{1}}}),
+                                                      Tensor({1}, std::vector<float>{0.5F})})})},
+                         {{"to", std::int64_t{7}}});
+  const auto target = b.op("Concat", {half, list({2, 6})}, {{"axis", std::int64_t{0}}});
+  b.output(b.op("MatMul", {b.op("Reshape", {x, target}), random_tensor({6, 3}, 1)}));
+  b.output(rows);
+  const Model model = b.model();
+  const Tensor X = random_tensor({2, 5, 6}, 2);
+  expect_like_interpret(model, {{"x", X}});
+  const Session session(model);
+  const TensorView views[] = {X};
+  const auto types = session.output_types(views);
+  EXPECT_EQ(types[0].shape, (Shape{5, 2, 3}));
+  EXPECT_EQ(types[1].shape, (Shape{1}));
+}
+
 TEST(Session, OutputsThatAreInputsConstantsOrNamedTwice) {
   GraphBuilder b;
   const auto x = b.input("x", F32, {"N", 2});

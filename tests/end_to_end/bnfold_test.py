@@ -40,7 +40,7 @@ class Fold(BnfoldTest):
         self.assertIn("folded    BatchNormalization 'bn' into Gemm 'fc1' (backward, 16 channels)", out)
         self.assertIn("the models agree", out)
         out = self.succeed(MODELS / "blocked.onnx", "-o", "out2.onnx").decode()
-        self.assertIn("declined  BatchNormalization 'bn': activation_between", out)
+        self.assertIn("declined  BatchNormalization 'bn': no_linear_neighbour", out)
 
     def test_reports_as_json(self):
         self.succeed(MODELS / "mlp.onnx", "-o", "out.onnx", "--report", "r.json")
@@ -274,7 +274,7 @@ class Page(BnfoldTest):
             self.assertNotIn(outside, text)
 
     def test_one_row_per_entry_coloured_by_fate(self):
-        for model, fate, what in [("mlp.onnx", "folded", "into Gemm"), ("blocked.onnx", "declined", "activation_between")]:
+        for model, fate, what in [("mlp.onnx", "folded", "into Gemm"), ("blocked.onnx", "declined", "no_linear_neighbour")]:
             _, root = self.page(MODELS / model, "--dry-run", "--no-verify")
             rows = [row for row in root.iter("tr") if row.get("class")]
             self.assertEqual([row.get("class") for row in rows], [fate])

@@ -7,6 +7,8 @@ removes a guard that stands twice, so that either alone would be enough.
 REWRITE = "engine/graph/rewrite.cpp"
 ROUTE = "engine/passes/fold/route.cpp"
 FOLD = "engine/passes/fold/search.cpp"
+CHAIN = "engine/passes/fold/chain.cpp"
+SPLIT = "engine/passes/fold/split.cpp"
 LINEAR = "engine/passes/fold/rewrite_linear.cpp"
 RULES = "engine/passes/fold/rules.cpp"
 CANCEL = "engine/passes/fold/rules/cancel_rearrangements.cpp"
@@ -29,6 +31,10 @@ DROPOUT = "engine/ops/norm/dropout.cpp"
 CAST = "engine/ops/elementwise/cast.cpp"
 SCALED = "engine/affine/scaled_tensor.cpp"
 CONCAT = "engine/ops/shape/concat.cpp"
+EINSUM = "engine/ops/linear/einsum.cpp"
+ML_LINEAR = "engine/ops/ml/ml_linear.cpp"
+QUANTIZE = "engine/ops/quantised/quantize.cpp"
+NORM = "engine/ops/norm/normalization.cpp"
 VARIADIC = "engine/ops/elementwise/variadic.cpp"
 PASSING = "engine/op/passing.cpp"
 SLICE = "engine/ops/shape/slice.cpp"
@@ -70,9 +76,9 @@ MUTATIONS = [
               (CANCEL, "if (!x_dims || !y_dims || *x_dims != *y_dims) return std::nullopt;", "")),
     _mutation("a folded constant may be infinite",
               (REWRITE, "if (!all_finite(constant.tensor))", "if (false)")),
-    _mutation("the data may be any operand", (ROUTE, "if (op->linear() && carrying == 1 && route_.maps.contains(from[0])) {", "if (op->linear()) {")),
+    _mutation("the data may be any operand", (ROUTE, "if (is_layer(graph_, id) && carrying == 1 && route_.maps.contains(from[0])) {", "if (is_layer(graph_, id)) {")),
     # ---- what the caller asked for
-    _mutation("the growth limit is ignored", (FOLD, "if (growth > options_.max_growth) {", "if (false) {")),
+    _mutation("the growth limit is ignored", (FOLD, "if (growth > limit) {", "if (false) {")),
     _mutation("skipped nodes are folded", (FOLD, "if (is_switched_off(chain) || (chain.affine.is_identity()", "if ((chain.affine.is_identity()")),
     _mutation("skipped nodes are taken along",
               (FOLD, "[&](NodeId id) { return is_left_alone(id); })) {\n    journal_.decline(",
@@ -84,11 +90,19 @@ MUTATIONS = [
               (FOLD, "if (saved < 1) {", "if (saved < 0) {")),
     # ---- what stays
     _mutation("the centring of another channel stays",
-              (FOLD, "centring.c[i] = c;", "centring.c[i == 0 ? 0 : i - 1] = c;")),
+              (SPLIT, "split.stays.c[i] = c;", "split.stays.c[i == 0 ? 0 : i - 1] = c;")),
     _mutation("the centring is lost",
-              (LINEAR, "data,\n                   shift, shift.shift, graph_.value(chain.output).type, result);",
-               "data,\n                   shift, std::vector(shift.shift.size(), 0.0), graph_.value(chain.output).type, result);")),
-    _mutation("what the centring rounds away is lost", (FOLD, "t += s * c;", "t = 0.0;")),
+              (LINEAR, "std::vector<double>(stays.c.size(), 1.0), stays.c};",
+               "std::vector<double>(stays.c.size(), 1.0), std::vector<double>(stays.c.size(), 0.0)};")),
+    _mutation("what the centring rounds away is lost", (SPLIT, "t = which == Centre::all ? 0.0 : rest;", "t = 0.0;")),
+    _mutation("a centring that stands alone may round away what matters",
+              (SPLIT, "(!negligible || std::abs(c)", "(std::abs(c)")),
+    _mutation("data as they come may lose as much as computed ones", (FOLD, "return comes_unrounded(graph_, chain.input) ?", "return false ?")),
+    _mutation("a Sub that was left is folded when the model is folded again",
+              (CHAIN, " || graph_.node(id).name.ends_with(kCentreSuffix)", "")),
+    _mutation("a channel of scale 0 may be centred",
+              (SPLIT, "if (!std::isfinite(c)) return std::nullopt;", ""),
+              (SPLIT, "std::abs(c) > centre_limit(storage)", "false"), (SPLIT, "(!negligible || ", "(")),
     _mutation("a constant may leave sums no room", (FOLD, "if (magnitude.after > limit &&", "if (false &&")),
     _mutation("skipped nodes leave a centring",
               (FOLD, "if (!is_switched_off(chain) && journal_.lists(chain) &&", "if (journal_.lists(chain) &&")),
@@ -127,8 +141,38 @@ MUTATIONS = [
     _mutation("an operand may be stretched along the channels",
               (BROADCAST, "operand.rank() == result.rank() && axis < operand.rank() &&\n           (*operand.dims)[axis] == channels;",
                "axis < operand.rank();")),
-    _mutation("any product is a sum",
-              (BINARY, "if (!sum || legacy_.enabled) return", "if (legacy_.enabled) return")),
+    _mutation("a product is a sum",
+              (BINARY, "if (kind_ == Arithmetic::mul || kind_ == Arithmetic::div)", "if (false)")),
+    _mutation("a product lets a shift pass",
+              (BROADCAST, "if (map.has_shift()) return Declined{Decline::activation_between, {}};", "")),
+    _mutation("a product takes one channel for many",
+              (BROADCAST, "const ValueType both[] = {args.inputs[i], args.outputs[0]};", "const ValueType both[] = {args.inputs[i], args.inputs[i]};")),
+    _mutation("Einsum: the weights may be stretched",
+              (EINSUM, "(*W.dims)[k_first ? 0 : 1]))", "(*X.dims)[static_cast<std::size_t>(product.summed)]))")),
+    _mutation("Einsum: another axis of x may be summed too",
+              (EINSUM, "(label != k && axis_in(plan.output, label) < 0)", "false")),
+    _mutation("LinearRegressor: a map goes back through a post_transform",
+              (ML_LINEAR, "if (transform_ != PostTransform::none && !after.is_identity())", "if (false)")),
+    _mutation("LinearRegressor: a coefficient may leave sums no room",
+              (ML_LINEAR, "return std::abs(x) > kRoomForSums;", "return std::isnan(x);")),
+    _mutation("DequantizeLinear: the scales lie on any axis",
+              (QUANTIZE, "if (many && (!axis ||", "if (false && (!axis ||")),
+    _mutation("a normalisation keeps its scale as well",
+              (NORM, "{.inputs = {{1, filled(*scale, 1.0)}}, .attributes = {}}", "{.inputs = {}, .attributes = {}}")),
+    _mutation("a normalisation keeps its bias as well",
+              (NORM, "found.without.inputs.emplace_back(2, filled(*B, 0.0));", "")),
+    _mutation("the bias of a normalisation may become another operator",
+              (FOLD, "(forward && is_bias_behind(id, remaining))", "forward")),
+    _mutation("a constant in front of an unknown operator is not stretched",
+              (BINARY, "types[i].dims->rbegin()[static_cast<std::ptrdiff_t>(k)] = Dim();", "continue;")),
+    _mutation("a centring may be of any size",
+              (SPLIT, "|| std::abs(c) > centre_limit(storage)", "")),
+    _mutation("a divisor takes the scale itself",
+              (BROADCAST, "if (!divides || i == 0) return map;", "return map;")),
+    _mutation("a product of matrices lets a shift pass",
+              (MATMUL, "if (map.has_shift()) return Declined{Decline::activation_between, {}};", "")),
+    _mutation("a product of matrices passes any axis",
+              (MATMUL, "if (map.axis != static_cast<int>(Y.rank() - (i == 0 ? 2 : 1)))", "if (false)")),
     _mutation("Max lets a negative scale pass", (VARIADIC, "if (!grows || !equal) return", "if (!equal) return")),
     _mutation("Max lets different maps pass", (VARIADIC, "if (!grows || !equal) return", "if (!grows) return")),
     # ---- rounding
@@ -195,12 +239,12 @@ MUTATIONS = [
               (GEMM, "const bool has_C = args.present(2) && beta_ != 0.0;\n    if (has_C && args.constant(2) == nullptr)",
                "const bool has_C = args.present(2);\n    if (has_C && args.constant(2) == nullptr)")),
     _mutation("Gemm: C has one row", (GEMM, "if (C_shape.rank() == 2) rows = static_cast<std::size_t>(C_shape[0]);", "")),
-    _mutation("Gemm: the bias is not scaled", (GEMM, "(c + carried[n]) * s_out.scale[n] + s_out.shift[n]",
-                                               "(c + carried[n]) + s_out.shift[n]")),
-    _mutation("Gemm: the shift in front is dropped", (GEMM, "carried[n] += s_in.shift[k] * alpha_ * w;",
-                                                      "carried[n] += 0.0 * s_in.shift[k] * w;")),
+    _mutation("Gemm: the bias is not scaled", (GEMM, "(c + carried[n].value()) * s_out.scale[n] + s_out.shift[n]",
+                                               "(c + carried[n].value()) + s_out.shift[n]")),
+    _mutation("Gemm: the shift in front is dropped", (GEMM, "carried[n].add_product(s_in.shift[k], alpha_ * w);",
+                                                      "carried[n].add_product(0.0 * s_in.shift[k], w);")),
     _mutation("Gemm: the shift in front is not multiplied by alpha",
-              (GEMM, "carried[n] += s_in.shift[k] * alpha_ * w;", "carried[n] += s_in.shift[k] * w;")),
+              (GEMM, "carried[n].add_product(s_in.shift[k], alpha_ * w);", "carried[n].add_product(s_in.shift[k], w);")),
     _mutation("Gemm: transB is ignored",
               (GEMM, "trans_b_ ? ScaledTensor{", "false ? ScaledTensor{")),
     _mutation("Gemm: a stretched C without the flag of old opsets",
@@ -210,8 +254,8 @@ MUTATIONS = [
     _mutation("MatMul: a map on another axis of the result",
               (MATMUL, "if (!after.uniform() && after.axis != last)", "if (false)")),
     _mutation("MatMul: the shift in front is not scaled",
-              (MATMUL, "absorbed.remaining.shift[n] += s_in.shift[k] * w * s_out.scale[n];",
-               "absorbed.remaining.shift[n] += s_in.shift[k] * w;")),
+              (MATMUL, "absorbed.remaining.shift[n] += carried[n].value() * s_out.scale[n];",
+               "absorbed.remaining.shift[n] += carried[n].value();")),
     _mutation("MatMul: weights of any rank", (MATMUL, "if (B->shape().rank() != 2) return Declined", "if (false) return Declined")),
     # ---- Conv
     _mutation("Conv: a shift in front of padding",

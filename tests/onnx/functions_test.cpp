@@ -174,13 +174,53 @@ TEST(Functions, OperatorSetsOfBodiesBecomeTheModels) {
   EXPECT_EQ(model.functions_size(), 0);
   ASSERT_EQ(model.opset_import_size(), 3);
   EXPECT_EQ(model.opset_import(2).domain(), "ai.onnx.ml");
+}
 
-  auto other = empty_model();
-  auto old = function("f", {"a"}, {"b"}, {node("Neg", {"a"}, {"b"})});
-  old.mutable_opset_import(0)->set_version(12);
-  *other.add_functions() = old;
-  *other.mutable_graph()->add_node() = node("f", {"x"}, {"y"}, "local");
-  EXPECT_EQ(code_of(other), ErrorCode::unsupported);
+/// The body of a function of another version is the model's where its operators are the same in both.
+TEST(Functions, AnotherVersionOfAnOperatorSetIsTakenForTheSameOperators) {
+  struct Case {
+    const char* op_type;
+    int version;
+    bool same;
+  };
+  for (const auto& [op_type, version, same] :
+       {Case{"Neg", 13, true}, Case{"Neg", 15, true}, Case{"Neg", 17, true}, Case{"Neg", 5, false},
+        Case{"Relu", 13, false}}) {
+    SCOPED_TRACE(fmt::format("{} of {}", op_type, version));
+    auto model = empty_model();
+    auto body = function("f", {"a"}, {"b"}, {node(op_type, {"a"}, {"b"})});
+    body.mutable_opset_import(0)->set_version(version);
+    *model.add_functions() = body;
+    *model.mutable_graph()->add_node() = node("f", {"x"}, {"y"}, "local");
+    if (same)
+      EXPECT_EQ(run(load(model), {4}), Floats{-4});
+    else
+      EXPECT_EQ(code_of(model), ErrorCode::unsupported);
+  }
+}
+
+TEST(Functions, AnOperatorInASubgraphOfAnotherVersionCountsToo) {
+  auto model = empty_model();
+  auto branch = node("If", {"a"}, {"b"});
+  auto& attribute = *branch.add_attribute();
+  attribute.set_name("then_branch");
+  attribute.set_type(onnx::AttributeProto::GRAPH);
+  *attribute.mutable_g()->add_node() = node("Relu", {"a"}, {"c"});
+  auto body = function("f", {"a"}, {"b"}, {branch});
+  body.mutable_opset_import(0)->set_version(13);
+  *model.add_functions() = body;
+  *model.mutable_graph()->add_node() = node("f", {"x"}, {"y"}, "local");
+  EXPECT_EQ(code_of(model), ErrorCode::unsupported);
+}
+
+TEST(Functions, AnUnknownOperatorIsNotTakenForTheSame) {
+  auto model = empty_model();
+  import(model, "com.custom", 1);
+  auto body = function("f", {"a"}, {"b"}, {node("Odd", {"a"}, {"b"}, "com.custom")});
+  import(body, "com.custom", 2);
+  *model.add_functions() = body;
+  *model.mutable_graph()->add_node() = node("f", {"x"}, {"y"}, "local");
+  EXPECT_EQ(code_of(model), ErrorCode::unsupported);
 }
 
 TEST(Functions, RefusesRecursionWrongArityAndExplosion) {

@@ -28,7 +28,8 @@ std::string fate_of(const FoldEntry& entry) {
     std::string fate =
         fmt::format("into {} ({}, {} channels)", entry.into, name_of(entry.direction), entry.channels);
     if (entry.centred_channels > 0)
-      fate += fmt::format(", Sub stays in {} of them", entry.centred_channels);
+      fate += fmt::format(", {} stays in {} of them",
+                          entry.direction == FoldDirection::forward ? "Sub" : "Add", entry.centred_channels);
     if (entry.flushed_denormals > 0)
       fate += fmt::format(", {} denormals set to zero", entry.flushed_denormals);
     return fate;

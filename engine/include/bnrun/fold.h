@@ -37,8 +37,9 @@ struct FoldOptions {
   std::size_t max_rewrites = std::numeric_limits<std::size_t>::max();
   /// A map s*x + t in front of a layer whose shift would make the rounding error more than this many times as
   /// large, (3 + |t|)/3 for normalised data in +-3, goes in its centred form in that channel: s goes into the
-  /// layer, and x - c with c = -t/s stays as a Sub whose name ends in "_centre". Behind a layer nothing grows.
-  double max_growth = 2.0;
+  /// layer, and x - c with c = -t/s stays as a Sub whose name ends in "_centre". A 2.4th of it where x comes from
+  /// an input of the model and so has no rounding errors of its own. Behind a layer nothing grows.
+  double max_growth = 4.0;
 };
 
 enum class FoldDirection {
@@ -61,7 +62,7 @@ struct FoldEntry {
   std::string into;  ///< the linear operator that took it, e.g. "Gemm 'dense_1'"
   FoldDirection direction = FoldDirection::backward;
   Decline reason = Decline::not_affine;  ///< when not folded
-  std::string detail;
+  std::string detail;                    ///< what stops it; of both directions where each has its reason
   std::size_t channels = 0;
   double max_scale = 0.0;  ///< largest |scale|: the factor by which the weights of its channel grow
   std::size_t max_scale_channel = 0;
@@ -70,7 +71,8 @@ struct FoldEntry {
   /// The largest growth of the rounding error over the channels; see FoldOptions::max_growth.
   double max_growth = 0.0;
   std::size_t flushed_denormals = 0;
-  /// In so many channels a Sub stays where the map stood (see FoldOptions::max_growth).
+  /// In so many channels a shift stays where the map stood: forward a Sub, for the sake of max_growth or where
+  /// a shift cannot pass what a scale can (padding, say); backward an Add, for the latter.
   std::size_t centred_channels = 0;
 };
 

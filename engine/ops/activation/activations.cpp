@@ -21,7 +21,7 @@ void run_activation(const Activation& activation, const TensorView& X, const Mut
 
 /// f(s*x) = s*f(x) for s > 0, wherever the scales differ; a shift does not pass.
 OrDeclined<ChannelAffine> pass_positive_scale(const ChannelAffine& affine) {
-  if (affine.has_shift()) return Declined{Decline::activation_between, {}};
+  if (affine.has_shift()) return Declined{Decline::activation_between, "a shift does not pass"};
   for (const double s : affine.scale) {
     if (!(s > 0.0)) return Declined{Decline::activation_between, "a scale is not positive"};
   }
@@ -32,10 +32,16 @@ class ActivationOp final : public Op {
  public:
   explicit ActivationOp(Activation activation) : activation_(activation) {}
 
+  bool copies() const override { return activation_.kind == Kind::relu; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     ValueType type = args.inputs[0];
     if (activation_.kind != Kind::identity) type.content.reset();
     return {type};
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    return input_like_output(args);
   }
 
   void run(const RunArgs& args) const override {
@@ -73,6 +79,12 @@ class Clip final : public Op {
     ValueType type = args.inputs[0];
     type.content.reset();
     return {type};
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = input_like_output(args);
+    types[0].dtype = inputs_of_one_type(args)[0].dtype;
+    return types;
   }
 
   void run(const RunArgs& args) const override {
@@ -146,6 +158,12 @@ class PRelu final : public Op {
              to_string(X));
     }
     return {ValueType{X.dtype, X.dims}};
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = input_like_output(args);
+    types[0].dtype = inputs_of_one_type(args)[0].dtype;
+    return types;
   }
 
   void run(const RunArgs& args) const override {

@@ -114,6 +114,16 @@ class Conv final : public Op {
     return {Y};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = inputs_of_one_type(args);
+    const ValueType& W = args.inputs[1];
+    if (types[0].ranked() || !W.ranked() || W.rank() < 3) return types;
+    types[0].dims.emplace(W.rank());
+    if (const Dim& c = (*W.dims)[1]; c.known())
+      (*types[0].dims)[1] = Dim(checked_extent(c.extent()) * convolution_.group);
+    return types;
+  }
+
   DimProduct macs(const FoldArgs& args) const override { return convolution_macs(args, 1); }
 
   void run(const RunArgs& args) const override {
@@ -220,6 +230,15 @@ class ConvTranspose final : public Op {
         Y.dims->emplace_back();
     }
     return {Y};
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = inputs_of_one_type(args);
+    const ValueType& W = args.inputs[1];
+    if (types[0].ranked() || !W.ranked() || W.rank() < 3) return types;
+    types[0].dims.emplace(W.rank());
+    (*types[0].dims)[1] = (*W.dims)[0];
+    return types;
   }
 
   /// Every element of X meets those of one filter, W[c].

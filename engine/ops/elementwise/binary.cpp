@@ -50,6 +50,22 @@ class BinaryOp final : public Op {
     return {type};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = inputs_of_one_type(args);
+    // Only the longer operand decides the rank, and where the shorter has 1 or nothing, the extents.
+    const ValueType& Y = args.outputs[0];
+    for (std::size_t i = 0; i < 2 && Y.ranked() && !legacy_.enabled; ++i) {
+      const ValueType& other = types[1 - i];
+      if (types[i].ranked() || !other.ranked() || other.rank() >= Y.rank()) continue;
+      types[i].dims = Y.dims;
+      for (std::size_t k = 0; k < other.rank(); ++k) {
+        if (!(other.dims->rbegin()[static_cast<std::ptrdiff_t>(k)] == Dim(1)))
+          types[i].dims->rbegin()[static_cast<std::ptrdiff_t>(k)] = Dim();
+      }
+    }
+    return types;
+  }
+
   void run(const RunArgs& args) const override {
     dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {
       using C = ComputeType<T>;
@@ -103,8 +119,9 @@ class BinaryOp final : public Op {
 
   OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
                                                       const FoldArgs& args) const override {
-    const bool sum = kind_ == Arithmetic::add || kind_ == Arithmetic::sub;
-    if (!sum || legacy_.enabled) return Declined{Decline::activation_between, {}};
+    if (legacy_.enabled) return Declined{Decline::activation_between, {}};
+    if (kind_ == Arithmetic::mul || kind_ == Arithmetic::div)
+      return pass_product(from, maps, kind_ == Arithmetic::div, args);
     return pass_sum(from, maps, std::array{1.0, kind_ == Arithmetic::add ? 1.0 : -1.0}, args);
   }
 

@@ -1,6 +1,7 @@
 #include "ops/elementwise/binary_affine.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/fail.h"
 #include "op/shape_rules.h"
@@ -78,6 +79,52 @@ OrDeclined<std::vector<ChannelAffine>> pass_sum(Side from, std::span<const Chann
     for (std::size_t c = 0; c < sum.channels(); ++c) sum.shift[c] += weights[i] * part.shift[c];
   }
   return std::vector{std::move(sum)};
+}
+
+namespace {
+
+/// 1/s, or nullopt where an s is 0.
+std::optional<ChannelAffine> inverse_scale(ChannelAffine map) {
+  for (double& s : map.scale) {
+    if (s == 0.0) return std::nullopt;
+    s = 1.0 / s;
+  }
+  return map;
+}
+
+}  // namespace
+
+OrDeclined<std::vector<ChannelAffine>> pass_product(Side from, std::span<const ChannelAffine> maps,
+                                                    bool divides, const FoldArgs& args) {
+  constexpr std::size_t kFactors = 2;
+  const auto at_factor = [&](std::size_t i, const ChannelAffine& map) -> OrDeclined<ChannelAffine> {
+    if (map.has_shift()) return Declined{Decline::activation_between, {}};
+    // Neither may the factor be stretched to the channels of the result, nor its one channel to many.
+    const ValueType both[] = {args.inputs[i], args.outputs[0]};
+    if (!has_channels_of(map, both, args.outputs[0]))
+      return Declined{Decline::axis_unproven, "the factor is not proven to have the same channels"};
+    if (!divides || i == 0) return map;
+    auto inverse = inverse_scale(map);
+    if (!inverse) return Declined{Decline::activation_between, "a scale of 0 in a divisor"};
+    return std::move(*inverse);
+  };
+  if (from == Side::output) {
+    const std::size_t taker = args.shift_to_last ? kFactors - 1 : 0;
+    auto taken = at_factor(taker, maps[0]);
+    if (auto* declined = std::get_if<Declined>(&taken)) return std::move(*declined);
+    std::vector<ChannelAffine> parts(kFactors);
+    parts[taker] = std::get<ChannelAffine>(std::move(taken));
+    return parts;
+  }
+  ChannelAffine product;
+  for (std::size_t i = 0; i < kFactors; ++i) {
+    auto factor = at_factor(i, maps[i]);
+    if (auto* declined = std::get_if<Declined>(&factor)) return std::move(*declined);
+    auto both = compose(product, std::get<ChannelAffine>(factor));
+    if (auto* declined = std::get_if<Declined>(&both)) return std::move(*declined);
+    product = std::get<ChannelAffine>(std::move(both));
+  }
+  return std::vector{std::move(product)};
 }
 
 }  // namespace bnrun

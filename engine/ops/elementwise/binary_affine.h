@@ -27,4 +27,9 @@ bool has_channels_of(const ChannelAffine& map, std::span<const ValueType> operan
 OrDeclined<std::vector<ChannelAffine>> pass_sum(Side from, std::span<const ChannelAffine> maps,
                                                 std::span<const double> weights, const FoldArgs& args);
 
+/// Op::pass_affines of y = x_0 * x_1, or with `divides` x_0 / x_1, for scales without a shift. From the output:
+/// the first factor (or, as args say, the last) takes it. From the inputs: the scales of both are multiplied.
+OrDeclined<std::vector<ChannelAffine>> pass_product(Side from, std::span<const ChannelAffine> maps,
+                                                    bool divides, const FoldArgs& args);
+
 }  // namespace bnrun

@@ -153,6 +153,8 @@ class BinaryLogic final : public Op {
 /// Where: Y = condition ? X : Y, each broadcast to the others.
 class Where final : public Op {
  public:
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     if (args.inputs[0].dtype != DType::boolean)
       fail(ErrorCode::invalid_model, "its condition is not boolean");

@@ -92,6 +92,12 @@ class Cast final : public Op {
     return {type};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = std::vector(args.inputs.begin(), args.inputs.end());
+    if (!types[0].ranked()) types[0].dims = args.outputs[0].dims;
+    return types;
+  }
+
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
     const MutableTensorView& Y = args.out(0);

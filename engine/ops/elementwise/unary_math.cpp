@@ -145,6 +145,11 @@ class UnaryMath final : public Op {
     return {type};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    if (row_.result == DType::undefined) return input_like_output(args);
+    return {args.inputs.begin(), args.inputs.end()};
+  }
+
   void run(const RunArgs& args) const override { row_.run(args.in(0), args.out(0)); }
 
   OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {

@@ -17,6 +17,8 @@ class Variadic final : public Op {
  public:
   explicit Variadic(VariadicKind kind) : kind_(kind) {}
 
+  bool copies() const override { return kind_ == VariadicKind::max || kind_ == VariadicKind::min; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     ValueType type{args.inputs[0].dtype, std::nullopt};
     std::vector<Dims> dims;
@@ -30,6 +32,10 @@ class Variadic final : public Op {
     if (dims.size() == args.count()) type.dims = broadcast_dims(dims);
     type.content = infer_content(args);
     return {type};
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    return inputs_of_one_type(args);
   }
 
   void run(const RunArgs& args) const override {

@@ -24,6 +24,8 @@ class DepthSpace final : public Op {
     }
   }
 
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& X = args.inputs[0];
     if (!X.ranked()) return {{X.dtype, Dims(4)}};

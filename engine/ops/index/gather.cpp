@@ -18,6 +18,8 @@ class Gather final : public Op {
  public:
   explicit Gather(AttributeReader& node) : axis_(node.get_int("axis", 0)) { check_inputs(node, 2, 2); }
 
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& data = args.inputs[0];
     const ValueType& indices = args.inputs[1];
@@ -119,6 +121,8 @@ class GatherElements final : public Op {
     check_inputs(node, 2, 2);
   }
 
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     if (args.inputs[0].ranked()) normalize_axis(axis_, args.inputs[0].rank());
     return {{args.inputs[0].dtype, args.inputs[1].dims}};
@@ -159,6 +163,8 @@ class GatherND final : public Op {
     check_inputs(node, 2, 2);
     if (batch_dims_ < 0) fail(ErrorCode::invalid_model, "batch_dims is {}", batch_dims_);
   }
+
+  bool copies() const override { return true; }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& data = args.inputs[0];

@@ -17,6 +17,8 @@ class ReverseSequence final : public Op {
            batch_axis_, time_axis_);
   }
 
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& input = args.inputs[0];
     if (input.ranked() && input.rank() < 2)

@@ -42,6 +42,8 @@ class Compress final : public Op {
     if (node.has("axis")) axis_ = node.get_int("axis", 0);
   }
 
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& input = args.inputs[0];
     if (args.inputs[1].dtype != DType::boolean)
@@ -121,6 +123,8 @@ class NonZero final : public Op {
 class Trilu final : public Op {
  public:
   explicit Trilu(AttributeReader& node) : upper_(node.get_bool("upper", true)) { check_inputs(node, 1, 2); }
+
+  bool copies() const override { return true; }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& input = args.inputs[0];

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include "base/dispatch.h"
 #include "base/fail.h"
@@ -64,7 +66,50 @@ class Einsum final : public Op {
     return {type};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = inputs_of_one_type(args);
+    for (std::size_t i = 0; i < types.size(); ++i) {
+      if (!types[i].ranked() && terms_[i].find('.') == std::string::npos)
+        types[i].dims = Dims(terms_[i].size());
+    }
+    return types;
+  }
+
   DimProduct macs(const FoldArgs&) const override { return DimProduct::unknown(); }
+
+  bool linear() const override { return terms_.size() == 2; }
+
+  /// Where it multiplies X by a matrix W: W'[k,n] = W[k,n]*s_in[k]*s_out[n], and the shift
+  /// (sum_k t_in[k]*W[k,n])*s_out[n] + t_out[n] stays as an Add.
+  OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
+                                     const FoldArgs& args) const override {
+    const Tensor* W = args.constant(1);
+    if (W == nullptr) return Declined{Decline::not_constant, "the weights are not constant"};
+    if (!is_floating(W->dtype())) return Declined{Decline::type_mismatch, "integer weights"};
+    const auto product = matrix_product(args);
+    if (!product) return Declined{Decline::axis_unproven, "it is not proven to multiply by a matrix"};
+    const auto [summed, made, k_first] = *product;
+    if (!before.uniform() && before.axis != summed)
+      return Declined{Decline::axis_unproven, "not on the axis that is summed"};
+    if (!after.uniform() && after.axis != made)
+      return Declined{Decline::axis_unproven, "not on the axis that the weights make"};
+    const auto K = static_cast<std::size_t>(W->shape()[k_first ? 0 : 1]);
+    const auto N = static_cast<std::size_t>(W->shape()[k_first ? 1 : 0]);
+    const ChannelAffine s_in = before.on_axis(summed, K);
+    const ChannelAffine s_out = after.on_axis(made, N);
+    const ScaledTensor scaled =
+        k_first ? ScaledTensor{*W, s_in.scale, s_out.scale} : ScaledTensor{*W, s_out.scale, s_in.scale};
+    Absorbed absorbed;
+    absorbed.remaining = {made, std::vector<double>(N, 1.0), s_out.shift};
+    if (before.has_shift()) {
+      for_each_element(scaled, [&](std::size_t row, std::size_t column, double w) {
+        const auto [k, n] = k_first ? std::pair(row, column) : std::pair(column, row);
+        absorbed.remaining.shift[n] += s_in.shift[k] * w * s_out.scale[n];
+      });
+    }
+    absorbed.inputs = {{1, scaled}};
+    return absorbed;
+  }
 
   void run(const RunArgs& args) const override {
     std::vector<Dims> dims;
@@ -170,6 +215,41 @@ class Einsum final : public Op {
     }
     plan.output = labels_of(output_, most, most);
     return plan;
+  }
+
+  /// Y[..,n,..] = sum over k of X[..,k,..] * W[k,n] (or W[n,k]), all other axes of X being axes of Y.
+  struct MatrixProduct {
+    int summed;    ///< the axis of X that k is
+    int made;      ///< the axis of Y that n is
+    bool k_first;  ///< in W
+  };
+
+  std::optional<MatrixProduct> matrix_product(const FoldArgs& args) const {
+    const ValueType& X = args.inputs[0];
+    const ValueType& W = args.inputs[1];
+    if (!X.ranked() || !W.ranked() || W.rank() != 2) return std::nullopt;
+    const Plan plan = plan_for({*X.dims, *W.dims});
+    const auto& x = plan.operands[0];
+    const auto& w = plan.operands[1];
+    const auto axis_in = [](const std::vector<Label>& labels, Label label) {
+      const auto found = std::ranges::find(labels, label);
+      return found == labels.end() ? -1 : static_cast<int>(found - labels.begin());
+    };
+    const bool k_first = axis_in(plan.output, w[0]) < 0;
+    const Label k = w[k_first ? 0 : 1];
+    const Label n = w[k_first ? 1 : 0];
+    const MatrixProduct product{axis_in(x, k), axis_in(plan.output, n), k_first};
+    if (k == n || product.summed < 0 || product.made < 0 || axis_in(plan.output, k) >= 0 ||
+        axis_in(x, n) >= 0)
+      return std::nullopt;
+    for (const Label label : x) {
+      if (std::ranges::count(x, label) != 1 || (label != k && axis_in(plan.output, label) < 0))
+        return std::nullopt;
+    }
+    // An extent of 1 would be stretched.
+    if (!((*X.dims)[static_cast<std::size_t>(product.summed)] == (*W.dims)[k_first ? 0 : 1]))
+      return std::nullopt;
+    return product;
   }
 
   std::vector<std::string> terms_;  ///< with "." for "..."

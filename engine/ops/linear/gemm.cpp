@@ -58,6 +58,15 @@ class Gemm final : public Op {
     return {Y};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = inputs_of_one_type(args);
+    const ValueType& B = args.inputs[1];
+    if (types[0].ranked()) return types;
+    types[0].dims.emplace(2);
+    if (B.ranked() && B.rank() == 2) (*types[0].dims)[trans_a_ ? 0 : 1] = (*B.dims)[trans_b_ ? 1 : 0];
+    return types;
+  }
+
   DimProduct macs(const FoldArgs& args) const override {
     DimProduct macs = DimProduct::of(args.outputs[0]);
     const ValueType& A = args.inputs[0];

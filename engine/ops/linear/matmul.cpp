@@ -20,6 +20,17 @@ class MatMul final : public Op {
     return {{A.dtype, matmul_dims(A, B)}};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = inputs_of_one_type(args);
+    const ValueType& B = args.inputs[1];
+    const ValueType& Y = args.outputs[0];
+    // [..,M,K] times [K,N] is [..,M,N]; a vector times it is a vector.
+    if (types[0].ranked() || !B.ranked() || B.rank() != 2 || !Y.ranked() || Y.rank() == 0) return types;
+    types[0].dims = Y.dims;
+    types[0].dims->back() = (*B.dims)[0];
+    return types;
+  }
+
   DimProduct macs(const FoldArgs& args) const override { return matmul_macs(args); }
 
   void run(const RunArgs& args) const override {
@@ -63,6 +74,36 @@ class MatMul final : public Op {
     }
     absorbed.inputs = {{1, W}};
     return absorbed;
+  }
+
+  /// Of two computed matrices, a scale along the rows of A or the columns of B, or of all elements, is one of
+  /// the result along the same axis.
+  OrDeclined<std::vector<ChannelAffine>> pass_affines(Side from, std::span<const ChannelAffine> maps,
+                                                      const FoldArgs& args) const override {
+    const auto at_factor = [&](std::size_t i, const ChannelAffine& map) -> std::optional<Declined> {
+      if (map.has_shift()) return Declined{Decline::activation_between, {}};
+      if (map.uniform()) return std::nullopt;
+      const ValueType& Y = args.outputs[0];
+      const ValueType& factor = args.inputs[i];
+      const bool same_rank = Y.ranked() && factor.ranked() && Y.rank() == factor.rank() && Y.rank() > 1;
+      if (!same_rank) return Declined{Decline::axis_unproven, "a factor is not proven to have its rank"};
+      if (map.axis != static_cast<int>(Y.rank() - (i == 0 ? 2 : 1)))
+        return Declined{Decline::activation_between, "not on the rows of A or the columns of B"};
+      return std::nullopt;
+    };
+    if (from == Side::output) {
+      const std::size_t taker = args.shift_to_last ? 1 : 0;
+      if (auto declined = at_factor(taker, maps[0])) return std::move(*declined);
+      std::vector<ChannelAffine> parts(2);
+      parts[taker] = maps[0];
+      return parts;
+    }
+    for (std::size_t i = 0; i < 2; ++i) {
+      if (auto declined = at_factor(i, maps[i])) return std::move(*declined);
+    }
+    auto both = compose(maps[0], maps[1]);
+    if (auto* declined = std::get_if<Declined>(&both)) return std::move(*declined);
+    return std::vector{std::get<ChannelAffine>(std::move(both))};
   }
 
   std::optional<DenseForm> as_dense(const FoldArgs& args) const override {

@@ -3,6 +3,7 @@
 // The class of a row is the one with the largest score before post_transform.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/dispatch.h"
 #include "base/fail.h"
@@ -44,6 +45,8 @@ void transform(PostTransform kind, std::span<double> scores) {
   for (double& score : scores) score = sum > 0.0 ? score / sum : score;
 }
 
+constexpr float kRoomForSums = std::numeric_limits<float>::max() * 0x1p-20F;
+
 /// The linear map, with `outputs` rows of coefficients.
 class LinearScores {
  public:
@@ -66,6 +69,39 @@ class LinearScores {
         X.dims->back().extent() != static_cast<std::int64_t>(features))
       fail(ErrorCode::invalid_model, "X is {}, there are coefficients for {} features", to_string(X),
            features);
+  }
+
+  /// coefficients'[e,f] = coefficients[e,f]*s_in[f]*s_out[e]
+  /// intercepts'[e] = (intercepts[e] + sum_f t_in[f]*coefficients[e,f])*s_out[e] + t_out[e]
+  OrDeclined<Absorbed> absorb(const ChannelAffine& before, const ChannelAffine& after,
+                              const ValueType& X) const {
+    if (X.dtype != DType::float32) return Declined{Decline::type_mismatch, "the coefficients are float32"};
+    if (!X.ranked() || X.rank() == 0) return Declined{Decline::axis_unproven, "the rank of X is unknown"};
+    const int last = static_cast<int>(X.rank()) - 1;
+    if (!before.uniform() && before.axis != last)
+      return Declined{Decline::axis_unproven, "not on the features"};
+    if (!after.uniform() && after.axis != 1) return Declined{Decline::axis_unproven, "not on the scores"};
+    const std::size_t features = coefficients_.size() / outputs_;
+    const ChannelAffine s_in = before.on_axis(last, features);
+    const ChannelAffine s_out = after.on_axis(1, outputs_);
+    std::vector<float> coefficients;
+    std::vector<float> intercepts;
+    for (std::size_t e = 0; e < outputs_; ++e) {
+      double intercept = intercepts_[e];
+      for (std::size_t f = 0; f < features; ++f) {
+        const double c = coefficients_[e * features + f];
+        intercept += s_in.shift[f] * c;
+        coefficients.push_back(static_cast<float>(c * s_in.scale[f] * s_out.scale[e]));
+      }
+      intercepts.push_back(static_cast<float>(intercept * s_out.scale[e] + s_out.shift[e]));
+    }
+    for (const auto* list : {&coefficients, &intercepts}) {
+      if (std::ranges::any_of(*list, [](float x) { return std::abs(x) > kRoomForSums; }))
+        return Declined{Decline::overflow, "a coefficient leaves sums no room in float32"};
+    }
+    Absorbed absorbed;
+    absorbed.attributes = {{"coefficients", std::move(coefficients)}, {"intercepts", std::move(intercepts)}};
+    return absorbed;
   }
 
   std::vector<double> of(const TensorView& X) const {
@@ -108,6 +144,15 @@ class LinearRegressor final : public Op {
     for (std::size_t first = 0; first < scores.size(); first += linear_.outputs())
       transform(transform_, std::span(scores).subspan(first, linear_.outputs()));
     store(scores, args.out(0));
+  }
+
+  bool linear() const override { return true; }
+
+  OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
+                                     const FoldArgs& args) const override {
+    if (transform_ != PostTransform::none && !after.is_identity())
+      return Declined{Decline::activation_between, "post_transform stands between"};
+    return linear_.absorb(before, after, args.inputs[0]);
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
@@ -169,6 +214,15 @@ class LinearClassifier final : public Op {
       transform(transform_, of_row);
     }
     if (args.outputs.size() > 1 && args.out(1).defined()) store(scores, args.out(1));
+  }
+
+  bool linear() const override { return true; }
+
+  /// The scores are output 1 and the classes follow from them: only a map in front is taken.
+  OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
+                                     const FoldArgs& args) const override {
+    if (!after.is_identity()) return Declined{Decline::activation_between, {}};
+    return linear_.absorb(before, after, args.inputs[0]);
   }
 
  private:

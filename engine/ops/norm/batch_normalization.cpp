@@ -31,6 +31,7 @@ class BatchNormalization final : public Op {
       training_ = node.get_bool("training_mode", false);
       at_inference_ = {{"training_mode", std::int64_t{0}}};
     }
+    one_type_ = version < 14;
     if (version < 9) spatial_ = node.get_bool("spatial", true);
   }
 
@@ -53,6 +54,13 @@ class BatchNormalization final : public Op {
       }
     }
     for (std::size_t i = 1; i < args.outputs; ++i) types.push_back(args.inputs[i % 2 == 1 ? 3 : 4]);
+    return types;
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = input_like_output(args);
+    // From opset 15 on the parameters may have another type.
+    if (one_type_) types[0].dtype = inputs_of_one_type(args)[0].dtype;
     return types;
   }
 
@@ -158,7 +166,7 @@ class BatchNormalization final : public Op {
   /// What `make` makes of the constant parameters, on the axis of the channels.
   template <class Make>
   OrDeclined<ChannelAffine> map_of(const FoldArgs& args, const Make& make) const {
-    const ValueType& X = args.inputs[0];
+    const ValueType& X = args.inputs[0].ranked() ? args.inputs[0] : args.outputs[0];
     if (!X.ranked()) return Declined{Decline::axis_unproven, "the rank of X is unknown"};
     Parameters parameters;
     for (std::size_t i = 0; i < 4; ++i) {
@@ -206,6 +214,7 @@ class BatchNormalization final : public Op {
   /// 13 there is none: the number of outputs decides.
   Attributes at_inference_;
   bool spatial_ = true;
+  bool one_type_;  ///< of X and of all parameters
 };
 
 }  // namespace

@@ -36,6 +36,10 @@ class Dropout final : public Op {
     return types;
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    return input_like_output(args);
+  }
+
   void run(const RunArgs& args) const override {
     const double ratio = args.present(1) ? scalar(args.in(1)) : ratio_;
     const bool trains =

@@ -5,11 +5,15 @@
 //   GroupNormalization:    over the channels of a group and the spatial axes
 //   LRN: Y = X / (bias + alpha/size * sum of X^2 over `size` neighbouring channels)^beta
 #include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
+#include "ops/elementwise/binary_affine.h"
 #include "ops/elementwise/broadcast.h"
 #include "ops/norm/kinds.h"
 
@@ -43,6 +47,11 @@ Statistics statistics_of(const T* x, std::int64_t count, double epsilon, bool ce
   return {mean, 1.0 / std::sqrt(squares / static_cast<double>(count) + epsilon)};
 }
 
+/// The constant with one number in place of all.
+ScaledTensor filled(const Tensor& like, double value) {
+  return {Tensor(like.shape(), std::vector<double>(static_cast<std::size_t>(like.elements()), value))};
+}
+
 constexpr double kDefaultEpsilon = static_cast<double>(1e-5F);
 
 class LayerNormalization final : public Op {
@@ -67,6 +76,12 @@ class LayerNormalization final : public Op {
     return {{X.dtype, X.dims}, statistics, statistics};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = input_like_output(args);
+    if (types[0].dtype == DType::undefined) types[0].dtype = args.inputs[1].dtype;
+    return types;
+  }
+
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
     const std::size_t axis = normalize_axis(axis_, X.shape.rank());
@@ -88,6 +103,28 @@ class LayerNormalization final : public Op {
         write_statistic(args, 2, row, s.inverse_deviation);
       }
     });
+  }
+
+  std::optional<OwnAffine> own_affine(const FoldArgs& args) const override {
+    const Tensor* scale = args.constant(1);
+    const Tensor* B = args.constant(2);
+    if (scale == nullptr || (args.present(2) && B == nullptr)) return std::nullopt;
+    const ValueType& X = args.inputs[0];
+    auto map = affine_of_constant(
+        *scale, X, [](double s) { return std::pair(s, 0.0); }, 0);
+    auto* own = std::get_if<AffineForm>(&map);
+    if (own == nullptr) return std::nullopt;
+    OwnAffine found{std::move(own->affine), {.inputs = {{1, filled(*scale, 1.0)}}, .attributes = {}}};
+    if (args.present(2)) {
+      auto shift = affine_of_constant(
+          *B, X, [](double t) { return std::pair(1.0, t); }, 0);
+      if (std::holds_alternative<Declined>(shift)) return std::nullopt;
+      auto both = compose(found.affine, std::get<AffineForm>(shift).affine);
+      if (std::holds_alternative<Declined>(both)) return std::nullopt;
+      found.affine = std::get<ChannelAffine>(std::move(both));
+      found.without.inputs.emplace_back(2, filled(*B, 0.0));
+    }
+    return found.affine.is_identity() ? std::nullopt : std::optional(std::move(found));
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
@@ -175,6 +212,12 @@ class GroupNormalization final : public Op {
     return {{X.dtype, X.dims}};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = input_like_output(args);
+    if (types[0].dtype == DType::undefined) types[0].dtype = args.inputs[1].dtype;
+    return types;
+  }
+
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
     const std::int64_t channels = X.shape[1];
@@ -195,6 +238,27 @@ class GroupNormalization final : public Op {
         }
       }
     });
+  }
+
+  std::optional<OwnAffine> own_affine(const FoldArgs& args) const override {
+    const Tensor* scale = args.constant(1);
+    const Tensor* B = args.constant(2);
+    const ValueType& X = args.inputs[0];
+    if (scale == nullptr || B == nullptr || !X.ranked() || X.rank() < 2) return std::nullopt;
+    OwnAffine found{{1, read_doubles(scale->view()), read_doubles(B->view())},
+                    {.inputs = {{1, filled(*scale, 1.0)}, {2, filled(*B, 0.0)}}, .attributes = {}}};
+    if (per_group_) {
+      const Dim& C = (*X.dims)[1];
+      if (!C.known()) return std::nullopt;
+      const std::int64_t width = C.extent() / *groups_;
+      for (auto* list : {&found.affine.scale, &found.affine.shift}) {
+        std::vector<double> stretched;
+        for (const double value : *list)
+          stretched.insert(stretched.end(), static_cast<std::size_t>(width), value);
+        *list = std::move(stretched);
+      }
+    }
+    return found.affine.is_identity() ? std::nullopt : std::optional(std::move(found));
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {

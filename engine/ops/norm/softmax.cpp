@@ -31,6 +31,10 @@ class Softmax final : public Op {
     return {type};
   }
 
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    return input_like_output(args);
+  }
+
   void run(const RunArgs& args) const override {
     const Shape& shape = args.in(0).shape;
     const std::size_t axis = axis_of(shape.rank());

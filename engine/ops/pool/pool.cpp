@@ -35,6 +35,8 @@ class Pool final : public Op {
       p_ = node.version() < 2 ? node.get_float("p", 2.0) : static_cast<double>(node.get_int("p", 2));
   }
 
+  bool copies() const override { return kind_ == Pooling::max; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& X = args.inputs[0];
     ValueType Y{X.dtype, std::nullopt};
@@ -51,6 +53,15 @@ class Pool final : public Op {
     }
     std::vector<ValueType> types{Y};
     if (args.outputs > 1) types.push_back({DType::int64, Y.dims});
+    return types;
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = input_typed_as_output(args);
+    const ValueType& Y = args.outputs[0];
+    if (types[0].ranked() || (global_ && !Y.ranked())) return types;
+    types[0].dims.emplace(Y.ranked() ? Y.rank() : window_.kernel_shape->size() + 2);
+    for (std::size_t i = 0; i < 2 && Y.ranked() && i < Y.rank(); ++i) (*types[0].dims)[i] = (*Y.dims)[i];
     return types;
   }
 

@@ -19,7 +19,8 @@ using QuantizedTypes = TypeList<float, double, Half, BFloat16, std::int32_t>;
 class Granularity {
  public:
   explicit Granularity(AttributeReader& node)
-      : axis_(node.version() >= 13 ? node.get_int("axis", 1) : 1),
+      : axis_given_(node.version() >= 13),
+        axis_(axis_given_ ? node.get_int("axis", 1) : 1),
         block_(node.version() >= 21 ? node.get_int("block_size", 0) : 0) {
     if (block_ < 0) fail(ErrorCode::invalid_model, "block_size is {}", block_);
   }
@@ -41,6 +42,11 @@ class Granularity {
            to_string(scale), axis_, block_);
   }
 
+  /// The axis along which there may be several scales; nullopt where there is one for all, or one for each block.
+  std::optional<std::size_t> axis(std::size_t rank) const {
+    return block_ == 0 && axis_given_ ? std::optional(normalize_axis(axis_, rank)) : std::nullopt;
+  }
+
   /// Calls visit(element, scale's element) for every element of X.
   template <class F>
   void each(const Shape& X, const Shape& scale, F visit) const {
@@ -60,6 +66,7 @@ class Granularity {
  private:
   static bool is_single(const Dims& dims) { return dims.empty() || (dims.size() == 1 && dims[0] == Dim(1)); }
 
+  bool axis_given_;
   std::int64_t axis_;
   std::int64_t block_;  ///< 0: not blocked
 };
@@ -149,6 +156,42 @@ class DequantizeLinear final : public Op {
         });
       });
     });
+  }
+
+  bool linear() const override { return true; }
+
+  /// x_scale'[c] = x_scale[c]*s_out[c], each rounded once; the shift stays as an Add. One scale becomes one for each
+  /// channel, and with it the zero point.
+  OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
+                                     const FoldArgs& args) const override {
+    const Tensor* scale = args.constant(1);
+    const Tensor* zero_point = args.constant(2);
+    if (scale == nullptr || (args.present(2) && zero_point == nullptr))
+      return Declined{Decline::not_constant, "its scale or zero point is not constant"};
+    if (!before.is_identity()) return Declined{Decline::type_mismatch, "it reads integers"};
+    const bool many = scale->elements() != 1;
+    const auto axis = args.inputs[0].ranked() ? granularity_.axis(args.inputs[0].rank()) : std::nullopt;
+    if (!after.uniform() && !axis) return Declined{Decline::axis_unproven, "it has one scale for all"};
+    if (many && (!axis || (!after.uniform() && after.axis != static_cast<int>(*axis))))
+      return Declined{Decline::axis_unproven, "not on the axis of its scales"};
+    const std::size_t channels =
+        after.uniform() ? static_cast<std::size_t>(scale->elements()) : after.channels();
+    const ChannelAffine s_out = many ? after.on_axis(static_cast<int>(*axis), channels) : after;
+    const auto stretched = [&](const Tensor& parameter) {
+      auto values = read_doubles(parameter.view());
+      if (values.size() == 1) values.assign(channels, values[0]);
+      const Shape shape = channels == 1 ? parameter.shape() : Shape{static_cast<std::int64_t>(channels)};
+      return ScaledTensor{Tensor(shape, std::move(values))};
+    };
+    ScaledTensor scales = stretched(*scale);
+    scales.outer = s_out.scale;
+    Absorbed absorbed{.inputs = {{1, scales}}, .attributes = {}, .remaining = s_out};
+    absorbed.remaining.scale.assign(s_out.channels(), 1.0);
+    if (channels > 1 && !many) {
+      absorbed.attributes = {{"axis", std::int64_t{after.axis}}};
+      if (zero_point != nullptr) absorbed.inputs.emplace_back(2, stretched(*zero_point));
+    }
+    return absorbed;
   }
 
  private:

@@ -6,8 +6,8 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {

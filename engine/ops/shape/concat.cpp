@@ -77,6 +77,8 @@ class Concat final : public Op {
     check_inputs(node, std::max<std::size_t>(1, node.inputs()), node.inputs());
   }
 
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     ValueType result{args.inputs[0].dtype, std::nullopt};
     Dim sum(0);
@@ -111,6 +113,14 @@ class Concat final : public Op {
     std::vector<ValueType> outputs{std::move(result)};
     move_content(*this, args, args.count(), outputs);
     return outputs;
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = inputs_of_one_type(args);
+    for (ValueType& type : types) {
+      if (!type.ranked() && args.outputs[0].ranked()) type.dims = Dims(args.outputs[0].rank());
+    }
+    return types;
   }
 
   void run(const RunArgs& args) const override {
@@ -157,6 +167,8 @@ class Split final : public Op {
         fail(ErrorCode::invalid_model, "num_outputs is {}, the node has {}", count, parts_);
     }
   }
+
+  bool copies() const override { return true; }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& input = args.inputs[0];

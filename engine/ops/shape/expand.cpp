@@ -13,6 +13,8 @@ namespace {
 
 class Expand final : public Op {
  public:
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& input = args.inputs[0];
     std::vector<ValueType> outputs{{input.dtype, std::nullopt}};
@@ -76,6 +78,8 @@ class Tile final : public Op {
   explicit Tile(AttributeReader& node) : one_axis_(node.version() < 6) {
     check_inputs(node, one_axis_ ? 3 : 2, one_axis_ ? 3 : 2);
   }
+
+  bool copies() const override { return true; }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& input = args.inputs[0];

@@ -96,6 +96,8 @@ class Pad final : public Op {
     if (!pads_) fail(ErrorCode::invalid_model, "the pads are missing");
   }
 
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& data = args.inputs[0];
     if (!data.ranked()) return {{data.dtype, std::nullopt}};

@@ -91,10 +91,16 @@ OrDeclined<ChannelAffine> reshape_affine(const ChannelAffine& affine, const Valu
 
 class ReshapeLike : public Op {
  public:
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const final {
     std::vector<ValueType> outputs{{args.inputs[0].dtype, infer_dims(args)}};
     move_content(*this, args, 1, outputs);
     return outputs;
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    return input_typed_as_output(args);
   }
 
   void run(const RunArgs& args) const final {

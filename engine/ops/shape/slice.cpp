@@ -52,6 +52,8 @@ class Slice final : public Op {
     if (!starts_ || !ends_) fail(ErrorCode::invalid_model, "attributes 'starts' and 'ends' are required");
   }
 
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& data = args.inputs[0];
     std::vector<ValueType> outputs{{data.dtype, data.dims}};

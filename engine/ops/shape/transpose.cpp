@@ -23,12 +23,24 @@ class TransposeOp final : public Op {
     }
   }
 
+  bool copies() const override { return true; }
+
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& X = args.inputs[0];
     if (!X.ranked()) return {{X.dtype, std::nullopt}};
     Dims dims;
     for (const std::size_t axis : permutation(X.rank())) dims.push_back((*X.dims)[axis]);
     return {{X.dtype, std::move(dims), X.rank() <= 1 ? X.content : std::nullopt}};
+  }
+
+  std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
+    auto types = input_typed_as_output(args);
+    const ValueType& Y = args.outputs[0];
+    if (types[0].ranked() || !Y.ranked()) return types;
+    types[0].dims.emplace(Y.rank());
+    const auto perm = permutation(Y.rank());
+    for (std::size_t i = 0; i < perm.size(); ++i) (*types[0].dims)[perm[i]] = (*Y.dims)[i];
+    return types;
   }
 
   void run(const RunArgs& args) const override {

@@ -71,7 +71,11 @@ std::vector<Chain> find_chains(const FoldView& view) {
     const AffineForm* form = view.affine(id);
     if (form == nullptr || in_chain.contains(id)) continue;
     const Node& node = graph.node(id);
-    Chain chain{{id}, {}, node.inputs[form->input], node.outputs[0], form->affine, {}, cost_of(form->affine)};
+    Chain chain{.nodes = {id},
+                .input = node.inputs[form->input],
+                .output = node.outputs[0],
+                .affine = form->affine,
+                .cost = cost_of(form->affine)};
     for (;;) {
       const NodeId next = sole_reader_of_elements(graph, chain.output);
       const AffineForm* further = next.valid() ? view.affine(next) : nullptr;

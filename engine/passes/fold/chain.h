@@ -58,7 +58,7 @@ struct Chain {
   ValueId input;
   ValueId output;
   ChannelAffine affine;
-  std::vector<double> rest;  ///< of each shift, what is lost where it is rounded to double; empty: nothing
+  std::vector<double> rest{};  ///< of each shift, what is lost where it is rounded to double; empty: nothing
   /// The work that the chain does: 2 for an operator that scales, 1 for one that only
   /// shifts or does nothing. Every rewrite lowers the sum over the graph, or the number
   /// of channels whose map is not the identity, so that folding ends.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/fail.h"
 
@@ -31,6 +32,35 @@ int weight_of(Decline reason) {
   }
 }
 
+/// Whether a layer that could take maps lies anywhere before or behind the chain. Without one it is not what stands
+/// between that stops the fold.
+bool leads_to_layer(const FoldView& view, const Chain& chain) {
+  const Graph& graph = view.graph();
+  std::set<NodeId> seen;
+  const auto search = [&](ValueId first, auto&& next_of) {
+    std::vector<ValueId> values{first};
+    while (!values.empty()) {
+      const ValueId value = values.back();
+      values.pop_back();
+      for (const NodeId id : next_of(value)) {
+        if (!seen.insert(id).second) continue;
+        if (view.op(id) != nullptr && is_layer(graph, id)) return true;
+        const Node& node = graph.node(id);
+        for (const ValueId further : graph.value(value).producer == id ? node.inputs : node.outputs) {
+          if (further.valid()) values.push_back(further);
+        }
+      }
+    }
+    return false;
+  };
+  const auto before = [&](ValueId value) {
+    const NodeId producer = graph.value(value).producer;
+    return producer.valid() ? std::vector{producer} : std::vector<NodeId>{};
+  };
+  const auto behind = [&](ValueId value) { return graph.value(value).users; };
+  return search(chain.input, before) || search(chain.output, behind);
+}
+
 }  // namespace
 
 std::string names_of_ends(const Graph& graph, const Route& route) {
@@ -40,9 +70,30 @@ std::string names_of_ends(const Graph& graph, const Route& route) {
   return names.empty() ? "nothing: on its way it becomes the identity" : names;
 }
 
-void Journal::decline(const Chain& chain, const Declined& declined) {
-  const auto [entry, fresh] = declined_.try_emplace(chain.nodes.front(), declined);
+void Journal::decline(const Chain& chain, FoldDirection direction, const Declined& declined) {
+  const auto [entry, fresh] = declined_[chain.nodes.front()].try_emplace(direction, declined);
   if (!fresh && weight_of(declined.reason) > weight_of(entry->second.reason)) entry->second = declined;
+}
+
+/// The most telling reason; where there is one for each direction, its details give both.
+Declined Journal::reason_of(const Chain& chain) const {
+  const auto found = declined_.find(chain.nodes.front());
+  if (found == declined_.end()) return {Decline::no_linear_neighbour, {}};
+  const Reasons& reasons = found->second;
+  Declined most = reasons.begin()->second;
+  std::string both;
+  for (const auto& [direction, declined] : reasons) {
+    if (weight_of(declined.reason) > weight_of(most.reason)) most = declined;
+    both += fmt::format("{}{}: {}{}{}", both.empty() ? "" : "; ",
+                        direction == FoldDirection::backward ? "backward" : "forward",
+                        name_of(declined.reason), declined.detail.empty() ? "" : ", ", declined.detail);
+  }
+  // What was asked for does not depend on the direction.
+  const bool asked = most.reason == Decline::switched_off || most.reason == Decline::limit_reached;
+  if (!asked && reasons.size() > 1) most.detail = both;
+  if (most.reason == Decline::activation_between && !leads_to_layer(view_, chain))
+    most.reason = Decline::no_linear_neighbour;
+  return most;
 }
 
 /// The entries for a chain: one for each BatchNormalization in it, or one for the whole
@@ -84,7 +135,7 @@ void Journal::fold(const Candidate& candidate, double growth) {
       entry.into = names_of_ends(view_.graph(), route);
       entry.direction = route.direction;
       entry.max_growth = growth;
-      entry.centred_channels = candidate.centring.channels;
+      entry.centred_channels = candidate.stays.channels;
       entries_.push_back(std::move(entry));
     }
   };
@@ -125,10 +176,7 @@ std::vector<FoldEntry> Journal::finish(bool converting,
   const Graph& graph = view_.graph();
   std::set<NodeId> in_chain;
   for (const Chain& chain : find_chains(view_)) {
-    const auto reason = declined_.find(chain.nodes.front());
-    const Declined declined = is_switched_off(chain)      ? Declined{Decline::switched_off, {}}
-                              : reason != declined_.end() ? reason->second
-                                                          : Declined{Decline::no_linear_neighbour, {}};
+    const Declined declined = is_switched_off(chain) ? Declined{Decline::switched_off, {}} : reason_of(chain);
     for (FoldEntry& entry : describe(chain.nodes, chain.affine)) left(std::move(entry), declined);
     in_chain.insert(chain.nodes.begin(), chain.nodes.end());
   }

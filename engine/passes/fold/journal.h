@@ -23,8 +23,8 @@ class Journal {
 
   /// Forgets the reasons of the round before.
   void start_round() { declined_.clear(); }
-  /// Why a chain could not go; the most telling reason stays.
-  void decline(const Chain& chain, const Declined& declined);
+  /// Why a chain could not go that way; of several reasons for one way the most telling stays.
+  void decline(const Chain& chain, FoldDirection direction, const Declined& declined);
 
   // Each of these is called before its rewrite is applied, while the nodes it is about exist.
 
@@ -43,12 +43,14 @@ class Journal {
 
  private:
   std::vector<FoldEntry> describe(const std::vector<NodeId>& nodes, const ChannelAffine& affine) const;
+  Declined reason_of(const Chain& chain) const;
   void left(FoldEntry entry, const Declined& declined);
   void add_subgraphs_of(const Graph& graph);
 
   FoldView& view_;
   std::vector<FoldEntry> entries_;
-  std::map<NodeId, Declined> declined_;  ///< of this round, by first node of the chain
+  using Reasons = std::map<FoldDirection, Declined>;
+  std::map<NodeId, Reasons> declined_;  ///< of this round, by first node of the chain
 };
 
 /// "Gemm 'dense_1', Gemm 'dense_2'": the ends of a route.

@@ -44,9 +44,8 @@ class LinearRewriter {
   Rewrite make(std::span<const Candidate* const> candidates, std::span<const FoldedLinear> linears) {
     for (const Candidate* candidate : candidates) substitute(*candidate);
     for (const Candidate* candidate : candidates) {
-      const Chain& chain = *candidate->chain;
-      if (candidate->centring.channels != 0)
-        add_centring(chain, candidate->centring, Operand::of(chain.input), current(chain.output));
+      if (candidate->leaves_shift()) add_staying(*candidate);
+      if (candidate->without != nullptr) add_without(*candidate);
       for (const Route::Step& step : candidate->route.steps) {
         if (step.role == Route::Role::passed) copy_node(step);
       }
@@ -74,10 +73,10 @@ class LinearRewriter {
     const bool back = candidate.route.direction == FoldDirection::backward;
     rewrite_.removed.insert(rewrite_.removed.end(), chain.nodes.begin(), chain.nodes.end());
     replace_within(chain, back ? chain.output : chain.input);
-    if (candidate.centring.channels == 0)
-      replace(back ? chain.input : chain.output, back ? chain.output : chain.input);
+    if (candidate.leaves_shift() || candidate.without != nullptr)
+      changed_.insert(back ? chain.input : chain.output);
     else
-      changed_.insert(chain.output);
+      replace(back ? chain.input : chain.output, back ? chain.output : chain.input);
     for (const auto& [id, role, ports, constants] : candidate.route.steps) {
       const Node& node = graph_.node(id);
       if (role != Route::Role::linear) rewrite_.removed.push_back(id);
@@ -130,6 +129,7 @@ class LinearRewriter {
 
   /// What replaces a value. A value that is not replaced but whose elements change gets a new name.
   Operand current(ValueId id) {
+    if (!id.valid()) return Operand::absent();
     for (auto found = replaced_by_.find(id); found != replaced_by_.end(); found = replaced_by_.find(id))
       id = found->second;
     if (!changed_.contains(id)) return Operand::of(id);
@@ -171,7 +171,8 @@ class LinearRewriter {
     const Operand result = current(old.outputs[0]);
     const bool adds = !absorbed.remaining.is_identity();
     const ValueType& type = graph_.value(old.outputs[0]).type;
-    folded.outputs = {adds ? rewrite_.add_value(folded_name(old.outputs[0]), type) : result};
+    for (const ValueId output : old.outputs) folded.outputs.push_back(current(output));
+    if (adds) folded.outputs[0] = rewrite_.add_value(folded_name(old.outputs[0]), type);
     const Operand unshifted = folded.outputs[0];
     rewrite_.nodes.push_back(std::move(folded));
     if (!adds) return;
@@ -252,12 +253,29 @@ class LinearRewriter {
     }
   }
 
-  void add_centring(const Chain& chain, const Centring& centring, Operand data, Operand result) {
-    const ChannelAffine shift{centring.axis, std::vector<double>(centring.c.size(), 1.0), centring.c};
+  void add_staying(const Candidate& candidate) {
+    const Chain& chain = *candidate.chain;
+    const StayingShift& stays = candidate.stays;
+    const bool back = candidate.route.direction == FoldDirection::backward;
+    const ChannelAffine shift{stays.axis, std::vector<double>(stays.c.size(), 1.0), stays.c};
     const NodeId scaling = scaling_node(view_, chain.nodes);
-    add_arithmetic("Sub",
-                   label_of(graph_, scaling.valid() ? scaling : chain.nodes.front()).append(kCentreSuffix),
-                   data, shift, shift.shift, graph_.value(chain.output).type, result);
+    const std::string name = label_of(graph_, scaling.valid() ? scaling : chain.nodes.front());
+    const ValueType& type = graph_.value(chain.output).type;
+    if (back)
+      add_arithmetic("Add", name + "_shift", current(chain.input), shift, shift.shift, type,
+                     Operand::of(chain.output));
+    else
+      add_arithmetic("Sub", name + std::string(kCentreSuffix), Operand::of(chain.input), shift, shift.shift,
+                     type, current(chain.output));
+  }
+
+  void add_without(const Candidate& candidate) {
+    const NodeId id = candidate.chain->nodes.front();
+    Rewrite::NewNode copy{graph_.node(id), {}, {}};
+    for (const ValueId input : copy.node.inputs) copy.inputs.push_back(Operand::of(input));
+    for (const ValueId output : copy.node.outputs) copy.outputs.push_back(current(output));
+    add_constants(id, *candidate.without, copy);
+    rewrite_.nodes.push_back(std::move(copy));
   }
 
   void add_normalisation(NodeId id, const ChannelAffine& affine, Operand data, Operand result) {

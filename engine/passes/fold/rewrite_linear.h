@@ -10,21 +10,19 @@
 #include "graph/rewrite.h"
 #include "passes/fold/chain.h"
 #include "passes/fold/route.h"
+#include "passes/fold/split.h"
 
 namespace bnrun {
-
-/// x - c[i] in each channel i of an axis; what stays of a map where the chain stood.
-struct Centring {
-  int axis = ChannelAffine::kUniform;
-  std::vector<double> c;     ///< as stored; 0 in channels that need none
-  std::size_t channels = 0;  ///< how many do
-};
 
 /// A chain and its way to linear operators.
 struct Candidate {
   const Chain* chain = nullptr;
   Route route;
-  Centring centring{};  ///< forward: what the data goes through first; the chain's map is of what comes out
+  StayingShift stays{};  ///< the chain's map is what goes without it
+  /// The chain is one operator whose own map goes: it stays, with these constants.
+  const Absorbed* without = nullptr;
+
+  bool leaves_shift() const { return stays.channels != 0; }
 };
 
 /// What a rewrite does to constants.

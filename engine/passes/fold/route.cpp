@@ -64,7 +64,8 @@ class RouteFinder {
     const auto [known, fresh] = route_.maps.emplace(id, map);
     if (!fresh && !(known->second == map)) return used_elsewhere(value.name);
     asked_[id].push_back(asker);
-    if (!value.producer.valid()) return Declined{Decline::no_linear_neighbour, {}};
+    if (!value.producer.valid())
+      return Declined{Decline::no_linear_neighbour, "'" + value.name + "' is no output of a layer"};
     agenda_.emplace(view_.position(value.producer), value.producer);
     return std::nullopt;
   }
@@ -72,7 +73,8 @@ class RouteFinder {
   std::optional<Declined> reach_down(ValueId id, const ChannelAffine& map) {
     const Value& value = graph_.value(id);
     const Readers readers = readers_of(graph_, id);
-    if (readers.of_elements.empty()) return Declined{Decline::no_linear_neighbour, {}};
+    if (readers.of_elements.empty())
+      return Declined{Decline::no_linear_neighbour, "'" + value.name + "' is read by no layer"};
     if (auto held = held_from_outside(graph_, id)) return held;
     if (readers.of_elements.size() > 1 && fork_.empty()) fork_ = value.name;
     for (const NodeId user : readers.of_elements) agenda_.emplace(view_.position(user), user);
@@ -159,7 +161,7 @@ class RouteFinder {
       route_.steps.push_back({id, Route::Role::collected, {port}});
       return reach(to[port], std::get<ChannelAffine>(both), id);
     }
-    if (op->linear() && carrying == 1 && route_.maps.contains(from[0])) {
+    if (is_layer(graph_, id) && carrying == 1 && route_.maps.contains(from[0])) {
       route_.steps.push_back({id, Route::Role::linear});
       return std::nullopt;
     }
@@ -169,7 +171,8 @@ class RouteFinder {
     args.to_part_only = choices_.to_part_only;
     const auto passed = op->pass_affines(back_ ? Side::output : Side::input, maps, args);
     if (const auto* declined = std::get_if<Declined>(&passed)) {
-      return Declined{declined->reason, declined->detail.empty() ? describe(graph_, id) : declined->detail};
+      return Declined{declined->reason,
+                      describe(graph_, id) + (declined->detail.empty() ? "" : ", " + declined->detail)};
     }
     Route::Step step{id, Route::Role::passed};
     const auto& further = std::get<std::vector<ChannelAffine>>(passed);
@@ -200,6 +203,13 @@ class RouteFinder {
 };
 
 }  // namespace
+
+bool is_layer(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  const bool computed =
+      node.inputs.size() > 1 && node.inputs[1].valid() && graph.value(node.inputs[1]).producer.valid();
+  return node.op->linear() && !computed;
+}
 
 std::vector<NodeId> Route::nodes(Role role) const {
   std::vector<NodeId> found;

@@ -41,6 +41,10 @@ struct Route {
   const ChannelAffine& map_at(const Graph& graph, NodeId linear) const;
 };
 
+/// Whether a node takes maps into its constants: a product of two values that are both computed does not, though it
+/// may let a scale pass. REQUIRES: the node has an operator.
+bool is_layer(const Graph& graph, NodeId id);
+
 /// The way of a chain's map in one direction, or why there is none: `intermediate_used_elsewhere`,
 /// `intermediate_is_output`, `no_linear_neighbour` or what an operator on the way gives as reason.
 OrDeclined<Route> find_route(const FoldView& view, const Chain& chain, FoldDirection direction);

@@ -15,6 +15,8 @@ constexpr std::array kSimplifications = {
     Simplification{"rearrange", "two Reshapes, Squeezes, Transposes, ... in a row that cancel go"},
     Simplification{"gemm", "MatMul and Add of a bias become one Gemm"},
     Simplification{"shorten", "operators that scale and shift in a row and cannot fold become the fewest"},
+    Simplification{"norm-affine",
+                   "scale and bias of LayerNormalization, GroupNormalization, ... go into the layer behind"},
     Simplification{"constants", "what has constant inputs only is computed (parameters behind it then fold)"},
     Simplification{"dead", "nodes and initializers that lead to no output go"}};
 

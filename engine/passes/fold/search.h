@@ -39,13 +39,16 @@ class FoldSearch {
   void fold_round();
   void shorten_round();
   void simplify_round();
+  void own_affine_round();
 
   bool collect(const Chain& chain, FoldDirection direction, Candidates& candidates,
                std::vector<Candidate>& forked);
+  double growth_limit(const Chain& chain) const;
   OrDeclined<Absorbed> absorb(NodeId linear, std::span<const Candidate* const> candidates) const;
   bool still_stands(const Candidate& candidate) const;
   bool try_fold(std::initializer_list<const Candidate*> candidates);
-  bool try_fold_centred(const Chain& chain);
+  bool try_fold_scale(const Chain& chain);
+  bool is_bias_behind(NodeId linear, const ChannelAffine& shift) const;
   void apply_counted(const Rewrite& rewrite);
 
   bool is_switched_off(const Chain& chain) const;

@@ -34,7 +34,7 @@ def table_with_embedding(seed):
     looked_up = g.op("Gather", "embedding", embedding, "category")
     gemm(g, "fc", g.op("Concat", "join", looked_up, norm(g, "bn", "numbers", bn), axis=-1), fc, output="y")
     y = fc(np.concatenate([embedding[rows], bn(numbers)], axis=1))
-    return Case(g, {"numbers": numbers, "category": rows}, {"y": y}, "Gather Concat Gemm", ["bn"],
+    return Case(g, {"numbers": numbers, "category": rows}, {"y": y}, "Gather Sub Concat Gemm", ["bn"],
                 shapes={"join": [9]})
 
 

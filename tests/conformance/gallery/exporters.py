@@ -317,7 +317,7 @@ def skl2onnx_scaler(seed):
     g.op("Identity", "Id_Identity", p, output="probabilities")
     y = softmax(fc2(relu(fc1((x - offset) * scale))))
     return Case(g, {"X": x}, {"label": CLASSES[y.argmax(axis=1)], "probabilities": y},
-                f"Gemm Relu Gemm Softmax {SKL_LABEL}", ["Scaler"], shapes={"Ma_MatMul": [8]}, batch="N")
+                f"Sub Gemm Relu Gemm Softmax {SKL_LABEL}", ["Scaler"], shapes={"Ma_MatMul": [8]}, batch="N")
 
 
 def skl2onnx_zipmap(seed):

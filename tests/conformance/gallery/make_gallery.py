@@ -14,6 +14,7 @@ import branches
 import exporters
 import opsets
 import routes
+import takers
 import unsupported
 import variants
 from onnx import IR_VERSION, checker, defs, numpy_helper, save_model
@@ -41,7 +42,7 @@ def write_case(folder, case, model):
 
 def main(folder):
     expectations = {"models": {}, "unsupported": {}}
-    for family in (exporters, variants, branches, routes, opsets):
+    for family in (exporters, variants, branches, routes, opsets, takers):
         for name, make in family.GALLERY.items():
             case = make(zlib.crc32(name.encode()))
             model = case.model()

@@ -127,7 +127,7 @@ TEST(FoldRest, MapsThatUndoEachOtherGo) {
 TEST(FoldRest, AChainOfTheShortestFormStays) {
   Chains m;
   expect_untouched(m.model(m.shifted(m.scaled(m.b.op("Relu", {m.x}), {2, 3}), {5, 7})),
-                   Decline::activation_between);
+                   Decline::no_linear_neighbour);
 }
 
 TEST(FoldRest, AChainIsNotShortenedWhereThatWouldCancel) {
