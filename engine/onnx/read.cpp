@@ -42,6 +42,46 @@ ValueType read_type(const onnx::ValueInfoProto& info) {
   return type;
 }
 
+/// Calls `visit` for the graph and all its subgraphs.
+template <class Visit>
+void for_each_graph(onnx::GraphProto& graph, const Visit& visit) {
+  visit(graph);
+  for (auto& node : *graph.mutable_node()) {
+    for (auto& attribute : *node.mutable_attribute()) {
+      if (attribute.has_g()) for_each_graph(*attribute.mutable_g(), visit);
+    }
+  }
+}
+
+bool lacks_first_output(const onnx::NodeProto& node) {
+  return node.output_size() > 0 && node.output(0).empty() &&
+         std::any_of(node.output().begin(), node.output().end(),
+                     [](const auto& name) { return !name.empty(); });
+}
+
+/// Gives a name to the first output of a node that has only later ones: passes ask for the value that an operator
+/// computes. The name is new to the whole model, so that it hides none from a subgraph.
+void name_first_outputs(onnx::GraphProto& graph) {
+  std::vector<onnx::NodeProto*> nodes;
+  std::set<std::string> names;
+  for_each_graph(graph, [&](onnx::GraphProto& part) {
+    for (auto& node : *part.mutable_node()) {
+      if (lacks_first_output(node)) nodes.push_back(&node);
+      names.insert(node.input().begin(), node.input().end());
+      names.insert(node.output().begin(), node.output().end());
+    }
+    for (const auto* list : {&part.input(), &part.output()}) {
+      for (const auto& info : *list) names.insert(info.name());
+    }
+    for (const auto& tensor : part.initializer()) names.insert(tensor.name());
+  });
+  for (onnx::NodeProto* node : nodes) {
+    std::string name = node->op_type() + "_unnamed";
+    while (!names.insert(name).second) name += '_';
+    node->set_output(0, name);
+  }
+}
+
 class GraphReader {
  public:
   GraphReader(const std::map<std::string, std::int64_t, std::less<>>& opsets, std::int64_t ir_version,
@@ -204,6 +244,7 @@ OnnxModel read_proto(std::shared_ptr<OnnxSource> source, const ExternalDataDoor&
   inline_functions(proto);
   source->graph.Swap(proto.mutable_graph());
   proto.clear_graph();
+  name_first_outputs(source->graph);
   std::map<std::string, std::int64_t, std::less<>> opsets;
   for (const auto& import : proto.opset_import()) opsets[normal_domain(import.domain())] = import.version();
   if (opsets.empty()) {

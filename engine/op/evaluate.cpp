@@ -27,8 +27,7 @@ std::vector<Tensor> evaluate(const Op& op, std::span<const TensorView> inputs, s
   std::vector<Tensor> outputs(wanted.size());
   std::vector<MutableTensorView> views(wanted.size());
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    if (!wanted[i] || i >= inferred.size() || inferred[i].dtype == DType::undefined ||
-        !inferred[i].static_shape())
+    if (i >= inferred.size() || inferred[i].dtype == DType::undefined || !inferred[i].static_shape())
       continue;
     outputs[i] = Tensor(inferred[i].dtype, inferred[i].shape());
     views[i] = outputs[i].mutable_view();

@@ -94,6 +94,7 @@ std::size_t infer_and_compute(Graph& graph, ExactConstants* exact) {
     const Node& node = graph.node(id);
     if (!node.alive) continue;
     infer_outputs(graph, id);
+    if (std::ranges::none_of(node.outputs, &ValueId::valid)) continue;  // dead
     if (const auto known = outputs_by_content(graph, node); !known.empty()) {
       replace_by_constants(graph, id, known);
       ++computed;
