@@ -10,10 +10,10 @@ import subprocess
 import unittest
 
 import numpy as np
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from programs import (ANSWER_IS_NO, INVALID_INPUT, INVALID_MODEL, IO, MODELS, PROGRAMS, UNSUPPORTED, USAGE,
-                      ProgramTest)
+from programs import (ANSWER_IS_NO, INVALID_INPUT, INVALID_MODEL, IO, MODELS, PROGRAMS, RESOURCE_LIMIT,
+                      UNSUPPORTED, USAGE, ProgramTest)
 
 MLP = MODELS / "mlp.onnx"
 
@@ -175,6 +175,17 @@ class Outputs(BnrunTest):
             with self.subTest(options):
                 self.check(self.scores(MLP, "-i", MODELS / "x.npy", *options))
 
+    def test_threads_that_cannot_be_started_are_done_without(self):
+        for limit in (300 << 20, 800 << 20):
+            if self.run_program("--version", address_space=limit).returncode != 0:
+                self.skipTest("sanitizers reserve more address space than the limit")
+            result = self.run_program(MLP, "-i", MODELS / "x.npy", "-t", 1000, address_space=limit)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertRegex(result.stderr.decode(), r"^of 1000 threads the system started \d+: .*\n$")
+            self.assertEqual(result.stdout, self.succeed(MLP, "-i", MODELS / "x.npy"))
+        self.fail_with(RESOURCE_LIMIT, MLP, "-i", MODELS / "x.npy", "-t", 100000,
+                       message="100000 threads are more than the 1024 that a session may have")
+
     def test_verbose_tells_of_folding_on_standard_error(self):
         result = self.run_program(MLP, "-i", MODELS / "x.npy", "-v")
         self.assertIn(b"folded    BatchNormalization 'bn' into Gemm 'fc1'", result.stderr)
@@ -212,6 +223,27 @@ class Inspect(BnrunTest):
                          (259, 4 * 259, 8 * 16 + 16 * 3))
         self.assertEqual(model["inputs"][0]["shape"], ["N", 8])
         self.assertTrue(model["fold"]["batch_normalizations"][0]["folded"])
+
+    def test_names_never_reach_the_terminal_raw(self):
+        odd = "\x1b]0;\x07\x9b2J\n\u202e"
+        x, y = (helper.make_tensor_value_info(name + odd, TensorProto.FLOAT, ["N" + odd, 2]) for name in "xy")
+        parameters = [numpy_helper.from_array(np.ones(2, np.float32), name) for name in "sbmv"]
+        nodes = [helper.make_node("BatchNormalization", [x.name, *"sbmv"], ["h"], "bn" + odd),
+                 helper.make_node("Foo" + odd, ["h"], [y.name], "foo" + odd, domain="dom" + odd)]
+        model = helper.make_model(helper.make_graph(nodes, odd, [x], [y], parameters), producer_name="by" + odd,
+                                  opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("dom" + odd, 1)])
+        self.write("odd.onnx", model.SerializeToString())
+        text = self.succeed("inspect", "odd.onnx").decode()
+        for line in text.splitlines():
+            self.assertTrue(line.isprintable(), line)
+        shown = r"\x1b]0;\x07\u009b2J\n\u202e"
+        for expected in ["by", "x", "N", "bn", "Foo", "dom"]:
+            self.assertIn(expected + shown, text)
+        self.assertEqual(json.loads(self.succeed("inspect", "odd.onnx", "--json"))["layers"][0]["name"], "bn" + odd)
+        self.fail_with(UNSUPPORTED, "odd.onnx", message="foo" + shown)
+        self.fail_with(IO, "missing" + odd, message=r"missing\x1b")
+        self.write("odd\x1b.csv", "1,2\n")
+        self.fail_with(INVALID_INPUT, MLP, "-i", "odd\x1b.csv", message=r"odd\x1b.csv")
 
     def test_what_cannot_run_can_still_be_looked_at(self):
         out = self.succeed("inspect", MODELS / "unknown.onnx").decode()
@@ -321,9 +353,16 @@ class BadInput(BnrunTest):
 
     def test_usage(self):
         for arguments in [[], ["inspect"], ["test"], ["run"], [MLP, "--nonsense"], [MLP, "-f", "xml"],
-                          [MLP, "--fold", "maybe"], [MLP, "-t", "-1"], [MLP, "-t", "two"], [MLP, MLP]]:
+                          [MLP, "--fold", "maybe"], [MLP, MLP], [MLP, "bad\x1b[31m\nname"]]:
             with self.subTest(arguments):
                 self.fail_with(USAGE, *arguments)
+
+    def test_numbers_are_refused_in_a_few_words(self):
+        for number in ["-1", "two", "", "1.5", "1e3", "0x10", "nan", "+1", " 1"]:
+            with self.subTest(number):
+                result = self.fail_with(USAGE, MLP, "-t", number, message="is not a whole number of 0 or more")
+                self.assertLess(len(result.stderr), 90)
+        self.fail_with(USAGE, MLP, "-t", "9" * 30, message="9' is too large")
 
 
 class Frame(BnrunTest):

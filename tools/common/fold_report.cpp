@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/decline.h"
+#include "common/printable.h"
 
 namespace bnrun::cli {
 namespace {
@@ -27,8 +28,7 @@ std::string fate_of(const FoldEntry& entry) {
   if (entry.folded) {
     std::string fate =
         fmt::format("into {} ({}, {} channels)", entry.into, name_of(entry.direction), entry.channels);
-    if (entry.centred_channels > 0)
-      fate += fmt::format(", Sub stays in {} of them", entry.centred_channels);
+    if (entry.centred_channels > 0) fate += fmt::format(", Sub stays in {} of them", entry.centred_channels);
     if (entry.flushed_denormals > 0)
       fate += fmt::format(", {} denormals set to zero", entry.flushed_denormals);
     return fate;
@@ -41,8 +41,8 @@ std::string fate_of(const FoldEntry& entry) {
 }
 
 std::string text_of(const FoldEntry& entry) {
-  return fmt::format("{} {} '{}'{} {}", entry.folded ? "folded   " : "declined ", entry.form, entry.name,
-                     entry.folded ? "" : ":", fate_of(entry));
+  return printable(fmt::format("{} {} '{}'{} {}", entry.folded ? "folded   " : "declined ", entry.form,
+                               entry.name, entry.folded ? "" : ":", fate_of(entry)));
 }
 
 json json_of(const FoldEntry& entry) {
