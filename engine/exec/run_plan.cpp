@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/fail.h"
+#include "base/memory.h"
 #include "program/memory_plan.h"
 
 namespace bnrun {
@@ -144,7 +145,7 @@ class Planner {
         if (value.place != Place::none) return;
         value.place = Place::arena;
         Lifetime lifetime = lifetimes_[index_of(id)];
-        lifetime.bytes = static_cast<std::size_t>(value.shape.elements()) * element_bytes(value.type.dtype);
+        lifetime.bytes = bytes_of(value.shape.elements(), value.type.dtype);
         lifetimes.push_back(lifetime);
         in_arena.push_back(index_of(id));
       };

@@ -5,10 +5,10 @@
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 
 #include <algorithm>
-#include <fstream>
 #include <set>
 
 #include "base/fail.h"
+#include "base/input_file.h"
 #include "graph/graph.h"
 #include "onnx/functions.h"
 #include "onnx/source.h"
@@ -143,6 +143,8 @@ class GraphReader {
            "input '{}' is not a tensor (sequences, maps and optionals are not supported)", info.name());
     }
     const auto& tensor = info.type().tensor_type();
+    if (tensor.elem_type() < 0)
+      fail(ErrorCode::invalid_model, "input '{}' has element type {}", info.name(), tensor.elem_type());
     if (tensor.elem_type() != onnx::TensorProto::UNDEFINED && read_dtype(tensor) == DType::undefined) {
       fail(ErrorCode::unsupported, "input '{}' has element type {}, which is not supported", info.name(),
            tensor.elem_type());
@@ -170,7 +172,8 @@ class GraphReader {
     }
     for (auto& attribute : *proto.mutable_attribute()) {
       try {
-        node.attributes[attribute.name()] = read_attribute(attribute);
+        if (!node.attributes.emplace(attribute.name(), read_attribute(attribute)).second)
+          fail(ErrorCode::invalid_model, "it is given twice");
       } catch (const Error& error) {
         throw error.within(reader + ", attribute '" + attribute.name() + "'");
       }
@@ -241,6 +244,8 @@ OnnxModel read_proto(std::shared_ptr<OnnxSource> source, const ExternalDataDoor&
                      const GraphReadHook& on_graph) {
   onnx::ModelProto& proto = source->model;
   if (!proto.has_graph()) fail(ErrorCode::invalid_model, "it holds no graph: not an ONNX model");
+  if (proto.graph().output_size() == 0)
+    fail(ErrorCode::invalid_model, "its graph has no output, so that it computes nothing");
   inline_functions(proto);
   source->graph.Swap(proto.mutable_graph());
   proto.clear_graph();
@@ -285,12 +290,8 @@ OnnxModel parse_and_read(Parse&& parse, const std::filesystem::path& folder,
 
 OnnxModel read_model(const std::filesystem::path& path, const GraphReadHook& on_graph) {
   try {
-    std::error_code error;
-    if (!std::filesystem::exists(path, error)) fail(ErrorCode::io, "no such file");
-    if (std::filesystem::is_directory(path, error)) fail(ErrorCode::io, "is a folder, not a model file");
-    std::ifstream file(path, std::ios::binary);
-    if (!file) fail(ErrorCode::io, "cannot be opened for reading");
-    google::protobuf::io::IstreamInputStream stream(&file);
+    const InputFile file(path, InputFile::Kind::regular_or_pipe);
+    google::protobuf::io::FileInputStream stream(file.descriptor());
     const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
     return parse_and_read([&](auto& proto) { return proto.ParseFromZeroCopyStream(&stream); }, folder, path,
                           on_graph);

@@ -124,8 +124,8 @@ std::size_t infer_and_compute(Graph& graph, ExactConstants* exact) {
       if (!output.valid()) return true;
       const ValueType& type = graph.value(output).type;
       return !type.static_shape() ||
-             static_cast<std::size_t>(type.shape().elements()) * element_bytes(type.dtype) <=
-                 kMaxComputedBytes;
+             static_cast<std::size_t>(type.shape().elements()) <=
+                 kMaxComputedBytes / std::max<std::size_t>(1, element_bytes(type.dtype));
     });
     if (!affordable) continue;
     const std::unique_ptr<bool[]> wanted(new bool[node.outputs.size()]);

@@ -21,9 +21,21 @@ TEST(MalformedNode, WithoutOutputsIsRefusedByEveryOperator) {
     node.domain = entry.domain;
     node.inputs = {ValueId{0}};
     SCOPED_TRACE(entry.name);
-    testing::expect_error(ErrorCode::invalid_model,
-                          [&] { make_op(call_of(node), entry.versions.back()); });
+    testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(node), entry.versions.back()); });
   }
+}
+
+TEST(MalformedNode, WithAnAttributeThatNoVersionHasIsRefused) {
+  Node relu;
+  relu.op_type = "Relu";
+  relu.inputs = {ValueId{0}};
+  relu.outputs = {ValueId{1}};
+  relu.attributes["alpha"] = 1.0F;
+  testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(relu), 13); });
+  testing::expect_error(ErrorCode::unsupported, [&] { make_op(call_of(relu), 99); });
+  relu.attributes = {{"consumed_inputs", std::vector<std::int64_t>{0}}};
+  testing::expect_error(ErrorCode::unsupported, [&] { make_op(call_of(relu), 13); });
+  EXPECT_NO_THROW(make_op(call_of(relu), 5));
 }
 
 TEST(MalformedNode, WithAnAbsentRequiredInputIsRefused) {

@@ -1,9 +1,9 @@
 // Expand: a tensor stretched by broadcasting. Tile: a tensor repeated along its axes.
 #include "base/fail.h"
-#include "op/shape_rules.h"
-#include "op/dim_product.h"
 #include "base/strided_copy.h"
+#include "op/dim_product.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {

@@ -4,9 +4,9 @@
 #include <map>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -98,11 +98,12 @@ class Pad final : public Op {
     const auto paddings = paddings_of(*pads, axes, data.rank());
     Dims dims = *data.dims;
     for (std::size_t axis = 0; axis < dims.size(); ++axis) {
-      const std::int64_t growth = paddings[axis].before + paddings[axis].after;
+      const std::int64_t growth = sum_of_extents(paddings[axis].before, paddings[axis].after);
       if (growth == 0) continue;
-      if (dims[axis].known() && dims[axis].extent() + growth < 0)
-        fail(ErrorCode::invalid_model, "axis {} of {} cannot shrink by {}", axis, to_string(data), -growth);
-      dims[axis] = dims[axis].known() ? Dim(dims[axis].extent() + growth) : Dim();
+      dims[axis] = dims[axis].known() ? Dim(sum_of_extents(dims[axis].extent(), growth)) : Dim();
+      if (dims[axis].known() && dims[axis].extent() < 0)
+        fail(ErrorCode::invalid_model, "axis {} of {} changed by {} has less than no elements", axis,
+             to_string(data), growth);
     }
     return {{data.dtype, std::move(dims)}};
   }

@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "op/dim_product.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {

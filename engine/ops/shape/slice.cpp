@@ -3,9 +3,9 @@
 #include <limits>
 
 #include "base/fail.h"
-#include "op/shape_rules.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
