@@ -8,6 +8,8 @@
 
 #include "bnrun/error.h"
 #include "graph/graph.h"
+#include "graph/infer.h"
+#include "op/evaluate.h"
 #include "op/registry.h"
 #include "support/expect_error.h"
 
@@ -45,17 +47,12 @@ TEST(MalformedNode, WithAnAbsentRequiredInputIsRefused) {
   };
   const ValueId absent;
   const ValueId given{0};
-  const Case cases[] = {{"Relu", {absent}},
-                        {"GlobalAveragePool", {absent}},
-                        {"Det", {absent}},
-                        {"Conv", {given, absent}},
-                        {"MatMul", {absent, given}},
-                        {"Add", {given, absent}},
-                        {"Max", {given, absent}},
-                        {"Sum", {absent}},
-                        {"Concat", {given, absent}},
-                        {"Einsum", {given, absent}},
-                        {"NegativeLogLikelihoodLoss", {absent, given}}};
+  const Case cases[] = {{"Relu", {absent}},          {"GlobalAveragePool", {absent}},
+                        {"Det", {absent}},           {"Conv", {given, absent}},
+                        {"MatMul", {absent, given}}, {"Unsqueeze", {given, absent}},
+                        {"Add", {given, absent}},    {"Max", {given, absent}},
+                        {"Sum", {absent}},           {"Concat", {given, absent}},
+                        {"Einsum", {given, absent}}, {"NegativeLogLikelihoodLoss", {absent, given}}};
   for (const auto& [op_type, inputs] : cases) {
     Node node;
     node.op_type = op_type;
@@ -65,6 +62,50 @@ TEST(MalformedNode, WithAnAbsentRequiredInputIsRefused) {
     if (node.op_type == "Einsum") node.attributes["equation"] = std::string("i,i->i");
     SCOPED_TRACE(op_type);
     testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(node), 13); });
+  }
+}
+
+TEST(MalformedNode, WithOneOutputTooManyIsRefused) {
+  Graph graph;
+  graph.opsets[""] = 13;
+  Node sub;
+  sub.op_type = "Sub";
+  sub.name = "sub";
+  const ValueId x = graph.add_input("x", {DType::float32, Dims{Dim(2)}});
+  sub.inputs = {x, x};
+  sub.outputs = {graph.add_value("y"), graph.add_value("none")};
+  const NodeId id = graph.add_node(std::move(sub));
+  const auto text = testing::expect_error(ErrorCode::invalid_model, [&] { infer_outputs(graph, id); });
+  EXPECT_NE(text.find("'none'"), std::string::npos) << text;
+  const Tensor two(DType::float32, {2});
+  const TensorView inputs[] = {two, two};
+  const bool wanted[] = {true, true};
+  testing::expect_error(ErrorCode::invalid_model, [&] { evaluate(*graph.node(id).op, inputs, wanted); });
+}
+
+TEST(MalformedNode, WithMoreOutputsThanBatchNormalizationEverHadIsRefused) {
+  Node norm;
+  norm.op_type = "BatchNormalization";
+  norm.inputs = std::vector<ValueId>(5, ValueId{0});
+  norm.outputs = std::vector<ValueId>(5, ValueId{1});
+  EXPECT_NO_THROW(make_op(call_of(norm), 9));
+  testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(norm), 14); });
+  norm.outputs.emplace_back();
+  testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(norm), 9); });
+}
+
+TEST(MalformedNode, WhoseInputsGiveNoShapeIsRefusedWhenRun) {
+  Node resize;
+  resize.op_type = "Resize";
+  resize.inputs = {ValueId{0}, {}, {}, ValueId{1}};
+  resize.outputs = {ValueId{2}};
+  const auto op = make_op(call_of(resize), 13);
+  const Tensor x(DType::float32, {1, 4});
+  const bool wanted[] = {true};
+  for (const std::vector<std::int64_t>& sizes : {std::vector<std::int64_t>{1, -2}, {1}, {}}) {
+    const Tensor given({static_cast<std::int64_t>(sizes.size())}, sizes);
+    const TensorView inputs[] = {x, {}, {}, given};
+    testing::expect_error(ErrorCode::invalid_model, [&] { evaluate(*op, inputs, wanted); });
   }
 }
 

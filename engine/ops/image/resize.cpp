@@ -112,6 +112,9 @@ class Resize final : public Op {
     for (const std::size_t axis : axes) (*Y.dims)[axis] = Dim();
     if (const auto sizes = sizes_of(args)) {
       check_count("sizes", sizes->size(), axes.size());
+      for (const Content& size : *sizes) {
+        if (size.number && *size.number < 0) fail(ErrorCode::invalid_model, "a size is {}", *size.number);
+      }
       if (aspect_ratio_ == AspectRatio::stretch) {
         for (std::size_t i = 0; i < axes.size(); ++i) (*Y.dims)[axes[i]] = (*sizes)[i].as_dim();
       } else if (const auto scale = common_scale(*sizes, *X.dims, axes)) {
