@@ -144,5 +144,18 @@ TEST(MalformedNode, LoopOrScanWithAnAbsentInputThatItsBodyReadsIsRefused) {
   }
 }
 
+TEST(MalformedNode, EarlyScanOverAScalarIsRefused) {
+  Node scan;
+  scan.op_type = "Scan";
+  scan.attributes["body"] = body(2, 2);
+  scan.attributes["num_scan_inputs"] = std::int64_t{1};
+  scan.inputs = {ValueId{}, ValueId{0}, ValueId{1}};
+  scan.outputs = {ValueId{2}, ValueId{3}};
+  const auto op = make_op(call_of(scan), 8);
+  const ValueType state{DType::float32, Dims{Dim(1), Dim(2)}};
+  const ValueType types[] = {{}, state, {DType::float32, Dims{}}};
+  testing::expect_error(ErrorCode::invalid_model, [&] { op->infer({.inputs = types, .outputs = 2}); });
+}
+
 }  // namespace
 }  // namespace bnrun
