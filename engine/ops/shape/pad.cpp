@@ -100,10 +100,14 @@ class Pad final : public Op {
     for (std::size_t axis = 0; axis < dims.size(); ++axis) {
       const std::int64_t growth = sum_of_extents(paddings[axis].before, paddings[axis].after);
       if (growth == 0) continue;
-      dims[axis] = dims[axis].known() ? Dim(sum_of_extents(dims[axis].extent(), growth)) : Dim();
-      if (dims[axis].known() && dims[axis].extent() < 0)
-        fail(ErrorCode::invalid_model, "axis {} of {} changed by {} has less than no elements", axis,
-             to_string(data), growth);
+      if (!dims[axis].known()) {
+        dims[axis] = Dim();
+        continue;
+      }
+      const std::int64_t extent = sum_of_extents(dims[axis].extent(), growth);
+      if (extent < 0)
+        fail(ErrorCode::invalid_model, "axis {} of {} cannot grow by {}", axis, to_string(data), growth);
+      dims[axis] = Dim(extent);
     }
     return {{data.dtype, std::move(dims)}};
   }
