@@ -20,6 +20,9 @@ MatrixBackend backend_of(Kernels kernels) {
 
 int threads_of(int wanted) {
   if (wanted < 0) fail(ErrorCode::invalid_input, "a session cannot have {} threads", wanted);
+  if (wanted > Session::kMaxThreads)
+    fail(ErrorCode::resource_limit, "{} threads are more than the {} that a session may have", wanted,
+         Session::kMaxThreads);
   return wanted == 0 ? usable_cpus() : wanted;
 }
 
@@ -65,6 +68,9 @@ const std::vector<PortInfo>& Session::outputs() const {
 }
 const FoldReport& Session::fold_report() const {
   return state_->report;
+}
+int Session::threads() const {
+  return state_->executor.threads();
 }
 
 std::vector<NamedTensor> Session::run(std::span<const NamedTensor> given) const {

@@ -1,8 +1,8 @@
 // What operators need beyond dispatch(): the type in which they compute.
 #pragma once
 
-#include "bnrun/dispatch.h"
 #include "base/fail.h"
+#include "bnrun/dispatch.h"
 
 namespace bnrun {
 

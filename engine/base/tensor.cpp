@@ -9,6 +9,7 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/memory.h"
 
 namespace bnrun {
 namespace {
@@ -16,12 +17,11 @@ namespace {
 constexpr std::align_val_t kAlignment{64};
 
 std::shared_ptr<void> allocate_storage(DType dtype, std::size_t elements) {
+  const std::size_t bytes = bytes_of(static_cast<std::int64_t>(elements), dtype);
   try {
     if (dtype == DType::string) {
       return {new std::string[elements], [](void* p) { delete[] static_cast<std::string*>(p); }};
     }
-    std::size_t bytes = 0;
-    if (__builtin_mul_overflow(elements, element_bytes(dtype), &bytes)) throw std::bad_alloc();
     void* memory = ::operator new(bytes == 0 ? 1 : bytes, kAlignment);
     std::memset(memory, 0, bytes);
     return {memory, [](void* p) { ::operator delete(p, kAlignment); }};

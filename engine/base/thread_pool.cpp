@@ -1,14 +1,54 @@
 #include "base/thread_pool.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstddef>
+#include <new>
+#include <system_error>
 
 namespace bnrun {
+namespace {
 
-ThreadPool::ThreadPool(int threads) {
-  for (int worker = 1; worker < threads; ++worker) workers_.emplace_back([this, worker] { serve(worker); });
+/// Address space that is left when a limit on it ends the starting of threads, each of which takes a stack of
+/// megabytes: the loops want some too. Smaller than what malloc takes at once for a new thread.
+class Reserve {
+ public:
+  Reserve() : at_(::mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
+  ~Reserve() {
+    if (at_ != MAP_FAILED) ::munmap(at_, kBytes);
+  }
+  Reserve(const Reserve&) = delete;
+  Reserve& operator=(const Reserve&) = delete;
+
+ private:
+  static constexpr std::size_t kBytes = std::size_t{48} << 20;
+  void* at_;
+};
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads, const StartThread& start) {
+  if (threads <= 1) return;
+  const Reserve reserve;
+  try {
+    for (int worker = 1; worker < threads; ++worker) {
+      workers_.reserve(workers_.size() + 1);  // so that a thread once started has its place
+      workers_.push_back(start([this, worker] { serve(worker); }));
+    }
+  } catch (const std::system_error&) {  // a limit on threads, or no memory for one more stack
+  } catch (const std::bad_alloc&) {
+  } catch (...) {
+    stop();  // the destructor of a pool that never was will not join them
+    throw;
+  }
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+}
+
+void ThreadPool::stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;

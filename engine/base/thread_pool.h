@@ -5,18 +5,24 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace bnrun {
 
 class ThreadPool {
  public:
-  /// `threads` counts the calling thread, which takes part in its loops.
-  explicit ThreadPool(int threads);
+  /// Starts a thread that runs `body`; throws std::system_error where the system has none to give.
+  using StartThread = std::function<std::thread(std::function<void()> body)>;
+
+  /// `threads` counts the calling thread, which takes part in its loops. Where the system gives fewer, those it
+  /// gave are kept: `threads()` tells. Tests start threads in their own way.
+  explicit ThreadPool(int threads, const StartThread& start = start_thread);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -50,6 +56,8 @@ class ThreadPool {
     std::int64_t failed_at = 0;
   };
 
+  static std::thread start_thread(std::function<void()> body) { return std::thread(std::move(body)); }
+  void stop();
   void run(std::int64_t count, Call call, const void* body);
   static void work(Loop& loop, int worker);
   void serve(int worker);

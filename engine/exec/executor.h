@@ -22,6 +22,8 @@ class Executor {
   Executor(Program program, int threads);
 
   const Program& program() const { return program_; }
+  /// Those asked for, or fewer where the system gave no more.
+  int threads() const { return pool_.threads(); }
 
   /// Freshly allocated outputs. Throws invalid_input when the inputs do not fit.
   std::vector<Tensor> run(std::span<const TensorView> inputs) const;

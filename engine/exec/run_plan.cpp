@@ -8,6 +8,7 @@
 
 #include "base/elements.h"
 #include "base/fail.h"
+#include "base/memory.h"
 #include "op/evaluate.h"
 #include "program/memory_plan.h"
 
@@ -190,7 +191,7 @@ class Planner {
         if (value.place != Place::none) return;
         value.place = Place::arena;
         Lifetime lifetime = lifetimes_[index_of(id)];
-        lifetime.bytes = static_cast<std::size_t>(value.shape.elements()) * element_bytes(value.type.dtype);
+        lifetime.bytes = bytes_of(value.shape.elements(), value.type.dtype);
         lifetimes.push_back(lifetime);
         in_arena.push_back(index_of(id));
       };

@@ -76,9 +76,12 @@ void infer_outputs(Graph& graph, NodeId id) {
   const auto inferred = at_node(graph, id, [&] {
     return op->infer({.inputs = types, .values = values, .outputs = node.outputs.size()});
   });
-  for (std::size_t i = 0; i < node.outputs.size() && i < inferred.size(); ++i) {
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     const ValueId output = node.outputs[i];
     if (!output.valid()) continue;
+    if (i >= inferred.size())
+      fail(ErrorCode::invalid_model, "{}: its operator has {} outputs, '{}' is none of them",
+           describe(graph, id), inferred.size(), graph.value(output).name);
     const auto merged = merge(inferred[i], graph.value(output).type);
     if (!merged) {
       fail(ErrorCode::invalid_model, "{}: output '{}' is {}, but the model declares {}", describe(graph, id),

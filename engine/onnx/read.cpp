@@ -5,10 +5,10 @@
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 
 #include <algorithm>
-#include <fstream>
 #include <set>
 
 #include "base/fail.h"
+#include "base/input_file.h"
 #include "graph/graph.h"
 #include "onnx/functions.h"
 #include "onnx/source.h"
@@ -40,6 +40,46 @@ ValueType read_type(const onnx::ValueInfoProto& info) {
       type.dims->push_back(Dim());
   }
   return type;
+}
+
+/// Calls `visit` for the graph and all its subgraphs.
+template <class Visit>
+void for_each_graph(onnx::GraphProto& graph, const Visit& visit) {
+  visit(graph);
+  for (auto& node : *graph.mutable_node()) {
+    for (auto& attribute : *node.mutable_attribute()) {
+      if (attribute.has_g()) for_each_graph(*attribute.mutable_g(), visit);
+    }
+  }
+}
+
+bool lacks_first_output(const onnx::NodeProto& node) {
+  return node.output_size() > 0 && node.output(0).empty() &&
+         std::any_of(node.output().begin(), node.output().end(),
+                     [](const auto& name) { return !name.empty(); });
+}
+
+/// Gives a name to the first output of a node that has only later ones: passes ask for the value that an operator
+/// computes. The name is new to the whole model, so that it hides none from a subgraph.
+void name_first_outputs(onnx::GraphProto& graph) {
+  std::vector<onnx::NodeProto*> nodes;
+  std::set<std::string> names;
+  for_each_graph(graph, [&](onnx::GraphProto& part) {
+    for (auto& node : *part.mutable_node()) {
+      if (lacks_first_output(node)) nodes.push_back(&node);
+      names.insert(node.input().begin(), node.input().end());
+      names.insert(node.output().begin(), node.output().end());
+    }
+    for (const auto* list : {&part.input(), &part.output()}) {
+      for (const auto& info : *list) names.insert(info.name());
+    }
+    for (const auto& tensor : part.initializer()) names.insert(tensor.name());
+  });
+  for (onnx::NodeProto* node : nodes) {
+    std::string name = node->op_type() + "_unnamed";
+    while (!names.insert(name).second) name += '_';
+    node->set_output(0, name);
+  }
 }
 
 class GraphReader {
@@ -103,6 +143,8 @@ class GraphReader {
            "input '{}' is not a tensor (sequences, maps and optionals are not supported)", info.name());
     }
     const auto& tensor = info.type().tensor_type();
+    if (tensor.elem_type() < 0)
+      fail(ErrorCode::invalid_model, "input '{}' has element type {}", info.name(), tensor.elem_type());
     if (tensor.elem_type() != onnx::TensorProto::UNDEFINED && read_dtype(tensor) == DType::undefined) {
       fail(ErrorCode::unsupported, "input '{}' has element type {}, which is not supported", info.name(),
            tensor.elem_type());
@@ -130,7 +172,8 @@ class GraphReader {
     }
     for (auto& attribute : *proto.mutable_attribute()) {
       try {
-        node.attributes[attribute.name()] = read_attribute(attribute);
+        if (!node.attributes.emplace(attribute.name(), read_attribute(attribute)).second)
+          fail(ErrorCode::invalid_model, "it is given twice");
       } catch (const Error& error) {
         throw error.within(reader + ", attribute '" + attribute.name() + "'");
       }
@@ -201,9 +244,12 @@ OnnxModel read_proto(std::shared_ptr<OnnxSource> source, const ExternalDataDoor&
                      const GraphReadHook& on_graph) {
   onnx::ModelProto& proto = source->model;
   if (!proto.has_graph()) fail(ErrorCode::invalid_model, "it holds no graph: not an ONNX model");
+  if (proto.graph().output_size() == 0)
+    fail(ErrorCode::invalid_model, "its graph has no output, so that it computes nothing");
   inline_functions(proto);
   source->graph.Swap(proto.mutable_graph());
   proto.clear_graph();
+  name_first_outputs(source->graph);
   std::map<std::string, std::int64_t, std::less<>> opsets;
   for (const auto& import : proto.opset_import()) opsets[normal_domain(import.domain())] = import.version();
   if (opsets.empty()) {
@@ -244,12 +290,8 @@ OnnxModel parse_and_read(Parse&& parse, const std::filesystem::path& folder,
 
 OnnxModel read_model(const std::filesystem::path& path, const GraphReadHook& on_graph) {
   try {
-    std::error_code error;
-    if (!std::filesystem::exists(path, error)) fail(ErrorCode::io, "no such file");
-    if (std::filesystem::is_directory(path, error)) fail(ErrorCode::io, "is a folder, not a model file");
-    std::ifstream file(path, std::ios::binary);
-    if (!file) fail(ErrorCode::io, "cannot be opened for reading");
-    google::protobuf::io::IstreamInputStream stream(&file);
+    const InputFile file(path, InputFile::Kind::regular_or_pipe);
+    google::protobuf::io::FileInputStream stream(file.descriptor());
     const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
     return parse_and_read([&](auto& proto) { return proto.ParseFromZeroCopyStream(&stream); }, folder, path,
                           on_graph);

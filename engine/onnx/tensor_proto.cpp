@@ -2,12 +2,13 @@
 
 #include <bit>
 #include <cstring>
-#include <fstream>
 #include <optional>
 
-#include "bnrun/conformance.h"
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/input_file.h"
+#include "base/memory.h"
+#include "bnrun/conformance.h"
 
 namespace bnrun {
 namespace {
@@ -20,7 +21,9 @@ std::string label(const onnx::TensorProto& proto) {
 
 DType read_dtype(const onnx::TensorProto& proto) {
   const auto dtype = static_cast<DType>(proto.data_type());
-  if (proto.data_type() <= 0 || proto.data_type() > 255 || element_bytes(dtype) == 0) {
+  if (proto.data_type() <= 0)
+    fail(ErrorCode::invalid_model, "{} has no element type ({})", label(proto), proto.data_type());
+  if (proto.data_type() > 255 || element_bytes(dtype) == 0) {
     fail(ErrorCode::unsupported, "{} has element type {}, which is not supported", label(proto),
          proto.data_type());
   }
@@ -67,10 +70,11 @@ std::optional<std::uint64_t> parse_count(const std::string& text) {
   return value;
 }
 
-void read_external(const onnx::TensorProto& proto, const ExternalDataDoor& door, MutableTensorView out) {
+/// `bytes`: what the shape needs. Nothing is allocated before the file is known to hold as many.
+Tensor read_external(const onnx::TensorProto& proto, const ExternalDataDoor& door, DType dtype,
+                     const Shape& shape, std::uint64_t bytes) {
   std::string location;
   std::uint64_t offset = 0;
-  const std::uint64_t bytes = static_cast<std::uint64_t>(out.elements()) * element_bytes(out.dtype);
   std::uint64_t length = bytes;
   for (const auto& entry : proto.external_data()) {
     if (entry.key() == "location") location = entry.value();
@@ -85,16 +89,15 @@ void read_external(const onnx::TensorProto& proto, const ExternalDataDoor& door,
     fail(ErrorCode::invalid_model, "{} has {} bytes of external data, its shape needs {}", label(proto),
          length, bytes);
   const auto path = resolve_inside(door, location, proto);
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) fail(ErrorCode::io, "{}: cannot read its external data file '{}'", label(proto), path.string());
-  const auto file_bytes = static_cast<std::uint64_t>(file.tellg());
-  if (offset > file_bytes || bytes > file_bytes - offset) {
-    fail(ErrorCode::invalid_model, "{}: external data file '{}' ends before byte {}", label(proto),
-         path.string(), offset + bytes);
-  }
-  file.seekg(static_cast<std::streamoff>(offset));
-  if (!file.read(static_cast<char*>(out.bytes), static_cast<std::streamsize>(bytes))) {
-    fail(ErrorCode::io, "{}: reading '{}' failed", label(proto), path.string());
+  try {
+    const InputFile file(path, InputFile::Kind::regular);
+    if (offset > file.bytes() || bytes > file.bytes() - offset)
+      fail(ErrorCode::invalid_model, "ends before byte {}", offset + bytes);
+    Tensor tensor(dtype, shape);
+    file.read_at(offset, {static_cast<std::byte*>(tensor.mutable_view().bytes), bytes});
+    return tensor;
+  } catch (const Error& error) {
+    throw error.within(fmt::format("{}: its external data file '{}'", label(proto), path.string()));
   }
 }
 
@@ -157,25 +160,54 @@ std::uint64_t stored_bytes(const onnx::TensorProto& proto) {
          sizeof(std::string) * static_cast<std::uint64_t>(proto.string_data_size());
 }
 
+/// Throws resource_limit for more than a file can hold beside the message, or the machine in its memory.
+std::uint64_t bytes_of(const onnx::TensorProto& proto, DType dtype, const Shape& shape) {
+  constexpr std::uint64_t kMostInMessage = 0x7fffffff;
+  try {
+    const std::uint64_t bytes = bnrun::bytes_of(shape.elements(), dtype);
+    const bool inside = proto.data_location() != onnx::TensorProto::EXTERNAL;
+    const std::uint64_t smallest = dtype == DType::string ? bytes / element_bytes(dtype) : bytes;
+    if (inside && smallest > kMostInMessage)
+      fail(ErrorCode::resource_limit, "shape {} needs {} bytes, and a message holds no more than {}",
+           to_string(shape), smallest, kMostInMessage);
+    return bytes;
+  } catch (const Error& error) {
+    throw error.within(label(proto));
+  }
+}
+
+/// How many of its fields hold elements.
+int data_fields(const onnx::TensorProto& proto) {
+  return (proto.raw_data().empty() ? 0 : 1) + (proto.float_data_size() > 0 ? 1 : 0) +
+         (proto.int32_data_size() > 0 ? 1 : 0) + (proto.string_data_size() > 0 ? 1 : 0) +
+         (proto.int64_data_size() > 0 ? 1 : 0) + (proto.double_data_size() > 0 ? 1 : 0) +
+         (proto.uint64_data_size() > 0 ? 1 : 0);
+}
+
 }  // namespace
 
 Tensor read_tensor(onnx::TensorProto& proto, const ExternalDataDoor& door) {
   const DType dtype = read_dtype(proto);
   const Shape shape = read_shape(proto);
+  // Before anything else and before allocating: a few bytes of file cannot claim much memory.
+  const std::uint64_t bytes = bytes_of(proto, dtype, shape);
   const bool external = proto.data_location() == onnx::TensorProto::EXTERNAL;
+  const int fields = data_fields(proto);
+  if (external && fields > 0)
+    fail(ErrorCode::invalid_model, "{} holds data, though it names external data", label(proto));
+  if (fields > 1)
+    fail(ErrorCode::invalid_model, "{} holds its data twice, in {} fields", label(proto), fields);
   if (external && dtype == DType::string)
     fail(ErrorCode::invalid_model, "{}: strings cannot be external data", label(proto));
-  // Checked before allocating, so that a few bytes of file cannot claim much memory.
-  const auto elements = static_cast<std::uint64_t>(shape.elements());
-  const std::uint64_t smallest = dtype == DType::string ? elements : elements * element_bytes(dtype);
+  const std::uint64_t smallest = dtype == DType::string ? bytes / element_bytes(dtype) : bytes;
   if (!external && stored_bytes(proto) < smallest) {
     fail(ErrorCode::invalid_model, "{} holds less data than its shape {} needs", label(proto),
          to_string(shape));
   }
-  Tensor tensor(dtype, shape);
+  Tensor tensor = external ? read_external(proto, door, dtype, shape, bytes) : Tensor(dtype, shape);
   const auto out = tensor.mutable_view();
   if (external) {
-    read_external(proto, door, out);
+    // read already
   } else if (proto.has_raw_data() && dtype != DType::string) {
     if (proto.raw_data().size() != tensor.bytes()) {
       fail(ErrorCode::invalid_model, "{} holds {} bytes, its shape {} needs {}", label(proto),
@@ -211,13 +243,15 @@ void write_tensor(const Tensor& tensor, onnx::TensorProto& proto) {
 
 Tensor read_tensor_file(const std::filesystem::path& path) {
   try {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) fail(ErrorCode::io, "cannot be opened for reading");
+    const InputFile file(path, InputFile::Kind::regular_or_pipe);
     onnx::TensorProto proto;
-    if (!proto.ParseFromIstream(&file)) fail(ErrorCode::invalid_input, "is no serialised TensorProto");
+    if (!proto.ParseFromFileDescriptor(file.descriptor()))
+      fail(ErrorCode::invalid_input, "is no serialised TensorProto");
     return read_tensor(proto, {});
   } catch (const Error& error) {
-    throw error.within(path.string());
+    // The tensor is data given to a model, not a part of one.
+    const auto code = error.code() == ErrorCode::invalid_model ? ErrorCode::invalid_input : error.code();
+    throw Error(code, error.what()).within(path.string());
   }
 }
 

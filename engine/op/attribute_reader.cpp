@@ -72,8 +72,9 @@ std::shared_ptr<const Graph> AttributeReader::get_graph(std::string_view name) {
 DType AttributeReader::get_dtype(std::string_view name, DType otherwise) {
   const auto* value = find<std::int64_t>(name);
   if (value == nullptr) return otherwise;
+  if (*value <= 0) fail(ErrorCode::invalid_model, "attribute '{}' names element type {}", name, *value);
   const auto number = static_cast<DType>(*value);
-  if (*value <= 0 || *value > 255 || element_bytes(number) == 0) {
+  if (*value > 255 || element_bytes(number) == 0) {
     fail(ErrorCode::unsupported,
          "attribute '{}' names element type {}, which is not supported (operator version {})", name, *value,
          version_);
@@ -81,11 +82,25 @@ DType AttributeReader::get_dtype(std::string_view name, DType otherwise) {
   return result_type(number);
 }
 
-void AttributeReader::check_all_read() const {
+namespace {
+
+bool lists(std::string_view names, std::string_view name) {
+  while (!names.empty()) {
+    const std::size_t end = std::min(names.find(' '), names.size());
+    if (names.substr(0, end) == name) return true;
+    names.remove_prefix(std::min(end + 1, names.size()));
+  }
+  return false;
+}
+
+}  // namespace
+
+void AttributeReader::check_all_read(std::optional<std::string_view> names) const {
   for (const auto& [name, value] : call_.attributes) {
-    if (std::find(read_.begin(), read_.end(), name) == read_.end()) {
-      fail(ErrorCode::unsupported, "attribute '{}' is not understood (operator version {})", name, version_);
-    }
+    if (std::find(read_.begin(), read_.end(), name) != read_.end()) continue;
+    if (names && !lists(*names, name))
+      fail(ErrorCode::invalid_model, "no version of {} has an attribute '{}'", op_type(), name);
+    fail(ErrorCode::unsupported, "attribute '{}' is not understood (operator version {})", name, version_);
   }
 }
 

@@ -56,8 +56,9 @@ class AttributeReader {
   /// Marks an attribute as read that has no influence on the result.
   void ignore(std::string_view name) { has(name); }
 
-  /// Throws `unsupported` when an attribute has not been read.
-  void check_all_read() const;
+  /// Throws when an attribute has not been read: `unsupported`, or invalid_model where it is not among `names`,
+  /// all that the operator has had in any version (between blanks; nullopt: not known).
+  void check_all_read(std::optional<std::string_view> names) const;
 
  private:
   template <class T>

@@ -1,5 +1,7 @@
 #include "op/evaluate.h"
 
+#include "base/fail.h"
+
 namespace bnrun {
 namespace {
 
@@ -27,8 +29,10 @@ std::vector<Tensor> evaluate(const Op& op, std::span<const TensorView> inputs, s
   std::vector<Tensor> outputs(wanted.size());
   std::vector<MutableTensorView> views(wanted.size());
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    if (!wanted[i] || i >= inferred.size() || inferred[i].dtype == DType::undefined ||
-        !inferred[i].static_shape())
+    if (i >= inferred.size() && wanted[i])
+      fail(ErrorCode::invalid_model, "the operator has {} outputs, the node lists {}", inferred.size(),
+           wanted.size());
+    if (i >= inferred.size() || inferred[i].dtype == DType::undefined || !inferred[i].static_shape())
       continue;
     outputs[i] = Tensor(inferred[i].dtype, inferred[i].shape());
     views[i] = outputs[i].mutable_view();
@@ -36,7 +40,10 @@ std::vector<Tensor> evaluate(const Op& op, std::span<const TensorView> inputs, s
   HeapAllocator allocator(outputs);
   op.run({.inputs = inputs, .outputs = views, .captures = captures, .allocator = &allocator});
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    if (!wanted[i]) outputs[i] = Tensor();
+    if (!wanted[i])
+      outputs[i] = Tensor();
+    else if (!outputs[i].defined())  // although the operator has seen all of its inputs
+      fail(ErrorCode::invalid_model, "its inputs do not tell the shape of output {}", i);
   }
   return outputs;
 }

@@ -1,6 +1,7 @@
 #include "op/registry.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/fail.h"
@@ -18,6 +19,11 @@ const OpEntry* find_entry(std::string_view domain, std::string_view name) {
   return found != table.end() && std::pair(found->domain, found->name) == key ? &*found : nullptr;
 }
 
+/// Up to here the table tells all attributes of its operators; later operator sets may bring more.
+std::int64_t newest_opset(std::string_view domain) {
+  return domain.empty() ? 24 : 5;
+}
+
 std::optional<int> version_of(const OpEntry& entry, std::int64_t opset) {
   const auto next = std::upper_bound(entry.versions.begin(), entry.versions.end(), opset);
   return next == entry.versions.begin() ? std::nullopt : std::optional(*(next - 1));
@@ -29,7 +35,7 @@ std::unique_ptr<const Op> make_from(const OpEntry& entry, const OpCall& call, st
   if (call.outputs == 0) fail(ErrorCode::invalid_model, "{} has no output", entry.name);
   AttributeReader reader(call, *version);
   auto op = entry.make(reader);
-  reader.check_all_read();
+  reader.check_all_read(opset <= newest_opset(entry.domain) ? std::optional(entry.attributes) : std::nullopt);
   return op;
 }
 

@@ -20,7 +20,8 @@ struct OpEntry {
   std::string_view domain;
   std::string_view name;
   OpFactory make;
-  std::vector<int> versions;  ///< opset versions at which it changed, ascending, as far as understood
+  std::vector<int> versions;    ///< opset versions at which it changed, ascending, as far as understood
+  std::string_view attributes;  ///< the names of all it has had in any version, between blanks
 };
 
 /// All operators, sorted by domain and name.
@@ -31,8 +32,8 @@ std::span<const OpEntry> op_table();
 std::optional<int> version_in_force(std::string_view domain, std::string_view name, std::int64_t opset);
 
 /// The operator of a call under this version of its operator set; nullptr when the table has
-/// no operator of that name and domain. Throws `unsupported` for an operator version or
-/// attribute that is not understood, and invalid_model for a malformed attribute.
+/// no operator of that name and domain. Throws `unsupported` for an operator version or attribute that is not
+/// understood, and invalid_model for a malformed attribute or one that the operator never had.
 std::shared_ptr<const Op> make_op(const OpCall& call, std::int64_t opset);
 
 }  // namespace bnrun

@@ -16,6 +16,13 @@ std::size_t normalize_axis(std::int64_t axis, std::size_t rank) {
   return static_cast<std::size_t>(axis < 0 ? axis + signed_rank : axis);
 }
 
+std::int64_t sum_of_extents(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  if (__builtin_add_overflow(a, b, &sum))
+    fail(ErrorCode::resource_limit, "a sum of dimensions exceeds 64 bits");
+  return sum;
+}
+
 Dims broadcast_dims(std::span<const Dims> inputs) {
   std::size_t rank = 0;
   for (const Dims& dims : inputs) rank = std::max(rank, dims.size());

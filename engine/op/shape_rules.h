@@ -17,6 +17,9 @@ namespace bnrun {
 /// `axis` counted from the front. Throws invalid_model unless -rank <= axis < rank.
 std::size_t normalize_axis(std::int64_t axis, std::size_t rank);
 
+/// a + b for extents and what is added to them. Throws resource_limit where 64 bits do not hold it.
+std::int64_t sum_of_extents(std::int64_t a, std::int64_t b);
+
 /// Multidirectional broadcasting of ONNX; a symbol against 1 or itself stays, otherwise the dimension is
 /// unknown. Throws invalid_model when two known extents disagree.
 Dims broadcast_dims(std::span<const Dims> inputs);

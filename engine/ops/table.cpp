@@ -1,5 +1,8 @@
 // The operator table: one row for each line of table.inc.
 #include <algorithm>
+#include <map>
+#include <string_view>
+#include <utility>
 
 #include "bnrun/operators.h"
 #include "op/registry.h"
@@ -20,12 +23,30 @@ namespace bnrun {
 #undef OP
 #undef OP_OF_KIND
 
+namespace {
+
+std::string_view attributes_of(std::string_view domain, std::string_view name) {
+  static const std::map<std::pair<std::string_view, std::string_view>, std::string_view> names = {
+#define ATTRIBUTES(domain, name, names) {{domain, #name}, names},
+#include "ops/attribute_names.inc"
+#undef ATTRIBUTES
+  };
+  const auto found = names.find({domain, name});
+  return found == names.end() ? std::string_view() : found->second;
+}
+
+}  // namespace
+
 std::span<const OpEntry> op_table() {
   static const std::vector<OpEntry> table = [] {
     std::vector<OpEntry> rows = {
-#define OP(domain, name, factory, ...) {domain, #name, factory, {__VA_ARGS__}},
-#define OP_OF_KIND(domain, name, factory, kind, ...) \
-  {domain, #name, [](AttributeReader& node) { return factory(node, kind); }, {__VA_ARGS__}},
+#define OP(domain, name, factory, ...) {domain, #name, factory, {__VA_ARGS__}, attributes_of(domain, #name)},
+#define OP_OF_KIND(domain, name, factory, kind, ...)          \
+  {domain,                                                    \
+   #name,                                                     \
+   [](AttributeReader& node) { return factory(node, kind); }, \
+   {__VA_ARGS__},                                             \
+   attributes_of(domain, #name)},
 #include "ops/table.inc"
 #undef OP
 #undef OP_OF_KIND

@@ -111,6 +111,7 @@ std::size_t infer_and_compute(Graph& graph, ExactConstants* exact) {
     const Node& node = graph.node(id);
     if (!node.alive) continue;
     infer_outputs(graph, id);
+    if (std::ranges::none_of(node.outputs, &ValueId::valid)) continue;  // dead
     if (const auto known = outputs_by_content(graph, node); !known.empty()) {
       replace_by_constants(graph, id, known);
       ++computed;
@@ -140,8 +141,8 @@ std::size_t infer_and_compute(Graph& graph, ExactConstants* exact) {
       if (!output.valid()) return true;
       const ValueType& type = graph.value(output).type;
       return !type.static_shape() ||
-             static_cast<std::size_t>(type.shape().elements()) * element_bytes(type.dtype) <=
-                 kMaxComputedBytes;
+             static_cast<std::size_t>(type.shape().elements()) <=
+                 kMaxComputedBytes / std::max<std::size_t>(1, element_bytes(type.dtype));
     });
     if (!affordable) continue;
     const std::unique_ptr<bool[]> wanted(new bool[node.outputs.size()]);

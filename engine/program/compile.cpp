@@ -8,6 +8,22 @@
 #include "program/stages.h"
 
 namespace bnrun {
+namespace {
+
+/// A step writes all outputs that its node lists. One without a name gets a place behind those of the
+/// graph's values, which nobody reads. Returns how many places there are.
+std::size_t give_places_to_unnamed(std::vector<Stage>& stages, std::size_t places) {
+  for (Stage& stage : stages) {
+    for (Step& step : stage.steps) {
+      for (SlotId& output : step.outputs) {
+        if (!output.valid()) output = {static_cast<std::int32_t>(places++)};
+      }
+    }
+  }
+  return places;
+}
+
+}  // namespace
 
 Program compile(const Graph& graph, const CompileOptions& options) {
   Program program;
@@ -39,7 +55,7 @@ Program compile(const Graph& graph, const CompileOptions& options) {
       read.insert(step.captures.begin(), step.captures.end());
     }
   }
-  program.constants.resize(graph.value_slots());
+  program.constants.resize(give_places_to_unnamed(program.stages, graph.value_slots()));
   for (const ValueId id : graph.outputs()) {
     const Value& value = graph.value(id);
     if (!value.producer.valid() && !value.is_input && !value.captured && !value.constant.defined())

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "base/memory.h"
 #include "bnrun/error.h"
 #include "program/fuse.h"
 #include "program/memory_plan.h"
@@ -138,7 +139,7 @@ class StageBuilder {
       const auto [found, is_new] = index.emplace(id, static_cast<std::int32_t>(blocks.values.size()));
       if (is_new) {
         const RowType& type = rows_of_.at(id);
-        const auto bytes = static_cast<std::size_t>(type.row.elements()) * element_bytes(type.dtype);
+        const auto bytes = bytes_of(type.row.elements(), type.dtype);
         blocks.values.push_back({id, type.dtype, type.row, bytes});
         lifetimes.push_back({0, step, step});
       }

@@ -272,6 +272,15 @@ TEST(Session, SameBitsForAnyNumberOfThreads) {
   }
 }
 
+TEST(Session, TellsHowManyThreadsShareARun) {
+  const Model model = classifier();
+  for (const int threads : {1, 3}) EXPECT_EQ(Session(model, {.threads = threads}).threads(), threads);
+  EXPECT_GE(Session(model, {.threads = 0}).threads(), 1);
+  for (const int threads : {Session::kMaxThreads + 1, std::numeric_limits<int>::max()})
+    expect_error(ErrorCode::resource_limit, [&] { Session(model, {.threads = threads}); });
+  expect_error(ErrorCode::invalid_input, [&] { Session(model, {.threads = -1}); });
+}
+
 TEST(Session, SmallBatchesOfWideLayersAreSharedWithoutChangingBits) {
   GraphBuilder b;
   auto h = b.input("x", F32, {"N", 300});

@@ -8,10 +8,14 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <latch>
 #include <memory>
+#include <new>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/cpus.h"
@@ -102,6 +106,53 @@ TEST(ThreadPool, ALoopInsideALoopFinishes) {
   std::atomic<int> calls{0};
   pool.parallel_for(4, [&](std::int64_t, int) { pool.parallel_for(4, [&](std::int64_t, int) { ++calls; }); });
   EXPECT_EQ(calls, 16);
+}
+
+/// Starts `most` threads and then fails by throwing `failure`; counts those that have ended.
+template <class Failure>
+struct FewThreads {
+  int most;
+  Failure failure;
+  std::atomic<int>& ended;
+  int started = 0;
+
+  std::thread operator()(std::function<void()> body) {
+    if (started == most) throw failure;
+    ++started;
+    return std::thread([this, body = std::move(body)] {
+      body();
+      ++ended;
+    });
+  }
+};
+
+TEST(ThreadPool, RunsWithTheThreadsItGot) {
+  const auto expect_runs = [](auto failure) {
+    for (const int most : {0, 1, 3}) {
+      std::atomic<int> ended{0};
+      FewThreads<decltype(failure)> few{most, failure, ended};
+      {
+        ThreadPool pool(100, std::ref(few));
+        EXPECT_EQ(pool.threads(), most + 1);
+        std::atomic<int> calls{0};
+        pool.parallel_for(1000, [&](std::int64_t, int worker) {
+          EXPECT_LE(worker, most);
+          ++calls;
+        });
+        EXPECT_EQ(calls, 1000);
+      }
+      EXPECT_EQ(ended, most);
+    }
+  };
+  expect_runs(std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again)));
+  expect_runs(std::bad_alloc());
+}
+
+TEST(ThreadPool, ThatCannotBeMadeEndsTheThreadsItHasStarted) {
+  std::atomic<int> ended{0};
+  FewThreads<std::logic_error> few{2, std::logic_error("unlike a lack of threads"), ended};
+  EXPECT_THROW(ThreadPool(5, std::ref(few)), std::logic_error);
+  EXPECT_EQ(ended, 2);
 }
 
 /// A file tree that looks like /proc and /sys of a process in cgroup "/a/b".

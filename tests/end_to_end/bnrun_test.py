@@ -10,10 +10,10 @@ import subprocess
 import unittest
 
 import numpy as np
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from programs import (ANSWER_IS_NO, INVALID_INPUT, INVALID_MODEL, IO, MODELS, PROGRAMS, UNSUPPORTED, USAGE,
-                      ProgramTest)
+from programs import (ANSWER_IS_NO, INVALID_INPUT, INVALID_MODEL, IO, MODELS, PROGRAMS, RESOURCE_LIMIT,
+                      UNSUPPORTED, USAGE, ProgramTest)
 
 MLP = MODELS / "mlp.onnx"
 
@@ -175,6 +175,17 @@ class Outputs(BnrunTest):
             with self.subTest(options):
                 self.check(self.scores(MLP, "-i", MODELS / "x.npy", *options))
 
+    def test_threads_that_cannot_be_started_are_done_without(self):
+        for limit in (300 << 20, 800 << 20):
+            if self.run_program("--version", address_space=limit).returncode != 0:
+                self.skipTest("sanitizers reserve more address space than the limit")
+            result = self.run_program(MLP, "-i", MODELS / "x.npy", "-t", 1000, address_space=limit)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertRegex(result.stderr.decode(), r"^of 1000 threads the system started \d+: .*\n$")
+            self.assertEqual(result.stdout, self.succeed(MLP, "-i", MODELS / "x.npy"))
+        self.fail_with(RESOURCE_LIMIT, MLP, "-i", MODELS / "x.npy", "-t", 100000,
+                       message="100000 threads are more than the 1024 that a session may have")
+
     def test_verbose_tells_of_folding_on_standard_error(self):
         result = self.run_program(MLP, "-i", MODELS / "x.npy", "-v")
         self.assertIn(b"folded    BatchNormalization 'bn' into Gemm 'fc1'", result.stderr)
@@ -213,6 +224,27 @@ class Inspect(BnrunTest):
         self.assertEqual(model["inputs"][0]["shape"], ["N", 8])
         self.assertTrue(model["fold"]["batch_normalizations"][0]["folded"])
 
+    def test_names_never_reach_the_terminal_raw(self):
+        odd = "\x1b]0;\x07\x9b2J\n\u202e"
+        x, y = (helper.make_tensor_value_info(name + odd, TensorProto.FLOAT, ["N" + odd, 2]) for name in "xy")
+        parameters = [numpy_helper.from_array(np.ones(2, np.float32), name) for name in "sbmv"]
+        nodes = [helper.make_node("BatchNormalization", [x.name, *"sbmv"], ["h"], "bn" + odd),
+                 helper.make_node("Foo" + odd, ["h"], [y.name], "foo" + odd, domain="dom" + odd)]
+        model = helper.make_model(helper.make_graph(nodes, odd, [x], [y], parameters), producer_name="by" + odd,
+                                  opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("dom" + odd, 1)])
+        self.write("odd.onnx", model.SerializeToString())
+        text = self.succeed("inspect", "odd.onnx").decode()
+        for line in text.splitlines():
+            self.assertTrue(line.isprintable(), line)
+        shown = r"\x1b]0;\x07\u009b2J\n\u202e"
+        for expected in ["by", "x", "N", "bn", "Foo", "dom"]:
+            self.assertIn(expected + shown, text)
+        self.assertEqual(json.loads(self.succeed("inspect", "odd.onnx", "--json"))["layers"][0]["name"], "bn" + odd)
+        self.fail_with(UNSUPPORTED, "odd.onnx", message="foo" + shown)
+        self.fail_with(IO, "missing" + odd, message=r"missing\x1b")
+        self.write("odd\x1b.csv", "1,2\n")
+        self.fail_with(INVALID_INPUT, MLP, "-i", "odd\x1b.csv", message=r"odd\x1b.csv")
+
     def test_what_cannot_run_can_still_be_looked_at(self):
         out = self.succeed("inspect", MODELS / "unknown.onnx").decode()
         self.assertIn("example.org.Frobnicate", out)
@@ -248,6 +280,148 @@ class Test(BnrunTest):
     def test_nothing_to_test_fails(self):
         result = self.run_program("test", "suite/mlp/test_data_set_0")
         self.assertEqual(result.returncode, ANSWER_IS_NO)
+
+
+def constant(name, values, dtype=np.int64):
+    return numpy_helper.from_array(np.array(values, dtype), name)
+
+
+class HostileModels(BnrunTest):
+    """Small files that claim much, name odd files, or say a thing twice."""
+
+    def save(self, *nodes, constants=(), change=None, name="model.onnx", opset=13):
+        """A model of `nodes` from float x[2] to y; `change` may edit the message."""
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+        nodes = nodes or [helper.make_node("Add", ["x", "c"], ["y"])]
+        constants = constants or [constant("c", [1, 2], np.float32)]
+        model = helper.make_model(helper.make_graph(list(nodes), "g", [x], [y], list(constants)),
+                                  opset_imports=[helper.make_opsetid("", opset)])
+        if change:
+            change(model.graph)
+        return self.write(name, model.SerializeToString())
+
+    def refuse(self, code, *nodes, message="", **options):
+        self.save(*nodes, **options)
+        self.write("x.csv", "1,2\n")
+        np.save(self.folder / "x.npy", np.float32([1, 2]))
+        return self.fail_with(code, "model.onnx", "-i", "x.npy", message=message)
+
+    def test_external_data_that_is_no_file_is_not_waited_for(self):
+        def external(location):
+            def change(graph):
+                c = graph.initializer[0]
+                c.ClearField("raw_data")
+                c.data_location = TensorProto.EXTERNAL
+                c.external_data.add(key="location", value=location)
+            return change
+
+        os.mkfifo(self.folder / "pipe")
+        (self.folder / "folder").mkdir()
+        (self.folder / "link").symlink_to("pipe")
+        self.write("short", bytes(7))
+        self.write("data", np.float32([1, 2]).tobytes())
+        for location, code, message in [("pipe", IO, "is a pipe, not a file"), ("link", IO, "is a pipe, not a file"),
+                                        ("folder", IO, "is a folder, not a file"), ("missing", IO, "no such file"),
+                                        ("short", INVALID_MODEL, "ends before byte 8"), ("", INVALID_MODEL, "outside"),
+                                        ("../data", INVALID_MODEL, "outside"),
+                                        ("/dev/zero", INVALID_MODEL, "outside")]:
+            with self.subTest(location):
+                self.refuse(code, change=external(location), message=message)
+                self.fail_with(code, "inspect", "model.onnx", message="tensor 'c'")
+        self.save(change=external("data"))
+        self.succeed("model.onnx", "-i", "x.npy")
+
+    def test_what_stands_in_place_of_a_model_or_tensor_is_not_waited_for(self):
+        os.mkfifo(self.folder / "pipe")
+        self.fail_with(INVALID_MODEL, "pipe", "-i", MODELS / "x.npy", message="pipe")  # nobody writes to it
+        self.fail_with(IO, "/dev/zero", message="is a device, not a file")
+        self.fail_with(IO, ".", message="is a folder, not a file")
+        os.mkfifo(self.folder / "x.pb")
+        self.fail_with(INVALID_INPUT, MLP, "-i", "x.pb", message="x.pb")
+
+    def test_pipes_that_somebody_writes_to_are_read(self):
+        for arguments, content in [(["/dev/stdin", "-i", MODELS / "x.npy"], MLP.read_bytes()),
+                                   ([MLP, "-i", "/dev/stdin"], (MODELS / "x.npy").read_bytes()),
+                                   ([MLP, "-i", "/dev/stdin"], self.save_csv().read_bytes())]:
+            self.check(self.scores(*arguments, stdin=content))
+        os.mkfifo(self.folder / "pipe")
+        with subprocess.Popen(["cp", MODELS / "x.npy", "pipe"], cwd=self.folder):
+            self.check(self.scores(MLP, "-i", "pipe"))
+
+    def test_what_is_said_twice_or_not_at_all_is_refused(self):
+        def change_tensor(**fields):
+            def change(graph):
+                for name, value in fields.items():
+                    field = getattr(graph.initializer[0], name)
+                    field.extend(value) if isinstance(value, list) else setattr(graph.initializer[0], name, value)
+            return change
+
+        for change, message in [
+                (change_tensor(float_data=[1.0, 2.0]), "holds its data twice"),
+                (change_tensor(int64_data=[1]), "holds its data twice"),
+                (change_tensor(string_data=[b"a"]), "holds its data twice"),
+                (change_tensor(data_location=TensorProto.EXTERNAL), "names external data"),
+                (change_tensor(data_type=0), "has no element type"),
+                (change_tensor(data_type=-1), "has no element type"),
+                (lambda graph: graph.Clear(), "has no output"),
+                (lambda graph: graph.ClearField("output"), "has no output")]:
+            with self.subTest(message):
+                self.refuse(INVALID_MODEL, change=change, message=message)
+        node = helper.make_node("Softmax", ["x"], ["y"], axis=0)
+        node.attribute.append(helper.make_attribute("axis", 0))
+        self.refuse(INVALID_MODEL, node, message="attribute 'axis': it is given twice")
+        self.refuse(INVALID_MODEL, helper.make_node("Cast", ["x"], ["y"], to=0), message="names element type 0")
+        self.refuse(UNSUPPORTED, change=change_tensor(data_type=99), message="element type 99")
+
+    def test_attributes_are_told_apart_by_whether_onnx_has_them(self):
+        for op_type, attribute, opset, code in [
+                ("Relu", "alpha", 13, INVALID_MODEL), ("Relu", "", 13, INVALID_MODEL),
+                ("Softmax", "Axis", 13, INVALID_MODEL), ("Relu", "consumed_inputs", 13, UNSUPPORTED),
+                ("Dropout", "is_test", 13, UNSUPPORTED), ("Relu", "alpha", 99, UNSUPPORTED)]:
+            with self.subTest(f"{op_type} {attribute} {opset}"):
+                node = helper.make_node(op_type, ["x"], ["y"], "n")
+                node.attribute.append(helper.make_attribute(attribute, 1))
+                self.refuse(code, node, opset=opset, message=f"'{attribute}'")
+        node = helper.make_node("Relu", ["x"], ["y"], consumed_inputs=[0])
+        self.save(node, opset=5)
+        self.succeed("model.onnx", "-i", "x.npy")
+
+    def test_small_files_do_not_get_much_memory(self):
+        much = 1 << 40
+        most = (1 << 63) - 1
+        tensor = helper.make_node
+        for name, nodes, constants in [
+                ("ConstantOfShape", [tensor("ConstantOfShape", ["s"], ["y"])], [constant("s", [much])]),
+                ("ConstantOfShape, wrapping bytes", [tensor("ConstantOfShape", ["s"], ["y"])],
+                 [constant("s", [1 << 62])]),
+                ("ConstantOfShape, wrapping elements", [tensor("ConstantOfShape", ["s"], ["y"])],
+                 [constant("s", [1 << 32, 1 << 32, 2])]),
+                ("Expand", [tensor("Expand", ["x", "s"], ["y"])], [constant("s", [much, 2])]),
+                ("Expand, wrapping bytes", [tensor("Expand", ["x", "s"], ["y"])], [constant("s", [1 << 61, 2])]),
+                ("Tile", [tensor("Tile", ["x", "s"], ["y"])], [constant("s", [much])]),
+                ("Tile, wrapping", [tensor("Tile", ["x", "s"], ["y"])], [constant("s", [most])]),
+                ("Range", [tensor("Range", ["a", "b", "c"], ["y"])],
+                 [constant("a", 0), constant("b", most), constant("c", 1)]),
+                ("Range of floats", [tensor("Range", ["a", "b", "c"], ["y"])],
+                 [constant("a", 0, np.float32), constant("b", 1e30, np.float32), constant("c", 1e-30, np.float32)]),
+                ("Range, wrapping", [tensor("Range", ["a", "b", "c"], ["y"])],
+                 [constant("a", -most), constant("b", most), constant("c", 1)]),
+                ("Resize", [tensor("Resize", ["x", "", "s"], ["y"])], [constant("s", [1e12], np.float32)]),
+                ("Resize, beyond integers", [tensor("Resize", ["x", "", "s"], ["y"])],
+                 [constant("s", [1e30], np.float32)]),
+                ("Resize to sizes", [tensor("Resize", ["x", "", "", "s"], ["y"])], [constant("s", [much])]),
+                ("Pad", [tensor("Pad", ["x", "s"], ["y"])], [constant("s", [much, 0])]),
+                ("Pad, wrapping", [tensor("Pad", ["x", "s"], ["y"])], [constant("s", [most, most])]),
+                ("OneHot", [tensor("OneHot", ["i", "d", "v"], ["y"])],
+                 [constant("i", [1]), constant("d", [much]), constant("v", [0, 1], np.float32)]),
+                ("an initializer", [tensor("Add", ["x", "c"], ["y"])], None)]:
+            with self.subTest(name):
+                def grow(graph):
+                    if constants is None:
+                        graph.initializer[0].dims[:] = [much]
+                for extra in ([], [tensor("Relu", ["missing"], ["z"])] if constants is None else []):
+                    self.refuse(RESOURCE_LIMIT, *nodes, *extra, constants=constants or (), change=grow)
 
 
 class BadInput(BnrunTest):
@@ -321,9 +495,16 @@ class BadInput(BnrunTest):
 
     def test_usage(self):
         for arguments in [[], ["inspect"], ["test"], ["run"], [MLP, "--nonsense"], [MLP, "-f", "xml"],
-                          [MLP, "--fold", "maybe"], [MLP, "-t", "-1"], [MLP, "-t", "two"], [MLP, MLP]]:
+                          [MLP, "--fold", "maybe"], [MLP, MLP], [MLP, "bad\x1b[31m\nname"]]:
             with self.subTest(arguments):
                 self.fail_with(USAGE, *arguments)
+
+    def test_numbers_are_refused_in_a_few_words(self):
+        for number in ["-1", "two", "", "1.5", "1e3", "0x10", "nan", "+1", " 1"]:
+            with self.subTest(number):
+                result = self.fail_with(USAGE, MLP, "-t", number, message="is not a whole number of 0 or more")
+                self.assertLess(len(result.stderr), 90)
+        self.fail_with(USAGE, MLP, "-t", "9" * 30, message="9' is too large")
 
 
 class Frame(BnrunTest):

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -23,9 +24,14 @@ class ProgramTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def run_program(self, *arguments, stdin=None, stdout=subprocess.PIPE):
+    def run_program(self, *arguments, stdin=None, stdout=subprocess.PIPE, address_space=None):
+        """`address_space`: a limit in bytes."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+
         return subprocess.run([PROGRAMS / self.program, *map(str, arguments)], cwd=self.folder, input=stdin,
-                              stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=False)
+                              stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=False,
+                              preexec_fn=limit if address_space else None)
 
     def succeed(self, *arguments, **options):
         """Standard output of a run that must exit 0."""
@@ -42,6 +48,7 @@ class ProgramTest(unittest.TestCase):
         if code != ANSWER_IS_NO:
             self.assertEqual(error.count("\n"), 1, error)
             self.assertTrue(error.startswith(f"{self.program}: "), error)
+            self.assertTrue(error[:-1].isprintable(), error)
         self.assertIn(message, error)
         self.assertEqual(sorted(self.folder.iterdir()), before, "a file was left behind")
         return result

@@ -8,6 +8,8 @@
 
 #include "bnrun/error.h"
 #include "graph/graph.h"
+#include "graph/infer.h"
+#include "op/evaluate.h"
 #include "op/registry.h"
 #include "support/expect_error.h"
 
@@ -21,9 +23,21 @@ TEST(MalformedNode, WithoutOutputsIsRefusedByEveryOperator) {
     node.domain = entry.domain;
     node.inputs = {ValueId{0}};
     SCOPED_TRACE(entry.name);
-    testing::expect_error(ErrorCode::invalid_model,
-                          [&] { make_op(call_of(node), entry.versions.back()); });
+    testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(node), entry.versions.back()); });
   }
+}
+
+TEST(MalformedNode, WithAnAttributeThatNoVersionHasIsRefused) {
+  Node relu;
+  relu.op_type = "Relu";
+  relu.inputs = {ValueId{0}};
+  relu.outputs = {ValueId{1}};
+  relu.attributes["alpha"] = 1.0F;
+  testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(relu), 13); });
+  testing::expect_error(ErrorCode::unsupported, [&] { make_op(call_of(relu), 99); });
+  relu.attributes = {{"consumed_inputs", std::vector<std::int64_t>{0}}};
+  testing::expect_error(ErrorCode::unsupported, [&] { make_op(call_of(relu), 13); });
+  EXPECT_NO_THROW(make_op(call_of(relu), 5));
 }
 
 TEST(MalformedNode, WithAnAbsentRequiredInputIsRefused) {
@@ -33,17 +47,12 @@ TEST(MalformedNode, WithAnAbsentRequiredInputIsRefused) {
   };
   const ValueId absent;
   const ValueId given{0};
-  const Case cases[] = {{"Relu", {absent}},
-                        {"GlobalAveragePool", {absent}},
-                        {"Det", {absent}},
-                        {"Conv", {given, absent}},
-                        {"MatMul", {absent, given}},
-                        {"Add", {given, absent}},
-                        {"Max", {given, absent}},
-                        {"Sum", {absent}},
-                        {"Concat", {given, absent}},
-                        {"Einsum", {given, absent}},
-                        {"NegativeLogLikelihoodLoss", {absent, given}}};
+  const Case cases[] = {{"Relu", {absent}},          {"GlobalAveragePool", {absent}},
+                        {"Det", {absent}},           {"Conv", {given, absent}},
+                        {"MatMul", {absent, given}}, {"Unsqueeze", {given, absent}},
+                        {"Add", {given, absent}},    {"Max", {given, absent}},
+                        {"Sum", {absent}},           {"Concat", {given, absent}},
+                        {"Einsum", {given, absent}}, {"NegativeLogLikelihoodLoss", {absent, given}}};
   for (const auto& [op_type, inputs] : cases) {
     Node node;
     node.op_type = op_type;
@@ -53,6 +62,50 @@ TEST(MalformedNode, WithAnAbsentRequiredInputIsRefused) {
     if (node.op_type == "Einsum") node.attributes["equation"] = std::string("i,i->i");
     SCOPED_TRACE(op_type);
     testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(node), 13); });
+  }
+}
+
+TEST(MalformedNode, WithOneOutputTooManyIsRefused) {
+  Graph graph;
+  graph.opsets[""] = 13;
+  Node sub;
+  sub.op_type = "Sub";
+  sub.name = "sub";
+  const ValueId x = graph.add_input("x", {DType::float32, Dims{Dim(2)}});
+  sub.inputs = {x, x};
+  sub.outputs = {graph.add_value("y"), graph.add_value("none")};
+  const NodeId id = graph.add_node(std::move(sub));
+  const auto text = testing::expect_error(ErrorCode::invalid_model, [&] { infer_outputs(graph, id); });
+  EXPECT_NE(text.find("'none'"), std::string::npos) << text;
+  const Tensor two(DType::float32, {2});
+  const TensorView inputs[] = {two, two};
+  const bool wanted[] = {true, true};
+  testing::expect_error(ErrorCode::invalid_model, [&] { evaluate(*graph.node(id).op, inputs, wanted); });
+}
+
+TEST(MalformedNode, WithMoreOutputsThanBatchNormalizationEverHadIsRefused) {
+  Node norm;
+  norm.op_type = "BatchNormalization";
+  norm.inputs = std::vector<ValueId>(5, ValueId{0});
+  norm.outputs = std::vector<ValueId>(5, ValueId{1});
+  EXPECT_NO_THROW(make_op(call_of(norm), 9));
+  testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(norm), 14); });
+  norm.outputs.emplace_back();
+  testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(norm), 9); });
+}
+
+TEST(MalformedNode, WhoseInputsGiveNoShapeIsRefusedWhenRun) {
+  Node resize;
+  resize.op_type = "Resize";
+  resize.inputs = {ValueId{0}, {}, {}, ValueId{1}};
+  resize.outputs = {ValueId{2}};
+  const auto op = make_op(call_of(resize), 13);
+  const Tensor x(DType::float32, {1, 4});
+  const bool wanted[] = {true};
+  for (const std::vector<std::int64_t>& sizes : {std::vector<std::int64_t>{1, -2}, {1}, {}}) {
+    const Tensor given({static_cast<std::int64_t>(sizes.size())}, sizes);
+    const TensorView inputs[] = {x, {}, {}, given};
+    testing::expect_error(ErrorCode::invalid_model, [&] { evaluate(*op, inputs, wanted); });
   }
 }
 
@@ -89,6 +142,19 @@ TEST(MalformedNode, LoopOrScanWithAnAbsentInputThatItsBodyReadsIsRefused) {
     scan.inputs = inputs;
     testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(scan), 13); });
   }
+}
+
+TEST(MalformedNode, EarlyScanOverAScalarIsRefused) {
+  Node scan;
+  scan.op_type = "Scan";
+  scan.attributes["body"] = body(2, 2);
+  scan.attributes["num_scan_inputs"] = std::int64_t{1};
+  scan.inputs = {ValueId{}, ValueId{0}, ValueId{1}};
+  scan.outputs = {ValueId{2}, ValueId{3}};
+  const auto op = make_op(call_of(scan), 8);
+  const ValueType state{DType::float32, Dims{Dim(1), Dim(2)}};
+  const ValueType types[] = {{}, state, {DType::float32, Dims{}}};
+  testing::expect_error(ErrorCode::invalid_model, [&] { op->infer({.inputs = types, .outputs = 2}); });
 }
 
 }  // namespace

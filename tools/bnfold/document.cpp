@@ -6,6 +6,7 @@
 
 #include "bnrun/version.h"
 #include "common/fold_report.h"
+#include "common/printable.h"
 #include "common/text_table.h"
 #include "verify_report.h"
 
@@ -74,8 +75,8 @@ std::string text_of(const FoldDocument& document, bool detailed) {
   for (const auto& [what, before, after] : changes_of(document)) table.add({what, before, after});
   std::string text = table.text() + '\n';
   for (const auto& conversion : report.converted)
-    text += fmt::format("converted {} '{}' to inference: it {}\n", conversion.op_type, conversion.name,
-                        conversion.now);
+    text += fmt::format("converted {} '{}' to inference: it {}\n", conversion.op_type,
+                        cli::printable(conversion.name), conversion.now);
   for (const auto& entry : report.entries) text += cli::text_of(entry) + '\n';
   if (report.entries.empty()) text += "there is no BatchNormalization, nor one in disguise\n";
   if (detailed && !report.entries.empty()) text += '\n' + conditioning_of(report);

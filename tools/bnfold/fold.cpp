@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "common/interrupt.h"
 #include "common/model_output.h"
+#include "common/numbers.h"
 #include "document.h"
 #include "io/data.h"
 #include "io/file.h"
@@ -206,7 +207,7 @@ void add_fold(cli::Program& program) {
       .add_option("--max-growth", options->fold.max_growth,
                   "Leave a Sub in the channels where folding would grow the rounding error more than X times")
       ->type_name("X")
-      ->check(CLI::PositiveNumber);
+      ->check(cli::positive_number());
   command.add_flag("--time", options->time, "Measure the time per row before and after");
   command.add_flag("--dry-run", options->dry_run, "Write no model");
   cli::add_choice<ExternalData>(

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/numbers.h"
 #include "common/table_options.h"
 #include "io/data.h"
 
@@ -62,11 +63,11 @@ std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments&
           .add_option("--rtol", arguments.rtol,
                       "Hold every element to |a - b| <= atol + rtol*|b|, instead of judging by what double "
                       "precision says; default with --atol: 0.0001 (0.01 in float16, 0.05 in bfloat16)")
-          ->check(CLI::NonNegativeNumber),
+          ->check(cli::number_of_zero_or_more()),
       command
           .add_option("--atol", arguments.atol,
                       "See --rtol; default with --rtol: 1e-05 (0.01 in float16, 0.05 in bfloat16)")
-          ->check(CLI::NonNegativeNumber),
+          ->check(cli::number_of_zero_or_more()),
       command.add_option(
           "--range", arguments.range,
           "Draw inputs from LOW:HIGH; default: from what the model's statistics say, else -3:3"),
@@ -77,10 +78,10 @@ std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments&
       command
           .add_option("--rows", arguments.rows,
                       "Rows of a drawn batch; default: 64, or fewer for a model that takes long")
-          ->check(CLI::PositiveNumber),
+          ->check(cli::count()),
       command.add_option("--budget", verify.budget, "Seconds after which no further inputs are drawn")
           ->capture_default_str()
-          ->check(CLI::NonNegativeNumber),
+          ->check(cli::number_of_zero_or_more()),
       command.add_option("--seed", verify.seed, "Of the drawn inputs")->capture_default_str()};
   for (CLI::Option* option : options) option->group("Comparison");
   cli::add_table_options(command, arguments.tables);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/printable.h"
 #include "common/text_table.h"
 
 namespace bnrun {
@@ -36,8 +37,9 @@ json json_of(const OutputComparison& output) {
 }  // namespace
 
 std::string text_of(const Divergence& divergence) {
-  std::string text = fmt::format("they part at '{}', made by {}: {:.3g} apart", divergence.value,
-                                 divergence.node, divergence.max_absolute);
+  std::string text =
+      fmt::format("they part at '{}', made by {}: {:.3g} apart", cli::printable(divergence.value),
+                  cli::printable(divergence.node), divergence.max_absolute);
   if (divergence.channel >= 0) text += fmt::format(" in channel {}", divergence.channel);
   return text;
 }
@@ -59,7 +61,7 @@ const char* name_of(Verdict verdict) {
 std::vector<std::string> circumstances_of(const VerifyReport& report) {
   std::vector<std::string> sentences;
   for (const auto& [name, shape, origin] : report.inputs)
-    sentences.push_back(fmt::format("input '{}' {}: {}", name, to_string(shape), origin));
+    sentences.push_back(cli::printable(fmt::format("input '{}' {}: {}", name, to_string(shape), origin)));
   sentences.push_back(
       fmt::format("{} rows in {} sets{}, seed {}; {}", report.rows, report.sets,
                   report.complete ? "" : ", where the budget ended it (--budget)", report.seed,
@@ -74,13 +76,13 @@ std::string sentence_of(const VerifyReport& report) {
     case Verdict::agree:
       return "the models agree";
     case Verdict::differ:
-      return report.why.empty() ? "the models differ" : "the models differ: " + report.why;
+      return report.why.empty() ? "the models differ" : "the models differ: " + cli::printable(report.why);
     case Verdict::nothing_finite:
       return "nothing was compared: all outputs are NaN or infinite in the first model";
     case Verdict::not_compared:
       break;
   }
-  return "not compared: " + report.why;
+  return "not compared: " + cli::printable(report.why);
 }
 
 std::string verdict_on(const OutputComparison& output, const VerifyReport& report) {

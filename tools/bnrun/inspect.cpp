@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "common/fold_report.h"
+#include "common/printable.h"
 #include "common/text_table.h"
 
 namespace bnrun {
@@ -38,8 +39,8 @@ std::string dims_of(const PortInfo& port) {
 
 void print_ports(const char* title, const std::vector<PortInfo>& ports) {
   for (const auto& port : ports)
-    fmt::print("{:<9} {}: {}{}{}\n", title, port.name, name_of(port.dtype), dims_of(port),
-               port.optional ? " (has a default)" : "");
+    fmt::print("{:<9} {}: {}{}{}\n", title, cli::printable(port.name), name_of(port.dtype),
+               cli::printable(dims_of(port)), port.optional ? " (has a default)" : "");
 }
 
 std::string or_unknown(const std::optional<std::int64_t>& number) {
@@ -49,11 +50,12 @@ std::string or_unknown(const std::optional<std::int64_t>& number) {
 void print_header(const Model& model, const Inspection& inspection) {
   const ModelMetadata& metadata = model.metadata();
   if (!metadata.producer_name.empty())
-    fmt::print("{:<9} {} {}\n", "producer", metadata.producer_name, metadata.producer_version);
+    fmt::print("{:<9} {} {}\n", "producer", cli::printable(metadata.producer_name),
+               cli::printable(metadata.producer_version));
   std::string opsets;
   for (const auto& [domain, version] : inspection.opsets)
     opsets += fmt::format("{}{} {}", opsets.empty() ? "" : ", ", name_of_domain(domain), version);
-  fmt::print("{:<9} {} (IR version {})\n", "opset", opsets, metadata.ir_version);
+  fmt::print("{:<9} {} (IR version {})\n", "opset", cli::printable(opsets), metadata.ir_version);
   print_ports("input", model.inputs());
   print_ports("output", model.outputs());
 }
@@ -74,7 +76,7 @@ void print_layers(const Inspection& inspection) {
     fmt::print("; {} operators on constants alone are computed ahead", inspection.computed_ahead);
   fmt::print("\n");
   for (const auto& layer : inspection.layers)
-    if (!layer.problem.empty()) fmt::print("cannot run: {}\n", layer.problem);
+    if (!layer.problem.empty()) fmt::print("cannot run: {}\n", cli::printable(layer.problem));
 }
 
 void print_fold(const Inspection& inspection) {

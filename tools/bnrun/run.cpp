@@ -1,4 +1,6 @@
 // bnrun MODEL: run a model on data files.
+#include <fmt/format.h>
+
 #include <memory>
 
 #include "bnrun/session.h"
@@ -6,6 +8,7 @@
 #include "common/fold_report.h"
 #include "common/interrupt.h"
 #include "common/model_output.h"
+#include "common/numbers.h"
 #include "common/table_options.h"
 #include "io/data.h"
 #include "io/file.h"
@@ -47,6 +50,9 @@ int run(const cli::Console& console, const Options& options) {
   const Model model = Model::load(options.model);
   const auto session = cli::in_file(options.model, [&] { return Session(model, options.session); });
   log_fold(console, session.fold_report());
+  if (session.threads() < options.session.threads)
+    console.note(fmt::format("of {} threads the system started {}: a limit on threads or memory is reached",
+                             options.session.threads, session.threads()));
   io::TableRules tables = cli::rules_for(model, options.tables);
   tables.on_reading = [&](const std::string& how) { console.detail(how); };
   const auto inputs = io::read_inputs(files, session.inputs(), tables);
@@ -84,7 +90,7 @@ void add_run(cli::Program& program) {
                                               "Fold BatchNormalization into the weights first (on)");
   command.add_option("-t,--threads", options->session.threads, "Threads; 0: as many as there are processors")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber.description(""))
+      ->check(cli::count_or_zero())
       ->capture_default_str();
   cli::add_choice<Kernels>(
       command, "--kernels", options->session.kernels,

@@ -8,6 +8,7 @@
 
 #include "bnrun/conformance.h"
 #include "commands.h"
+#include "common/printable.h"
 
 namespace bnrun {
 namespace {
@@ -49,7 +50,8 @@ int run_tests(const cli::Console& console, const std::vector<std::string>& argum
     if (console.quiet && result.outcome != TestOutcome::fail) continue;
     progress.wipe();
     fmt::print("{}{}{} {}{}{}\n", colour ? kColours[outcome] : "", kNames[outcome], colour ? "\033[0m" : "",
-               name_of_folder(folders[i]), result.detail.empty() ? "" : ": ", result.detail);
+               cli::printable(name_of_folder(folders[i])), result.detail.empty() ? "" : ": ",
+               cli::printable(result.detail));
   }
   progress.wipe();
   fmt::print("{} passed, {} failed, {} skipped\n", counts[0], counts[1], counts[2]);

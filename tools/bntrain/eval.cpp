@@ -7,6 +7,7 @@
 
 #include "bnrun/session.h"
 #include "commands.h"
+#include "common/printable.h"
 #include "common/table_options.h"
 #include "data.h"
 
@@ -34,8 +35,9 @@ std::vector<float> take_rows(const Tensor& output, const std::vector<std::size_t
   return taken;
 }
 
-void print_confusion(const train::ClassificationScore& score, const std::vector<std::string>& classes) {
+void print_confusion(const train::ClassificationScore& score, std::vector<std::string> classes) {
   std::size_t width = 5;
+  for (auto& name : classes) name = cli::printable(name);
   for (const auto& name : classes) width = std::max(width, name.size() + 1);
   fmt::print("\n{:>{}} | predicted\n{:>{}} |", "true", width, "", width);
   for (const auto& name : classes) fmt::print("{:>{}}", name, width);

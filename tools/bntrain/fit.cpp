@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "common/interrupt.h"
 #include "common/model_output.h"
+#include "common/numbers.h"
 #include "common/table_options.h"
 #include "data.h"
 #include "io/file.h"
@@ -310,25 +311,6 @@ CLI::Validator one_of(std::vector<std::string> words) {
   return CLI::IsMember(std::move(words)).description("");
 }
 
-/// `expected` completes "0 is not ...".
-CLI::Validator number_where(bool (*fits)(double), const std::string& expected) {
-  const auto check = [=](const std::string& text) {
-    double number = 0.0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const bool good = error == std::errc{} && end == text.data() + text.size() && fits(number);
-    return good ? std::string() : fmt::format("{} is not {}", text, expected);
-  };
-  return CLI::Validator(check, "");
-}
-
-CLI::Validator positive() {
-  return number_where([](double x) { return x > 0.0 && std::isfinite(x); }, "a positive number");
-}
-
-CLI::Validator below_one() {
-  return number_where([](double x) { return x >= 0.0 && x < 1.0; }, "a number from 0 to below 1");
-}
-
 void add_column_options(CLI::App& command, Options& o) {
   const std::string group = "Columns";
   const auto add_names = [&](const std::string& name, std::vector<std::string>& names, const char* type,
@@ -396,7 +378,7 @@ void add_fit(cli::Program& program) {
   layers->group(network)->type_name("");
   add_block_option("--hidden", o.hidden.units, "Units of the hidden layers (32,32)")
       ->delimiter(',')
-      ->check(positive());
+      ->check(cli::count());
   add_block_option("--activation", o.hidden.activation, "relu, tanh, sigmoid or linear (relu)")
       ->check(one_of({"relu", "tanh", "sigmoid", "linear"}));
   add_block_option("--batch-norm", o.batch_norm, "on or off (on)")->check(one_of({"on", "off"}));
@@ -405,7 +387,7 @@ void add_fit(cli::Program& program) {
   command
       .add_option("--bn-momentum", o.bn_momentum,
                   "What each step keeps of the running statistics of BatchNormalization (0.9)")
-      ->check(below_one())
+      ->check(cli::fraction())
       ->group(network)
       ->type_name("");
   command
@@ -419,14 +401,14 @@ void add_fit(cli::Program& program) {
     return command.add_option(name, value, description)->group(training)->type_name("");
   };
   add("--loss", o.loss, "auto, cross-entropy or mse (auto)")->check(one_of({"auto", "cross-entropy", "mse"}));
-  add("--epochs", o.fit.epochs, "Passes over the rows (20)")->check(positive());
-  add("--batch", o.fit.batch, "Rows per step (32)")->check(positive());
+  add("--epochs", o.fit.epochs, "Passes over the rows (20)")->check(cli::count());
+  add("--batch", o.fit.batch, "Rows per step (32)")->check(cli::count());
   add("--optimizer", o.optimizer, "adam or sgd (adam)")->check(one_of({"adam", "sgd"}));
-  add("--learning-rate", o.learning_rate, "0.001 for adam, 0.01 for sgd")->check(positive());
-  add("--momentum", o.momentum, "Of sgd (0.9)")->check(below_one());
+  add("--learning-rate", o.learning_rate, "0.001 for adam, 0.01 for sgd")->check(cli::positive_number());
+  add("--momentum", o.momentum, "Of sgd (0.9)")->check(cli::fraction());
   add("--seed", o.fit.seed, "Of weights, validation rows and order: the same seed gives the same model (1)");
   add("--validation", o.fit.validation, "Fraction of the training rows to watch, not learn (0.2)")
-      ->check(below_one());
+      ->check(cli::fraction());
   add("--holdout", o.holdout, "Rows never seen in training: a fraction such as 0.2, or a number of rows");
   add("--holdout-seed", o.holdout_seed, "Which rows those are; apart from --seed, so that runs compare (1)");
   add("--holdout-out", o.holdout_out, "Write those rows to this .csv file");

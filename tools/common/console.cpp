@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "common/printable.h"
+
 namespace bnrun::cli {
 namespace {
 
@@ -19,15 +21,15 @@ void print_line(std::string_view prefix, std::string_view message) {
 }  // namespace
 
 void Console::error(std::string_view message) const {
-  print_line(program_ + ": ", message);
+  print_line(program_ + ": ", printable(message));
 }
 
 void Console::note(std::string_view message) const {
-  if (!quiet) print_line("", message);
+  if (!quiet) print_line("", printable_lines(message));
 }
 
 void Console::detail(std::string_view message) const {
-  if (verbose) print_line("", message);
+  if (verbose) print_line("", printable_lines(message));
 }
 
 bool Console::shows_progress() const {
@@ -55,7 +57,7 @@ void Progress::update(std::size_t done, std::string_view remark) {
   if (!shown_ || (drawn_ && done < total_ && now - last_ < std::chrono::milliseconds(100))) return;
   const std::size_t filled = std::min(done, total_) * kWidth / total_;
   fmt::print(stderr, "\r\033[K{} [{}{}] {}/{} {}", label_, std::string(filled, '#'),
-             std::string(kWidth - filled, '.'), done, total_, remark);
+             std::string(kWidth - filled, '.'), done, total_, printable(remark));
   std::fflush(stderr);
   drawn_ = true;
   last_ = now;

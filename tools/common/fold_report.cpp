@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/decline.h"
+#include "common/printable.h"
 
 namespace bnrun::cli {
 namespace {
@@ -42,8 +43,8 @@ std::string fate_of(const FoldEntry& entry) {
 }
 
 std::string text_of(const FoldEntry& entry) {
-  return fmt::format("{} {} '{}'{} {}", entry.folded ? "folded   " : "declined ", entry.form, entry.name,
-                     entry.folded ? "" : ":", fate_of(entry));
+  return printable(fmt::format("{} {} '{}'{} {}", entry.folded ? "folded   " : "declined ", entry.form,
+                               entry.name, entry.folded ? "" : ":", fate_of(entry)));
 }
 
 json json_of(const FoldEntry& entry) {

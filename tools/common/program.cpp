@@ -10,6 +10,7 @@
 
 #include "bnrun/version.h"
 #include "common/interrupt.h"
+#include "common/printable.h"
 
 namespace bnrun::cli {
 
@@ -38,7 +39,7 @@ Program::Program(const std::string& name, const std::string& description, const 
   app_.add_flag("-v,--verbose", console_.verbose, "Say more");
   app_.require_subcommand(1);
   app_.failure_message([name](const CLI::App*, const CLI::Error& error) {
-    return name + ": " + error.what() + " (see --help)\n";
+    return name + ": " + printable(error.what()) + " (see --help)\n";
   });
   app_.footer("Example:\n" + example);
   app_.fallthrough();

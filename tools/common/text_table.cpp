@@ -1,12 +1,20 @@
 #include "common/text_table.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "common/printable.h"
 
 namespace bnrun::cli {
 
 std::size_t display_width(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+void TextTable::add(std::vector<std::string> row) {
+  for (std::string& cell : row) cell = printable(cell);
+  rows_.push_back(std::move(row));
 }
 
 std::string TextTable::text() const {

@@ -11,8 +11,8 @@ class TextTable {
   /// One letter per column: 'l' left-aligned, 'r' right-aligned.
   explicit TextTable(std::string alignment) : alignment_(std::move(alignment)) {}
 
-  /// As many cells as there are columns.
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  /// As many cells as there are columns; what a terminal would obey is escaped.
+  void add(std::vector<std::string> row);
   /// Lines of equal columns, two spaces between them, nothing behind the last.
   std::string text() const;
 

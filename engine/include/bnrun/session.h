@@ -24,7 +24,8 @@ enum class Kernels {
 };
 
 struct SessionOptions {
-  /// Threads that share one run; 0: as many as the process may use (affinity and cgroup limits).
+  /// Threads that share one run, at most Session::kMaxThreads; 0: as many as the process may use (affinity and
+  /// cgroup limits).
   int threads = 1;
   /// How BatchNormalization is folded into the weights first; std::nullopt: not at all.
   std::optional<FoldOptions> fold = FoldOptions{};
@@ -35,8 +36,10 @@ struct SessionOptions {
 /// arena from the session's pool. A Session keeps nothing of the Model it was made from but shared constants.
 class BNRUN_API Session {
  public:
+  static constexpr int kMaxThreads = 1024;  ///< as many processors as Linux counts in a cpu_set_t
+
   /// Throws unsupported, naming operator, node and opset, when the engine lacks
-  /// an operator, and invalid_model when shapes do not fit together.
+  /// an operator, invalid_model when shapes do not fit together, and resource_limit for too many threads.
   explicit Session(const Model& model, const SessionOptions& options = {});
   /// Uses up the model, which saves a copy of its graph.
   explicit Session(Model&& model, const SessionOptions& options = {});
@@ -49,6 +52,8 @@ class BNRUN_API Session {
   const std::vector<PortInfo>& outputs() const;
   /// What folding did on load; empty without folding.
   const FoldReport& fold_report() const;
+  /// The threads that share a run: those asked for, or fewer where the system would start no more.
+  int threads() const;
 
   /// Outputs in model order, freshly allocated. Inputs by name, each required one exactly once.
   /// Throws invalid_input naming the input and what was expected.

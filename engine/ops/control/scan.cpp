@@ -53,7 +53,7 @@ class Scan final : public Op {
       if (type.ranked()) {
         const std::size_t axis = normalize_axis(output_axes_[k], type.rank() + 1);
         type.dims->insert(type.dims->begin() + static_cast<std::ptrdiff_t>(axis), steps(scan));
-        if (batched_) type.dims->insert(type.dims->begin(), scan.ranked() ? scan.dims->front() : Dim());
+        if (batched_) type.dims->insert(type.dims->begin(), batch_of(scan));
       }
       outputs.push_back(std::move(type));
     }
@@ -110,6 +110,12 @@ class Scan final : public Op {
     if (!scan.ranked()) return Dim();
     if (batched_) return scan.rank() > 1 ? (*scan.dims)[1] : Dim();
     return (*scan.dims)[normalize_axis(input_axes_[0], scan.rank())];
+  }
+
+  static Dim batch_of(const ValueType& scan) {
+    if (!scan.ranked()) return Dim();
+    if (scan.rank() == 0) fail(ErrorCode::invalid_model, "a scan input has no axis for the batch");
+    return scan.dims->front();
   }
 
   std::int64_t steps_of(const Shape& shape, std::size_t k) const {

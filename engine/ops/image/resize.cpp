@@ -113,6 +113,9 @@ class Resize final : public Op {
     for (const std::size_t axis : axes) (*Y.dims)[axis] = Dim();
     if (const auto sizes = sizes_of(args)) {
       check_count("sizes", sizes->size(), axes.size());
+      for (const Content& size : *sizes) {
+        if (size.number && *size.number < 0) fail(ErrorCode::invalid_model, "a size is {}", *size.number);
+      }
       if (aspect_ratio_ == AspectRatio::stretch) {
         for (std::size_t i = 0; i < axes.size(); ++i) (*Y.dims)[axes[i]] = (*sizes)[i].as_dim();
       } else if (const auto scale = common_scale(*sizes, *X.dims, axes)) {
@@ -263,13 +266,19 @@ class Resize final : public Op {
   /// floor(extent * scale) in float: 10 * 0.7F is 7, which exact arithmetic on the rounded 0.7 would miss.
   static std::int64_t scaled_extent(std::int64_t extent, double scale) {
     const auto product = std::floor(static_cast<float>(extent) * static_cast<float>(scale));
-    if (!(product >= 0.0F) || product >= 9e18F)
-      fail(ErrorCode::invalid_model, "{} elements cannot be scaled by {}", extent, scale);
-    return static_cast<std::int64_t>(product);
+    return checked_product(static_cast<double>(product), extent, scale);
   }
 
   static std::int64_t rounded_extent(std::int64_t extent, double scale) {
-    return static_cast<std::int64_t>(std::floor(static_cast<double>(extent) * scale + 0.5));
+    return checked_product(std::floor(static_cast<double>(extent) * scale + 0.5), extent, scale);
+  }
+
+  static std::int64_t checked_product(double product, std::int64_t extent, double scale) {
+    if (!(product >= 0.0))
+      fail(ErrorCode::invalid_model, "{} elements cannot be scaled by {}", extent, scale);
+    if (product >= 9e18)
+      fail(ErrorCode::resource_limit, "{} elements scaled by {} are too many", extent, scale);
+    return static_cast<std::int64_t>(product);
   }
 
   /// keep_aspect_ratio_policy: the largest common scale with which no axis exceeds its size (not_larger), or

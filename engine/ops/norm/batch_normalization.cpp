@@ -21,6 +21,8 @@ class BatchNormalization final : public Op {
         momentum_(node.get_float("momentum", static_cast<double>(0.9F))) {
     check_inputs(node, 5, 5);
     const auto version = node.version();
+    if (const std::size_t most = version < 14 ? 5 : 3; node.outputs() > most)
+      fail(ErrorCode::invalid_model, "it has {} outputs at most, the node lists {}", most, node.outputs());
     if (version < 7) {
       node.ignore("consumed_inputs");
       training_ = !node.get_bool("is_test", false);

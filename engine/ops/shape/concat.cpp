@@ -149,7 +149,7 @@ class Concat final : public Op {
   static Dim plus(const Dim& a, const Dim& b) {
     if (a == Dim(0)) return b;
     if (b == Dim(0)) return a;
-    return a.known() && b.known() ? Dim(a.extent() + b.extent()) : Dim();
+    return a.known() && b.known() ? Dim(sum_of_extents(a.extent(), b.extent())) : Dim();
   }
 
   std::int64_t axis_;

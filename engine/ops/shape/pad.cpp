@@ -107,11 +107,16 @@ class Pad final : public Op {
     const auto paddings = paddings_of(*pads, axes, data.rank());
     Dims dims = *data.dims;
     for (std::size_t axis = 0; axis < dims.size(); ++axis) {
-      const std::int64_t growth = paddings[axis].before + paddings[axis].after;
+      const std::int64_t growth = sum_of_extents(paddings[axis].before, paddings[axis].after);
       if (growth == 0) continue;
-      if (dims[axis].known() && dims[axis].extent() + growth < 0)
-        fail(ErrorCode::invalid_model, "axis {} of {} cannot shrink by {}", axis, to_string(data), -growth);
-      dims[axis] = dims[axis].known() ? Dim(dims[axis].extent() + growth) : Dim();
+      if (!dims[axis].known()) {
+        dims[axis] = Dim();
+        continue;
+      }
+      const std::int64_t extent = sum_of_extents(dims[axis].extent(), growth);
+      if (extent < 0)
+        fail(ErrorCode::invalid_model, "axis {} of {} cannot grow by {}", axis, to_string(data), growth);
+      dims[axis] = Dim(extent);
     }
     return {{data.dtype, std::move(dims)}};
   }

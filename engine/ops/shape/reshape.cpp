@@ -347,7 +347,7 @@ class Squeeze final : public AxesOp {
 class Unsqueeze final : public AxesOp {
  public:
   explicit Unsqueeze(AttributeReader& node) : AxesOp(node) {
-    if (node.version() < 13 ? !node.has("axes") : node.inputs() != 2)
+    if (node.version() < 13 ? !node.has("axes") : !node.given(1))
       fail(ErrorCode::invalid_model, "the axes are missing");
   }
 

@@ -24,9 +24,9 @@ GALLERY = {
         one_node(helper.make_node("FusedMatMul", ["x", "W"], ["y"], name="fused", domain="com.microsoft"),
                  [("", 13), ("com.microsoft", 1)]),
         ["'fused'", "FusedMatMul", "'com.microsoft'", "opset 1"]),
-    "unknown_attribute": (
-        one_node(helper.make_node("Relu", ["x"], ["y"], name="leaky", slope=0.5), [("", 14)]),
-        ["'leaky'", "Relu", "slope", "14"]),
+    "attribute_of_another_version": (
+        one_node(helper.make_node("Relu", ["x"], ["y"], name="old", consumed_inputs=[0]), [("", 14)]),
+        ["'old'", "Relu", "consumed_inputs", "14"]),
     "unsupported_type": (
         one_node(helper.make_node("Cast", ["x"], ["y"], name="shorten", to=FLOAT8E4M3FN), [("", 19)],
                  out=FLOAT8E4M3FN),
