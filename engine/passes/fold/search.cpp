@@ -27,6 +27,17 @@ bool comes_unrounded(const Graph& graph, ValueId id) {
          });
 }
 
+/// Whether the data in front of the layers are so large that weights may be tiny and still matter.
+bool scales_down_far(const Graph& graph, const Candidate& candidate) {
+  constexpr double kFar = 0x1p-60;
+  if (candidate.route.direction == FoldDirection::backward) return false;
+  const auto linears = candidate.route.nodes(Route::Role::linear);
+  return std::ranges::any_of(linears, [&](NodeId id) {
+    return std::ranges::any_of(candidate.route.map_at(graph, id).scale,
+                               [](double s) { return s != 0.0 && std::abs(s) < kFar; });
+  });
+}
+
 /// The largest growth where the route goes into layers.
 double growth_of(const Graph& graph, const Route& route) {
   double growth = 1.0;
@@ -297,6 +308,11 @@ bool FoldSearch::try_fold(std::initializer_list<const Candidate*> candidates) {
   if (const auto refused = refuse(graph_, rewrite)) return decline(reason_of(*refused));
   if (auto overflows = leaves_no_headroom(changes, graph_.value(one.chain->output).type.dtype))
     return decline(*overflows);
+  if (changes.flushed != 0 &&
+      std::ranges::any_of(all, [&](const Candidate* c) { return scales_down_far(graph_, *c); })) {
+    return decline({Decline::overflow,
+                    fmt::format("{} weights would be denormal, for data that are large", changes.flushed)});
+  }
   if (!may_go_on()) return decline({Decline::limit_reached, {}});
   const std::size_t first = journal_.size();
   for (const Candidate* candidate : candidates) {

@@ -259,6 +259,16 @@ TEST(FoldBugs, SubnormalWeightsInHalfPrecisionVanished) {
   EXPECT_EQ(fold(model).entries.at(0).flushed_denormals, 0U);
 }
 
+TEST(FoldBugs, WeightsForDataThatAreLargeBecameZero) {
+  Layer m;  // a feature of 1e37, brought down to 1
+  const ValueId scaled = m.b.op("Mul", {m.x, row({1e-37F, 1})});
+  m.b.output(m.b.op("Gemm", {scaled, tensor<float>({2, 2}, {0.05F, 2, 3, 4}), row({10, 20})}));
+  expect_untouched(m.b.model(), Decline::overflow);
+  Layer other;  // the same behind a layer makes its outputs next to nothing
+  other.b.output(other.b.op("Mul", {other.gemm(), row({1, 1e-39F})}));
+  expect_fold(other.b.model(), {{"Gemm", 1}});
+}
+
 TEST(FoldBugs, DenormalWeightsSlowedTheModelDown) {
   Layer m;
   m.b.output(m.b.op("Mul", {m.gemm(), row({1, 1e-39F})}));
