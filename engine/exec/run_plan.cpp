@@ -85,8 +85,20 @@ class Planner {
       type.dims->insert(type.dims->begin(), rows);
       set_type(value.slot, std::move(type), number);
     }
-    for (const Step& step : stage.steps) compute(step);
+    for (const Step& step : stage.steps) {
+      try {
+        compute(step, {});
+      } catch (const Error& error) {
+        throw_as_input(error, step);
+      }
+    }
     settle(number, blocks);
+  }
+
+  /// The model itself has passed shape inference, so that the extents of these inputs are at fault.
+  [[noreturn]] static void throw_as_input(const Error& error, const Step& step) {
+    const auto code = error.code() == ErrorCode::invalid_model ? ErrorCode::invalid_input : error.code();
+    throw Error(code, error.what()).within(step.where);
   }
 
   void type_step(const Step& step, std::size_t number) {
@@ -109,11 +121,9 @@ class Planner {
           auto value = step.outputs[i].valid() ? tensor_of(outputs[i]) : std::nullopt;
           if (value) values_[index_of(step.outputs[i])] = std::move(*value);
         }
-        compute(step);
+        compute(step, outputs);
       } catch (const Error& error) {
-        // The model itself has passed shape inference, so that the extents of these inputs are at fault.
-        const auto code = error.code() == ErrorCode::invalid_model ? ErrorCode::invalid_input : error.code();
-        throw Error(code, error.what()).within(step.where);
+        throw_as_input(error, step);
       }
     }
     outputs.resize(step.outputs.size());
@@ -137,8 +147,12 @@ class Planner {
 
   /// A shape that the model computes (Shape, Gather, Concat, ...) is known with the shapes of the inputs, and with it
   /// those of all that is reshaped by it. This notes what a step makes of known values.
-  void compute(const Step& step) {
+  void compute(const Step& step, std::span<const ValueType> types) {
     constexpr std::int64_t kMaxElements = 256;
+    const bool small = std::ranges::all_of(types, [](const ValueType& type) {
+      return type.static_shape() && type.shape().elements() <= kMaxElements;
+    });
+    if (!small) return;
     if (step.inputs.empty() || !step.captures.empty() || !step.op->deterministic()) return;
     std::vector<TensorView> inputs;
     for (const SlotId id : step.inputs) {

@@ -20,6 +20,8 @@ OrDeclined<ChannelAffine> carried(const ChannelAffine& affine, Side from, const 
   for (std::size_t j = 0; j < copies.sources.size(); ++j) {
     if (copies.sources[j] < 0) continue;
     const auto original = static_cast<std::size_t>(copies.sources[j]);
+    if (original >= copies.originals)
+      return Declined{Decline::axis_unproven, "it takes channels that are not there"};
     const std::size_t at = from == Side::input ? original : j;
     const std::size_t to = from == Side::input ? j : original;
     if (known[to] && (moved.scale[to] != affine.scale[at] || moved.shift[to] != affine.shift[at]))
@@ -31,9 +33,9 @@ OrDeclined<ChannelAffine> carried(const ChannelAffine& affine, Side from, const 
   return moved;
 }
 
-ChannelAffine map_of_copied(const ChannelAffine& uniform, const AxisCopies& copies) {
+OrDeclined<ChannelAffine> map_of_copied(const ChannelAffine& uniform, const AxisCopies& copies) {
   const ChannelAffine all = uniform.on_axis(static_cast<int>(copies.to), copies.sources.size());
-  return std::get<ChannelAffine>(carried(all, Side::output, copies));
+  return carried(all, Side::output, copies);
 }
 
 bool leaves_alone(const ChannelAffine& affine, double element) {

@@ -20,6 +20,9 @@ struct AxisCopies {
   std::vector<std::int64_t> sources;
 };
 
+/// More copies than this are not followed: so many channels are what a file claims, not what it holds.
+inline constexpr std::int64_t kMostCopies = 1 << 24;
+
 /// Moves a map of the channels on axis `from` (Side::input) or `to` (Side::output) to the other side. Slices
 /// that are no copies, and those that have none, get the identity. Declines with `axis_unproven` when the
 /// channels are not those of the axis, or when copies of one slice carry different maps.
@@ -27,7 +30,7 @@ OrDeclined<ChannelAffine> carried(const ChannelAffine& affine, Side from, const 
 
 /// A uniform map of the output as one of the slices that have copies there; the other slices keep their
 /// elements.
-ChannelAffine map_of_copied(const ChannelAffine& uniform, const AxisCopies& copies);
+OrDeclined<ChannelAffine> map_of_copied(const ChannelAffine& uniform, const AxisCopies& copies);
 
 /// Whether every element is the same after the map, whatever the channel it is in. False for nullptr.
 bool leaves_alone(const ChannelAffine& affine, const Tensor* elements);

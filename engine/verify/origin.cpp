@@ -52,7 +52,10 @@ ChannelAffine spread_of(const ChannelAffine& map) {
 class SourceFinder {
  public:
   explicit SourceFinder(Graph graph) : graph_(std::move(graph)), view_(graph_, prepared(graph_)) {
-    for (const NodeId id : view_.order()) visit(id);
+    for (const NodeId id : view_.order()) {
+      if (sources_.size() == graph_.inputs().size()) break;
+      visit(id);
+    }
   }
 
   /// Of an input of the graph; nullptr when no operator tells.
@@ -120,26 +123,35 @@ class SourceFinder {
     });
   }
 
-  /// Moves the map up to the inputs of the graph.
+  /// Moves the map up to the inputs of the graph, each operator after all those that read it.
   template <class Visit>
-  void carry(ValueId value, const ChannelAffine& map, const Visit& visit) {
-    const Value& info = graph_.value(value);
-    if (!info.producer.valid()) {
-      if (info.as_constant() == nullptr && !info.captured) visit(value, map);
-      return;
-    }
-    const Node& node = graph_.node(info.producer);
-    const Op* op = view_.op(info.producer);
-    if (op == nullptr) return;
-    const NodeArgs args = view_.args(info.producer);
-    std::vector<ChannelAffine> maps(node.outputs.size());
-    for (std::size_t i = 0; i < maps.size(); ++i) {
-      if (node.outputs[i] == value) maps[i] = map;
-    }
-    const auto passed = op->pass_affines(Side::output, maps, args.get());
-    const auto* further = std::get_if<std::vector<ChannelAffine>>(&passed);
-    for (std::size_t i = 0; further != nullptr && i < further->size(); ++i) {
-      if (node.inputs[i].valid()) carry(node.inputs[i], (*further)[i], visit);
+  void carry(ValueId from, const ChannelAffine& map, const Visit& visit) {
+    std::map<ValueId, ChannelAffine> maps;
+    std::map<std::size_t, NodeId> agenda;  // by position
+    const auto reach = [&](ValueId id, const ChannelAffine& reached) {
+      if (!maps.emplace(id, reached).second) return;
+      const Value& value = graph_.value(id);
+      if (value.producer.valid())
+        agenda.emplace(view_.position(value.producer), value.producer);
+      else if (value.as_constant() == nullptr && !value.captured)
+        visit(id, reached);
+    };
+    reach(from, map);
+    while (!agenda.empty()) {
+      const NodeId id = std::prev(agenda.end())->second;
+      agenda.erase(std::prev(agenda.end()));
+      if (view_.op(id) == nullptr) continue;
+      const Node& node = graph_.node(id);
+      const NodeArgs args = view_.args(id);
+      std::vector<ChannelAffine> behind(node.outputs.size());
+      for (std::size_t i = 0; i < behind.size(); ++i) {
+        if (const auto found = maps.find(node.outputs[i]); found != maps.end()) behind[i] = found->second;
+      }
+      const auto passed = view_.op(id)->pass_affines(Side::output, behind, args.get());
+      const auto* before = std::get_if<std::vector<ChannelAffine>>(&passed);
+      for (std::size_t i = 0; before != nullptr && i < before->size(); ++i) {
+        if (node.inputs[i].valid()) reach(node.inputs[i], (*before)[i]);
+      }
     }
   }
 

@@ -14,7 +14,7 @@
 namespace bnrun {
 namespace {
 
-constexpr std::int64_t kRows = -1;
+constexpr std::int64_t kOpenRows = -1;
 /// With two rows that run, any number of rows is taken to run.
 constexpr std::int64_t kTryRows = 2;
 constexpr std::int64_t kOdd = 5;
@@ -45,14 +45,15 @@ OpenSizes::OpenSizes(const Graph& graph, std::span<const InputShape> given) : gr
     const auto own = std::ranges::find(given, value.name, &InputShape::name);
     if (own != given.end()) {
       const Shape& shape = own->shape;
-      const bool fits = !value.type.ranked() || value.type.rank() == shape.rank();
-      for (std::size_t axis = 0; axis < shape.rank(); ++axis) {
-        if (!fits || (value.type.ranked() && (*value.type.dims)[axis].known() &&
-                      (*value.type.dims)[axis].extent() != shape[axis]))
-          fail(ErrorCode::invalid_input, "shape {} is given for input '{}', which is {}", to_string(shape),
-               value.name, to_string(value.type));
-        sizes.push_back({shape[axis]});
+      bool fits = !value.type.ranked() || value.type.rank() == shape.rank();
+      for (std::size_t axis = 0; fits && value.type.ranked() && axis < shape.rank(); ++axis) {
+        const Dim& dim = (*value.type.dims)[axis];
+        fits = !dim.known() || dim.extent() == shape[axis];
       }
+      if (!fits)
+        fail(ErrorCode::invalid_input, "shape {} is given for input '{}', which is {}", to_string(shape),
+             value.name, to_string(value.type));
+      for (std::size_t axis = 0; axis < shape.rank(); ++axis) sizes.push_back({shape[axis]});
       continue;
     }
     if (value.constant.defined()) continue;
@@ -64,9 +65,9 @@ OpenSizes::OpenSizes(const Graph& graph, std::span<const InputShape> given) : gr
       }
       const std::string name = dim.symbolic() ? dim.name() : fmt::format("{} {}", value.name, axis);
       const auto [symbol, fresh] =
-          symbols.try_emplace(name, axis == 0 ? kRows : -2 - static_cast<std::int64_t>(extents_));
+          symbols.try_emplace(name, axis == 0 ? kOpenRows : -2 - static_cast<std::int64_t>(extents_));
       if (fresh && axis != 0) ++extents_;
-      rows_are_open_ = rows_are_open_ || symbol->second == kRows;
+      rows_are_open_ = rows_are_open_ || symbol->second == kOpenRows;
       sizes.push_back({symbol->second});
     }
   }
@@ -77,9 +78,9 @@ std::vector<Shape> OpenSizes::shapes(std::int64_t rows, std::span<const std::int
   for (const auto& sizes : inputs_) {
     Shape shape;
     for (const auto [extent] : sizes)
-      shape.push_back(extent >= 0       ? extent
-                      : extent == kRows ? rows
-                                        : extents[static_cast<std::size_t>(-2 - extent)]);
+      shape.push_back(extent >= 0           ? extent
+                      : extent == kOpenRows ? rows
+                                            : extents[static_cast<std::size_t>(-2 - extent)]);
     shapes.push_back(shape);
   }
   return shapes;
@@ -101,7 +102,7 @@ std::vector<std::int64_t> OpenSizes::candidates() const {
         if (extent > 1) suggested.insert(extent);
       }
     }
-    if (!is_floating(constant.dtype()) || shape.rank() != 2) continue;
+    if (!is_floating(constant.dtype()) || shape.rank() != 2 || constant.elements() == 0) continue;
     for (const std::int64_t width : {shape[0], shape[1]}) {
       for (std::int64_t divisor = 1; divisor * divisor <= width; ++divisor) {
         if (width % divisor != 0) continue;

@@ -78,16 +78,14 @@ std::vector<Tensor> Verifier::run_on_drawn(InputSet& set) const {
 }
 
 void Verifier::compare(InputSet& set) {
-  const auto a = outputs_of_a(set);
-  if (ended()) return;
+  std::vector<Tensor> a;
+  std::vector<Tensor> truth;
+  if (!run_a(set, a, truth)) return;
   const auto inputs_b = for_b(set.inputs);
   const auto b = outputs_of_b(inputs_b);
   for (std::size_t i = 0; i < b.size(); ++i) check_same_type(i, a[i], b[i]);
   if (ended()) return;
   const auto wide_inputs = widen(set.inputs);
-  const auto start = std::chrono::steady_clock::now();
-  const auto truth = interpret(wide_a_, views_of(wide_inputs));
-  truth_seconds_ = std::max(truth_seconds_, seconds_since(start));
   while (judges_.size() < a.size()) judges_.emplace_back(a[judges_.size()].dtype());
   ++report.sets;
   if (!a.empty() && a[0].shape().rank() > 0) report.rows += a[0].shape()[0];
@@ -118,17 +116,28 @@ void Verifier::keep_as_suspect(const InputSet& set) {
     *same = set;
 }
 
-/// On drawn inputs that A does not run on, nothing can be compared.
-std::vector<Tensor> Verifier::outputs_of_a(InputSet& set) {
-  if (!options_.inputs.empty()) return interpret(models_.a, views_of(set.inputs));
+/// Results of A and in double. False for drawn inputs on which A does not run: when they are the first, nothing can
+/// be compared.
+bool Verifier::run_a(InputSet& set, std::vector<Tensor>& a, std::vector<Tensor>& truth) {
+  const bool drawn = options_.inputs.empty();
   try {
-    return run_on_drawn(set);
+    a = drawn ? run_on_drawn(set) : interpret(models_.a, views_of(set.inputs));
+    const auto start = std::chrono::steady_clock::now();
+    truth = interpret(wide_a_, views_of(widen(set.inputs)));
+    truth_seconds_ = std::max(truth_seconds_, seconds_since(start));
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::internal) throw;
+    if (error.code() == ErrorCode::internal || error.code() == ErrorCode::unsupported || !drawn) throw;
+    if (report.sets > 0) return false;
     report.why = error.what();
     report.cause = error.code();
+    return false;
   }
-  return {};
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    // An operator whose result has as many elements as some of its input's are true, say, may give another
+    // number of them in double. Then A stands for the truth.
+    if (!(truth[i].shape() == a[i].shape())) truth[i] = widen({a[i]})[0];
+  }
+  return true;
 }
 
 std::vector<Tensor> Verifier::outputs_of_b(const std::vector<Tensor>& inputs) {
@@ -157,8 +166,15 @@ bool Verifier::is_judged(std::size_t output) const {
 
 void Verifier::add_other_in_double(int kind, const std::vector<Tensor>& truth,
                                    const std::vector<Tensor>& inputs_b) {
-  const auto other = from_b(interpret(wide_b_, views_of(widen(inputs_b))));
+  std::vector<Tensor> other;
+  try {
+    other = from_b(interpret(wide_b_, views_of(widen(inputs_b))));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::internal) throw;
+    return;  // memory, say: B was compared in its own precision
+  }
   for (std::size_t i = 0; i < truth.size(); ++i) {
+    if (!(other[i].shape() == truth[i].shape())) continue;
     const Excess apart = largest_excess(truth[i], other[i], {.rtol = 0.0, .atol = 1.0});
     report.truth_distance = std::max(report.truth_distance, apart.absolute);
     if (is_judged(i)) judges_[i].add_other_in_double(kind, truth[i], other[i]);
@@ -167,8 +183,8 @@ void Verifier::add_other_in_double(int kind, const std::vector<Tensor>& truth,
 
 void Verifier::add_moved(std::size_t i, int kind, const std::vector<Tensor>& truth,
                          const std::vector<Tensor>& wide_inputs) {
-  if (i == models_.moved.size())
-    models_.moved.push_back(moved_weights(models_.a, wide_a_, options_.seed + i));
+  while (models_.moved.size() <= i)
+    models_.moved.push_back(moved_weights(models_.a, wide_a_, options_.seed + models_.moved.size()));
   if (models_.moved[i].empty()) return;
   const auto moved = interpret(wide_a_, views_of(wide_inputs), {}, {}, models_.moved[i]);
   for (std::size_t output = 0; output < truth.size(); ++output) {
@@ -184,16 +200,22 @@ bool Verifier::within() const {
   return std::ranges::all_of(excess_, [](double excess) { return excess <= 1.0; });
 }
 
-/// Moves weights more often before B is said to differ, then finds out where it does.
+/// Moves weights more often before B is said to differ, then finds out where it does. Both take a few times as long
+/// as everything before at most.
 void Verifier::reconsider() {
+  const double patience = 3.0 * std::max(limit(), seconds());
   for (std::size_t k = 0; k < suspects_.size() && !judges_agree(); ++k) {
     const auto wide_inputs = widen(suspects_[k].inputs);
-    const auto truth = interpret(wide_a_, views_of(wide_inputs));
-    for (std::size_t i = kMoves; i < kMovesOnDoubt; ++i)
+    std::vector<Tensor> a;
+    std::vector<Tensor> truth;
+    if (!run_a(suspects_[k], a, truth)) continue;
+    for (std::size_t i = kMoves; i < kMovesOnDoubt && seconds() < patience; ++i)
       add_moved(i, static_cast<int>(suspects_[k].kind), truth, wide_inputs);
   }
+  if (models_.moved.size() > kMoves) models_.moved.resize(kMoves);
   for (std::size_t i = 0; i < judges_.size(); ++i) excess_[i] = std::max(excess_[i], judges_[i].excess());
   for (std::size_t k = 0; k < suspects_.size() && !within() && !report.first_divergence; ++k) {
+    if (k > 0 && seconds() > patience) break;
     const auto inputs_b = for_b(suspects_[k].inputs);
     report.first_divergence = first_divergence(models_, suspects_[k].inputs, inputs_b, options_.tolerance);
   }
@@ -211,7 +233,12 @@ VerifyReport Verifier::conclude() {
     elements += report.outputs.back().elements;
     finite += report.outputs.back().finite;
   }
-  if (elements == 0) fail(ErrorCode::invalid_input, "nothing was compared: no output has an element");
+  if (elements == 0) {
+    if (!options_.inputs.empty())
+      fail(ErrorCode::invalid_input, "nothing was compared: no output has an element");
+    report.why = "no output has an element";
+    return std::move(report);
+  }
   report.verdict = !within() ? Verdict::differ : finite == 0 ? Verdict::nothing_finite : Verdict::agree;
   return std::move(report);
 }

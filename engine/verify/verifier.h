@@ -38,7 +38,7 @@ class Verifier {
   VerifyReport report;
 
  private:
-  std::vector<Tensor> outputs_of_a(InputSet& set);
+  bool run_a(InputSet& set, std::vector<Tensor>& a, std::vector<Tensor>& truth);
   std::vector<Tensor> outputs_of_b(const std::vector<Tensor>& inputs);
   void check_same_type(std::size_t output, const Tensor& a, const Tensor& b);
   void add_other_in_double(int kind, const std::vector<Tensor>& truth, const std::vector<Tensor>& inputs_b);

@@ -19,7 +19,7 @@ ValueId normalised(GraphBuilder& b, ValueId x, const std::vector<float>& mean,
                                      tensor<float>({C}, mean), tensor<float>({C}, var)});
 }
 
-struct Case {
+struct OriginCase {
   std::string name;
   std::function<void(GraphBuilder&)> build;
   /// Of the first input: where its numbers lie, and what the origin says.
@@ -29,7 +29,7 @@ struct Case {
 };
 
 TEST(Origin, InputsAreDrawnWhereTheModelSaysThatItsDataLie) {
-  const std::vector<Case> cases = {
+  const std::vector<OriginCase> cases = {
       {"nothing tells",
        [](GraphBuilder& b) {
          b.output(b.op("Relu", {b.input("x", DType::float32, {"N", 2})}));
@@ -104,7 +104,7 @@ TEST(Origin, InputsAreDrawnWhereTheModelSaysThatItsDataLie) {
        {0, 0},
        "what node 'Mul_0' (Mul) scales to +-3"},
   };
-  for (const Case& c : cases) {
+  for (const OriginCase& c : cases) {
     SCOPED_TRACE(c.name);
     GraphBuilder b;
     c.build(b);
@@ -119,6 +119,23 @@ TEST(Origin, InputsAreDrawnWhereTheModelSaysThatItsDataLie) {
     }
     EXPECT_EQ(sources_of(b.graph(), InputRange{0, 2})[index].origin, "0:2");
   }
+}
+
+TEST(Origin, AValueIsVisitedOnceHoweverManyWaysLeadToIt) {
+  GraphBuilder b;
+  ValueId h = b.input("x", DType::float32, {"N", 2});
+  for (int i = 0; i < 60; ++i) h = b.op("Add", {h, h});
+  b.output(normalised(b, h, {7, 8}, {1, 1}));
+  EXPECT_EQ(sources_of(b.graph(), std::nullopt).size(), 1U);
+}
+
+TEST(Origin, AChainMayBeLong) {
+  GraphBuilder b;
+  ValueId h = b.input("x", DType::float32, {"N", 2});
+  for (int i = 0; i < 30'000; ++i)
+    h = b.op("Relu", {b.op("Transpose", {h}, {{"perm", std::vector<std::int64_t>{0, 1}}})});
+  b.output(b.op("Mul", {h, tensor<float>({1}, {2.0F})}));
+  EXPECT_EQ(sources_of(b.graph(), std::nullopt).size(), 1U);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 using namespace testing;
 using Ints = std::vector<std::int64_t>;
 
-struct Case {
+struct SizesCase {
   std::string name;
   std::function<void(GraphBuilder&)> build;
   Shape shape;  ///< of the first set drawn
@@ -27,7 +27,7 @@ ValueId shrunk(GraphBuilder& b, ValueId x, std::int64_t strides) {
 }
 
 TEST(OpenSizes, AreFoundWhereTheModelRuns) {
-  const std::vector<Case> cases = {
+  const std::vector<SizesCase> cases = {
       {"any size",
        [](GraphBuilder& b) {
          b.output(shrunk(b, b.input("x", DType::float32, {"N", 1, "H", "W"}), 1));
@@ -82,7 +82,7 @@ TEST(OpenSizes, AreFoundWhereTheModelRuns) {
        },
        {6, 4}},
   };
-  for (const Case& c : cases) {
+  for (const SizesCase& c : cases) {
     SCOPED_TRACE(c.name);
     GraphBuilder b;
     c.build(b);

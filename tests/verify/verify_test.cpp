@@ -217,6 +217,45 @@ TEST(Verify, AnOperatorThatCannotBeRunIsNamed) {
   EXPECT_NE(report.why.find("Frobnicate"), std::string::npos) << report.why;
 }
 
+TEST(Verify, ADifferenceIsFoundWithoutTimeForMore) {
+  VerifyOptions options;
+  options.budget = 0.0;
+  EXPECT_EQ(verify(network(0), network(0.01F), options).verdict, Verdict::differ);
+}
+
+TEST(Verify, SizesThatDependOnElementsMayDifferInDouble) {
+  const auto model = [](float scale) {
+    GraphBuilder b;
+    const ValueId x = b.input("x", DType::float32, {"N", 2});
+    const ValueId tiny = b.op("Mul", {x, tensor<float>({1}, {scale})});  // 0 in float, not in double
+    b.output(b.op("NonZero", {b.op("Mul", {tiny, tensor<float>({1}, {1e-30F})})}, {}, "y"));
+    return b.model();
+  };
+  VerifyOptions options;
+  options.range = InputRange{};
+  EXPECT_EQ(verify(model(1e-20F), model(1e-20F), options).verdict, Verdict::not_compared) << "it has no element";
+  EXPECT_EQ(verify(model(1), model(1e-20F), options).verdict, Verdict::differ);
+}
+
+TEST(Verify, ADifferenceCountsThoughTheModelDoesNotRunOnLargerInputs) {
+  const auto model = [](float change) {
+    GraphBuilder b;
+    const ValueId x = b.input("x", DType::float32, {"N"});
+    const ValueId index = b.op("Cast", {b.op("Abs", {x})}, {{"to", std::int64_t{7}}});
+    b.output(b.op("Gather", {tensor<float>({4}, {1 + change, 2, 3, 4}), index}, {}, "y"));
+    return b.model();
+  };
+  EXPECT_EQ(verify(model(0), model(0)).verdict, Verdict::agree);
+  EXPECT_EQ(verify(model(0), model(1)).verdict, Verdict::differ);
+}
+
+TEST(Verify, OutputsWithoutElementsAreNotCompared) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float32, {0, 2});
+  b.output(b.op("Relu", {x}));
+  EXPECT_EQ(verify(b.model(), b.model()).verdict, Verdict::not_compared);
+}
+
 TEST(Verify, ABudgetEndsItAfterTheFirstSet) {
   VerifyOptions options;
   options.budget = 0.0;

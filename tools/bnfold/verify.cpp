@@ -34,8 +34,7 @@ int run(const cli::Console& console, const Options& options) {
   } else if (!console.quiet && report.verdict != Verdict::not_compared) {
     fmt::print("{}", text_of(report));
   }
-  if (report.verdict == Verdict::not_compared && !options.json)
-    throw Error(report.cause, options.a + ": " + report.why);
+  if (report.verdict == Verdict::not_compared) throw Error(report.cause, options.a + ": " + report.why);
   return report.agree() ? cli::kDone : cli::kAnswerIsNo;
 }
 

@@ -67,6 +67,8 @@ class DepthSpace final : public Op {
     if (affine.axis != 1 || !wide.ranked() || !(*wide.dims)[1].known())
       return Declined{Decline::axis_unproven, "the channels cannot be traced through the blocks"};
     const std::int64_t C = (*wide.dims)[1].extent();
+    if (block_ > kMostCopies || C > kMostCopies / (block_ * block_))
+      return Declined{Decline::axis_unproven, "it makes too many channels to trace them"};
     AxisCopies deep_from_wide{1, 1, static_cast<std::size_t>(C), {}};
     for (std::int64_t channel = 0; channel < C * block_ * block_; ++channel)
       deep_from_wide.sources.push_back(depth_first_ ? channel % C : channel / (block_ * block_));

@@ -81,6 +81,7 @@ class Compress final : public Op {
     if (args.constant(1) == nullptr || !(*data.dims)[axis].known()) return unproven;
     AxisCopies copies{axis, axis, static_cast<std::size_t>((*data.dims)[axis].extent()), {}};
     const auto condition = args.constant(1)->span<bool>();
+    if (static_cast<std::int64_t>(condition.size()) > (*data.dims)[axis].extent()) return unproven;
     for (std::size_t i = 0; i < condition.size(); ++i) {
       if (condition[i]) copies.sources.push_back(static_cast<std::int64_t>(i));
     }

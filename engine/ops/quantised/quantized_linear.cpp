@@ -189,6 +189,8 @@ class QLinearConv final : public Op {
   explicit QLinearConv(AttributeReader& node) : convolution_(ConvolutionAttributes::read(node)) {}
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
+    if (args.present(8) && args.inputs[8].dtype != DType::int32)
+      fail(ErrorCode::invalid_model, "B is {}, it must be int32", name_of(args.inputs[8].dtype));
     return {{args.inputs[7].dtype, convolution_.infer_dims(args.inputs[0], args.inputs[3])}};
   }
 

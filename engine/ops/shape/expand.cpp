@@ -138,7 +138,9 @@ class Tile final : public Op {
     const std::int64_t repeat = (*repeats)[axis];
     if (repeat == 1) return affine;
     const Dim& dim = (*args.inputs[0].dims)[axis];
-    if (!dim.known()) return Declined{Decline::axis_unproven, "how many channels it repeats is unknown"};
+    if (!dim.known() || dim.extent() > kMostCopies ||
+        repeat > kMostCopies / std::max<std::int64_t>(1, dim.extent()))
+      return Declined{Decline::axis_unproven, "how many channels it repeats is unknown"};
     AxisCopies copies{axis, axis, static_cast<std::size_t>(dim.extent()), {}};
     for (std::int64_t i = 0; i < repeat * dim.extent(); ++i) copies.sources.push_back(i % dim.extent());
     return carried(affine, from, copies);

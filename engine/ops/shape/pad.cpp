@@ -161,7 +161,10 @@ class Pad final : public Op {
     const auto axis = static_cast<std::size_t>(std::max(map.axis, 0));
     if (!map.uniform() && (*paddings)[axis].changes()) {
       const Dim& dim = (*args.inputs[0].dims)[axis];
-      if (!dim.known() || dim.extent() + (*paddings)[axis].removed() <= 0)
+      const Padding& padding = (*paddings)[axis];
+      const bool few = dim.known() && dim.extent() < kMostCopies && padding.before < kMostCopies &&
+                       padding.after < kMostCopies;
+      if (!few || dim.extent() + padding.removed() <= 0)
         return Declined{Decline::axis_unproven, "how many channels it pads is unknown"};
       const AxisCopies copies{axis, axis, static_cast<std::size_t>(dim.extent()),
                               source_coordinates(mode_, (*paddings)[axis], dim.extent())};

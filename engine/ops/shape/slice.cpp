@@ -170,6 +170,7 @@ class Slice final : public Op {
       return std::nullopt;
     const std::int64_t extent = (*data.dims)[axis].extent();
     const Selection selection = select(bounds[axis], extent);
+    if (selection.count > kMostCopies) return std::nullopt;
     AxisCopies copies{axis, axis, static_cast<std::size_t>(extent), {}};
     for (std::int64_t i = 0; i < selection.count; ++i)
       copies.sources.push_back(selection.first + i * selection.step);

@@ -1,16 +1,27 @@
 #include "passes/fold/chain.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "affine/exact_sum.h"
 
 namespace bnrun {
+namespace {
+
+/// NaN equals nothing, not even the map that it came from.
+bool is_number(const ChannelAffine& map) {
+  const auto nan = [](double x) { return std::isnan(x); };
+  return std::ranges::none_of(map.scale, nan) && std::ranges::none_of(map.shift, nan);
+}
+
+}  // namespace
 
 void FoldView::update() {
   order_ = graph_.topological_order();
   position_.assign(graph_.node_slots(), 0);
   forms_.resize(graph_.node_slots());
+  update_unrounded();
   for (std::size_t i = 0; i < order_.size(); ++i) {
     const NodeId id = order_[i];
     position_[static_cast<std::size_t>(id.index)] = i;
@@ -22,12 +33,28 @@ void FoldView::update() {
   }
 }
 
+void FoldView::update_unrounded() {
+  unrounded_.assign(graph_.value_slots(), true);  // inputs and constants
+  for (const NodeId id : order_) {
+    const Node& node = graph_.node(id);
+    const bool copies =
+        node.op == nullptr ||  // nobody knows what it does
+        (node.op->copies() && std::ranges::any_of(node.inputs, [&](ValueId input) {
+           return input.valid() && is_floating(graph_.value(input).type.dtype) && comes_unrounded(input);
+         }));
+    for (const ValueId output : node.outputs) {
+      if (output.valid()) unrounded_[static_cast<std::size_t>(output.index)] = copies;
+    }
+  }
+}
+
 std::optional<AffineForm> FoldView::affine_form_of(NodeId id) const {
-  if (op(id) == nullptr || graph_.node(id).name.ends_with(kCentreSuffix)) return std::nullopt;
+  if (op(id) == nullptr) return std::nullopt;
   const NodeArgs node = args(id);
   auto form = op(id)->as_affine(node.get());
   auto* found = std::get_if<AffineForm>(&form);
-  if (found == nullptr) return std::nullopt;
+  if (found == nullptr || !is_number(found->affine)) return std::nullopt;
+  if (!found->affine.has_scale() && graph_.node(id).name.ends_with(kCentreSuffix)) return std::nullopt;
   const ValueId data = graph_.node(id).inputs[found->input];
   return graph_.value(data).as_constant() == nullptr ? std::optional(std::move(*found)) : std::nullopt;
 }

@@ -32,16 +32,21 @@ class FoldView {
   /// The affine map that a node is, or nullptr.
   const AffineForm* affine(NodeId id) const;
 
+  /// Whether some elements are those of an input of the graph or of a constant, without a rounding in between.
+  bool comes_unrounded(ValueId id) const { return unrounded_[static_cast<std::size_t>(id.index)]; }
+
   /// Some of its constants are known more exactly than they are stored.
   bool has_exact_inputs(NodeId id) const;
 
  private:
   std::optional<AffineForm> affine_form_of(NodeId id) const;
+  void update_unrounded();
 
   const Graph& graph_;
   ExactConstants exact_;
   std::vector<NodeId> order_;
   std::vector<std::size_t> position_;  ///< by node
+  std::vector<bool> unrounded_;        ///< by value
   struct Form {
     bool known = false;
     std::vector<ValueId> inputs;  ///< of the node when it was asked

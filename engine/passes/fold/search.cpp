@@ -15,18 +15,6 @@
 namespace bnrun {
 namespace {
 
-/// Whether some elements are those of an input of the graph or of a constant.
-bool comes_unrounded(const Graph& graph, ValueId id) {
-  const Value& value = graph.value(id);
-  if (!value.producer.valid()) return true;
-  const Node& producer = graph.node(value.producer);
-  if (producer.op == nullptr) return true;  // nobody knows
-  return producer.op->copies() && std::ranges::any_of(producer.inputs, [&](ValueId input) {
-           return input.valid() && is_floating(graph.value(input).type.dtype) &&
-                  comes_unrounded(graph, input);
-         });
-}
-
 /// Whether the data in front of the layers are so large that weights may be tiny and still matter.
 bool scales_down_far(const Graph& graph, const Candidate& candidate) {
   constexpr double kFar = 0x1p-60;
@@ -228,7 +216,7 @@ bool FoldSearch::is_left_alone(NodeId id) const {
 /// twice that of the unfolded network (tests/property/offset_property_test.cpp).
 double FoldSearch::growth_limit(const Chain& chain) const {
   constexpr double kUnrounded = 2.4;
-  return comes_unrounded(graph_, chain.input) ? options_.max_growth / kUnrounded : options_.max_growth;
+  return view_.comes_unrounded(chain.input) ? options_.max_growth / kUnrounded : options_.max_growth;
 }
 
 /// The linear operator with the candidates' maps in its constants, or why not.

@@ -251,6 +251,8 @@ TEST(QLinearConv, ScalesPerChannelAndBias) {
   auto plain = inputs;
   plain.pop_back();
   expect_close(run_op("QLinearConv", 10, plain)[0], tensor<std::uint8_t>({1, 2, 2}, {22, 18, 36, 0}));
+  plain.push_back(tensor<std::uint8_t>({2}, {1, 2}));
+  EXPECT_EQ(run_op_error("QLinearConv", 10, plain), ErrorCode::invalid_model) << "a bias of another type";
 }
 
 }  // namespace

@@ -484,5 +484,53 @@ TEST(FoldBugs, RulesThatAreSwitchedOffStillRan) {
   expect_fold(b.model(), {{"Relu", 1}, {"Transpose", 2}}, 2e-6, {.without = {"rearrange"}});
 }
 
+// ---- what a file claims
+
+TEST(FoldBugs, AConditionLongerThanItsAxisWasReadBeyondTheMap) {
+  for (const bool forward : {false, true}) {
+    Layer m;
+    const Tensor condition({4}, std::vector<bool>{true, true, true, true});
+    const auto compress = [&](ValueId h) {
+      return m.b.op("Compress", {h, condition}, {{"axis", std::int64_t{1}}});
+    };
+    const ValueId scales = m.b.constant(row({2, 3}));
+    m.b.output(forward ? m.b.op("Gemm", {compress(m.b.op("Mul", {m.x, scales})), weights(), row({10, 20})})
+                       : m.b.op("Mul", {compress(m.gemm()), m.b.constant(row({2, 3, 4, 5}))}));
+    Model model = m.b.model();
+    EXPECT_EQ(fold(model).after.operators.at("Mul"), 1U) << forward;
+  }
+}
+
+TEST(FoldBugs, AMapOfNaNIsNoMap) {
+  Layer m;
+  const ValueId h = m.gemm();
+  const ValueId twice =
+      m.b.op("Gather", {h, Tensor({2}, std::vector<std::int64_t>{0, 0})}, {{"axis", std::int64_t{1}}});
+  m.b.output(m.b.op("Mul", {twice, row({NAN, NAN})}));
+  m.b.output(m.b.op("Gather", {h, Tensor({1}, std::vector<std::int64_t>{1})}, {{"axis", std::int64_t{1}}}));
+  Model model = m.b.model();
+  EXPECT_EQ(fold(model).after.operators.at("Mul"), 1U);
+}
+
+TEST(FoldBugs, AsManyChannelsAsAFileClaimsWereCounted) {
+  Layer m;
+  const Tensor repeats({2}, std::vector<std::int64_t>{1, std::int64_t{1} << 40});
+  m.b.output(m.b.op("Tile", {m.b.op("Mul", {m.gemm(), row({2, 3})}), repeats}));
+  Model model = m.b.model();
+  EXPECT_TRUE(fold(model).complete()) << "the map stands right behind the layer";
+  Layer other;
+  other.b.output(other.b.op("Mul", {other.b.op("Tile", {other.gemm(), repeats}), row({2})}));
+  Model tiled = other.b.model();
+  EXPECT_TRUE(fold(tiled).complete()) << "one map for all channels";
+}
+
+TEST(FoldBugs, ANameThatLooksLeftOverKeptABatchNormalization) {
+  Layer m;
+  m.b.name = "bn_centre";
+  m.b.output(m.batch_normalization(m.gemm()));
+  Model model = m.b.model();
+  EXPECT_TRUE(fold(model).complete());
+}
+
 }  // namespace
 }  // namespace bnrun::testing
