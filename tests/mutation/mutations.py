@@ -154,7 +154,7 @@ MUTATIONS = [
     _mutation("LinearRegressor: a map goes back through a post_transform",
               (ML_LINEAR, "if (transform_ != PostTransform::none && !after.is_identity())", "if (false)")),
     _mutation("LinearRegressor: a coefficient may leave sums no room",
-              (ML_LINEAR, "return std::abs(x) > kRoomForSums;", "return std::isnan(x);")),
+              (ML_LINEAR, "return !(std::abs(x) <= kRoomForSums);", "return std::isnan(x);")),
     _mutation("DequantizeLinear: the scales lie on any axis",
               (QUANTIZE, "if (many && (!axis ||", "if (false && (!axis ||")),
     _mutation("a normalisation keeps its scale as well",

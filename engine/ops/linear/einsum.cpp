@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "affine/exact_sum.h"
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "op/op.h"
@@ -102,10 +103,12 @@ class Einsum final : public Op {
     Absorbed absorbed;
     absorbed.remaining = {made, std::vector<double>(N, 1.0), s_out.shift};
     if (before.has_shift()) {
+      std::vector<ExactSum> carried(N);
       for_each_element(scaled, [&](std::size_t row, std::size_t column, double w) {
         const auto [k, n] = k_first ? std::pair(row, column) : std::pair(column, row);
-        absorbed.remaining.shift[n] += s_in.shift[k] * w * s_out.scale[n];
+        carried[n].add_product(s_in.shift[k], w);
       });
+      for (std::size_t n = 0; n < N; ++n) absorbed.remaining.shift[n] += carried[n].value() * s_out.scale[n];
     }
     absorbed.inputs = {{1, scaled}};
     return absorbed;

@@ -96,7 +96,7 @@ class LinearScores {
       intercepts.push_back(static_cast<float>(intercept * s_out.scale[e] + s_out.shift[e]));
     }
     for (const auto* list : {&coefficients, &intercepts}) {
-      if (std::ranges::any_of(*list, [](float x) { return std::abs(x) > kRoomForSums; }))
+      if (std::ranges::any_of(*list, [](float x) { return !(std::abs(x) <= kRoomForSums); }))
         return Declined{Decline::overflow, "a coefficient leaves sums no room in float32"};
     }
     Absorbed absorbed;
