@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/dispatch.h"
+#include "graph/node_query.h"
 #include "op/op.h"
 
 namespace bnrun {
@@ -25,14 +26,27 @@ const Tensor* elements_of(const Graph& graph, ValueId id) {
   return op != nullptr ? op->held_output() : nullptr;
 }
 
+/// Whether folding may round the constant otherwise: it belongs to a linear operator or an affine map. Not the
+/// constants of a map that reads an input of the graph: of data far from 0 the unit in the last place of their mean is
+/// no small matter, and must not excuse a fold that loses it.
+bool is_folded_by(const Graph& graph, NodeId id, ValueId constant) {
+  const Node& node = graph.node(id);
+  if (node.op == nullptr) return false;
+  if (node.op->linear()) return node.inputs[0] != constant;
+  const bool reads_input = std::ranges::any_of(
+      node.inputs, [&](ValueId input) { return input.valid() && graph.value(input).is_input; });
+  if (reads_input) return false;
+  const NodeArgs args(graph, id);
+  const auto form = node.op->as_affine(args.get());
+  const auto* map = std::get_if<AffineForm>(&form);
+  return map != nullptr && !map->affine.is_identity();  // a Resize by 1 is no arithmetic
+}
+
 bool is_weight(const Graph& graph, ValueId id, const Tensor& elements) {
   if (!is_floating(elements.dtype())) return false;
   if (varies_along_two_axes(elements.shape())) return true;
-  const auto& users = graph.value(id).users;
-  return elements.shape().rank() > 1 && std::ranges::any_of(users, [&](NodeId user) {
-           const Op* op = graph.node(user).op.get();
-           return op != nullptr && op->linear() && graph.node(user).inputs[0] != id;
-         });
+  return std::ranges::any_of(graph.value(id).users,
+                             [&](NodeId user) { return is_folded_by(graph, user, id); });
 }
 
 template <class T>

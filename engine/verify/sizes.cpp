@@ -21,6 +21,7 @@ constexpr std::int64_t kOdd = 5;
 constexpr std::int64_t kEven = 32;
 constexpr std::int64_t kLargestExtent = 1 << 15;
 constexpr std::int64_t kMostElements = 1 << 24;
+constexpr std::int64_t kMostComputed = 1 << 27;  ///< of a value on the way
 /// More sizes at once, or more combinations of them, would be too many to try.
 constexpr std::size_t kMostCombined = 3;
 constexpr std::size_t kMostCombinations = 20'000;
@@ -191,7 +192,13 @@ bool infers(const Graph& graph, std::span<const Shape> shapes) {
       for (const std::int64_t extent : shapes[i]) dims.emplace_back(extent);
       sized.set_type(id, {sized.value(id).type.dtype, std::move(dims)});
     }
-    for (const NodeId id : sized.topological_order()) infer_outputs(sized, id);
+    for (const NodeId id : sized.topological_order()) {
+      infer_outputs(sized, id);
+      for (const ValueId output : sized.node(id).outputs) {
+        if (!output.valid() || !sized.value(output).type.static_shape()) continue;
+        if (sized.value(output).type.shape().elements() > kMostComputed) return false;
+      }
+    }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::internal) throw;
     return false;

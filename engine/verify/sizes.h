@@ -49,7 +49,7 @@ class OpenSizes {
   bool rows_are_open_ = false;
 };
 
-/// Whether the types of all values are consistent when the inputs have these shapes. What depends on elements
+/// Whether the types of all values are consistent, and none is huge, when the inputs have these shapes. What depends on elements
 /// is not looked at, so that only running tells for sure.
 bool infers(const Graph& graph, std::span<const Shape> shapes);
 

@@ -1,8 +1,10 @@
 #include "verify/verifier.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "base/elements.h"
 #include "base/fail.h"
 #include "passes/widen.h"
 #include "verify/interpret.h"
@@ -27,6 +29,16 @@ std::int64_t elements_of(const InputSet& set) {
   std::int64_t elements = 0;
   for (const Tensor& tensor : set.inputs) elements += tensor.defined() ? tensor.elements() : 0;
   return elements;
+}
+
+/// What overflows in A's own precision may do so elsewhere in B: such a set decides nothing.
+bool overflows(const Tensor& truth, const Tensor& a) {
+  const auto exact = read_doubles(truth);
+  const auto own = read_doubles(a);
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    if (std::isfinite(exact[i]) && !std::isfinite(own[i])) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -89,10 +101,13 @@ void Verifier::compare(InputSet& set) {
   while (judges_.size() < a.size()) judges_.emplace_back(a[judges_.size()].dtype());
   ++report.sets;
   if (!a.empty() && a[0].shape().rank() > 0) report.rows += a[0].shape()[0];
+  judged_.assign(a.size(), true);
   const int kind = static_cast<int>(set.kind);
   for (std::size_t i = 0; i < comparisons_.size(); ++i) {
     comparisons_[i].add(a[i], b[i], truth[i]);
     if (is_judged(i)) {
+      judged_[i] = !overflows(truth[i], a[i]);
+      if (!judged_[i]) continue;
       judges_[i].add_own(kind, truth[i], a[i]);
       judges_[i].add_other(kind, truth[i], a[i], b[i]);
       continue;
@@ -177,7 +192,7 @@ void Verifier::add_other_in_double(int kind, const std::vector<Tensor>& truth,
     if (!(other[i].shape() == truth[i].shape())) continue;
     const Excess apart = largest_excess(truth[i], other[i], {.rtol = 0.0, .atol = 1.0});
     report.truth_distance = std::max(report.truth_distance, apart.absolute);
-    if (is_judged(i)) judges_[i].add_other_in_double(kind, truth[i], other[i]);
+    if (is_judged(i) && judged_[i]) judges_[i].add_other_in_double(kind, truth[i], other[i]);
   }
 }
 
@@ -186,9 +201,15 @@ void Verifier::add_moved(std::size_t i, int kind, const std::vector<Tensor>& tru
   while (models_.moved.size() <= i)
     models_.moved.push_back(moved_weights(models_.a, wide_a_, options_.seed + models_.moved.size()));
   if (models_.moved[i].empty()) return;
-  const auto moved = interpret(wide_a_, views_of(wide_inputs), {}, {}, models_.moved[i]);
+  std::vector<Tensor> moved;
+  try {
+    moved = interpret(wide_a_, views_of(wide_inputs), {}, {}, models_.moved[i]);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::internal) throw;
+    return;  // the model does not run on weights like these, which says nothing of how far they move it
+  }
   for (std::size_t output = 0; output < truth.size(); ++output) {
-    if (is_judged(output)) judges_[output].add_moved(kind, truth[output], moved[output]);
+    if (is_judged(output) && judged_[output]) judges_[output].add_moved(kind, truth[output], moved[output]);
   }
 }
 
@@ -209,6 +230,7 @@ void Verifier::reconsider() {
     std::vector<Tensor> a;
     std::vector<Tensor> truth;
     if (!run_a(suspects_[k], a, truth)) continue;
+    for (std::size_t i = 0; i < a.size(); ++i) judged_[i] = !is_judged(i) || !overflows(truth[i], a[i]);
     for (std::size_t i = kMoves; i < kMovesOnDoubt && seconds() < patience; ++i)
       add_moved(i, static_cast<int>(suspects_[k].kind), truth, wide_inputs);
   }
@@ -231,7 +253,7 @@ VerifyReport Verifier::conclude() {
     report.outputs.back().excess = excess_[i];
     report.outputs.back().within = excess_[i] <= 1.0;
     elements += report.outputs.back().elements;
-    finite += report.outputs.back().finite;
+    if (!is_judged(i) || judges_[i].judged()) finite += report.outputs.back().finite;
   }
   if (elements == 0) {
     if (!options_.inputs.empty())

@@ -62,6 +62,7 @@ class Verifier {
   Models models_;
   std::vector<Comparison> comparisons_;
   std::vector<Judge> judges_;  ///< from the first set on
+  std::vector<bool> judged_;   ///< of each output, whether the set that is looked at decides
   std::vector<double> excess_;
   std::vector<InputSet> suspects_;  ///< inputs to look at again where the models seem to differ
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
