@@ -15,7 +15,7 @@ namespace bnrun {
 namespace {
 
 constexpr std::int64_t kOpenRows = -1;
-/// With two rows that run, any number of rows is taken to run.
+/// Where two rows run and three do, any number of rows is taken to run.
 constexpr std::int64_t kTryRows = 2;
 constexpr std::int64_t kOdd = 5;
 constexpr std::int64_t kEven = 32;
@@ -138,7 +138,10 @@ std::optional<OpenSizes::Found> OpenSizes::search(const std::function<bool(const
   };
   const auto try_both = [&](std::span<const std::int64_t> extents) -> std::optional<Found> {
     std::vector<std::int64_t> same(extents.begin(), extents.end());
-    if (accepts(kTryRows, same)) return Found{same, rows_are_open_ ? std::nullopt : std::optional(kTryRows)};
+    if (accepts(kTryRows, same)) {
+      const bool any = rows_are_open_ && accepts(kTryRows + 1, same);
+      return Found{same, any ? std::nullopt : std::optional(kTryRows)};
+    }
     if (rows_are_open_ && accepts(1, same)) return Found{same, 1};
     return std::nullopt;
   };

@@ -527,5 +527,25 @@ class Frame(BnrunTest):
                 self.assertEqual(list(self.folder.iterdir()), [])
 
 
+class Terminal(ProgramTest):
+    program = "bnrun"
+
+    def test_names_of_outputs_are_shown_not_obeyed(self):
+        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["\x1b[2Jy"])], "g",
+                                  [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1])],
+                                  [helper.make_tensor_value_info("\x1b[2Jy", TensorProto.FLOAT, ["N", 1])])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        self.write("model.onnx", model.SerializeToString())
+        self.write("x.csv", "x\n1\n2\n")
+        ours, theirs = os.openpty()
+        self.assertEqual(self.run_program("model.onnx", "-i", "x.csv", stdout=theirs).returncode, 0)
+        shown = os.read(ours, 4096)
+        os.close(ours)
+        os.close(theirs)
+        self.assertNotIn(b"\x1b", shown)
+        self.assertIn(b"\\x1b[2Jy", shown)
+        self.assertIn(b"\x1b[2Jy", self.succeed("model.onnx", "-i", "x.csv"), "a pipe gets the name as it is")
+
+
 if __name__ == "__main__":
     unittest.main()

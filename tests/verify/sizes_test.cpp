@@ -75,6 +75,12 @@ TEST(OpenSizes, AreFoundWhereTheModelRuns) {
              "Gemm", {b.op("Reshape", {x, tensor<std::int64_t>({2}, {1, 12})}), random_tensor({12, 2}, 1)}));
        },
        {1, 3, 4}},
+      {"a batch of exactly two rows",
+       [](GraphBuilder& b) {
+         const ValueId x = b.input("x", DType::float32, {"N", 4});
+         b.output(b.op("Reshape", {x, tensor<std::int64_t>({2}, {4, 2})}));
+       },
+       {2, 4}},
       {"a batch of exactly six rows",
        [](GraphBuilder& b) {
          const ValueId x = b.input("x", DType::float32, {"N", 4});

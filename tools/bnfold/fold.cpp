@@ -202,7 +202,8 @@ void add_fold(cli::Program& program) {
                    "Convert BatchNormalization and Dropout in training mode to inference first");
   command
       .add_option("--max-rewrites", options->fold.max_rewrites, "Stop after N rewrites, to find one at fault")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(cli::count_or_zero());
   command
       .add_option("--max-growth", options->fold.max_growth,
                   "Leave a Sub in the channels where folding would grow the rounding error more than X times")

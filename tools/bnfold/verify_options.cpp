@@ -82,7 +82,9 @@ std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments&
       command.add_option("--budget", verify.budget, "Seconds after which no further inputs are drawn")
           ->capture_default_str()
           ->check(cli::number_of_zero_or_more()),
-      command.add_option("--seed", verify.seed, "Of the drawn inputs")->capture_default_str()};
+      command.add_option("--seed", verify.seed, "Of the drawn inputs")
+          ->capture_default_str()
+          ->check(cli::count_or_zero())};
   for (CLI::Option* option : options) option->group("Comparison");
   cli::add_table_options(command, arguments.tables);
   return options;

@@ -2,13 +2,16 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <sstream>
 
 #include "bnrun/session.h"
 #include "commands.h"
+#include "common/console.h"
 #include "common/fold_report.h"
 #include "common/interrupt.h"
 #include "common/model_output.h"
 #include "common/numbers.h"
+#include "common/printable.h"
 #include "common/table_options.h"
 #include "io/data.h"
 #include "io/file.h"
@@ -57,6 +60,13 @@ int run(const cli::Console& console, const Options& options) {
   tables.on_reading = [&](const std::string& how) { console.detail(how); };
   const auto inputs = io::read_inputs(files, session.inputs(), tables);
   const auto outputs = cli::in_file(options.model, [&] { return session.run(inputs); });
+  if (options.output == "-" && cli::is_terminal() && format == io::Format::csv) {
+    // Names of outputs and strings in them come from the model.
+    std::ostringstream shown;
+    io::write_outputs(shown, outputs, format);
+    fmt::print("{}", cli::printable_lines(shown.str()));
+    return cli::kDone;
+  }
   std::optional<cli::DeferInterrupts> whole;
   if (options.output != "-") whole.emplace();
   io::write_file(options.output, [&](std::ostream& out) { io::write_outputs(out, outputs, format); });

@@ -406,7 +406,8 @@ void add_fit(cli::Program& program) {
   add("--optimizer", o.optimizer, "adam or sgd (adam)")->check(one_of({"adam", "sgd"}));
   add("--learning-rate", o.learning_rate, "0.001 for adam, 0.01 for sgd")->check(cli::positive_number());
   add("--momentum", o.momentum, "Of sgd (0.9)")->check(cli::fraction());
-  add("--seed", o.fit.seed, "Of weights, validation rows and order: the same seed gives the same model (1)");
+  add("--seed", o.fit.seed, "Of weights, validation rows and order: the same seed gives the same model (1)")
+      ->check(cli::count_or_zero());
   add("--validation", o.fit.validation, "Fraction of the training rows to watch, not learn (0.2)")
       ->check(cli::fraction());
   add("--holdout", o.holdout, "Rows never seen in training: a fraction such as 0.2, or a number of rows");

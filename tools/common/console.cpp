@@ -36,12 +36,16 @@ bool Console::shows_progress() const {
   return !quiet && ::isatty(STDERR_FILENO) != 0;
 }
 
+bool is_terminal() {
+  return ::isatty(STDOUT_FILENO) != 0;
+}
+
 bool colour_output() {
   const char* no_color = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
   const bool refused =
       (no_color != nullptr && *no_color != '\0') || term == nullptr || std::string_view(term) == "dumb";
-  return !refused && ::isatty(STDOUT_FILENO) != 0;
+  return !refused && is_terminal();
 }
 
 Progress::Progress(const Console& console, std::string label, std::size_t total)

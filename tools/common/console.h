@@ -26,6 +26,8 @@ class Console {
   std::string program_;
 };
 
+/// Whether standard output is a terminal.
+bool is_terminal();
 /// Whether standard output is a terminal that wants colours (NO_COLOR, TERM=dumb).
 bool colour_output();
 
