@@ -64,7 +64,7 @@ InputSet Drawer::draw(InputKind kind, std::span<const Shape> shapes) {
   Uniform uniform(seed_++);
   InputSet set{kind, {}};
   for (std::size_t i = 0; i < shapes.size(); ++i) {
-    const Value& value = graph_.value(graph_.inputs()[i]);
+    const Value& value = graph_->value(graph_->inputs()[i]);
     // The default of an overridable initializer is what a user runs with: each model takes its own.
     set.inputs.push_back(
         value.constant.defined() ? Tensor() : fill(kind, value, shapes[i], sources_[i].spread, uniform));

@@ -25,14 +25,14 @@ class Drawer {
  public:
   /// One source for each input of the graph.
   Drawer(const Graph& graph, std::vector<InputSource> sources, std::uint64_t seed)
-      : graph_(graph), sources_(std::move(sources)), seed_(seed) {}
+      : graph_(&graph), sources_(std::move(sources)), seed_(seed) {}
 
   /// data: uniform over the source; corners: its ends; large: ten times as far from its centre. One shape for
   /// each input. An input that has a default is left undefined.
   InputSet draw(InputKind kind, std::span<const Shape> shapes);
 
  private:
-  const Graph& graph_;
+  const Graph* graph_;
   std::vector<InputSource> sources_;
   std::uint64_t seed_;
 };

@@ -24,6 +24,8 @@ class Verifier {
   /// Runs A on a set that was drawn. If it refuses the integers (indices out of range, say), runs it again
   /// with integers 0 and 1, and so changes the set.
   std::vector<Tensor> run_on_drawn(InputSet& set) const;
+  /// Whether A runs on it as it is.
+  bool runs(const InputSet& set) const;
   /// One more set, if nothing has ended the comparison yet.
   void compare(InputSet& set);
 

@@ -8,6 +8,7 @@
 #include "graph/graph.h"
 #include "passes/prepare.h"
 #include "verify/draw.h"
+#include "verify/indices.h"
 #include "verify/ports.h"
 #include "verify/sizes.h"
 #include "verify/verifier.h"
@@ -109,6 +110,12 @@ void compare_drawn(const Graph& a, const VerifyOptions& options, Verifier& verif
   const auto shapes = [&](std::int64_t rows) {
     return sizes.shapes(found->rows.value_or(rows), found->extents);
   };
+  if (!options.range) {
+    widen_indices(
+        a, shapes(2), sources, [&](const InputSet& set) { return verifier.runs(set); },
+        [&] { return verifier.seconds() > options.budget / 2.0; });
+    drawer = Drawer(a, sources, options.seed);
+  }
   // One row first, which tells what others will cost.
   InputSet first = drawer.draw(InputKind::data, shapes(1));
   verifier.report.inputs = origins_of(a, first, std::move(sources));

@@ -89,6 +89,25 @@ TEST(Verify, DrawsIndicesThatASmallEmbeddingHas) {
   EXPECT_FALSE(verify(model(0), model(1)).agree()) << "the second row was not looked up";
 }
 
+TEST(Verify, DrawsEveryIndexThatATableHas) {
+  constexpr std::int64_t kEntries = 1000;
+  const auto model = [](float change) {
+    GraphBuilder b;
+    const ValueId id = b.input("id", DType::int64, {"N", 4});
+    const ValueId kind = b.input("kind", DType::int32, {"N", 4});
+    Tensor table = random_tensor({kEntries, 2}, 1);
+    for (std::int64_t i = kEntries; i < 2 * kEntries; ++i) table.mutable_data<float>()[i] += change;
+    const ValueId looked_up = b.op("Gather", {table, id});
+    b.output(b.op("Add", {looked_up, b.op("Gather", {random_tensor({2, 2}, 2), kind})}, {}, "y"));
+    return b.model();
+  };
+  const auto report = verify(model(0), model(0));
+  EXPECT_TRUE(report.agree());
+  EXPECT_EQ(report.inputs[0].origin, "0:999, the indices that the model takes");
+  EXPECT_EQ(report.inputs[1].origin, "0:1, the indices that the model takes");
+  EXPECT_FALSE(verify(model(0), model(0.1F)).agree()) << "the upper half of the table was not read";
+}
+
 TEST(Verify, FindsTheFirstValueThatDiffersAndItsChannel) {
   const VerifyReport report = verify(network(0), network(0.01F));
   EXPECT_FALSE(report.agree());
@@ -233,7 +252,8 @@ TEST(Verify, SizesThatDependOnElementsMayDifferInDouble) {
   };
   VerifyOptions options;
   options.range = InputRange{};
-  EXPECT_EQ(verify(model(1e-20F), model(1e-20F), options).verdict, Verdict::not_compared) << "it has no element";
+  EXPECT_EQ(verify(model(1e-20F), model(1e-20F), options).verdict, Verdict::not_compared)
+      << "it has no element";
   EXPECT_EQ(verify(model(1), model(1e-20F), options).verdict, Verdict::differ);
 }
 

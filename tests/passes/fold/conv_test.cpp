@@ -81,6 +81,19 @@ TEST(FoldConv, PaddingStopsAShiftButNoScale) {
   expect_fold(scaled.b.model(), {{"Relu", 1}, {"Conv", 1}});
 }
 
+TEST(FoldConv, AShiftThatIsHugeBeforeItIsScaledStaysBehindTheScale) {
+  const auto left = [](float scale) {  // x*scale + 1 is (x + 1/scale)*scale
+    Network n;
+    const Tensor factor({1}, std::vector<float>{scale});
+    const ValueId scaled = n.b.op("Mul", {n.b.op("Sigmoid", {n.image()}), factor});
+    const ValueId shifted = n.b.op("Add", {scaled, Tensor({1}, std::vector<float>{1})});
+    n.b.output(n.conv(shifted, {5, 4, 3, 3}, kPadded));
+    return n.b.model();
+  };
+  expect_fold(left(0x1p-2F), {{"Sigmoid", 1}, {"Sub", 1}, {"Conv", 1}});
+  expect_declined(left(0x1p-26F), Decline::padding);
+}
+
 TEST(FoldConv, AMapAlongAPixelRowIsNotPerChannel) {
   Network n;
   n.b.output(n.b.op("Mul", {n.conv(n.image(), {5, 4, 3, 3}), n.random({5})}));

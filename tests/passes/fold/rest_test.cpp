@@ -191,12 +191,12 @@ TEST(FoldRest, ACentringStaysInFrontOfALayerThatAnotherMapWentInto) {
 }
 
 TEST(FoldRest, ACentringByLittleStaysWhenTheModelIsFoldedAgain) {
-  Chains m;  // mean 5, deviation 0.01: any other Sub of 5 in front of a layer becomes its bias
-  const ValueId centred = m.b.op("Sub", {m.x, row({5, 5})});
+  Chains m;  // mean 1.5, deviation 0.01: any other Sub of 1.5 in front of a layer becomes its bias
+  const ValueId centred = m.b.op("Sub", {m.x, row({1.5F, 1.5F})});
   const ValueId y = m.scaled(centred, {100, 100});
   expect_fold(m.model(m.b.op("Gemm", {y, weights(), row({10, 20})})), {{"Sub", 1}, {"Gemm", 1}, {"Tanh", 1}});
   Chains other;
-  const ValueId plain = other.b.op("Sub", {other.x, row({2, 2})});
+  const ValueId plain = other.b.op("Sub", {other.x, row({1.5F, 1.5F})});
   expect_fold(other.model(other.b.op("Gemm", {plain, weights(), row({10, 20})})), {{"Gemm", 1}, {"Tanh", 1}});
 }
 
