@@ -22,7 +22,7 @@ enum class Decline {
   activation_between,           ///< an operator that lets no affine map pass stands between
   padding,                      ///< a shift in front of a padded convolution
   bad_variance,                 ///< var + epsilon is not positive and finite
-  overflow,                     ///< a folded weight or bias is not finite in the storage type
+  overflow,                     ///< a folded weight or bias leaves the range of the storage type
   ill_conditioned,              ///< the error bound would grow beyond the limit
   type_mismatch,                ///< parameter types that cannot be combined without loss
   in_subgraph,                  ///< it stands in a subgraph: the body of a loop, the branch of an If
