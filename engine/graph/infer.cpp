@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "base/memory.h"
 #include "graph/node_query.h"
 
 namespace bnrun {
@@ -87,6 +88,9 @@ void infer_outputs(Graph& graph, NodeId id) {
       fail(ErrorCode::invalid_model, "{}: output '{}' is {}, but the model declares {}", describe(graph, id),
            graph.value(output).name, to_string(inferred[i]), to_string(graph.value(output).type));
     }
+    // Before anything else is judged: what the machine cannot hold is no question of the model's other faults.
+    if (merged->static_shape() && merged->dtype != DType::undefined)
+      at_node(graph, id, [&] { bytes_of(merged->shape().elements(), merged->dtype); });
     graph.set_type(output, *merged);
   }
 }

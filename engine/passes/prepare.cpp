@@ -5,6 +5,7 @@
 
 #include "base/elements.h"
 #include "base/fail.h"
+#include "base/precision.h"
 #include "graph/infer.h"
 #include "graph/rewrite.h"
 #include "op/evaluate.h"
@@ -22,10 +23,7 @@ constexpr std::size_t kMaxComputedBytes = std::size_t{1} << 28;
 /// side: the model is what it stores.
 bool rounds_to(const Tensor& exact, const Tensor& stored) {
   constexpr double kRoundings = 64.0;
-  const double unit = stored.dtype() == DType::float16    ? 0x1p-11
-                      : stored.dtype() == DType::bfloat16 ? 0x1p-8
-                      : stored.dtype() == DType::float64  ? 0x1p-53
-                                                          : 0x1p-24;
+  const double unit = unit_roundoff(stored.dtype());
   if (!is_floating(stored.dtype()) || !(exact.shape() == stored.shape())) return false;
   const auto values = read_doubles(stored);
   const auto wide = exact.span<double>();

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "base/elements.h"
-#include "verify/precision.h"
+#include "base/precision.h"
 
 namespace bnrun {
 namespace {

@@ -5,7 +5,7 @@
 #include <random>
 
 #include "bnrun/tensor.h"
-#include "verify/precision.h"
+#include "base/precision.h"
 
 namespace bnrun {
 namespace {

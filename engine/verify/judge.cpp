@@ -6,7 +6,7 @@
 
 #include "base/elements.h"
 #include "verify/draw.h"
-#include "verify/precision.h"
+#include "base/precision.h"
 
 namespace bnrun {
 namespace {

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <random>
+#include <type_traits>
 
 #include "base/dispatch.h"
 #include "graph/node_query.h"
@@ -49,30 +50,16 @@ bool is_weight(const Graph& graph, ValueId id, const Tensor& elements) {
                              [&](NodeId user) { return is_folded_by(graph, user, id); });
 }
 
+/// Unsigned integers of the size of T.
 template <class T>
-struct BitsOf;
-template <>
-struct BitsOf<float> {
-  using type = std::uint32_t;
-};
-template <>
-struct BitsOf<double> {
-  using type = std::uint64_t;
-};
-template <>
-struct BitsOf<Half> {
-  using type = std::uint16_t;
-};
-template <>
-struct BitsOf<BFloat16> {
-  using type = std::uint16_t;
-};
+using BitsOf = std::conditional_t<sizeof(T) == 8, std::uint64_t,
+                                  std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>>;
 
 /// Neighbouring numbers of one sign have neighbouring bit patterns (IEEE 754).
 Tensor moved(const Tensor& weights, std::mt19937_64& random) {
   Tensor result = Tensor::copy_of(weights);
   dispatch(FloatTypes{}, weights.dtype(), [&]<class T>() {
-    using Bits = typename BitsOf<T>::type;
+    using Bits = BitsOf<T>;
     const auto infinity = std::bit_cast<Bits>(T(HUGE_VALF));
     const auto magnitude = static_cast<Bits>(~(Bits{1} << (8 * sizeof(Bits) - 1)));
     std::uint64_t coins = 0;

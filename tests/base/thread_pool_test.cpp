@@ -193,6 +193,7 @@ TEST_F(CgroupTest, PartOfAProcessorIsOne) {
 }
 
 TEST_F(CgroupTest, LimitsAboveCountAndFractionsRoundUp) {
+  // The count never exceeds the processors that there are, so that a limit of two shows on two or more only.
   if (affinity() < 2) GTEST_SKIP() << "one processor only";
   write("sys/fs/cgroup/a/cpu.max", "150000 100000\n");
   write("sys/fs/cgroup/a/b/cpu.max", "900000 100000\n");

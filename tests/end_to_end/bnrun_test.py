@@ -527,6 +527,21 @@ class Frame(BnrunTest):
                 self.assertEqual(list(self.folder.iterdir()), [])
 
 
+class Sizes(ProgramTest):
+    def test_what_no_machine_holds_is_judged_before_what_else_is_wrong(self):
+        for shape in ([1 << 40, 4], [1 << 62, 1 << 40], [1 << 20, 1 << 20, 4]):
+            nodes = [helper.make_node("ConstantOfShape", ["s"], ["h"]), helper.make_node("Add", ["h", "x"], ["y"])]
+            graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])],
+                                      [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                                      [numpy_helper.from_array(np.array(shape), "s")])
+            model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+            self.write("huge.onnx", model.SerializeToString())
+            self.write("x.csv", "a,b,c\n1,2,3\n")
+            for self.program, arguments in (("bnrun", ["huge.onnx", "-i", "x.csv"]), ("bnfold", ["huge.onnx", "--dry-run"])):
+                with self.subTest(shape=shape, program=self.program):
+                    self.fail_with(RESOURCE_LIMIT, *arguments)
+
+
 class Terminal(ProgramTest):
     program = "bnrun"
 

@@ -79,6 +79,7 @@ constexpr std::pair<std::int64_t, std::int64_t> kExtents[] = {
 
 TYPED_TEST(DenseTest, EveryElementIsOneChainOfFmaOnEveryInstructionSet) {
   const auto targets = targets_with_fma();
+  // Only targets with it are said to agree to the bit; without any there is nothing to compare.
   if (targets.empty()) GTEST_SKIP() << "this processor has no fused multiply-add";
   for (const auto target : targets) {
     const OnlyTarget only(target);

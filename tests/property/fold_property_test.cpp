@@ -443,6 +443,7 @@ TEST(FoldProperty, FoldedNetworksComputeTheSame) {
 /// The folded models themselves, for another implementation's checker (property/check_sample.py).
 TEST(FoldProperty, WriteSample) {
   const char* folder = std::getenv("BNRUN_FOLD_SAMPLE");
+  // fold_property_sample runs this test with a folder; without one there is nobody to check what it writes.
   if (folder == nullptr) GTEST_SKIP() << "BNRUN_FOLD_SAMPLE names no folder";
   for (std::uint64_t seed = 1; seed <= setting("BNRUN_FOLD_NETWORKS", 200); ++seed) {
     Model model = random_network(Recipe::of(seed)).model;

@@ -15,7 +15,7 @@
 #include "support/graph_building.h"
 #include "support/random_numbers.h"
 #include "verify/interpret.h"
-#include "verify/precision.h"
+#include "base/precision.h"
 
 namespace bnrun::testing {
 namespace {

@@ -22,6 +22,7 @@ struct TemporaryFolder {
   fs::path path;
 
   TemporaryFolder() {
+    // mkdtemp replaces the six X.
     std::string name = (fs::temp_directory_path() / "bnrun.XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw Error(ErrorCode::io, name + ": " + std::strerror(errno));
     path = name;

@@ -6,6 +6,7 @@
 
 #include "affine/exact_sum.h"
 #include "base/elements.h"
+#include "base/precision.h"
 
 namespace bnrun {
 namespace {
@@ -23,13 +24,6 @@ double channel_growth(double t) {
 /// A number as a constant of this type holds it.
 double stored(double value, DType dtype) {
   return read_doubles(convert(Tensor({1}, std::vector<double>{value}), dtype))[0];
-}
-
-double unit_roundoff(DType dtype) {
-  return dtype == DType::float16    ? 0x1p-11
-         : dtype == DType::bfloat16 ? 0x1p-8
-         : dtype == DType::float64  ? 0x1p-53
-                                    : 0x1p-24;
 }
 
 /// What is centred by more than this is large on its way, where products may square it.

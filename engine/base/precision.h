@@ -14,6 +14,9 @@ struct Precision {
 /// Of a floating-point type; float32's for any other.
 Precision precision_of(DType dtype);
 
+/// The largest relative error of rounding to the type.
+double unit_roundoff(DType dtype);
+
 /// Distance between neighbouring numbers of the type around `value`.
 double ulp(double value, DType dtype);
 

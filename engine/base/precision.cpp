@@ -1,4 +1,4 @@
-#include "verify/precision.h"
+#include "base/precision.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +17,10 @@ Precision precision_of(DType dtype) {
     default:
       return {24, -126, static_cast<double>(std::numeric_limits<float>::max())};
   }
+}
+
+double unit_roundoff(DType dtype) {
+  return std::ldexp(1.0, -precision_of(dtype).bits);
 }
 
 double ulp(double value, DType dtype) {
