@@ -171,14 +171,17 @@ class Where final : public Op {
   }
 
   void run(const RunArgs& args) const override {
-    const Shape shapes[] = {args.in(0).shape, args.in(1).shape, args.in(2).shape};
-    const bool* condition = args.in(0).data<bool>();
+    const BroadcastRuns<3> runs({args.in(0).shape, args.in(1).shape, args.in(2).shape}, args.out(0).shape);
     dispatch(AllTypes{}, args.in(1).dtype, [&]<class T>() {
-      const T* x = args.in(1).data<T>();
-      const T* y = args.in(2).data<T>();
-      T* out = args.out(0).data<T>();
-      broadcast_walk(shapes, args.out(0).shape, [&](std::int64_t i, std::span<const std::int64_t> at) {
-        out[i] = condition[at[0]] ? x[at[1]] : y[at[2]];
+      with_constant_steps(runs.step(1), runs.step(2), [&](auto step_x, auto step_y) {
+        runs.visit([&](std::int64_t first, const std::array<std::int64_t, 3>& at) {
+          const bool* condition = args.in(0).data<bool>() + at[0];
+          const T* x = args.in(1).data<T>() + at[1];
+          const T* y = args.in(2).data<T>() + at[2];
+          T* out = args.out(0).data<T>() + first;
+          for (std::int64_t i = 0; i < runs.run(); ++i)
+            out[i] = condition[i * runs.step(0)] ? x[i * step_x] : y[i * step_y];
+        });
       });
     });
   }

@@ -4,6 +4,7 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/strided_copy.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/binary_affine.h"
@@ -39,29 +40,13 @@ class Variadic final : public Op {
   }
 
   void run(const RunArgs& args) const override {
-    std::vector<Shape> shapes;
-    for (const TensorView& input : args.inputs) shapes.push_back(input.shape);
-    const auto combine = [&]<class T>() {
-      using C = ComputeType<T>;
-      std::vector<const T*> inputs;
-      for (const TensorView& input : args.inputs) inputs.push_back(input.data<T>());
-      T* out = args.out(0).data<T>();
-      const double divisor = kind_ == VariadicKind::mean ? static_cast<double>(inputs.size()) : 1.0;
-      broadcast_walk(shapes, args.out(0).shape, [&](std::int64_t i, std::span<const std::int64_t> at) {
-        auto extreme = static_cast<C>(inputs[0][at[0]]);
-        auto sum = static_cast<double>(extreme);
-        for (std::size_t k = 1; k < inputs.size(); ++k) {
-          const auto x = static_cast<C>(inputs[k][at[k]]);
-          sum += static_cast<double>(x);
-          extreme = more_extreme(extreme, x);
-        }
-        out[i] = T(adds() ? static_cast<C>(sum / divisor) : extreme);
-      });
-    };
     if (adds())
-      dispatch(FloatTypes{}, args.in(0).dtype, combine);
+      dispatch(FloatTypes{}, args.in(0).dtype, [&]<class T>() { add<T>(args); });
     else
-      dispatch(NumericTypes{}, args.in(0).dtype, combine);
+      dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {
+        using C = ComputeType<T>;
+        combine<T>(args, [this](T a, T b) { return T(more_extreme(static_cast<C>(a), static_cast<C>(b))); });
+      });
   }
 
   /// x alone, and x + c or (x + c)/2 for a constant c.
@@ -94,15 +79,46 @@ class Variadic final : public Op {
   }
 
  private:
+  /// out = f(f(in 0, in 1), in 2) ...
+  template <class T, class F>
+  static void combine(const RunArgs& args, F f) {
+    const MutableTensorView& out = args.out(0);
+    const TensorView so_far{out.dtype, out.shape, out.bytes};
+    if (args.count() == 1) return copy_elements(args.in(0), out);
+    broadcast_apply<T, T, T>(args.in(0), args.in(1), out, f);
+    for (std::size_t k = 2; k < args.count(); ++k) broadcast_apply<T, T, T>(so_far, args.in(k), out, f);
+  }
+
+  /// The sum in double, rounded once. Of two numbers the type's own sum is that already.
+  template <class T>
+  void add(const RunArgs& args) const {
+    using C = ComputeType<T>;
+    const double divisor = kind_ == VariadicKind::mean ? static_cast<double>(args.count()) : 1.0;
+    if (divisor == 1.0 && args.count() <= 2)
+      return combine<T>(args, [](T a, T b) { return T(static_cast<C>(a) + static_cast<C>(b)); });
+    Tensor sums(DType::float64, args.out(0).shape);  // of zeros
+    for (const TensorView& input : args.inputs) {
+      broadcast_apply<double, T, double>(sums.view(), input, sums.mutable_view(), [](double sum, T x) {
+        return sum + static_cast<double>(static_cast<C>(x));
+      });
+    }
+    std::ranges::transform(sums.span<double>(), args.out(0).data<T>(),
+                           [&](double sum) { return T(static_cast<C>(sum / divisor)); });
+  }
+
   bool adds() const { return kind_ == VariadicKind::sum || kind_ == VariadicKind::mean; }
 
+  /// NaN wins, the first one. Without branches, so that it becomes vectors.
   template <class C>
   C more_extreme(C a, C b) const {
+    const bool less = kind_ == VariadicKind::max ? a < b : b < a;
     if constexpr (std::is_floating_point_v<C>) {
-      if (std::isnan(a)) return a;
-      if (std::isnan(b)) return b;
+      const bool a_is_number = a == a;
+      const bool b_is_nan = b != b;
+      return (less || b_is_nan) && a_is_number ? b : a;
+    } else {
+      return less ? b : a;
     }
-    return kind_ == VariadicKind::max ? std::max(a, b) : std::min(a, b);
   }
 
   std::optional<std::vector<Content>> infer_content(const InferArgs& args) const {

@@ -4,13 +4,17 @@
 //   InstanceNormalization: over the spatial axes of each channel of X[N,C,D1,...]
 //   GroupNormalization:    over the channels of a group and the spatial axes
 //   LRN: Y = X / (bias + alpha/size * sum of X^2 over `size` neighbouring channels)^beta
+#include <algorithm>
 #include <cmath>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "base/dispatch.h"
+#include "base/elements.h"
 #include "base/fail.h"
+#include "kernels/math/rows.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/binary_affine.h"
@@ -37,14 +41,28 @@ struct Statistics {
 /// Of `count` elements; with `centred` = false the mean is taken as 0.
 template <class T>
 Statistics statistics_of(const T* x, std::int64_t count, double epsilon, bool centred) {
-  double mean = 0.0;
-  if (centred) {
-    for (std::int64_t i = 0; i < count; ++i) mean += widen(x[i]);
-    mean /= static_cast<double>(count);
-  }
-  double squares = 0.0;
-  for (std::int64_t i = 0; i < count; ++i) squares += (widen(x[i]) - mean) * (widen(x[i]) - mean);
-  return {mean, 1.0 / std::sqrt(squares / static_cast<double>(count) + epsilon)};
+  const RowKernels<T>& rows = row_kernels<T>();
+  const auto n = static_cast<double>(count);
+  const double mean = centred ? rows.sum(RowSum::plain, x, count, 0.0) / n : 0.0;
+  const double squares = rows.sum(RowSum::squares, x, count, mean);
+  return {mean, 1.0 / std::sqrt(squares / n + epsilon)};
+}
+
+/// Calls f(x, y) with the elements as floats or doubles, in which half precision is computed.
+template <class F>
+void with_wide_elements(const TensorView& X, const MutableTensorView& Y, F f) {
+  dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
+    using C = ComputeType<T>;
+    if constexpr (std::is_same_v<T, C>) {
+      f(X.data<T>(), Y.data<T>());
+    } else {
+      Tensor wide(dtype_of<C>, X.shape);
+      const std::span<C> elements = wide.mutable_span<C>();
+      std::ranges::transform(X.span<T>(), elements.begin(), [](T x) { return static_cast<C>(x); });
+      f(static_cast<const C*>(elements.data()), elements.data());
+      std::ranges::transform(elements, Y.data<T>(), [](C y) { return T(y); });
+    }
+  });
 }
 
 /// The constant with one number in place of all.
@@ -87,18 +105,15 @@ class LayerNormalization final : public Op {
     const std::size_t axis = normalize_axis(axis_, X.shape.rank());
     const std::int64_t rows = X.shape.elements(0, axis);
     const std::int64_t width = X.shape.elements(axis, X.shape.rank());
-    const auto scale = stretched(args.in(1), X.shape, axis);
-    const auto B = args.present(2) ? stretched(args.in(2), X.shape, axis) : std::vector<double>{0.0};
-    dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
+    with_wide_elements(X, args.out(0), [&]<class C>(const C* x, C* y) {
+      const Stretched<C> scale(args.in(1), X.shape, axis);
+      const Stretched<C> B(args.present(2) ? args.in(2) : TensorView{}, X.shape, axis);
       for (std::int64_t row = 0; row < rows; ++row) {
-        const T* x = X.data<T>() + row * width;
-        T* y = args.out(0).data<T>() + row * width;
         const Statistics s = statistics_of(x, width, epsilon_, centred_);
-        for (std::int64_t i = 0; i < width; ++i) {
-          const auto at = static_cast<std::size_t>(row * width + i);
-          y[i] = narrow<T>((widen(x[i]) - s.mean) * s.inverse_deviation * scale[at % scale.size()] +
-                           B[at % B.size()]);
-        }
+        row_kernels<C>().normalise(x, width, s.mean, s.inverse_deviation, scale.of_row(row, width),
+                                   B.of_row(row, width), y);
+        x += width;
+        y += width;
         write_statistic(args, 1, row, s.mean);
         write_statistic(args, 2, row, s.inverse_deviation);
       }
@@ -151,19 +166,35 @@ class LayerNormalization final : public Op {
       fail(ErrorCode::invalid_model, "{} does not broadcast to {}", to_string(parameter), to_string(X));
   }
 
-  /// The parameter over the normalised axes, or over all of X where it varies before them; either way element
-  /// i of X takes element i modulo the size.
-  static std::vector<double> stretched(const TensorView& parameter, const Shape& X, std::size_t axis) {
-    const bool varies_by_row = parameter.shape.rank() > X.rank() - axis;
-    const Shape target(std::span(X.begin() + (varies_by_row ? 0 : axis), X.end()));
-    const auto values = read_doubles(parameter);
-    Tensor full(DType::float64, target);
-    const TensorView source{DType::float64, parameter.shape, values.data()};
-    broadcast_apply<double, double, double>(source, full.view(), full.mutable_view(),
-                                            [](double value, double) { return value; });
-    const auto span = full.span<double>();
-    return {span.begin(), span.end()};
-  }
+  /// A parameter over the normalised axes, or over all of X where it varies before them.
+  template <class C>
+  class Stretched {
+   public:
+    /// `parameter` may be undefined.
+    Stretched(const TensorView& parameter, const Shape& X, std::size_t axis) {
+      if (!parameter.defined()) return;
+      varies_by_row_ = parameter.shape.rank() > X.rank() - axis;
+      const Shape target(std::span(X.begin() + (varies_by_row_ ? 0 : axis), X.end()));
+      if (parameter.dtype == dtype_of<C> && parameter.elements() == target.elements()) {
+        values_ = parameter.data<C>();
+        return;
+      }
+      const Tensor wide = convert(parameter, dtype_of<C>);
+      stretched_ = Tensor(dtype_of<C>, target);
+      broadcast_apply<C, C, C>(wide.view(), stretched_.view(), stretched_.mutable_view(),
+                               [](C value, C) { return value; });
+      values_ = stretched_.template data<C>();
+    }
+
+    const C* of_row(std::int64_t row, std::int64_t width) const {
+      return varies_by_row_ ? values_ + row * width : values_;
+    }
+
+   private:
+    bool varies_by_row_ = false;
+    const C* values_ = nullptr;
+    Tensor stretched_;
+  };
 
   static void write_statistic(const RunArgs& args, std::size_t output, std::int64_t row, double value) {
     if (output >= args.outputs.size() || !args.out(output).defined()) return;
@@ -226,16 +257,15 @@ class GroupNormalization final : public Op {
     const std::int64_t width = groups == 0 ? 0 : channels / groups * plane;
     const auto scale = read_doubles(args.in(1));
     const auto B = read_doubles(args.in(2));
-    dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
-      for (std::int64_t i = 0; i < X.shape[0] * groups; ++i) {
-        const T* x = X.data<T>() + i * width;
-        T* y = args.out(0).data<T>() + i * width;
+    const std::int64_t run = per_group_ ? width : plane;  // elements of one scale and B
+    with_wide_elements(X, args.out(0), [&]<class C>(const C* x, C* y) {
+      for (std::int64_t i = 0; i < X.shape[0] * groups && width != 0; ++i) {
         const Statistics s = statistics_of(x, width, epsilon_, true);
-        for (std::int64_t j = 0; j < width; ++j) {
-          const std::int64_t group = i % groups;
-          const auto p = static_cast<std::size_t>(per_group_ ? group : (group * width + j) / plane);
-          y[j] = narrow<T>((widen(x[j]) - s.mean) * s.inverse_deviation * scale[p] + B[p]);
-        }
+        auto p = static_cast<std::size_t>(i % groups * (width / run));
+        for (std::int64_t j = 0; j < width; j += run, ++p)
+          row_kernels<C>().scale(x + j, run, s.mean, s.inverse_deviation * scale[p], B[p], y + j);
+        x += width;
+        y += width;
       }
     });
   }

@@ -16,6 +16,7 @@
 #include "op/shape_rules.h"
 #include "ops/elementwise/broadcast.h"
 #include "ops/reduce/kinds.h"
+#include "ops/reduce/reduced_run.h"
 
 namespace bnrun {
 namespace {
@@ -110,6 +111,13 @@ struct ReducedAxes {
 
   bool contains(std::size_t axis) const { return std::ranges::binary_search(axes, axis); }
 
+  /// X as [outer, reduced, inner], where the axes stand side by side.
+  std::optional<ReducedRun> one_run(const Shape& X) const {
+    if (axes.empty() || axes.back() - axes.front() + 1 != axes.size()) return std::nullopt;
+    const std::size_t end = axes.back() + 1;
+    return ReducedRun{X.elements(0, axes.front()), X.elements(axes.front(), end), X.elements(end, X.rank())};
+  }
+
   Dims of(const Dims& dims) const {
     Dims result;
     for (std::size_t i = 0; i < dims.size(); ++i) {
@@ -160,13 +168,16 @@ class Reduce final : public Op {
       (reduces ? gone : kept).push_back(X.shape[i]);
       (reduces ? gone_strides : kept_strides).push_back(strides[i]);
     }
-    std::vector<std::int64_t> offsets(static_cast<std::size_t>(gone.elements()));
-    strided_walk(std::span(&gone_strides, 1), gone, [&](std::int64_t i, std::span<const std::int64_t> at) {
-      offsets[static_cast<std::size_t>(i)] = at[0];
-    });
     dispatch(PlainTypes{}, X.dtype, [&]<class T>() {
       const T* x = X.data<T>();
       T* y = args.out(0).data<T>();
+      if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+        if (const auto run = resolved.one_run(X.shape); run && reduce_run(kind_, *run, x, y)) return;
+      }
+      std::vector<std::int64_t> offsets(static_cast<std::size_t>(gone.elements()));
+      strided_walk(std::span(&gone_strides, 1), gone, [&](std::int64_t i, std::span<const std::int64_t> at) {
+        offsets[static_cast<std::size_t>(i)] = at[0];
+      });
       strided_walk(std::span(&kept_strides, 1), kept, [&](std::int64_t i, std::span<const std::int64_t> at) {
         y[i] = reduced(kind_, x + at[0], offsets);
       });

@@ -1,8 +1,11 @@
 // Reductions and other operators along axes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <numeric>
 
 #include "support/op_testing.h"
 
@@ -208,6 +211,59 @@ TEST(TopK, EveryVersionTiesAndNaN) {
   expect_close(result[1], tensor<std::int64_t>({2}, {1, 2}));
   EXPECT_EQ(run_op("TopK", 11, {X, tensor<std::int64_t>({1}, {0})}, {}, 2)[0].shape(), (Shape{2, 0}));
   EXPECT_EQ(run_op_error("TopK", 11, {X, tensor<std::int64_t>({1}, {5})}, {}, 2), ErrorCode::invalid_input);
+}
+
+TEST(Reductions, AreTheSameOverEverySetOfAxesAsElementByElement) {
+  const Shape shape{3, 4, 5, 18};
+  const auto cube = random_tensor<double>(shape, 5, -2.0, 3.0);
+  for (unsigned set = 1; set < 16; ++set) {
+    Ints reduced;
+    for (std::int64_t axis = 0; axis < 4; ++axis) {
+      if ((set >> axis & 1U) != 0) reduced.push_back(axis);
+    }
+    std::map<std::int64_t, std::vector<double>> groups;
+    for (std::int64_t i = 0; i < cube.elements(); ++i) {
+      std::int64_t key = 0;
+      std::int64_t left = i;
+      for (std::size_t axis = 4; axis-- > 0; left /= shape[axis])
+        key = key * 32 + ((set >> axis & 1U) != 0 ? 0 : left % shape[axis]);
+      groups[key].push_back(cube.data<double>()[i]);
+    }
+    struct Expected {
+      const char* name;
+      double (*of)(const std::vector<double>&);
+    };
+    const Expected table[] = {
+        {"ReduceSum", [](const auto& x) { return std::accumulate(x.begin(), x.end(), 0.0); }},
+        {"ReduceMean",
+         [](const auto& x) {
+           return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
+         }},
+        {"ReduceMax", [](const auto& x) { return *std::ranges::max_element(x); }},
+        {"ReduceMin", [](const auto& x) { return *std::ranges::min_element(x); }},
+        {"ReduceL1",
+         [](const auto& x) {
+           return std::accumulate(x.begin(), x.end(), 0.0,
+                                  [](double s, double v) { return s + std::abs(v); });
+         }},
+        {"ReduceL2",
+         [](const auto& x) { return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0)); }},
+        {"ReduceSumSquare",
+         [](const auto& x) { return std::inner_product(x.begin(), x.end(), x.begin(), 0.0); }},
+    };
+    for (const auto& [name, of] : table) {
+      const Tensor result = run_op(name, 11, {cube}, {{"axes", reduced}})[0];
+      ASSERT_EQ(static_cast<std::size_t>(result.elements()), groups.size());
+      std::vector<double> sorted(result.span<double>().begin(), result.span<double>().end());
+      std::vector<double> expected;
+      for (const auto& [key, values] : groups) expected.push_back(of(values));
+      std::ranges::sort(sorted);
+      std::ranges::sort(expected);
+      for (std::size_t i = 0; i < sorted.size(); ++i)
+        EXPECT_NEAR(sorted[i], expected[i], 1e-12 * (1.0 + std::abs(expected[i])))
+            << name << " of set " << set;
+    }
+  }
 }
 
 }  // namespace
