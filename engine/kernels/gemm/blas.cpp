@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "bnrun/error.h"
+#include "bnrun/machine.h"
 
 namespace bnrun {
 namespace {
@@ -52,6 +53,10 @@ void blas_gemm(Transpose trans_a, Transpose trans_b, std::int64_t M, std::int64_
     call(cblas_sgemm);
   else
     call(cblas_dgemm);
+}
+
+std::string blas_kernels() {
+  return openblas_get_corename();
 }
 
 template void blas_gemm(Transpose, Transpose, std::int64_t, std::int64_t, std::int64_t, float, const float*,

@@ -1,0 +1,157 @@
+// The speed of bnrun and ONNX Runtime in one process, taking turns: writes JSON, which report.py makes a table of.
+//   ort_bench MODEL... -b 1,8,256 -t 1,2 [--quick] > speed.json
+// Beside each X.onnx lies X.folded.onnx, which bnfold wrote of it: ONNX Runtime runs both, bnrun runs the first, with
+// and without folding. What they compute is compared before it is timed.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "bnrun/error.h"
+#include "bnrun/inspect.h"
+#include "bnrun/machine.h"
+#include "bnrun/session.h"
+#include "bnrun/version.h"
+#include "common/bound_run.h"
+#include "common/turns.h"
+#include "ort_model.h"
+
+namespace {
+
+using bnrun::cli::BoundRun;
+using bnrun::testing::OrtModel;
+using nlohmann::json;
+
+struct Options {
+  std::vector<std::string> models;
+  std::vector<std::int64_t> rows{1, 8, 32, 256, 4096};
+  std::vector<int> threads{1, 2};
+  bool quick = false;
+};
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(": ") + 2);
+  }
+  return "unknown processor";
+}
+
+json describe_machine(const Options& options) {
+  constexpr std::size_t kQuickBuffer = std::size_t{256} << 20;
+  json limits = json::array();
+  for (const int threads : options.threads) {
+    const auto found =
+        options.quick ? bnrun::measure_limits(threads, kQuickBuffer) : bnrun::measure_limits(threads);
+    limits.push_back({{"threads", threads},
+                      {"flops", found.flops},
+                      {"vectors", found.vectors},
+                      {"bytes_per_second", found.bytes_per_second},
+                      {"cache_bytes", found.cache_bytes},
+                      {"buffer_bytes", found.buffer_bytes}});
+  }
+  return {{"processor", processor_name()}, {"limits", limits}};
+}
+
+/// One model with so many threads in both engines.
+class Rivals {
+ public:
+  Rivals(Ort::Env& env, const std::string& path, const std::string& folded_path, int threads)
+      : threads_(threads),
+        ours_(bnrun::Session::load(path, {.threads = threads})),
+        ours_unfolded_(bnrun::Session::load(path, {.threads = threads, .fold = std::nullopt})),
+        ort_(env, path, threads),
+        ort_folded_(env, folded_path, threads) {}
+
+  /// Microseconds per row of each, medians over turns.
+  json time(std::int64_t rows, bool quick) {
+    const auto& port = ours_.inputs().at(0);
+    const bnrun::Tensor x = bnrun::testing::batch_for(port, rows);
+    const auto expected = ours_.run({{port.name, x}});
+    for (OrtModel* model : {&ort_, &ort_folded_}) {
+      model->bind(port.name, x, expected);
+      model->run();
+      check(bnrun::testing::largest_difference(expected, model->outputs()));
+    }
+    const std::vector<bnrun::TensorView> in{x};
+    auto results = ours_unfolded_.run({{port.name, x}});
+    std::vector<bnrun::MutableTensorView> out;
+    for (auto& result : results) out.push_back(result.tensor.mutable_view());
+    const std::function<void()> things[] = {[&] { ours_.run(in, out); }, [&] { ours_unfolded_.run(in, out); },
+                                            [&] { ort_.run(); }, [&] { ort_folded_.run(); }};
+    const bnrun::cli::Turns turns{.turns = quick ? 5 : 41,
+                                  .slice = std::chrono::milliseconds(quick ? 1 : 3),
+                                  .longest = std::chrono::seconds(quick ? 1 : 8),
+                                  .own_time = threads_ == 1};
+    const auto seconds = bnrun::cli::time_in_turns(things, turns);
+    json times;
+    const char* const names[] = {"bnrun", "bnrun_unfolded", "ort", "ort_folded"};
+    for (std::size_t i = 0; i < seconds.size(); ++i)
+      times[names[i]] = bnrun::cli::median(seconds[i]) * 1e6 / static_cast<double>(rows);
+    return times;
+  }
+
+ private:
+  static void check(double difference) {
+    constexpr double kMost = 1e-4;
+    if (!(difference <= kMost))
+      throw std::runtime_error(fmt::format("the engines differ by {:.3g}", difference));
+  }
+
+  int threads_;
+  bnrun::Session ours_;
+  bnrun::Session ours_unfolded_;
+  OrtModel ort_;
+  OrtModel ort_folded_;
+};
+
+json bench(const Options& options) {
+  Ort::Env env(ORT_LOGGING_LEVEL_ERROR);
+  json cells = json::array();
+  for (const auto& path : options.models) {
+    auto folded = std::filesystem::path(path).replace_extension(".folded.onnx");
+    const auto name = std::filesystem::path(path).stem().string();
+    const auto macs = bnrun::macs_per_row(bnrun::Model::load(path)).value_or(0);
+    for (const int threads : options.threads) {
+      Rivals rivals(env, path, folded, threads);
+      for (const auto rows : options.rows) {
+        fmt::print(stderr, "{}, {} rows, {} threads\n", name, rows, threads);
+        cells.push_back({{"model", name},
+                         {"rows", rows},
+                         {"threads", threads},
+                         {"macs_per_row", macs},
+                         {"microseconds_per_row", rivals.time(rows, options.quick)}});
+      }
+    }
+  }
+  json result = describe_machine(options);
+  result["mode"] = options.quick ? "quick" : "full";
+  result["bnrun"] = BNRUN_VERSION;
+  result["ort"] = Ort::GetVersionString();
+  result["cells"] = std::move(cells);
+  return result;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"bnrun and ONNX Runtime in turns, as JSON"};
+  Options options;
+  app.add_option("MODEL", options.models, "X.onnx, beside it X.folded.onnx")->required();
+  app.add_option("-b,--batch", options.rows, "Rows")->delimiter(',');
+  app.add_option("-t,--threads", options.threads, "Threads")->delimiter(',');
+  app.add_flag("--quick", options.quick, "A few short turns");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    fmt::print("{}\n", bench(options).dump(1));
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "ort_bench: {}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,89 @@
+#include "common/turns.h"
+
+#include <algorithm>
+#include <ctime>
+#include <thread>
+
+namespace bnrun::cli {
+namespace {
+
+using std::chrono::nanoseconds;
+
+nanoseconds now_of(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return std::chrono::seconds(now.tv_sec) + nanoseconds(now.tv_nsec);
+}
+
+/// Waits while other threads of this process spin: until it has hardly used a processor for a millisecond.
+void wait_for_other_threads() {
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    const auto before = now_of(CLOCK_PROCESS_CPUTIME_ID);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (now_of(CLOCK_PROCESS_CPUTIME_ID) - before < std::chrono::microseconds(200)) return;
+  }
+}
+
+class Contest {
+ public:
+  Contest(std::span<const std::function<void()>> things, const Turns& turns)
+      : things_(things), turns_(turns), clock_(turns.own_time ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC) {}
+
+  std::vector<std::vector<double>> run() {
+    for (const auto& thing : things_) calls_.push_back(calls_in_a_slice(thing));
+    std::vector<std::vector<double>> seconds(things_.size());
+    const auto start = now_of(CLOCK_MONOTONIC);
+    for (int turn = 0; turn < turns_.turns; ++turn) {
+      if (turn >= kLeastTurns && now_of(CLOCK_MONOTONIC) - start > turns_.longest) break;
+      for (std::size_t k = 0; k < things_.size(); ++k) {
+        const std::size_t i =
+            (k + static_cast<std::size_t>(turn)) % things_.size();  // nobody is always second
+        if (!turns_.own_time) wait_for_other_threads();
+        things_[i]();  // what the one before has driven out of the caches comes back
+        seconds[i].push_back(seconds_of(things_[i], calls_[i]) / static_cast<double>(calls_[i]));
+      }
+    }
+    return seconds;
+  }
+
+ private:
+  static constexpr int kLeastTurns = 3;
+
+  double seconds_of(const std::function<void()>& thing, long calls) const {
+    const auto start = now_of(clock_);
+    for (long i = 0; i < calls; ++i) thing();
+    return std::chrono::duration<double>(now_of(clock_) - start).count();
+  }
+
+  long calls_in_a_slice(const std::function<void()>& thing) const {
+    const double slice = std::chrono::duration<double>(turns_.slice).count();
+    thing();
+    for (long calls = 1;; calls *= 2) {
+      const double seconds = seconds_of(thing, calls);
+      if (seconds < slice / 4.0) continue;
+      return std::max(1L, static_cast<long>(static_cast<double>(calls) * slice / seconds));
+    }
+  }
+
+  std::span<const std::function<void()>> things_;
+  const Turns& turns_;
+  clockid_t clock_;
+  std::vector<long> calls_;
+};
+
+}  // namespace
+
+std::vector<std::vector<double>> time_in_turns(std::span<const std::function<void()>> things,
+                                               const Turns& turns) {
+  return Contest(things, turns).run();
+}
+
+double quantile(std::vector<double> values, double q) {
+  const auto last = static_cast<double>(values.size() - 1);
+  const auto place = values.begin() + static_cast<std::ptrdiff_t>(q * last + 0.5);
+  std::nth_element(values.begin(), place, values.end());
+  return *place;
+}
+
+}  // namespace bnrun::cli
