@@ -94,7 +94,7 @@ std::string difference(const Graph& graph, std::span<const Tensor> actual, std::
 std::vector<Tensor> run_in_single_rows(const Graph& graph, std::span<const TensorView> inputs) {
   Graph prepared = graph;
   prepare(prepared);
-  return Executor(compile(prepared, {.block_rows = 1}), 1).run(inputs);
+  return Executor(compile(prepared, {.block_rows = 1}), std::make_shared<ThreadPool>(1)).run(inputs);
 }
 
 /// Runs the model in three ways: operator by operator, in blocks of one row,

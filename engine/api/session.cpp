@@ -26,33 +26,49 @@ int threads_of(int wanted) {
   return wanted == 0 ? usable_cpus() : wanted;
 }
 
+std::shared_ptr<ThreadPool> pool_of(const SessionOptions& options) {
+  return options.pool != nullptr ? options.pool : make_thread_pool(options.threads);
+}
+
 /// Folds unless told otherwise, and compiles.
 Executor executor_of(Graph graph, const SessionOptions& options, FoldReport& report) {
   if (options.fold)
     report = fold(graph, *options.fold);
   else
     prepare(graph);
-  return Executor(compile(graph, {.backend = backend_of(options.kernels)}), threads_of(options.threads));
+  return Executor(compile(graph, {.backend = backend_of(options.kernels)}), pool_of(options));
 }
 
 }  // namespace
+
+std::shared_ptr<ThreadPool> make_thread_pool(int threads) {
+  return std::make_shared<ThreadPool>(threads_of(threads));
+}
 
 struct Session::State {
   FoldReport report;
   std::vector<PortInfo> inputs;
   std::vector<PortInfo> outputs;
+  ModelMetadata metadata;
+  std::vector<std::string> class_names;
   Executor executor;
 
-  State(std::vector<PortInfo> in, std::vector<PortInfo> out, Graph graph, const SessionOptions& options)
-      : inputs(std::move(in)),
-        outputs(std::move(out)),
-        executor(executor_of(std::move(graph), options, report)) {}
+  /// `take_graph` gives the graph of the model, which may leave the model without one.
+  template <class TakeGraph>
+  State(const Model& model, TakeGraph&& take_graph, const SessionOptions& options)
+      : inputs(model.inputs()),
+        outputs(model.outputs()),
+        metadata(model.metadata()),
+        class_names(model.class_names()),
+        executor(executor_of(take_graph(), options, report)) {}
 };
 
 Session::Session(const Model& model, const SessionOptions& options)
-    : state_(std::make_unique<State>(model.inputs(), model.outputs(), graph_of(model), options)) {}
+    : state_(std::make_unique<State>(
+          model, [&] { return graph_of(model); }, options)) {}
 Session::Session(Model&& model, const SessionOptions& options)
-    : state_(std::make_unique<State>(model.inputs(), model.outputs(), std::move(graph_of(model)), options)) {}
+    : state_(std::make_unique<State>(
+          model, [&] { return std::move(graph_of(model)); }, options)) {}
 Session Session::load(const std::filesystem::path& path, const SessionOptions& options) {
   return Session(Model::load(path), options);
 }
@@ -65,6 +81,12 @@ const std::vector<PortInfo>& Session::inputs() const {
 }
 const std::vector<PortInfo>& Session::outputs() const {
   return state_->outputs;
+}
+const ModelMetadata& Session::metadata() const {
+  return state_->metadata;
+}
+const std::vector<std::string>& Session::class_names() const {
+  return state_->class_names;
 }
 const FoldReport& Session::fold_report() const {
   return state_->report;
@@ -100,8 +122,13 @@ std::vector<NamedTensor> Session::run(std::initializer_list<NamedTensor> given) 
   return run(std::span(given.begin(), given.size()));
 }
 
-void Session::run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const {
-  state_->executor.run(inputs, outputs);
+std::vector<Tensor> Session::run(std::span<const TensorView> inputs, const RunOptions& options) const {
+  return state_->executor.run(inputs, options.progress);
+}
+
+void Session::run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
+                  const RunOptions& options) const {
+  state_->executor.run(inputs, outputs, options.progress);
 }
 
 std::vector<TensorType> Session::output_types(std::span<const TensorView> inputs) const {

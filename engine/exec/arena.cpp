@@ -90,7 +90,7 @@ void Arena::bind(const RunPlan& plan) {
 }
 
 void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs,
-                std::span<const MutableTensorView> outputs, ThreadPool& pool) {
+                std::span<const MutableTensorView> outputs, ThreadPool& pool, const Progress& progress) {
   if (bound_ != &plan) bind(plan);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].defined()) view(program_.inputs[i].slot) = inputs[i];
@@ -104,15 +104,17 @@ void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs,
   for (std::size_t i = 0; i < program_.stages.size(); ++i) {
     const Stage& stage = program_.stages[i];
     const bool on_heap = plan.on_heap[i] != 0;
-    if (stage.blocks)
-      run_blocks(stage, i, on_heap, pool);
-    else
+    if (stage.blocks) {
+      run_blocks(stage, i, on_heap, pool, progress);
+    } else {
+      if (progress) progress(static_cast<double>(i) / static_cast<double>(program_.stages.size()));
       run_step(stage.steps[0], on_heap);
+    }
   }
 }
 
-void Arena::run(std::span<const TensorView> inputs, ThreadPool& pool, std::vector<Tensor>& outputs) {
-  const RunPlan& plan = prepare(inputs);
+void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs, ThreadPool& pool,
+                std::vector<Tensor>& outputs, const Progress& progress) {
   outputs.resize(program_.outputs.size());
   output_views_.assign(outputs.size(), {});
   for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -124,7 +126,7 @@ void Arena::run(std::span<const TensorView> inputs, ThreadPool& pool, std::vecto
     if (!serves) outputs[i] = Tensor(slot.type.dtype, slot.shape);
     output_views_[i] = outputs[i].mutable_view();
   }
-  run(plan, inputs, output_views_, pool);
+  run(plan, inputs, output_views_, pool, progress);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const SlotId id = program_.outputs[i].slot;
     if (plan.is_target(id, i)) continue;
@@ -163,7 +165,8 @@ void Arena::keep(SlotId id, Tensor tensor) {
   view(id) = heap_[at(id.index)].view();
 }
 
-void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, ThreadPool& pool) {
+void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, ThreadPool& pool,
+                       const Progress& progress) {
   const RowBlocks& blocks = *stage.blocks;
   const std::int64_t rows = view(blocks.values[at(blocks.sources[0])].slot).shape[0];
   for (const auto source : blocks.sources) {
@@ -190,7 +193,12 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
   // Two blocks per thread even out what the threads get.
   const std::int64_t shares = pool.threads() > 1 ? 2 * pool.threads() : 1;
   const std::int64_t size = std::clamp((rows + shares - 1) / shares, blocks.least_rows, blocks.rows);
-  pool.parallel_for((rows + size - 1) / size, [&](std::int64_t block, int worker) {
+  const std::int64_t count = (rows + size - 1) / size;
+  pool.parallel_for(count, [&](std::int64_t block, int worker) {
+    if (progress && worker == 0) {
+      const double here = static_cast<double>(block) / static_cast<double>(count);
+      progress((static_cast<double>(number) + here) / static_cast<double>(program_.stages.size()));
+    }
     const std::int64_t first = block * size;
     run_block(stage, number, first, std::min(size, rows - first), workers_[at(worker)]);
   });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -15,6 +16,9 @@
 
 namespace bnrun {
 
+/// See RunOptions::progress; may be empty.
+using Progress = std::function<void(double done)>;
+
 class Arena {
  public:
   /// `program` outlives the arena; `workers` threads may take part in a run.
@@ -27,10 +31,11 @@ class Arena {
   /// Runs what `prepare` planned for these inputs. outputs[i] is where output i goes if its place is
   /// Place::output; where another output i lies, `view_of` tells afterwards.
   void run(const RunPlan& plan, std::span<const TensorView> inputs,
-           std::span<const MutableTensorView> outputs, ThreadPool& pool);
-  /// Prepares and runs. Tensors of an earlier run among `outputs` are written over where they fit and nobody else
-  /// holds them.
-  void run(std::span<const TensorView> inputs, ThreadPool& pool, std::vector<Tensor>& outputs);
+           std::span<const MutableTensorView> outputs, ThreadPool& pool, const Progress& progress);
+  /// The same into tensors. Those of an earlier run among `outputs` are written over where they fit and nobody
+  /// else holds them.
+  void run(const RunPlan& plan, std::span<const TensorView> inputs, ThreadPool& pool,
+           std::vector<Tensor>& outputs, const Progress& progress);
 
   /// An output of the run that has just ended, wherever it lies.
   const TensorView& view_of(SlotId id) const { return views_[static_cast<std::size_t>(id.index)]; }
@@ -51,7 +56,8 @@ class Arena {
 
   void bind(const RunPlan& plan);
   void run_step(const Step& step, bool on_heap);
-  void run_blocks(const Stage& stage, std::size_t number, bool on_heap, ThreadPool& pool);
+  void run_blocks(const Stage& stage, std::size_t number, bool on_heap, ThreadPool& pool,
+                  const Progress& progress);
   void run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,
                  Worker& worker);
   void keep(SlotId id, Tensor tensor);

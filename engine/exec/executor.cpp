@@ -19,6 +19,14 @@ const RunPlan::Slot& known_output(const Program::Port& port, const RunPlan& plan
   return slot;
 }
 
+/// Throws invalid_input unless elements that exist are somewhere.
+template <class View>
+void check_pointer(const View& view, const char* what, const std::string& name) {
+  if (view.bytes != nullptr || !view.defined()) [[likely]]
+    return;
+  if (view.elements() != 0) fail(ErrorCode::invalid_input, "{} '{}' is a null pointer", what, name);
+}
+
 }  // namespace
 
 /// Holds an arena for the time of one call.
@@ -30,12 +38,21 @@ class Executor::Lease {
   Lease& operator=(const Lease&) = delete;
   Arena* operator->() const { return arena_.get(); }
 
+  /// Plans a run of these inputs, after checking that there is something to read.
+  const RunPlan& prepare_run(std::span<const TensorView> inputs) const {
+    const RunPlan& plan = arena_->prepare(inputs);
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      check_pointer(inputs[i], "input", executor_.program_.inputs[i].name);
+    return plan;
+  }
+
  private:
   const Executor& executor_;
   std::unique_ptr<Arena> arena_;
 };
 
-Executor::Executor(Program program, int threads) : program_(std::move(program)), pool_(threads) {}
+Executor::Executor(Program program, std::shared_ptr<ThreadPool> pool)
+    : program_(std::move(program)), pool_(std::move(pool)) {}
 
 /// The arena used last is the one most likely to be in cache and to know the shapes.
 std::unique_ptr<Arena> Executor::take() const {
@@ -48,7 +65,7 @@ std::unique_ptr<Arena> Executor::take() const {
     }
     idle_.reserve(++arenas_);  // so that giving back cannot fail
   }
-  return std::make_unique<Arena>(program_, pool_.threads());
+  return std::make_unique<Arena>(program_, pool_->threads());
 }
 
 void Executor::give_back(std::unique_ptr<Arena> arena) const {
@@ -57,21 +74,23 @@ void Executor::give_back(std::unique_ptr<Arena> arena) const {
   idle_.push_back(std::move(arena));
 }
 
-std::vector<Tensor> Executor::run(std::span<const TensorView> inputs) const {
+std::vector<Tensor> Executor::run(std::span<const TensorView> inputs, const Progress& progress) const {
   std::vector<Tensor> outputs;
-  run(inputs, outputs);
+  run(inputs, outputs, progress);
   return outputs;
 }
 
-void Executor::run(std::span<const TensorView> inputs, std::vector<Tensor>& outputs) const {
+void Executor::run(std::span<const TensorView> inputs, std::vector<Tensor>& outputs,
+                   const Progress& progress) const {
   const Lease arena(*this);
-  arena->run(inputs, pool_, outputs);
+  arena->run(arena.prepare_run(inputs), inputs, *pool_, outputs, progress);
 }
 
-void Executor::run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const {
+void Executor::run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
+                   const Progress& progress) const {
   const auto& ports = program_.outputs;
   const Lease arena(*this);
-  const RunPlan& plan = arena->prepare(inputs);
+  const RunPlan& plan = arena.prepare_run(inputs);
   if (outputs.size() != ports.size())
     fail(ErrorCode::invalid_input, "{} outputs given, the model has {}", outputs.size(), ports.size());
   for (std::size_t i = 0; i < ports.size(); ++i) {
@@ -80,8 +99,9 @@ void Executor::run(std::span<const TensorView> inputs, std::span<const MutableTe
       fail(ErrorCode::invalid_input, "output '{}' is {}, the buffer given is {}{}", ports[i].name,
            to_string(slot.type), name_of(outputs[i].dtype), to_string(outputs[i].shape));
     }
+    check_pointer(outputs[i], "output", ports[i].name);
   }
-  arena->run(plan, inputs, outputs, pool_);
+  arena->run(plan, inputs, outputs, *pool_, progress);
   for (std::size_t i = 0; i < ports.size(); ++i) {
     if (!plan.is_target(ports[i].slot, i)) copy_elements(arena->view_of(ports[i].slot), outputs[i]);
   }

@@ -18,20 +18,22 @@ namespace bnrun {
 /// Inputs and outputs lie in the program's order; an undefined input keeps its default.
 class Executor {
  public:
-  /// `threads` share one run, the caller's among them.
-  Executor(Program program, int threads);
+  /// `pool` shares a run, the caller's thread among it. Other executors may use it too.
+  Executor(Program program, std::shared_ptr<ThreadPool> pool);
 
   const Program& program() const { return program_; }
   /// Those asked for, or fewer where the system gave no more.
-  int threads() const { return pool_.threads(); }
+  int threads() const { return pool_->threads(); }
 
-  /// Freshly allocated outputs. Throws invalid_input when the inputs do not fit.
-  std::vector<Tensor> run(std::span<const TensorView> inputs) const;
+  /// Freshly allocated outputs. Throws invalid_input when the inputs do not fit. `progress`: see RunOptions.
+  std::vector<Tensor> run(std::span<const TensorView> inputs, const Progress& progress = {}) const;
   /// The same into tensors of an earlier run where their types and shapes are those of this one and nobody else
   /// holds them. No input may show one of them.
-  void run(std::span<const TensorView> inputs, std::vector<Tensor>& outputs) const;
+  void run(std::span<const TensorView> inputs, std::vector<Tensor>& outputs,
+           const Progress& progress = {}) const;
   /// Between the caller's buffers; see Session::run. Throws invalid_input before anything is written.
-  void run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const;
+  void run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
+           const Progress& progress = {}) const;
   /// Types of the outputs for inputs of these types and shapes. Throws unsupported where one depends on data.
   std::vector<ValueType> output_types(std::span<const TensorView> inputs) const;
 
@@ -42,7 +44,7 @@ class Executor {
   void give_back(std::unique_ptr<Arena> arena) const;
 
   Program program_;
-  mutable ThreadPool pool_;
+  std::shared_ptr<ThreadPool> pool_;
   mutable std::mutex mutex_;  ///< guards idle_ and arenas_
   mutable std::vector<std::unique_ptr<Arena>> idle_;
   mutable std::size_t arenas_ = 0;

@@ -249,7 +249,8 @@ void check_inputs(const Program& program, std::span<const TensorView> inputs) {
       if (program.constants[index_of(slot)].defined()) continue;
       fail(ErrorCode::invalid_input, "input '{}' ({}) is missing", name, to_string(type));
     }
-    if (!merge(type, ValueType::of(given.dtype, given.shape))) {
+    const bool has_sizes = std::ranges::all_of(given.shape, [](std::int64_t extent) { return extent >= 0; });
+    if (!has_sizes || !merge(type, ValueType::of(given.dtype, given.shape))) {
       fail(ErrorCode::invalid_input, "input '{}' must be {}, given is {}", name, to_string(type),
            describe_given(given));
     }

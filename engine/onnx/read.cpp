@@ -270,6 +270,9 @@ OnnxModel read_proto(std::shared_ptr<OnnxSource> source, const ExternalDataDoor&
   metadata.producer_name = proto.producer_name();
   metadata.producer_version = proto.producer_version();
   metadata.doc_string = proto.doc_string();
+  metadata.domain = proto.domain();
+  metadata.model_version = proto.model_version();
+  metadata.graph_name = source->graph.name();
   for (const auto& property : proto.metadata_props()) metadata.properties[property.key()] = property.value();
   Graph graph = GraphReader(opsets, proto.ir_version(), door, on_graph).read(source->graph, false);
   return {std::move(graph), std::move(metadata), std::move(source)};

@@ -247,12 +247,25 @@ onnx::ModelProto skeleton(const Graph& graph, const ModelMetadata& metadata, con
   proto.set_producer_name(metadata.producer_name);
   proto.set_producer_version(metadata.producer_version);
   if (!metadata.doc_string.empty()) proto.set_doc_string(metadata.doc_string);
+  if (!metadata.domain.empty()) proto.set_domain(metadata.domain);
+  if (metadata.model_version != 0) proto.set_model_version(metadata.model_version);
   for (const auto& [key, value] : metadata.properties) {
     auto* property = proto.add_metadata_props();
     property->set_key(key);
     property->set_value(value);
   }
   return proto;
+}
+
+/// What `serialize` takes.
+std::pair<onnx::ModelProto, std::vector<Tensor>> build(const Graph& graph, const ModelMetadata& metadata,
+                                                       const OnnxSource* source, ExternalWriter* external) {
+  onnx::ModelProto proto = skeleton(graph, metadata, source);
+  auto raw_data =
+      GraphWriter(metadata.ir_version, external)
+          .write_model(graph, source != nullptr ? &source->graph : nullptr, *proto.mutable_graph());
+  if (!metadata.graph_name.empty()) proto.mutable_graph()->set_name(metadata.graph_name);
+  return {std::move(proto), std::move(raw_data)};
 }
 
 /// A temporary file next to `target`: renamed to it on success, removed on failure.
@@ -330,10 +343,7 @@ void write_model(const Graph& graph, const ModelMetadata& metadata, const OnnxSo
     data_file.emplace(data_path);
     external.emplace(data_file->path(), data_path.filename().string());
   }
-  onnx::ModelProto proto = skeleton(graph, metadata, source);
-  const auto raw_data =
-      GraphWriter(metadata.ir_version, external ? &*external : nullptr)
-          .write_model(graph, source != nullptr ? &source->graph : nullptr, *proto.mutable_graph());
+  auto [proto, raw_data] = build(graph, metadata, source, external ? &*external : nullptr);
   if (external && !external->finish())
     fail(ErrorCode::io, "writing '{}' failed: is the disk full?", data_path.string());
   std::ofstream file(model_file ? model_file->path() : path, std::ios::binary | std::ios::trunc);
@@ -347,6 +357,12 @@ void write_model(const Graph& graph, const ModelMetadata& metadata, const OnnxSo
   file.close();
   if (data_file) data_file->commit();
   if (model_file) model_file->commit();
+}
+
+void write_model(const Graph& graph, const ModelMetadata& metadata, const OnnxSource* source,
+                 std::ostream& stream) {
+  auto [proto, raw_data] = build(graph, metadata, source, nullptr);
+  serialize(std::move(proto), raw_data, stream);
 }
 
 }  // namespace bnrun

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <iosfwd>
 
 #include "bnrun/model.h"
 #include "graph/graph.h"
@@ -13,5 +14,8 @@ struct OnnxSource;
 /// See Model::save. `source`: what the graph was read from, or nullptr.
 void write_model(const Graph& graph, const ModelMetadata& metadata, const OnnxSource* source,
                  const std::filesystem::path& path, ExternalData external_data);
+/// See Model::write.
+void write_model(const Graph& graph, const ModelMetadata& metadata, const OnnxSource* source,
+                 std::ostream& stream);
 
 }  // namespace bnrun

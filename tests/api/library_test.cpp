@@ -1,6 +1,7 @@
 // The shared library through its public headers alone.
 #include <gtest/gtest.h>
 
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,28 @@ TEST(Library, ModelsFoldAgreeAndCountAsTheyShould) {
   EXPECT_TRUE(verify(original, folded).agree());
   EXPECT_EQ(inspect(folded).layers.size(), 2U);
   EXPECT_EQ(folded.metadata().producer_version, BNRUN_VERSION);
+}
+
+TEST(Library, AModelGoesThroughAStreamAndKeepsWhatItSays) {
+  Model model = small();
+  model.metadata().domain = "org.example";
+  model.metadata().model_version = 3;
+  model.metadata().graph_name = "scorer";
+  std::stringstream stream;
+  model.write(stream);
+  const Model again = Model::read(stream);
+  EXPECT_EQ(again.metadata().domain, "org.example");
+  EXPECT_EQ(again.metadata().model_version, 3);
+  EXPECT_EQ(again.metadata().graph_name, "scorer");
+  EXPECT_TRUE(verify(model, again).agree());
+  std::stringstream broken;
+  broken.setstate(std::ios::badbit);
+  try {
+    Model::read(broken);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::io);
+  }
 }
 
 }  // namespace

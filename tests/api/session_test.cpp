@@ -297,6 +297,106 @@ TEST(Session, SmallBatchesOfWideLayersAreSharedWithoutChangingBits) {
   }
 }
 
+// ---------------------------------------------------------------- embedding
+
+TEST(Session, RunsByPositionAsByName) {
+  const Session session(classifier());
+  const Tensor X = random_tensor({5, 64}, 1);
+  const TensorView views[] = {X};
+  const auto by_position = session.run(views);
+  ASSERT_EQ(by_position.size(), 1U);
+  EXPECT_TRUE(identical(by_position[0], session.run({{"x", X}})[0].tensor));
+}
+
+TEST(Session, SharesThreadsWithAnother) {
+  const auto pool = make_thread_pool(3);
+  const Session one(classifier(), {.pool = pool});
+  const Session two(classifier(), {.pool = pool});
+  EXPECT_EQ(one.threads(), 3);
+  EXPECT_EQ(two.threads(), 3);
+  const Tensor X = random_tensor({777, 64}, 3);
+  const auto expected = Session(classifier()).run({{"x", X}});
+  std::thread other([&] { EXPECT_TRUE(identical(two.run({{"x", X}})[0].tensor, expected[0].tensor)); });
+  EXPECT_TRUE(identical(one.run({{"x", X}})[0].tensor, expected[0].tensor));
+  other.join();
+  expect_error(ErrorCode::invalid_input, [] { make_thread_pool(-1); });
+}
+
+TEST(Session, TellsHowFarARunIs) {
+  GraphBuilder b;
+  const auto h = dense(b, b.input("x", F32, {"N", 6}), 6, 4, 1);
+  b.output(b.op("ReduceSum", {h, Tensor({1}, std::vector<std::int64_t>{0})}));
+  const Session session(b.model());
+  const Tensor X = random_tensor({1000, 6}, 1);
+  const TensorView views[] = {X};
+  for (const bool own_buffers : {false, true}) {
+    std::vector<double> told;
+    const RunOptions options{.progress = [&](double done) { told.push_back(done); }};
+    if (own_buffers) {
+      Tensor y(session.output_types(views)[0]);
+      const MutableTensorView outputs[] = {y.mutable_view()};
+      session.run(views, outputs, options);
+    } else {
+      session.run(views, options);
+    }
+    ASSERT_GE(told.size(), 3U);  // more than one block of rows, and the sum
+    EXPECT_EQ(told.front(), 0.0);
+    EXPECT_EQ(told.back(), 0.5);
+    EXPECT_TRUE(std::ranges::is_sorted(told));
+  }
+}
+
+TEST(Session, ARunIsCancelledByWhatItsProgressThrows) {
+  struct Cancelled {};
+  for (const int threads : {1, 3}) {
+    const Session session(classifier(), {.threads = threads});
+    const Tensor X = random_tensor({5000, 64}, 1);
+    const TensorView views[] = {X};
+    int calls = 0;
+    const RunOptions options{.progress = [&](double) {
+      if (++calls == 2) throw Cancelled{};
+    }};
+    // The caller's thread of a pool may find but one block for itself.
+    try {
+      session.run(views, options);
+      EXPECT_GT(threads, 1);
+    } catch (const Cancelled&) {
+      EXPECT_EQ(calls, 2);
+    }
+    EXPECT_EQ(session.run(views).size(), 1U);  // the session goes on
+  }
+}
+
+TEST(Session, TellsWhatTheModelIsAndWhatItsClassesAreCalled) {
+  Model model = classifier();
+  model.metadata().properties["bnrun.classes"] = R"(["a", "b"])";
+  model.metadata().domain = "org.example";
+  const Session session(std::move(model));
+  EXPECT_EQ(session.metadata().domain, "org.example");
+  EXPECT_EQ(session.class_names(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(session.inputs().at(0).name, "x");
+  Model odd = classifier();
+  odd.metadata().properties["bnrun.classes"] = "no list";
+  EXPECT_TRUE(Session(odd).class_names().empty());
+}
+
+TEST(Session, KnowsTheLabelsOfAZipMap) {
+  const auto zipped = [](const char* attribute, AttributeValue labels) {
+    GraphBuilder b;
+    b.import("ai.onnx.ml", 1);
+    const auto x = b.input("x", F32, {"N", 2});
+    b.output(b.node("ZipMap", {x}, {{attribute, std::move(labels)}}, {"maps"}, "ai.onnx.ml")[0]);
+    return Session(b.model());
+  };
+  const auto strings = zipped("classlabels_strings", std::vector<std::string>{"cat", "dog"});
+  EXPECT_EQ(strings.outputs().at(0).labels.dtype(), DType::string);
+  EXPECT_EQ(strings.class_names(), (std::vector<std::string>{"cat", "dog"}));
+  const auto numbers = zipped("classlabels_int64s", std::vector<std::int64_t>{3, -7});
+  EXPECT_EQ(numbers.outputs().at(0).labels.span<std::int64_t>()[1], -7);
+  EXPECT_EQ(numbers.class_names(), (std::vector<std::string>{"3", "-7"}));
+  EXPECT_FALSE(Session(classifier()).outputs().at(0).labels.defined());
+}
+
 // ---------------------------------------------------------------- the compiler's structure
 
 TEST(Compile, DenseChainIsOneStageAndEveryLayerOneStep) {
@@ -385,6 +485,22 @@ TEST(SessionErrors, WrongOutputBufferLeavesItUntouched) {
   const auto text = expect_error(ErrorCode::invalid_input, [&] { session.run(inputs, outputs); });
   EXPECT_EQ(text, "output 'y' is float32[3,10], the buffer given is float32[3,9]");
   for (const float y : Y.span<float>()) EXPECT_EQ(y, 42.0F);
+}
+
+TEST(SessionErrors, ANullPointerIsTheCallersFault) {
+  const Session session(classifier());
+  const TensorView nowhere[] = {{F32, {3, 64}, nullptr}};
+  EXPECT_EQ(expect_error(ErrorCode::invalid_input, [&] { session.run(nowhere); }),
+            "input 'x' is a null pointer");
+  const Tensor X = random_tensor({3, 64}, 1);
+  const TensorView inputs[] = {X};
+  const MutableTensorView outputs[] = {{F32, {3, 10}, nullptr}};
+  EXPECT_EQ(expect_error(ErrorCode::invalid_input, [&] { session.run(inputs, outputs); }),
+            "output 'y' is a null pointer");
+  const TensorView no_rows[] = {{F32, {0, 64}, nullptr}};
+  EXPECT_EQ(session.run(no_rows).at(0).shape(), (Shape{0, 10}));
+  const TensorView fewer_than_none[] = {{F32, {-1, 64}, X.view().bytes}};
+  expect_error(ErrorCode::invalid_input, [&] { session.run(fewer_than_none); });
 }
 
 TEST(SessionErrors, ShapesThatClashInsideTheModelAreTheInputsFault) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <iosfwd>
 #include <map>
 #include <memory>
 #include <optional>
@@ -26,6 +27,9 @@ struct PortInfo {
   DType dtype = DType::undefined;
   std::optional<std::vector<DimInfo>> dims;  ///< absent: unknown rank
   bool optional = false;                     ///< an input with a default value (overridable initializer)
+  /// Of an output that is a sequence of maps in ONNX (ZipMap) and a tensor [N, labels] here: what the columns
+  /// are called, strings or int64. Undefined for any other.
+  Tensor labels;
 };
 
 /// Metadata of the file, which folding keeps.
@@ -35,6 +39,9 @@ struct ModelMetadata {
   std::string producer_version;
   std::string doc_string;
   std::map<std::string, std::string> properties;  ///< metadata_props
+  std::string domain;
+  std::int64_t model_version = 0;
+  std::string graph_name;
 };
 
 /// When to store tensors in a file beside the model.
@@ -57,14 +64,22 @@ class BNRUN_API Model {
   static Model load(const std::filesystem::path& path);
   /// Reads a model from memory; `folder` is where its external data lies (empty: it may have none).
   static Model parse(std::span<const std::byte> bytes, const std::filesystem::path& folder = {});
+  /// Reads what is left of a stream. Throws io when the stream fails, else as `parse`.
+  static Model read(std::istream& stream, const std::filesystem::path& folder = {});
   /// Writes the model to a temporary file next to the target and
   /// renames it, so that the target is never left half-written.
   void save(const std::filesystem::path& path, ExternalData external_data = ExternalData::automatic) const;
+  /// Writes the model, all weights in it, to a stream. Throws resource_limit beyond protobuf's 2 GiB; other
+  /// failures show in the stream's state.
+  void write(std::ostream& stream) const;
 
   std::vector<PortInfo> inputs() const;
   std::vector<PortInfo> outputs() const;
   const ModelMetadata& metadata() const;
   ModelMetadata& metadata();
+  /// What the classes of a classifier are called, in the order of its columns: the labels of an output (see
+  /// PortInfo), else the property "bnrun.classes". Empty when the model does not say.
+  std::vector<std::string> class_names() const;
 
  private:
   struct State;

@@ -1,7 +1,9 @@
 // Session: a compiled model, ready to run batches.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -23,6 +25,13 @@ enum class Kernels {
   blas,
 };
 
+class ThreadPool;
+
+/// Threads for several sessions: while one session's run has them, a run of another goes on by itself. As
+/// many as asked for, the caller's among them, or fewer where the system starts no more; 0: as many as the
+/// process may use. Throws as a Session does for its own threads.
+BNRUN_API std::shared_ptr<ThreadPool> make_thread_pool(int threads);
+
 struct SessionOptions {
   /// Threads that share one run, at most Session::kMaxThreads; 0: as many as the process may use (affinity and
   /// cgroup limits).
@@ -30,6 +39,14 @@ struct SessionOptions {
   /// How BatchNormalization is folded into the weights first; std::nullopt: not at all.
   std::optional<FoldOptions> fold = FoldOptions{};
   Kernels kernels = Kernels::automatic;
+  std::shared_ptr<ThreadPool> pool;  ///< in place of `threads` of its own
+};
+
+struct RunOptions {
+  /// Called before each operator and each block of rows, on the thread that called `run`, with the fraction of
+  /// the run that is done. What it throws ends the run and comes out of it: the way to cancel. The outputs then
+  /// hold anything. A loop of the model is one operator.
+  std::function<void(double done)> progress;
 };
 
 /// A compiled model. `run` is const and may be called from any number of threads at once; each call takes an
@@ -50,6 +67,8 @@ class BNRUN_API Session {
 
   const std::vector<PortInfo>& inputs() const;
   const std::vector<PortInfo>& outputs() const;
+  const ModelMetadata& metadata() const;
+  const std::vector<std::string>& class_names() const;  ///< see Model::class_names
   /// What folding did on load; empty without folding.
   const FoldReport& fold_report() const;
   /// The threads that share a run: those asked for, or fewer where the system would start no more.
@@ -61,11 +80,16 @@ class BNRUN_API Session {
   /// The same for inputs written in place: run({{"x", x}}).
   std::vector<NamedTensor> run(std::initializer_list<NamedTensor> inputs) const;
 
+  /// The same by position: views in model order, an undefined one for an optional input to keep its default.
+  std::vector<Tensor> run(std::span<const TensorView> inputs, const RunOptions& options = {}) const;
+
   /// The same between the caller's buffers, in model order: nothing is allocated once this batch shape has
   /// been seen, except by operators whose output shapes depend on data and by subgraphs. No output overlaps
   /// an input. An undefined view keeps an optional input's default. `outputs` have the type and shape that
-  /// `output_types` tells; throws invalid_input otherwise, before anything is written.
-  void run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs) const;
+  /// `output_types` tells; throws invalid_input otherwise and for null pointers to elements, before anything
+  /// is written.
+  void run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
+           const RunOptions& options = {}) const;
 
   /// Types and shapes of the outputs for inputs of these types and shapes (bytes are not looked at). Throws
   /// unsupported when an output's shape depends on the data.

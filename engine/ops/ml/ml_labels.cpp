@@ -5,6 +5,7 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "op/labelled.h"
 #include "op/shape_rules.h"
 #include "ops/ml/ml.h"
 
@@ -202,16 +203,16 @@ class OneHotEncoder final : public Op {
 
 /// A sequence of maps from label to probability in ONNX; here the probabilities themselves, column i
 /// belonging to label i.
-class ZipMap final : public Op {
+class ZipMap final : public Op, public Labelled {
  public:
-  explicit ZipMap(AttributeReader& node) : labels_(read_list(node, "classlabels").elements()) {
+  explicit ZipMap(AttributeReader& node) : labels_(read_list(node, "classlabels")) {
     check_inputs(node, 1, 1);
   }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& X = args.inputs[0];
-    if (X.ranked() && X.rank() > 0 && X.dims->back().known() && X.dims->back().extent() != labels_)
-      fail(ErrorCode::invalid_model, "X is {}, there are {} labels", to_string(X), labels_);
+    if (X.ranked() && X.rank() > 0 && X.dims->back().known() && X.dims->back().extent() != labels_.elements())
+      fail(ErrorCode::invalid_model, "X is {}, there are {} labels", to_string(X), labels_.elements());
     return {{X.dtype, X.dims}};
   }
 
@@ -225,8 +226,10 @@ class ZipMap final : public Op {
     return AxisMap::leading(args.inputs[0].rank() - 1, args.inputs[0].rank());
   }
 
+  const Tensor& labels() const override { return labels_; }
+
  private:
-  std::int64_t labels_;
+  Tensor labels_;
 };
 
 }  // namespace
