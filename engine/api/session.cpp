@@ -32,10 +32,13 @@ std::shared_ptr<ThreadPool> pool_of(const SessionOptions& options) {
 
 /// Folds unless told otherwise, and compiles.
 Executor executor_of(Graph graph, const SessionOptions& options, FoldReport& report) {
-  if (options.fold)
-    report = fold(graph, *options.fold);
-  else
+  if (options.fold) {
+    FoldOptions in_memory = *options.fold;
+    in_memory.keep_integers = false;
+    report = fold(graph, in_memory);
+  } else {
     prepare(graph);
+  }
   return Executor(compile(graph, {.backend = backend_of(options.kernels)}), pool_of(options));
 }
 

@@ -4,8 +4,44 @@
 
 namespace bnrun {
 
+namespace {
+
+bool is_floating_value(const Graph& graph, ValueId id) {
+  return id.valid() && is_floating(graph.value(id).type.dtype);
+}
+
+/// Its floating-point output consists of elements of its one floating-point input.
+bool rearranges(const Graph& graph, const Node& node) {
+  return node.op != nullptr && node.op->copies() && !node.inputs.empty() && node.outputs.size() == 1 &&
+         is_floating_value(graph, node.inputs[0]) &&
+         std::none_of(node.inputs.begin() + 1, node.inputs.end(),
+                      [&](ValueId input) { return is_floating_value(graph, input); });
+}
+
+}  // namespace
+
+bool is_packed(const Graph& graph, ValueId id) {
+  const NodeId producer = id.valid() ? graph.value(id).producer : NodeId{};
+  if (!producer.valid() || !is_floating_value(graph, id)) return false;
+  const Node& node = graph.node(producer);
+  if (node.op == nullptr || node.inputs.empty() || !node.captures.empty()) return false;
+  const auto constant = [&](ValueId input) {
+    return !input.valid() || graph.value(input).as_constant() != nullptr;
+  };
+  if (!std::all_of(node.inputs.begin() + 1, node.inputs.end(), constant)) return false;
+  if (rearranges(graph, node)) return is_packed(graph, node.inputs[0]);
+  return node.op->linear() && constant(node.inputs[0]) && node.inputs[0].valid() &&
+         !is_floating_value(graph, node.inputs[0]);
+}
+
+bool reads_packed(const Graph& graph, NodeId id, std::size_t input) {
+  const Node& node = graph.node(id);
+  if (node.op == nullptr) return false;
+  return input > 0 ? node.op->linear() : rearranges(graph, node);
+}
+
 NodeArgs::NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs,
-                   const ExactConstants* exact)
+                   const ExactConstants* exact, const ExactConstants* unpacked)
     : used_(new bool[outputs.size()]) {
   for (const ValueId input : inputs) {
     inputs_.push_back(input.valid() ? graph.value(input).type : ValueType{});
@@ -13,6 +49,10 @@ NodeArgs::NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::spa
     if (constant != nullptr && exact != nullptr) {
       const auto found = exact->find(input);
       if (found != exact->end()) constant = &found->second;
+    }
+    if (constant == nullptr && unpacked != nullptr) {
+      const auto found = unpacked->find(input);
+      if (found != unpacked->end()) constant = &found->second;
     }
     constants_.push_back(constant);
   }

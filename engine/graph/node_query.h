@@ -14,15 +14,22 @@ namespace bnrun {
 /// Computed constants before rounding: what a constant subgraph gives when evaluated in double.
 using ExactConstants = std::map<ValueId, Tensor>;
 
+/// A constant that the model holds as integers: a linear operator (DequantizeLinear) makes floating-point numbers of
+/// them, which may be rearranged (Transpose) behind it.
+bool is_packed(const Graph& graph, ValueId id);
+/// Whether a node may read a packed constant there: as a constant of a linear operator, or to rearrange it.
+bool reads_packed(const Graph& graph, NodeId id, std::size_t input);
+
 /// FoldArgs of one node, or of an operator between given values, with the arrays they point into. Valid while
 /// the graph does not change.
 class NodeArgs {
  public:
-  /// `exact`: constants to be seen in double instead of as stored.
-  NodeArgs(const Graph& graph, NodeId id, const ExactConstants* exact = nullptr)
-      : NodeArgs(graph, graph.node(id).inputs, graph.node(id).outputs, exact) {}
+  /// `exact`: constants to be seen in double instead of as stored. `unpacked`: the elements of packed ones.
+  NodeArgs(const Graph& graph, NodeId id, const ExactConstants* exact = nullptr,
+           const ExactConstants* unpacked = nullptr)
+      : NodeArgs(graph, graph.node(id).inputs, graph.node(id).outputs, exact, unpacked) {}
   NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs,
-           const ExactConstants* exact = nullptr);
+           const ExactConstants* exact = nullptr, const ExactConstants* unpacked = nullptr);
   FoldArgs get() const;
 
  private:

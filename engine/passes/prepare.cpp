@@ -101,25 +101,57 @@ std::vector<Tensor> outputs_by_content(const Graph& graph, const Node& node) {
   return outputs;
 }
 
-/// One pass in topological order, so that what a node tells is known when its readers are looked at. Returns
-/// the number of nodes that became constants.
-std::size_t infer_and_compute(Graph& graph, ExactConstants* exact) {
-  std::size_t computed = 0;
-  for (const NodeId id : graph.topological_order()) {
-    const Node& node = graph.node(id);
-    if (!node.alive) continue;
-    infer_outputs(graph, id);
-    if (std::ranges::none_of(node.outputs, &ValueId::valid)) continue;  // dead
-    if (const auto known = outputs_by_content(graph, node); !known.empty()) {
-      replace_by_constants(graph, id, known);
-      ++computed;
-      continue;
+class Computer {
+ public:
+  Computer(Graph& graph, const PrepareOptions& options, ExactConstants* exact)
+      : graph_(graph), options_(options), exact_(exact) {}
+
+  /// One pass in topological order, so that what a node tells is known when its readers are looked at. Returns
+  /// the number of nodes that became constants.
+  std::size_t run() {
+    for (const NodeId id : graph_.topological_order()) {
+      const Node& node = graph_.node(id);
+      if (!node.alive) continue;
+      infer_outputs(graph_, id);
+      if (std::ranges::none_of(node.outputs, &ValueId::valid)) continue;  // dead
+      if (!options_.packed) unpack_inputs(id);
+      if (options_.packed || !stays_packed(node)) compute(id);
     }
+    return computed_;
+  }
+
+ private:
+  /// What is made of integers for layers waits for a reader that is none.
+  bool stays_packed(const Node& node) const {
+    const ValueId output = node.outputs[0];
+    return is_packed(graph_, output) && !graph_.value(output).is_output;
+  }
+
+  void unpack_inputs(NodeId id) {
+    const Node& node = graph_.node(id);
+    for (const ValueId captured : node.captures) unpack(captured);
+    const auto inputs = node.inputs;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!reads_packed(graph_, id, i)) unpack(inputs[i]);
+    }
+  }
+
+  void unpack(ValueId id) {
+    if (!is_packed(graph_, id)) return;
+    const NodeId producer = graph_.value(id).producer;
+    unpack(graph_.node(producer).inputs[0]);
+    compute(producer);
+  }
+
+  /// Makes the outputs of a node constants if all that it reads is known.
+  void compute(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (const auto known = outputs_by_content(graph_, node); !known.empty()) return replace(id, known);
     bool constant = true;
     const auto views_of = [&](const std::vector<ValueId>& ids) {
       std::vector<TensorView> views;
       for (const ValueId value : ids) {
-        const Tensor* tensor = value.valid() ? graph.value(value).as_constant() : nullptr;
+        const Tensor* tensor = value.valid() ? graph_.value(value).as_constant() : nullptr;
         views.push_back(tensor != nullptr ? tensor->view() : TensorView{});
         constant = constant && (!value.valid() || tensor != nullptr);
       }
@@ -127,34 +159,40 @@ std::size_t infer_and_compute(Graph& graph, ExactConstants* exact) {
     };
     const auto inputs = views_of(node.inputs);
     const auto captures = views_of(node.captures);
-    if (!constant) continue;
     const Op* op = node.op.get();
-    if (op == nullptr || !op->deterministic()) continue;
-    if (const Tensor* held = op->held_output()) {
-      replace_by_constants(graph, id, {*held});
-      ++computed;
-      continue;
-    }
-    const bool affordable = std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
+    if (!constant || op == nullptr || !op->deterministic()) return;
+    if (const Tensor* held = op->held_output()) return replace(id, {*held});
+    if (!affordable(node)) return;
+    const std::unique_ptr<bool[]> wanted(new bool[node.outputs.size()]);
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) wanted[i] = node.outputs[i].valid();
+    const auto outputs = at_node(graph_, id, [&] {
+      return evaluate(*op, inputs, {wanted.get(), node.outputs.size()}, captures);
+    });
+    if (exact_ != nullptr && node.captures.empty())
+      keep_exact(*op, node, graph_, {wanted.get(), node.outputs.size()}, outputs, *exact_);
+    replace(id, outputs);
+  }
+
+  bool affordable(const Node& node) const {
+    return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
       if (!output.valid()) return true;
-      const ValueType& type = graph.value(output).type;
+      const ValueType& type = graph_.value(output).type;
       return !type.static_shape() ||
              static_cast<std::size_t>(type.shape().elements()) <=
                  kMaxComputedBytes / std::max<std::size_t>(1, element_bytes(type.dtype));
     });
-    if (!affordable) continue;
-    const std::unique_ptr<bool[]> wanted(new bool[node.outputs.size()]);
-    for (std::size_t i = 0; i < node.outputs.size(); ++i) wanted[i] = node.outputs[i].valid();
-    const auto outputs = at_node(graph, id, [&] {
-      return evaluate(*op, inputs, {wanted.get(), node.outputs.size()}, captures);
-    });
-    if (exact != nullptr && node.captures.empty())
-      keep_exact(*op, node, graph, {wanted.get(), node.outputs.size()}, outputs, *exact);
-    replace_by_constants(graph, id, outputs);
-    ++computed;
   }
-  return computed;
-}
+
+  void replace(NodeId id, const std::vector<Tensor>& outputs) {
+    replace_by_constants(graph_, id, outputs);
+    ++computed_;
+  }
+
+  Graph& graph_;
+  const PrepareOptions& options_;
+  ExactConstants* exact_;
+  std::size_t computed_ = 0;
+};
 
 }  // namespace
 
@@ -162,7 +200,7 @@ std::size_t prepare(Graph& graph, const PrepareOptions& options, ExactConstants*
   std::size_t computed = 0;
   if (options.constants) {
     do {
-      computed += infer_and_compute(graph, exact);
+      computed += Computer(graph, options, exact).run();
     } while (inline_constant_branches(graph) != 0 || infer_islands(graph));
   } else {
     infer_types(graph);

@@ -17,6 +17,9 @@ void infer_types(Graph& graph);
 struct PrepareOptions {
   bool constants = true;  ///< compute what is constant
   bool dead = true;       ///< remove what leads to no output
+  /// Compute the floating-point weights and biases of layers that are held as integers, too (is_packed). They take
+  /// four times the room: not for a model that is to be written.
+  bool packed = true;
 };
 
 /// Everything that a graph needs before it is folded, compiled or looked at, in one walk: infers types,

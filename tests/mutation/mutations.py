@@ -8,6 +8,9 @@ REWRITE = "engine/graph/rewrite.cpp"
 ROUTE = "engine/passes/fold/route.cpp"
 FOLD = "engine/passes/fold/search.cpp"
 CHAIN = "engine/passes/fold/chain.cpp"
+PACKED = "engine/passes/fold/packed.cpp"
+PREPARE = "engine/passes/prepare.cpp"
+QUERY = "engine/graph/node_query.cpp"
 SPLIT = "engine/passes/fold/split.cpp"
 LINEAR = "engine/passes/fold/rewrite_linear.cpp"
 RULES = "engine/passes/fold/rules.cpp"
@@ -157,6 +160,16 @@ MUTATIONS = [
               (ML_LINEAR, "return !(std::abs(x) <= kRoomForSums);", "return std::isnan(x);")),
     _mutation("DequantizeLinear: the scales lie on any axis",
               (QUANTIZE, "if (many && (!axis ||", "if (false && (!axis ||")),
+    _mutation("QuantizeLinear: a shift vanishes", (QUANTIZE, "if (before.has_shift()) return", "if (false) return")),
+    _mutation("QuantizeLinear: steps may be negative", (QUANTIZE, "if (!(step > 0.0)) return", "if (false) return")),
+    _mutation("integer weights: the sign goes where it does not fit",
+              (QUANTIZE, "fits[channel_of(i)] = false;", "fits[channel_of(i)] = true;")),
+    _mutation("integer weights: factors lie on any axis",
+              (PACKED, "if (!by_column) return std::nullopt;", "")),
+    _mutation("integer weights: whoever reads them reads integers",
+              (QUERY, "return input > 0 ? node.op->linear() : rearranges(graph, node);", "return true;")),
+    _mutation("integer weights: an output of the graph is one",
+              (PREPARE, "is_packed(graph_, output) && !graph_.value(output).is_output", "is_packed(graph_, output)")),
     _mutation("a normalisation keeps its scale as well",
               (NORM, "{.inputs = {{1, filled(*scale, 1.0)}}, .attributes = {}}", "{.inputs = {}, .attributes = {}}")),
     _mutation("a normalisation keeps its bias as well",

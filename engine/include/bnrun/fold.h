@@ -40,6 +40,10 @@ struct FoldOptions {
   /// layer, and x - c with c = -t/s stays as a Sub whose name ends in "_centre". A 2.4th of it where x comes from
   /// an input of the model and so has no rounding errors of its own. Behind a layer nothing grows.
   double max_growth = 4.0;
+  /// Weights and biases that the model holds as integers, in front of a DequantizeLinear, stay integers; what folds
+  /// into such weights goes into their scale, and what does not fit there stays. Without it they are computed first:
+  /// a model that is run and not written needs its weights as floating-point numbers anyway.
+  bool keep_integers = true;
 };
 
 enum class FoldDirection {

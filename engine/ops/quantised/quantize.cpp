@@ -82,6 +82,69 @@ std::vector<Q> zero_points(const RunArgs& args) {
   return {span.begin(), span.end()};
 }
 
+/// The scales times those of `map`. One scale becomes one for each channel, and with it the zero point.
+OrDeclined<Absorbed> rescaled(const Granularity& granularity, const ChannelAffine& map,
+                              const FoldArgs& args) {
+  const Tensor* scale = args.constant(1);
+  const Tensor* zero_point = args.constant(2);
+  if (scale == nullptr || (args.present(2) && zero_point == nullptr))
+    return Declined{Decline::not_constant, "its scale or zero point is not constant"};
+  const bool many = scale->elements() != 1;
+  const auto axis = args.inputs[0].ranked() ? granularity.axis(args.inputs[0].rank()) : std::nullopt;
+  if (!map.uniform() && !axis)
+    return Declined{Decline::axis_unproven, "it has one scale for all or for blocks"};
+  if (many && (!axis || (!map.uniform() && map.axis != static_cast<int>(*axis))))
+    return Declined{Decline::axis_unproven, "not on the axis of its scales"};
+  const std::size_t channels = map.uniform() ? static_cast<std::size_t>(scale->elements()) : map.channels();
+  const auto stretched = [&](const Tensor& parameter) {
+    auto values = read_doubles(parameter.view());
+    if (values.size() == 1) values.assign(channels, values[0]);
+    const Shape shape = channels == 1 ? parameter.shape() : Shape{static_cast<std::int64_t>(channels)};
+    return ScaledTensor{Tensor(shape, std::move(values))};
+  };
+  ScaledTensor scales = stretched(*scale);
+  scales.outer = map.scale;
+  if (many && map.uniform()) scales.outer.assign(channels, map.scale[0]);
+  Absorbed absorbed{.inputs = {{1, scales}}, .attributes = {}, .remaining = {}};
+  if (channels > 1 && !many) {
+    absorbed.attributes = {{"axis", std::int64_t{map.axis}}};
+    if (zero_point != nullptr) absorbed.inputs.emplace_back(2, stretched(*zero_point));
+  }
+  return absorbed;
+}
+
+/// (q - z)*(-s) = ((2z - q) - z)*s and (q - z)*0 = (z - z)*s: the integers take the sign of each scale, and zero, where
+/// they can hold it. Other engines divide by such a scale, to quantise a bias say, or take it to be above 0.
+/// `rescaled` is for the integers `q`, which lie in channels along `axis` if they have more than one scale.
+void move_signs(Absorbed& rescaled, const Tensor& q, std::size_t axis, const Tensor* zero_point) {
+  std::vector<double>& factors = rescaled.inputs[0].second.outer;
+  if (std::ranges::all_of(factors, [](double factor) { return factor > 0.0; })) return;
+  std::vector<double> zeros = zero_point != nullptr ? read_doubles(zero_point->view()) : std::vector{0.0};
+  if (zeros.size() == 1) zeros.assign(factors.size(), zeros[0]);
+  auto integers = read_doubles(q.view());
+  const std::int64_t inner =
+      factors.size() == 1 ? q.elements() : q.shape().elements(axis + 1, q.shape().rank());
+  const auto channel_of = [&](std::size_t i) { return i / static_cast<std::size_t>(inner) % factors.size(); };
+  std::vector<bool> fits(factors.size(), true);
+  dispatch(DequantizedTypes{}, q.dtype(), [&]<class Q>() {
+    for (std::size_t i = 0; i < integers.size(); ++i) {
+      const double mirrored = 2.0 * zeros[channel_of(i)] - integers[i];
+      if (mirrored < std::numeric_limits<Q>::lowest() || mirrored > std::numeric_limits<Q>::max())
+        fits[channel_of(i)] = false;
+    }
+  });
+  for (std::size_t i = 0; i < integers.size(); ++i) {
+    const std::size_t c = channel_of(i);
+    if (factors[c] == 0.0) integers[i] = zeros[c];
+    if (factors[c] < 0.0 && fits[c]) integers[i] = 2.0 * zeros[c] - integers[i];
+  }
+  for (std::size_t c = 0; c < factors.size(); ++c) {
+    if (factors[c] == 0.0) factors[c] = 1.0;
+    if (fits[c]) factors[c] = std::abs(factors[c]);
+  }
+  rescaled.inputs.emplace_back(0, ScaledTensor{Tensor(q.shape(), std::move(integers))});
+}
+
 class QuantizeLinear final : public Op {
  public:
   explicit QuantizeLinear(AttributeReader& node)
@@ -119,6 +182,22 @@ class QuantizeLinear final : public Op {
         });
       });
     });
+  }
+
+  bool linear() const override { return true; }
+
+  /// y_scale'[c] = y_scale[c]/s_in[c], each rounded once: the integer is that of x*s_in/y_scale. A shift would have to
+  /// go into the zero point, which is an integer, and from which readers count.
+  OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
+                                     const FoldArgs& args) const override {
+    if (!after.is_identity()) return Declined{Decline::type_mismatch, "it makes integers"};
+    if (before.has_shift()) return Declined{Decline::type_mismatch, "its zero point is an integer"};
+    ChannelAffine steps = before;
+    for (double& step : steps.scale) {
+      if (!(step > 0.0)) return Declined{Decline::activation_between, "its steps are above 0"};
+      step = 1.0 / step;
+    }
+    return rescaled(granularity_, steps, args);
   }
 
  private:
@@ -160,36 +239,19 @@ class DequantizeLinear final : public Op {
 
   bool linear() const override { return true; }
 
-  /// x_scale'[c] = x_scale[c]*s_out[c], each rounded once; the shift stays as an Add. One scale becomes one for each
-  /// channel, and with it the zero point.
+  /// x_scale'[c] = x_scale[c]*s_out[c], each rounded once; the shift stays as an Add.
   OrDeclined<Absorbed> absorb_affine(const ChannelAffine& before, const ChannelAffine& after,
                                      const FoldArgs& args) const override {
-    const Tensor* scale = args.constant(1);
-    const Tensor* zero_point = args.constant(2);
-    if (scale == nullptr || (args.present(2) && zero_point == nullptr))
-      return Declined{Decline::not_constant, "its scale or zero point is not constant"};
     if (!before.is_identity()) return Declined{Decline::type_mismatch, "it reads integers"};
-    const bool many = scale->elements() != 1;
-    const auto axis = args.inputs[0].ranked() ? granularity_.axis(args.inputs[0].rank()) : std::nullopt;
-    if (!after.uniform() && !axis) return Declined{Decline::axis_unproven, "it has one scale for all"};
-    if (many && (!axis || (!after.uniform() && after.axis != static_cast<int>(*axis))))
-      return Declined{Decline::axis_unproven, "not on the axis of its scales"};
-    const std::size_t channels =
-        after.uniform() ? static_cast<std::size_t>(scale->elements()) : after.channels();
-    const ChannelAffine s_out = many ? after.on_axis(static_cast<int>(*axis), channels) : after;
-    const auto stretched = [&](const Tensor& parameter) {
-      auto values = read_doubles(parameter.view());
-      if (values.size() == 1) values.assign(channels, values[0]);
-      const Shape shape = channels == 1 ? parameter.shape() : Shape{static_cast<std::int64_t>(channels)};
-      return ScaledTensor{Tensor(shape, std::move(values))};
-    };
-    ScaledTensor scales = stretched(*scale);
-    scales.outer = s_out.scale;
-    Absorbed absorbed{.inputs = {{1, scales}}, .attributes = {}, .remaining = s_out};
-    absorbed.remaining.scale.assign(s_out.channels(), 1.0);
-    if (channels > 1 && !many) {
-      absorbed.attributes = {{"axis", std::int64_t{after.axis}}};
-      if (zero_point != nullptr) absorbed.inputs.emplace_back(2, stretched(*zero_point));
+    auto absorbed = rescaled(granularity_, after, args);
+    if (auto* rescaled = std::get_if<Absorbed>(&absorbed)) {
+      rescaled->remaining.axis = after.axis;
+      rescaled->remaining.shift = after.shift;
+      rescaled->remaining.scale.assign(after.channels(), 1.0);
+      const auto axis = args.inputs[0].ranked() ? granularity_.axis(args.inputs[0].rank()) : std::nullopt;
+      if (const Tensor* q = args.constant(0); q != nullptr && q->elements() != 0)
+        move_signs(*rescaled, *q, after.uniform() ? axis.value_or(0) : static_cast<std::size_t>(after.axis),
+                   args.constant(2));
     }
     return absorbed;
   }

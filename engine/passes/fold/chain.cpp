@@ -5,6 +5,7 @@
 #include <set>
 
 #include "affine/exact_sum.h"
+#include "passes/fold/packed.h"
 
 namespace bnrun {
 namespace {
@@ -57,6 +58,14 @@ std::optional<AffineForm> FoldView::affine_form_of(NodeId id) const {
   if (!found->affine.has_scale() && graph_.node(id).name.ends_with(kCentreSuffix)) return std::nullopt;
   const ValueId data = graph_.node(id).inputs[found->input];
   return graph_.value(data).as_constant() == nullptr ? std::optional(std::move(*found)) : std::nullopt;
+}
+
+NodeArgs FoldView::unpacked_args(NodeId id) const {
+  for (const ValueId input : graph_.node(id).inputs) {
+    if (is_packed(graph_, input) && !unpacked_.contains(input))
+      unpacked_.emplace(input, unpacked(graph_, input));
+  }
+  return NodeArgs(graph_, id, &exact_, &unpacked_);
 }
 
 const AffineForm* FoldView::affine(NodeId id) const {

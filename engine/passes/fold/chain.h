@@ -27,6 +27,8 @@ class FoldView {
   const Graph& graph() const { return graph_; }
   const Op* op(NodeId id) const { return graph_.node(id).op.get(); }
   NodeArgs args(NodeId id) const { return NodeArgs(graph_, id, &exact_); }
+  /// The same with the elements of its packed constants.
+  NodeArgs unpacked_args(NodeId id) const;
   const std::vector<NodeId>& order() const { return order_; }  ///< topological
   std::size_t position(NodeId id) const { return position_.at(static_cast<std::size_t>(id.index)); }
   /// The affine map that a node is, or nullptr.
@@ -44,6 +46,7 @@ class FoldView {
 
   const Graph& graph_;
   ExactConstants exact_;
+  mutable ExactConstants unpacked_;
   std::vector<NodeId> order_;
   std::vector<std::size_t> position_;  ///< by node
   std::vector<bool> unrounded_;        ///< by value

@@ -55,7 +55,11 @@ FoldReport fold(Graph& graph, const FoldOptions& options) {
   if (options.as_inference) report.converted = convert_to_inference(graph);
   const NamedExtents named(graph);
   ExactConstants exact;
-  prepare(graph, {.constants = does(options, "constants"), .dead = does(options, "dead")}, &exact);
+  prepare(graph,
+          {.constants = does(options, "constants"),
+           .dead = does(options, "dead"),
+           .packed = !options.keep_integers},
+          &exact);
   FoldSearch search(graph, std::move(exact), options);
   search.run();
   report.entries = search.entries();

@@ -9,6 +9,7 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "op/shape_rules.h"
+#include "passes/fold/packed.h"
 
 namespace bnrun {
 namespace {
@@ -165,7 +166,8 @@ class LinearRewriter {
     rewrite_.removed.push_back(id);
     Rewrite::NewNode folded{old, {}, {}};
     for (const ValueId input : old.inputs) folded.inputs.push_back(current(input));
-    for (const std::size_t i : {kWeights, kBias}) raise(magnitude(i).before, constant_of(old, i));
+    const NodeArgs before = view_.unpacked_args(id);
+    for (const std::size_t i : {kWeights, kBias}) raise(magnitude(i).before, before.get().constant(i));
     add_constants(id, absorbed, folded);
     for (const std::size_t i : {kWeights, kBias}) raise(magnitude(i).after, constant_of(folded, i));
     const Operand result = current(old.outputs[0]);
@@ -188,11 +190,42 @@ class LinearRewriter {
     for (const auto& [index, scaled] : absorbed.inputs) {
       if (copy.inputs.size() <= index) copy.inputs.resize(index + 1);
       const ValueId previous = index < old.inputs.size() ? old.inputs[index] : ValueId{};
+      if (is_packed_constant(view_, id, index, scaled)) {
+        copy.inputs[index] = rescaled(previous, scaled);
+        continue;
+      }
       const DType storage = graph_.value(previous.valid() ? previous : old.outputs[0]).type.dtype;
       const std::string stem =
           previous.valid() ? folded_name(previous) : fmt::format("{}_input_{}", label_of(graph_, id), index);
       copy.inputs[index] = rewrite_.add_constant(stem, round_to_storage(scaled, storage, changes_.flushed));
     }
+  }
+
+  /// A packed constant times the factors of `scaled`, whose integers stay.
+  Operand rescaled(ValueId packed, const ScaledTensor& scaled) {
+    const auto found = rescale_integers(view_, packed, scaled);
+    const auto& way = std::get<RescaledIntegers>(found);
+    const auto add_copy = [&](NodeId id, Operand data) {
+      Rewrite::NewNode copy{graph_.node(id), {}, {}};
+      for (const ValueId input : copy.node.inputs) copy.inputs.push_back(Operand::of(input));
+      if (data.kind != Operand::Kind::absent) copy.inputs[0] = data;
+      const ValueId output = copy.node.outputs[0];
+      copy.outputs.push_back(rewrite_.add_value(folded_name(output), graph_.value(output).type));
+      return copy;
+    };
+    Rewrite::NewNode unpacking = add_copy(way.unpacking, Operand::absent());
+    add_constants(way.unpacking, way.absorbed, unpacking);
+    Operand last = unpacking.outputs[0];
+    rewrite_.nodes.push_back(std::move(unpacking));
+    for (auto id = way.rearranging.rbegin(); id != way.rearranging.rend(); ++id) {
+      rewrite_.nodes.push_back(add_copy(*id, last));
+      last = rewrite_.nodes.back().outputs[0];
+    }
+    for_each_element(scaled, [&](std::size_t i, std::size_t j, double value) {
+      changes_.weights.after =
+          std::max(changes_.weights.after, std::abs(value * scaled.outer[i] * scaled.inner[j]));
+    });
+    return last;
   }
 
   // Y = Op(X, W, b) everywhere.

@@ -206,8 +206,8 @@ class RouteFinder {
 
 bool is_layer(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
-  const bool computed =
-      node.inputs.size() > 1 && node.inputs[1].valid() && graph.value(node.inputs[1]).producer.valid();
+  const bool computed = node.inputs.size() > 1 && node.inputs[1].valid() &&
+                        graph.value(node.inputs[1]).producer.valid() && !is_packed(graph, node.inputs[1]);
   return node.op->linear() && !computed;
 }
 

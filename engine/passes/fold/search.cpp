@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "graph/rewrite.h"
+#include "passes/fold/packed.h"
 #include "passes/fold/rules.h"
 #include "passes/fold/split.h"
 
@@ -233,7 +234,7 @@ OrDeclined<Absorbed> FoldSearch::absorb(NodeId linear, std::span<const Candidate
   if (growth > limit) {
     return Declined{Decline::ill_conditioned, fmt::format("the error would grow {:.3g} times", growth)};
   }
-  const NodeArgs args = view_.args(linear);
+  const NodeArgs args = view_.unpacked_args(linear);
   auto absorbed = view_.op(linear)->absorb_affine(before, after, args.get());
   if (auto* declined = std::get_if<Declined>(&absorbed)) {
     const auto& inputs = graph_.node(linear).inputs;
@@ -243,6 +244,19 @@ OrDeclined<Absorbed> FoldSearch::absorb(NodeId linear, std::span<const Candidate
     // What is computed from data is nothing that an export could have written down.
     if (declined->reason == Decline::not_constant && computed) declined->reason = Decline::activation_between;
     declined->detail = describe(graph_, linear) + (declined->detail.empty() ? "" : ", " + declined->detail);
+    return absorbed;
+  }
+  auto& constants = std::get<Absorbed>(absorbed).inputs;
+  std::erase_if(constants, [&](const auto& constant) {
+    return stays_packed(view_, linear, constant.first, constant.second);
+  });
+  for (const auto& [input, scaled] : constants) {
+    if (!is_packed_constant(view_, linear, input, scaled)) continue;
+    auto rescaled = rescale_integers(view_, graph_.node(linear).inputs[input], scaled);
+    if (auto* declined = std::get_if<Declined>(&rescaled)) {
+      declined->detail = describe(graph_, linear) + ", " + declined->detail;
+      return std::move(*declined);
+    }
   }
   return absorbed;
 }

@@ -2,7 +2,7 @@
 
 import numpy as np
 from branches import gemm, norm
-from case import ROWS, Case, Draw, Graph, relu, softmax
+from case import ROWS, Case, Draw, Graph, as_float32, relu, softmax
 
 
 def sigmoid(x):
@@ -107,6 +107,48 @@ def scaled_regressor(seed):
     return Case(g, {"x": x}, {"y": fc((x - mean) * scale)}, "LinearRegressor", ["scaler"], shapes={"linear": [2]})
 
 
-GALLERY = {"gated": gated, "pre_activation": pre_activation, "attention": attention,
+def steps(x, low=-128, high=127):
+    """x in whole steps: integers and the size of a step for each column."""
+    scale = as_float32(np.abs(x).max(axis=0) / high)
+    return np.clip(np.round(x / scale), low, high), scale
+
+
+def integer_weights(seed):
+    """Weights in int8, one scale for each output: the map behind goes into the scales, and that in front stays."""
+    draw = Draw(seed)
+    x, fc1, bn, fc2 = draw.normal(ROWS, 4), draw.dense(4, 6), draw.norm(6), draw.dense(6, 3)
+    factor = draw.between(0.5, 2, 6)
+    g = Graph("gallery", opset=13, ir=7)
+    (q1, scale1), (q2, scale2) = (steps(fc.W) for fc in (fc1, fc2))
+    unpacked = lambda name, q, scale, axis: g.op("DequantizeLinear", name, q.astype(np.int8), scale,
+                                                 np.zeros(len(scale), np.int8), axis=axis)
+    h = g.op("Gemm", "fc1", "x", unpacked("W1", q1.T, scale1, 0), fc1.b, transB=1)
+    h = g.op("Mul", "factor", g.op("Tanh", "tanh", norm(g, "bn", h, bn)), factor)
+    g.op("Gemm", "fc2", h, unpacked("W2", q2, scale2, 1), fc2.b, output="y")
+    y = np.tanh(bn(x @ (q1 * scale1) + fc1.b)) * factor @ (q2 * scale2) + fc2.b
+    return Case(g, {"x": x}, {"y": y}, "DequantizeLinear Gemm Tanh Mul DequantizeLinear Gemm", ["bn"],
+                {"factor": "axis_unproven"}, shapes={"fc1": [6]})
+
+
+def integer_arithmetic(seed):
+    """Bytes, divided by 255 and quantised again; a product of integers; a scaling behind it."""
+    draw = Draw(seed)
+    x = np.round(draw.between(0, 255, ROWS, 8))
+    q, scale = steps(draw.dense(8, 5).W)
+    out, factor = as_float32(0.05), draw.between(0.5, 2, 5)
+    step = as_float32(1 / 255)
+    g = Graph("gallery", opset=13, ir=7)
+    zero = lambda dtype: np.zeros((), dtype)
+    h = g.op("QuantizeLinear", "quantize", g.op("Mul", "bytes", "x", step), step, zero(np.uint8))
+    h = g.op("QLinearMatMul", "fc", h, step, zero(np.uint8), q.astype(np.int8), scale, np.zeros(5, np.int8), out,
+             zero(np.int8))
+    h = g.op("DequantizeLinear", "dequantize", h, out, zero(np.int8))
+    g.op("Mul", "factor", g.op("Relu", "relu", h), factor, output="y")
+    y = relu(np.clip(np.round(x @ q * step * scale / out), -128, 127) * out) * factor
+    return Case(g, {"x": x}, {"y": y}, "QuantizeLinear QLinearMatMul DequantizeLinear Relu", ["bytes", "factor"],
+                shapes={"relu": [5]})
+
+
+GALLERY = {"integer_weights": integer_weights, "integer_arithmetic": integer_arithmetic, "gated": gated, "pre_activation": pre_activation, "attention": attention,
            "layer_norm_in_operators": layer_norm_in_operators, "einsum": einsum,
            "scaled_regressor": scaled_regressor}
