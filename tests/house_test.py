@@ -25,9 +25,10 @@ MAY_INCLUDE = {
     "inspect": "base op graph passes",
     "api": "base op graph passes program exec onnx verify inspect",
     "train": "base kernels affine graph api",
+    "bindings": "",  # what any program may use
 }
 # Libraries that one room knows.
-ONLY_IN = {"hwy": "kernels", "cblas": "kernels", "onnx/onnx": "onnx", "google/protobuf": "onnx"}
+ONLY_IN = {"pybind11": "bindings", "numpy": "bindings", "hwy": "kernels", "cblas": "kernels", "onnx/onnx": "onnx", "google/protobuf": "onnx"}
 INCLUDE = re.compile(r'^#include (?:"([^"]+)"|<([^>]+)>)', re.M)
 
 

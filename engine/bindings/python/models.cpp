@@ -1,0 +1,322 @@
+#include "bindings/python/models.h"
+
+#include <pybind11/stl.h>
+
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings/python/arrays.h"
+#include "bnrun/error.h"
+#include "bnrun/inspect.h"
+#include "bnrun/operators.h"
+#include "bnrun/verify.h"
+
+namespace bnrun::python {
+namespace {
+
+namespace py = pybind11;
+
+py::dict dict_of(const ModelCounts& counts) {
+  py::dict dict;
+  dict["operators"] = counts.operators;
+  dict["nodes"] = counts.nodes;
+  dict["parameters"] = counts.parameters;
+  return dict;
+}
+
+py::dict dict_of(const FoldEntry& entry) {
+  py::dict dict;
+  dict["name"] = entry.name;
+  dict["form"] = entry.form;
+  dict["folded"] = entry.folded;
+  dict["channels"] = entry.channels;
+  if (entry.folded) {
+    dict["into"] = entry.into;
+    dict["direction"] = entry.direction == FoldDirection::forward ? "forward" : "backward";
+    dict["max_scale"] = entry.max_scale;
+    dict["max_growth"] = entry.max_growth;
+    dict["centred_channels"] = entry.centred_channels;
+  } else {
+    dict["reason"] = std::string(name_of(entry.reason));
+    dict["detail"] = entry.detail;
+    dict["remedy"] = std::string(remedy_of(entry.reason));
+  }
+  return dict;
+}
+
+const char* name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::agree:
+      return "agree";
+    case Verdict::differ:
+      return "differ";
+    case Verdict::nothing_finite:
+      return "nothing_finite";
+    case Verdict::not_compared:
+      break;
+  }
+  return "not_compared";
+}
+
+py::dict dict_of(const OutputComparison& output) {
+  py::dict dict;
+  dict["name"] = output.name;
+  dict["elements"] = output.elements;
+  dict["max_absolute"] = output.max_absolute;
+  dict["mean_absolute"] = output.mean_absolute;
+  dict["max_relative"] = output.max_relative;
+  dict["max_ulp"] = output.max_ulp;
+  dict["class_rows"] = output.class_rows;
+  dict["class_flips"] = output.class_flips;
+  dict["excess"] = output.excess;
+  dict["within"] = output.within;
+  return dict;
+}
+
+py::dict dict_of(const VerifyReport& report) {
+  py::dict dict;
+  dict["verdict"] = name_of(report.verdict);
+  dict["why"] = report.why;
+  dict["sets"] = report.sets;
+  dict["rows"] = report.rows;
+  dict["seed"] = report.seed;
+  dict["complete"] = report.complete;
+  py::list inputs;
+  for (const InputOrigin& input : report.inputs) {
+    py::dict entry;
+    entry["name"] = input.name;
+    entry["shape"] = std::vector<std::int64_t>(input.shape.begin(), input.shape.end());
+    entry["origin"] = input.origin;
+    inputs.append(entry);
+  }
+  dict["inputs"] = inputs;
+  py::list outputs;
+  for (const OutputComparison& output : report.outputs) outputs.append(dict_of(output));
+  dict["outputs"] = outputs;
+  dict["first_divergence"] = py::none();
+  if (report.first_divergence) {
+    py::dict first;
+    first["value"] = report.first_divergence->value;
+    first["node"] = report.first_divergence->node;
+    first["max_absolute"] = report.first_divergence->max_absolute;
+    dict["first_divergence"] = first;
+  }
+  dict["truth_distance"] = report.truth_distance;
+  return dict;
+}
+
+py::dict dict_of(const Inspection& inspection, const Model& model) {
+  py::dict dict;
+  dict["metadata"] = python::dict_of(model.metadata());
+  dict["class_names"] = model.class_names();
+  dict["opsets"] = inspection.opsets;
+  py::list layers;
+  for (const LayerInfo& layer : inspection.layers) {
+    py::dict entry;
+    entry["op_type"] = layer.op_type;
+    entry["domain"] = layer.domain;
+    entry["name"] = layer.name;
+    entry["output"] = layer.output;
+    entry["type"] = layer.type;
+    entry["parameters"] = layer.parameters;
+    entry["macs"] = layer.macs;
+    entry["problem"] = layer.problem;
+    layers.append(entry);
+  }
+  dict["layers"] = layers;
+  dict["parameters"] = inspection.parameters;
+  dict["parameter_bytes"] = inspection.parameter_bytes;
+  dict["macs"] = inspection.macs;
+  dict["fold"] = python::dict_of(inspection.fold);
+  dict["fold_problem"] = inspection.fold_problem;
+  return dict;
+}
+
+py::bytes bytes_of(const Model& model) {
+  std::ostringstream stream;
+  {
+    const py::gil_scoped_release no_gil;
+    model.write(stream);
+  }
+  return py::bytes(std::move(stream).str());
+}
+
+/// The folded model goes to `target`; without one its bytes are returned beside the report.
+py::tuple fold_model(const py::object& source, const py::object& target, const py::dict& options) {
+  const ModelSource file(source);
+  const FoldOptions fold_options = fold_options_of(options);
+  std::optional<Model> model;
+  FoldReport report;
+  {
+    const py::gil_scoped_release no_gil;
+    model.emplace(file.load());
+    report = fold(*model, fold_options);
+  }
+  if (target.is_none()) return py::make_tuple(python::dict_of(report), bytes_of(*model));
+  const auto path = py::module_::import("os").attr("fspath")(target).cast<std::string>();
+  {
+    const py::gil_scoped_release no_gil;
+    model->save(path);
+  }
+  return py::make_tuple(python::dict_of(report), py::none());
+}
+
+/// One set of inputs.
+std::vector<NamedTensor> tensors_of(const py::dict& arrays, const Model& model) {
+  std::vector<NamedTensor> tensors;
+  const auto ports = model.inputs();
+  for (const auto& [key, array] : arrays) {
+    const auto name = key.cast<std::string>();
+    DType dtype = DType::undefined;
+    for (const PortInfo& port : ports) {
+      if (port.name == name) dtype = port.dtype;
+    }
+    tensors.push_back({name, Tensor::copy_of(borrow(array.ptr(), dtype, name).view)});
+  }
+  return tensors;
+}
+
+py::dict verify_models(const py::object& a, const py::object& b, const py::dict& given) {
+  const ModelSource source_a(a);
+  const ModelSource source_b(b);
+  std::optional<Model> model_a;
+  std::optional<Model> model_b;
+  {
+    const py::gil_scoped_release no_gil;
+    model_a.emplace(source_a.load());
+    model_b.emplace(source_b.load());
+  }
+  VerifyOptions options;
+  for (const auto& set : given["inputs"])
+    options.inputs.push_back(tensors_of(set.cast<py::dict>(), *model_a));
+  if (!given["rtol"].is_none() || !given["atol"].is_none()) {
+    options.tolerance.emplace();
+    if (!given["rtol"].is_none()) options.tolerance->rtol = given["rtol"].cast<double>();
+    if (!given["atol"].is_none()) options.tolerance->atol = given["atol"].cast<double>();
+  }
+  if (!given["range"].is_none()) {
+    const auto [low, high] = given["range"].cast<std::pair<double, double>>();
+    options.range = InputRange{low, high};
+  }
+  for (const auto& [name, shape] : given["shapes"].cast<py::dict>())
+    options.shapes.push_back({name.cast<std::string>(), Shape(shape.cast<std::vector<std::int64_t>>())});
+  options.rows = given["rows"].cast<std::optional<std::int64_t>>();
+  options.batches = given["batches"].cast<int>();
+  options.seed = given["seed"].cast<std::uint64_t>();
+  options.budget = given["budget"].cast<double>();
+  options.progress = [](std::size_t, std::size_t) {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  };
+  VerifyReport report;
+  {
+    const py::gil_scoped_release no_gil;
+    report = verify(*model_a, *model_b, options);
+  }
+  return dict_of(report);
+}
+
+py::dict inspect_model(const py::object& source) {
+  const ModelSource file(source);
+  std::optional<Model> model;
+  Inspection inspection;
+  {
+    const py::gil_scoped_release no_gil;
+    model.emplace(file.load());
+    inspection = inspect(*model);
+  }
+  return dict_of(inspection, *model);
+}
+
+}  // namespace
+
+ModelSource::ModelSource(const py::object& source) : keeper_(source) {
+  if (PyObject_CheckBuffer(source.ptr())) {
+    const auto buffer = py::buffer(source).request();
+    keeper_ = py::bytes(static_cast<const char*>(buffer.ptr),
+                        static_cast<std::size_t>(buffer.size * buffer.itemsize));
+    bytes_ = {reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(keeper_.ptr())),
+              static_cast<std::size_t>(PyBytes_GET_SIZE(keeper_.ptr()))};
+    return;
+  }
+  path_ = py::module_::import("os").attr("fspath")(source).cast<std::string>();
+}
+
+Model ModelSource::load() const {
+  return path_.empty() ? Model::parse(bytes_) : Model::load(path_);
+}
+
+FoldOptions fold_options_of(const py::dict& options) {
+  FoldOptions result;
+  for (const auto& [key, value] : options) {
+    const auto name = key.cast<std::string>();
+    if (name == "only") {
+      result.only = value.cast<std::vector<std::string>>();
+    } else if (name == "skip") {
+      result.skip = value.cast<std::vector<std::string>>();
+    } else if (name == "without") {
+      result.without = value.cast<std::vector<std::string>>();
+    } else if (name == "as_inference") {
+      result.as_inference = value.cast<bool>();
+    } else if (name == "max_growth") {
+      result.max_growth = value.cast<double>();
+    } else if (name == "max_rewrites") {
+      result.max_rewrites = value.cast<std::size_t>();
+    } else {
+      throw Error(ErrorCode::invalid_input, "folding has no option '" + name +
+                                                "', it has only, skip, without, as_inference, max_growth and "
+                                                "max_rewrites");
+    }
+  }
+  return result;
+}
+
+py::dict dict_of(const ModelMetadata& metadata) {
+  py::dict dict;
+  dict["producer_name"] = metadata.producer_name;
+  dict["producer_version"] = metadata.producer_version;
+  dict["graph_name"] = metadata.graph_name;
+  dict["domain"] = metadata.domain;
+  dict["description"] = metadata.doc_string;
+  dict["version"] = metadata.model_version;
+  dict["custom_metadata_map"] = metadata.properties;
+  return dict;
+}
+
+py::dict dict_of(const FoldReport& report) {
+  py::dict dict;
+  py::list entries;
+  for (const FoldEntry& entry : report.entries) entries.append(dict_of(entry));
+  dict["entries"] = entries;
+  py::list converted;
+  for (const Conversion& conversion : report.converted) {
+    py::dict entry;
+    entry["name"] = conversion.name;
+    entry["op_type"] = conversion.op_type;
+    entry["now"] = conversion.now;
+    converted.append(entry);
+  }
+  dict["converted"] = converted;
+  dict["simplifications"] = report.simplifications;
+  dict["before"] = dict_of(report.before);
+  dict["after"] = dict_of(report.after);
+  dict["rewrites"] = report.rewrites;
+  dict["complete"] = report.complete();
+  return dict;
+}
+
+void add_models(py::module_& module) {
+  module.def("fold", &fold_model);
+  module.def("verify", &verify_models);
+  module.def("inspect", &inspect_model);
+  module.def("operators", [] {
+    py::list list;
+    for (const OperatorInfo& info : supported_operators())
+      list.append(py::make_tuple(std::string(info.domain), std::string(info.name), info.versions));
+    return list;
+  });
+}
+
+}  // namespace bnrun::python

@@ -1,0 +1,317 @@
+"""bnrun.InferenceSession: numbers, memory, threads, errors."""
+
+import pathlib
+import pickle
+import sys
+import tempfile
+import threading
+import unittest
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+import bnrun
+from models import dense_network, model, zipped_classifier
+
+FLOAT = TensorProto.FLOAT
+
+
+def session_of(made, options=None):
+    return bnrun.InferenceSession(made.SerializeToString(), options)
+
+
+def unary(op_type, element=FLOAT, dims=("N", 2), output=None, **attributes):
+    return model([helper.make_node(op_type, ["x"], ["y"], **attributes)], {"x": (element, list(dims))},
+                 {"y": (output or element, list(dims))})
+
+
+class Numbers(unittest.TestCase):
+    def test_every_element_type_goes_in_and_comes_out_as_it_is(self):
+        types = {"float32": FLOAT, "float64": TensorProto.DOUBLE, "float16": TensorProto.FLOAT16, "int8": TensorProto.INT8,
+                 "int16": TensorProto.INT16, "int32": TensorProto.INT32, "int64": TensorProto.INT64,
+                 "uint8": TensorProto.UINT8, "uint16": TensorProto.UINT16, "uint32": TensorProto.UINT32,
+                 "uint64": TensorProto.UINT64, "bool": TensorProto.BOOL, "complex64": TensorProto.COMPLEX64}
+        for name, element in types.items():
+            x = np.array([[0, 1], [1, 0], [1, 1]]).astype(name)
+            y, = session_of(unary("Transpose", element, (3, 2), perm=[0, 1])).run(None, {"x": x})
+            self.assertEqual(y.dtype, x.dtype, name)
+            np.testing.assert_array_equal(y, x)
+
+    def test_bfloat16_shows_as_its_bits(self):
+        session = session_of(unary("Relu", TensorProto.BFLOAT16))
+        one_and_minus_two = np.array([[0x3F80, 0xC000]], np.uint16)
+        np.testing.assert_array_equal(session.run(None, {"x": one_and_minus_two})[0], [[0x3F80, 0]])
+
+    def test_text_goes_in_and_comes_out_as_str(self):
+        session = session_of(unary("Identity", TensorProto.STRING))
+        for x in (np.array([["a", "größer"]]), np.array([["a", "größer"]], object), np.array([[b"a", "größer".encode()]])):
+            y, = session.run(None, {"x": x})
+            self.assertEqual(y.dtype, object)
+            self.assertEqual(y.tolist(), [["a", "größer"]])
+        with self.assertRaisesRegex(bnrun.InvalidInput, "float"):
+            session.run(None, {"x": np.array([["a", 1.5]], object)})
+
+    def test_any_memory_order_gives_the_same(self):
+        session = session_of(dense_network())
+        x = np.random.default_rng(3).standard_normal((6, 64)).astype(np.float32)
+        expected = session.run(None, {"x": x})[0]
+        wide = np.zeros((12, 128), np.float32)
+        wide[::2, ::2] = x
+        unaligned = np.frombuffer(b"\0" + x.tobytes(), np.float32, offset=1).reshape(x.shape)
+        for same in (np.asfortranarray(x), wide[::2, ::2], x.astype(">f4"), unaligned, x[::-1][::-1], x.tolist()):
+            np.testing.assert_array_equal(session.run(None, {"x": same})[0], expected)
+
+    def test_shapes_may_change_from_run_to_run(self):
+        session = session_of(dense_network())
+        x = np.ones((7, 64), np.float32)
+        for rows in (1, 7, 0, 3, 1):
+            self.assertEqual(session.run(["y"], {"x": x[:rows]})[0].shape, (rows, 10))
+
+    def test_outputs_whose_shapes_depend_on_data(self):
+        session = session_of(model([helper.make_node("NonZero", ["x"], ["y"])], {"x": (FLOAT, ["N"])},
+                                   {"y": (TensorProto.INT64, [1, None])}))
+        for x in ([0, 1, 2], [0, 0], [3]):
+            y, = session.run(None, {"x": np.array(x, np.float32)})
+            np.testing.assert_array_equal(y, np.nonzero(x))
+        kept = y.copy()
+        session.run(None, {"x": np.zeros(5, np.float32)})
+        np.testing.assert_array_equal(y, kept)
+
+    def test_results_are_the_callers_alone(self):
+        session = session_of(dense_network())
+        x = np.ones((2, 64), np.float32)
+        first = session.run(None, {"x": x})[0]
+        kept = first.copy()
+        second = session.run(None, {"x": 2 * x})[0]
+        np.testing.assert_array_equal(first, kept)
+        self.assertTrue(first.flags.writeable and second.flags.owndata)
+
+    def test_an_optional_input_keeps_its_default(self):
+        made = model([helper.make_node("Add", ["x", "b"], ["y"])], {"x": (FLOAT, ["N", 2]), "b": (FLOAT, [2])},
+                     {"y": (FLOAT, ["N", 2])}, [numpy_helper.from_array(np.array([1, 2], np.float32), "b")])
+        session = session_of(made)
+        x = np.zeros((1, 2), np.float32)
+        self.assertEqual([port.name for port in session.get_inputs()], ["x"])
+        self.assertEqual([port.name for port in session.get_overridable_initializers()], ["b"])
+        for feed, expected in [({}, [1, 2]), ({"b": None}, [1, 2]), ({"b": np.array([5, 6], np.float32)}, [5, 6])]:
+            self.assertEqual(session.run(None, {"x": x, **feed})[0].tolist(), [expected])
+
+
+class Memory(unittest.TestCase):
+    def test_inputs_are_read_in_place(self):
+        """A copy of this input would double what the process holds at most."""
+        import resource
+        first = numpy_helper.from_array(np.array([0]), "first")
+        session = session_of(model([helper.make_node("Gather", ["x", "first"], ["y"])], {"x": (FLOAT, ["N", "M"])},
+                                   {"y": (FLOAT, [1, "M"])}, [first]))
+        x = np.ones((64, 1 << 20), np.float32)  # 256 MiB
+        session.run(None, {"x": x[:1]})
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        session.run(None, {"x": x})
+        self.assertLess(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 128 << 10)
+
+    def test_nothing_is_left_behind(self):
+        session = session_of(zipped_classifier(["a", "b", "c"]))
+        dense = session_of(dense_network())
+        X, x = np.ones((2, 2), np.float32), np.ones((1, 64), np.float32)
+        wrong = np.ones((1, 3), np.float32)
+
+        def calls():
+            session.run(None, {"X": X})
+            dense.run(["y"], input_feed={"x": x})
+            try:
+                dense.run(None, {"x": wrong})
+            except bnrun.InvalidInput:
+                pass
+
+        for _ in range(10):
+            calls()
+        counts = [sys.getrefcount(o) for o in (X, x, wrong, "y", None)]
+        blocks = sys.getallocatedblocks()
+        for _ in range(200):
+            calls()
+        self.assertEqual([sys.getrefcount(o) for o in (X, x, wrong)], counts[:3])
+        self.assertLess(sys.getallocatedblocks() - blocks, 100)
+
+    def test_bytes_may_go_once_the_session_is_made(self):
+        bytes_ = bytearray(dense_network().SerializeToString())
+        session = bnrun.InferenceSession(bytes_)
+        bytes_[:] = b"\0" * len(bytes_)
+        self.assertEqual(session.run(None, {"x": np.ones((1, 64), np.float32)})[0].shape, (1, 10))
+
+
+class Threads(unittest.TestCase):
+    def test_one_session_runs_in_many_threads(self):
+        session = session_of(dense_network())
+        xs = [np.random.default_rng(i).standard_normal((1 + i, 64)).astype(np.float32) for i in range(8)]
+        expected = [session.run(None, {"x": x})[0] for x in xs]
+        wrong = []
+
+        def work(i):
+            for _ in range(200):
+                if not np.array_equal(session.run(None, {"x": xs[i]})[0], expected[i]):
+                    wrong.append(i)
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+
+    def test_others_run_during_a_run(self):
+        """A run waits in its progress for what another thread says: with the interpreter locked it would wait for ever."""
+        session = session_of(dense_network())
+        reached, said = threading.Event(), threading.Event()
+        options = bnrun.RunOptions()
+
+        def progress(done):
+            reached.set()
+            self.assertTrue(said.wait(60))
+
+        options.progress = progress
+        thread = threading.Thread(target=session.run, args=(None, {"x": np.ones((1, 64), np.float32)}, options))
+        thread.start()
+        self.assertTrue(reached.wait(60))
+        session.run(None, {"x": np.ones((2, 64), np.float32)})
+        said.set()
+        thread.join()
+
+    def test_a_run_is_cancelled(self):
+        session = session_of(dense_network())
+        options = bnrun.RunOptions()
+        options.terminate = True
+        with self.assertRaises(bnrun.Cancelled):
+            session.run(None, {"x": np.ones((1, 64), np.float32)}, options)
+        options.terminate = False
+        session.run(None, {"x": np.ones((1, 64), np.float32)}, run_options=options)
+
+        def stop(done):
+            raise KeyError("enough")
+
+        options.progress = stop
+        with self.assertRaisesRegex(KeyError, "enough"):
+            session.run(None, {"x": np.ones((1, 64), np.float32)}, options)
+
+    def test_sessions_share_threads(self):
+        options = bnrun.SessionOptions()
+        options.thread_pool = bnrun.ThreadPool(2)
+        one, two = session_of(dense_network(), options), session_of(dense_network(), options)
+        x = np.ones((500, 64), np.float32)
+        self.assertEqual(one.run(None, {"x": x})[0].shape, two.run(None, {"x": x})[0].shape)
+
+
+class Errors(unittest.TestCase):
+    def test_each_code_has_its_class(self):
+        session = session_of(dense_network())
+        x = np.ones((1, 64), np.float32)
+        unknown = model([helper.make_node("Frobnicate", ["x"], ["y"])], {"x": (FLOAT, [1])}, {"y": (FLOAT, [1])})
+        threads = bnrun.SessionOptions()
+        threads.intra_op_num_threads = 5000
+        for error, also, text, call in [
+            (bnrun.InvalidInput, ValueError, "no input 'z', it has 'x'", lambda: session.run(None, {"x": x, "z": x})),
+            (bnrun.InvalidInput, ValueError, "'x' .* is missing", lambda: session.run(None, {})),
+            (bnrun.InvalidInput, ValueError, "no output 'z', it has 'y'", lambda: session.run(["z"], {"x": x})),
+            (bnrun.InvalidInput, ValueError, "float64", lambda: session.run(None, {"x": x.astype(float)})),
+            (bnrun.InvalidInput, ValueError, "datetime64", lambda: session.run(None, {"x": np.array("2020", "M8[D]")})),
+            (bnrun.InvalidInput, ValueError, "dict", lambda: session.run(None, [x])),
+            (bnrun.InvalidModel, ValueError, "not an ONNX model", lambda: bnrun.InferenceSession(b"no model")),
+            (bnrun.InputOutput, OSError, "nowhere.onnx", lambda: bnrun.InferenceSession("nowhere.onnx")),
+            (bnrun.Unsupported, NotImplementedError, "Frobnicate", lambda: session_of(unknown)),
+            (bnrun.ResourceLimit, MemoryError, "5000", lambda: session_of(dense_network(), threads)),
+            (TypeError, TypeError, "once", lambda: session.run(None, {"x": x}, output_names=None)),
+            (TypeError, TypeError, "input_feed", lambda: session.run(None)),
+            (TypeError, TypeError, "Session", lambda: bnrun._engine.inputs(object())),
+        ]:
+            with self.assertRaisesRegex(error, text) as caught:
+                call()
+            self.assertIsInstance(caught.exception, also)
+        self.assertEqual(bnrun.InvalidInput.code, "invalid_input")
+
+    def test_a_session_is_made_once(self):
+        session = session_of(dense_network())
+        with self.assertRaises(bnrun.InvalidInput):
+            session.__init__(dense_network().SerializeToString())
+        self.assertEqual(session.run(None, {"x": np.ones((1, 64), np.float32)})[0].shape, (1, 10))
+        bare = bnrun._engine.Session.__new__(bnrun._engine.Session)
+        with self.assertRaises(bnrun.InvalidInput):
+            bare.run(None, {})
+
+
+class Pickling(unittest.TestCase):
+    def test_bytes_path_and_options_survive(self):
+        x = np.ones((2, 64), np.float32)
+        made = dense_network()
+        options = bnrun.SessionOptions()
+        options.fold = {"skip": ["bn0"]}
+        options.thread_pool = bnrun.ThreadPool(1)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "m.onnx"
+            path.write_bytes(made.SerializeToString())
+            for source in (made.SerializeToString(), str(path), path):
+                session = bnrun.InferenceSession(source, options)
+                again = pickle.loads(pickle.dumps(session))
+                np.testing.assert_array_equal(again.run(None, {"x": x})[0], session.run(None, {"x": x})[0])
+                fates = {entry["name"]: entry["folded"] for entry in again.fold_report.entries}
+                self.assertEqual(fates, {"bn0": False, "bn1": True})
+
+
+class Reports(unittest.TestCase):
+    def test_folding_verifying_and_inspecting(self):
+        made = dense_network()
+        report = bnrun.fold(made)
+        self.assertEqual(len(report.entries), 2)
+        self.assertTrue(report.complete)
+        self.assertLess(report.after["nodes"], report.before["nodes"])
+        self.assertTrue(bnrun.verify(made, report.model))
+        inspection = bnrun.inspect(report.model)
+        self.assertEqual(inspection.macs, 64 * 32 + 32 * 32 + 32 * 10)
+        self.assertEqual([layer["op_type"] for layer in inspection.layers].count("Gemm"), 3)
+        self.assertEqual(bnrun.fold(made, skip=["bn*"]).entries[0]["reason"], "switched_off")
+        with tempfile.TemporaryDirectory() as folder:
+            target = pathlib.Path(folder) / "folded.onnx"
+            self.assertIsNone(bnrun.fold(made, target).model)
+            self.assertEqual(target.read_bytes(), report.model)
+
+    def test_models_that_differ(self):
+        a, b = dense_network(), dense_network()
+        report = bnrun.verify(a, b, {"x": np.ones((3, 64), np.float32)}, rtol=1e-3, atol=1e-3)
+        self.assertFalse(report)
+        self.assertEqual(report.verdict, "differ")
+        self.assertEqual(report.inputs[0]["shape"], [3, 64])
+
+    def test_reports_show_themselves(self):
+        made = dense_network()
+        made.graph.node[1].name = "<script>"
+        report = bnrun.fold(made)
+        for shown in (report, bnrun.verify(made, report.model), bnrun.inspect(made)):
+            self.assertIn("<table>", shown._repr_html_())
+            self.assertNotIn("<script>", shown._repr_html_())
+            self.assertEqual(shown.to_dict(), pickle.loads(pickle.dumps(shown)).to_dict())
+            self.assertTrue(shown.to_json())
+        self.assertIn("<script>", repr(report))
+        with self.assertRaisesRegex(AttributeError, "entries"):
+            report.nothing
+
+
+class Stubs(unittest.TestCase):
+    def test_they_name_what_there_is(self):
+        import ast
+        folder = pathlib.Path(bnrun.__file__).parent
+        tree = ast.parse((folder / "__init__.pyi").read_text())
+        functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+        self.assertEqual(set(functions) | set(classes) - {"_Mlp"}, set(bnrun.__all__))
+        self.assertTrue((folder / "py.typed").exists())
+        for name, node in classes.items() - {("_Mlp", classes["_Mlp"])}:
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef):
+                    self.assertTrue(hasattr(getattr(bnrun, name), item.name), f"{name}.{item.name}")
+        for name, node in functions.items():
+            arguments = [argument.arg for argument in [*node.args.args, *node.args.kwonlyargs]]
+            code = getattr(bnrun, name).__code__
+            self.assertEqual(arguments, list(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]), name)
+
+
+if __name__ == "__main__":
+    unittest.main()
