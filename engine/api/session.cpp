@@ -6,6 +6,7 @@
 #include "base/cpus.h"
 #include "base/fail.h"
 #include "exec/executor.h"
+#include "exec/profile.h"
 #include "graph/graph.h"
 #include "passes/fold/fold.h"
 #include "passes/prepare.h"
@@ -139,6 +140,10 @@ std::vector<TensorType> Session::output_types(std::span<const TensorView> inputs
   for (const ValueType& type : state_->executor.output_types(inputs))
     types.push_back({type.dtype, type.shape()});
   return types;
+}
+
+Profile Session::profile(std::span<const TensorView> inputs, int runs) const {
+  return bnrun::profile(state_->executor, inputs, runs);
 }
 
 }  // namespace bnrun

@@ -25,7 +25,11 @@ class Fuser {
       const Node& node = graph_.node(id);
       auto step = lower(id);
       steps.push_back(step ? std::move(*step)
-                           : Step{node.op, node.inputs, node.outputs, node.captures, describe(graph_, id)});
+                           : Step{.op = node.op,
+                                  .inputs = node.inputs,
+                                  .outputs = node.outputs,
+                                  .captures = node.captures,
+                                  .where = describe(graph_, id)});
     }
     return steps;
   }
@@ -67,7 +71,11 @@ class Fuser {
       best = std::move(longer);
       path.push_back(next);
     }
-    return take(std::move(best), x, path);
+    Step step = take(std::move(best), x, path);
+    const bool blas = form.W.defined() && backend_ == MatrixBackend::blas;
+    step.kernel = blas ? std::string_view("dense, BLAS") : row.name;
+    step.constant_bytes = form.W.defined() ? form.W.bytes() : 0;
+    return step;
   }
 
   ValueId output_of(NodeId id) const { return graph_.node(id).outputs[0]; }
@@ -97,7 +105,10 @@ class Fuser {
     std::string where = describe(graph_, path[0]);
     for (std::size_t i = 1; i < path.size(); ++i) where += " + " + graph_.node(path[i]).op_type;
     taken_.insert(path.begin(), path.end());
-    return {std::move(op), {input}, {output_of(path.back())}, {}, std::move(where)};
+    return {.op = std::move(op),
+            .inputs = {input},
+            .outputs = {output_of(path.back())},
+            .where = std::move(where)};
   }
 
   const Graph& graph_;

@@ -29,6 +29,11 @@ class DenseOp final : public Op {
     return {Y};
   }
 
+  DimProduct macs(const FoldArgs& args) const override {
+    DimProduct macs = DimProduct::of(args.outputs[0]);
+    return macs *= Dim(dense_.K());
+  }
+
   void run(const RunArgs& args) const override {
     const Shape& shape = args.in(0).shape;
     dense_.run(args.in(0).data<T>(), shape.elements(0, shape.rank() - 1), args.out(0).data<T>());

@@ -44,8 +44,8 @@ std::shared_ptr<const Op> make_affine(const KernelForm& form, MatrixBackend) {
 
 // Two affine maps without a dense layer are not fused: each rounds as its operator does.
 constexpr std::array kTable = {
-    KernelRow{kFloats, begin_dense, true, true, make_dense},
-    KernelRow{kFloats, begin_affine, false, true, make_affine},
+    KernelRow{"dense, packed", kFloats, begin_dense, true, true, make_dense},
+    KernelRow{"affine map", kFloats, begin_affine, false, true, make_affine},
 };
 
 }  // namespace

@@ -24,6 +24,7 @@ struct KernelForm {
 
 /// One row of the table.
 struct KernelRow {
+  std::string_view name;
   std::span<const DType> types;  ///< of X and Y
   /// The operator as this kernel sees it; nullopt where it cannot be one.
   std::optional<KernelForm> (*begin)(const Op& op, const FoldArgs& args);

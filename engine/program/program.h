@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bnrun/tensor.h"
@@ -23,7 +24,9 @@ struct Step {
   std::vector<SlotId> inputs;
   std::vector<SlotId> outputs;
   std::vector<SlotId> captures;
-  std::string where;  ///< "node 'dense_1' (Gemm)", for messages
+  std::string where;                     ///< "node 'dense_1' (Gemm)", for messages
+  std::string_view kernel = "operator";  ///< what computes it, for profiles: a row of the table of kernels
+  std::size_t constant_bytes = 0;        ///< of what `op` holds itself, which are no inputs
 };
 
 /// A value whose axis 0 is cut into blocks of rows.
