@@ -14,9 +14,12 @@ double check_gradients(const Network& network, const Dataset& batch) {
   const std::vector<double> targets(data.targets.begin(), data.targets.end());
   const Batch<double> rows{data.rows(), features.data(), data.labels.data(), targets.data()};
 
-  Stack<double> stack(network.inputs(), network.state().specs);
+  const auto& trained = network.state().stack;
+  Stack<double> stack(network.inputs(), trained.specs());
+  stack.set_objective(trained.objective());
   const auto weights = stack.weights();
-  std::ranges::copy(network.state().stack.weights(), weights.begin());
+  std::ranges::copy(trained.weights(), weights.begin());
+  stack.set_folding(trained.folding() == Folding::none ? Folding::none : Folding::folded);
   stack.forward(rows);
   stack.backward(rows);
   const std::vector<double> gradients(stack.gradients().begin(), stack.gradients().end());

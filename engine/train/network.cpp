@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 #include "base/fail.h"
 
@@ -11,18 +10,33 @@ namespace bnrun::train {
 namespace {
 
 /// The node name stem of a layer and its type in a summary.
-std::pair<std::string_view, std::string_view> kind_of(const LayerSpec& spec) {
-  if (std::holds_alternative<Dense>(spec)) return {"dense", "Dense"};
-  if (std::holds_alternative<BatchNormalization>(spec)) return {"batch_normalization", "BatchNormalization"};
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kActivations{{
-      {"linear", "Linear"},
-      {"relu", "ReLU"},
-      {"tanh", "Tanh"},
-      {"sigmoid", "Sigmoid"},
-      {"softmax", "Softmax"},
-  }};
-  return kActivations[static_cast<std::size_t>(std::get<Activation>(spec))];
-}
+using Kind = std::pair<std::string_view, std::string_view>;
+
+struct KindOf {
+  Kind operator()(const Dense& /*spec*/) const { return {"dense", "Dense"}; }
+  Kind operator()(const BatchNormalization& /*spec*/) const {
+    return {"batch_normalization", "BatchNormalization"};
+  }
+  Kind operator()(const LayerNormalization& /*spec*/) const {
+    return {"layer_normalization", "LayerNormalization"};
+  }
+  Kind operator()(const Dropout& /*spec*/) const { return {"dropout", "Dropout"}; }
+  Kind operator()(const LeakyRelu& /*spec*/) const { return {"leaky_relu", "LeakyReLU"}; }
+  Kind operator()(const Elu& /*spec*/) const { return {"elu", "ELU"}; }
+  Kind operator()(const Shortcut& /*spec*/) const { return {"add", "Add"}; }
+  Kind operator()(Activation kind) const {
+    constexpr std::array<Kind, 7> kActivations{{
+        {"linear", "Linear"},
+        {"relu", "ReLU"},
+        {"tanh", "Tanh"},
+        {"sigmoid", "Sigmoid"},
+        {"softmax", "Softmax"},
+        {"gelu", "GELU"},
+        {"selu", "SELU"},
+    }};
+    return kActivations[static_cast<std::size_t>(kind)];
+  }
+};
 
 void check_scaling(const Scaling& scaling, std::int64_t columns) {
   const auto width = static_cast<std::size_t>(columns);
@@ -64,8 +78,16 @@ std::int64_t Network::outputs() const {
   return state_->stack.outputs();
 }
 Loss Network::loss() const {
-  const auto* last = std::get_if<Activation>(&state_->specs.back());
-  return last != nullptr && *last == Activation::softmax ? Loss::cross_entropy : Loss::mean_squared_error;
+  return state_->stack.objective().loss();
+}
+const LossOptions& Network::loss_options() const {
+  return state_->stack.objective().options();
+}
+Folding Network::folding() const {
+  return state_->stack.folding();
+}
+void Network::set_folding(Folding folding) {
+  state_->stack.set_folding(folding);
 }
 const Scaling& Network::input_scaling() const {
   return state_->input_scaling;
@@ -76,12 +98,13 @@ const Scaling& Network::target_scaling() const {
 
 std::vector<LayerSummary> Network::layers() const {
   std::vector<LayerSummary> list;
-  for (std::size_t i = 0; i < state_->specs.size(); ++i) {
-    const auto [stem, type] = kind_of(state_->specs[i]);
+  const auto& specs = state_->stack.specs();
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    const auto [stem, type] = std::visit(KindOf{}, specs[i]);
     const auto number = 1 + std::ranges::count(list, type, &LayerSummary::type);
-    const auto& layer = *state_->stack.layers()[i];
+    auto& layer = *state_->stack.layers()[i];
     list.push_back({fmt::format("{}_{}", stem, number), std::string(type), layer.outputs(), layer.trainable(),
-                    layer.fixed()});
+                    static_cast<std::int64_t>(layer.statistics().size())});
   }
   return list;
 }
@@ -97,13 +120,25 @@ std::vector<Weight> Network::weights() const {
   return list;
 }
 
+void Network::set_loss(Loss loss, LossOptions options) {
+  const auto* last = std::get_if<Activation>(&state_->stack.specs().back());
+  const auto ends_in = [&](Activation kind) { return last != nullptr && *last == kind; };
+  if (loss == Loss::cross_entropy && !ends_in(Activation::softmax))
+    fail(ErrorCode::invalid_input, "cross-entropy needs softmax as the last layer");
+  if (loss == Loss::binary_cross_entropy && !ends_in(Activation::sigmoid))
+    fail(ErrorCode::invalid_input, "binary cross-entropy needs sigmoid as the last layer");
+  check_loss(loss, options, outputs());
+  state_->stack.set_objective(Objective(loss, std::move(options)));
+}
+
 void Network::set_input_scaling(Scaling scaling) {
   check_scaling(scaling, inputs());
   state_->input_scaling = std::move(scaling);
 }
 
 void Network::set_target_scaling(Scaling scaling) {
-  if (loss() == Loss::cross_entropy) fail(ErrorCode::invalid_input, "labels cannot be scaled");
+  if (loss() == Loss::cross_entropy || loss() == Loss::binary_cross_entropy)
+    fail(ErrorCode::invalid_input, "labels cannot be scaled");
   check_scaling(scaling, outputs());
   state_->target_scaling = std::move(scaling);
 }
@@ -122,6 +157,32 @@ std::vector<float> Network::predict(std::span<const float> features) const {
   return y;
 }
 
+std::vector<Spread> Network::spreads(std::span<const float> features) const {
+  std::vector<float> rows(features.begin(), features.end());
+  state_->input_scaling.apply(rows);
+  const auto& stack = state_->stack;
+  struct Sums {
+    double count = 0.0, sum = 0.0, squares = 0.0;
+  };
+  std::vector<Sums> sums(stack.stages().size());
+  std::vector<float> y(rows.size() / count_of(inputs()) * count_of(outputs()));
+  const auto add = [&](std::size_t stage, std::int64_t /*rows*/, std::span<const float> values) {
+    for (const float value : values) {
+      const auto wide = static_cast<double>(value);
+      sums[stage].sum += wide;
+      sums[stage].squares += wide * wide;
+    }
+    sums[stage].count += static_cast<double>(values.size());
+  };
+  stack.infer(static_cast<std::int64_t>(rows.size()) / inputs(), rows.data(), y.data(), add);
+  std::vector<Spread> result;
+  for (const Sums& of : sums) {
+    const double mean = of.sum / of.count;
+    result.push_back({mean, std::sqrt(std::max(0.0, of.squares / of.count - mean * mean))});
+  }
+  return result;
+}
+
 void check_data(const Network& network, const Dataset& data) {
   if (data.columns != network.inputs()) {
     fail(ErrorCode::invalid_input, "the data has {} columns, the network {} inputs", data.columns,
@@ -132,7 +193,7 @@ void check_data(const Network& network, const Dataset& data) {
   }
   check_finite(data.features, data.columns, "column");
   const auto rows = static_cast<std::size_t>(data.rows());
-  if (network.loss() == Loss::cross_entropy) {
+  if (network.state().stack.objective().takes_labels()) {
     if (data.labels.size() != rows) {
       fail(ErrorCode::invalid_input, "{} labels for {} rows", data.labels.size(), rows);
     }
@@ -149,6 +210,12 @@ void check_data(const Network& network, const Dataset& data) {
          network.outputs());
   }
   check_finite(data.targets, network.outputs(), "target");
+  if (network.loss() != Loss::binary_cross_entropy) return;
+  const auto outside = [](float t) { return t < 0.0F || t > 1.0F; };
+  const auto bad = std::find_if(data.targets.begin(), data.targets.end(), outside);
+  if (bad != data.targets.end())
+    fail(ErrorCode::invalid_input, "row {}: target {} of a binary cross-entropy, expected 0 to 1",
+         (bad - data.targets.begin()) / network.outputs() + 1, *bad);
 }
 
 Dataset scaled(const Network& network, const Dataset& data) {
@@ -158,25 +225,37 @@ Dataset scaled(const Network& network, const Dataset& data) {
   return result;
 }
 
+double summed_metric(const Network& network, const Batch<float>& batch, std::span<const float> y) {
+  const auto width = static_cast<std::size_t>(network.outputs());
+  double sum = 0.0;
+  if (network.loss() == Loss::cross_entropy) {
+    for (std::size_t r = 0; r < y.size() / width; ++r) {
+      const auto row = y.subspan(r * width, width);
+      sum += std::max_element(row.begin(), row.end()) - row.begin() == batch.labels[r] ? 1.0 : 0.0;
+    }
+    return sum;
+  }
+  const auto& factor = network.target_scaling().factor;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    if (network.loss() == Loss::binary_cross_entropy) {
+      sum += (y[i] > 0.5F) == (batch.targets[i] > 0.5F) ? 1.0 : 0.0;
+      continue;
+    }
+    const double error = std::abs(static_cast<double>(y[i]) - static_cast<double>(batch.targets[i]));
+    sum += factor.empty() ? error : error / std::abs(static_cast<double>(factor[i % width]));
+  }
+  return sum / static_cast<double>(width);
+}
+
 Evaluation evaluate(const Network& network, const Dataset& data) {
   check_data(network, data);
-  const auto predictions = network.predict(data.features);
-  if (network.loss() == Loss::cross_entropy) {
-    const std::int64_t classes = network.outputs();
-    double loss = 0.0;
-    for (std::size_t r = 0; r < data.labels.size(); ++r) {
-      const auto i = r * static_cast<std::size_t>(classes) + static_cast<std::size_t>(data.labels[r]);
-      loss -= std::log(static_cast<double>(std::max(predictions[i], std::numeric_limits<float>::min())));
-    }
-    return {loss / static_cast<double>(data.rows()),
-            score_classes(predictions, data.labels, classes).accuracy()};
-  }
-  const auto score = score_predictions(predictions, data.targets);
-  std::vector<float> y(predictions.begin(), predictions.end());
-  std::vector<float> targets = data.targets;
-  network.target_scaling().apply(y);
-  network.target_scaling().apply(targets);
-  return {score_predictions(y, targets).mean_squared_error, score.mean_absolute_error};
+  const Dataset seen = scaled(network, data);
+  const auto& stack = network.state().stack;
+  std::vector<float> y(count_of(data.rows() * network.outputs()));
+  stack.infer(data.rows(), seen.features.data(), y.data());
+  const Batch<float> rows{data.rows(), seen.features.data(), seen.labels.data(), seen.targets.data()};
+  return {stack.objective().of_outputs(rows, network.outputs(), y.data()),
+          summed_metric(network, rows, y) / static_cast<double>(data.rows())};
 }
 
 }  // namespace bnrun::train

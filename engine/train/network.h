@@ -9,10 +9,8 @@
 namespace bnrun::train {
 
 struct Network::State {
-  State(std::int64_t inputs, std::vector<LayerSpec> layers)
-      : specs(std::move(layers)), stack(inputs, specs) {}
+  State(std::int64_t inputs, std::vector<LayerSpec> layers) : stack(inputs, std::move(layers)) {}
 
-  std::vector<LayerSpec> specs;
   Stack<float> stack;
   Scaling input_scaling;
   Scaling target_scaling;
@@ -20,6 +18,10 @@ struct Network::State {
 
 /// Throws invalid_input unless the columns, labels and targets fit the network and every number is finite.
 void check_data(const Network& network, const Dataset& data);
+
+/// Rows classified correctly (shares of a row with several labels), or the sum over rows of the mean absolute
+/// error in the data's units. `y` is what the network puts out for the batch.
+double summed_metric(const Network& network, const Batch<float>& batch, std::span<const float> y);
 
 /// The data as the first layer and the loss see it.
 Dataset scaled(const Network& network, const Dataset& data);

@@ -3,41 +3,146 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "train/layers/folded_dense.h"
 
 namespace bnrun::train {
+namespace {
+
+/// The stage behind which a layer's output stands; -1 for the features.
+template <class T>
+std::int64_t stage_behind(const std::vector<Stage<T>>& stages, std::int64_t layer) {
+  const auto found = std::find_if(stages.begin(), stages.end(), [=](const Stage<T>& stage) {
+    return static_cast<std::int64_t>(stage.last) == layer;
+  });
+  return layer < 0 ? -1 : found - stages.begin();
+}
+
+}  // namespace
 
 template <class T>
-Stack<T>::Stack(std::int64_t inputs, std::span<const LayerSpec> specs) {
-  if (inputs < 1) fail(ErrorCode::invalid_input, "a network of {} inputs", inputs);
-  const auto is_softmax = [](const LayerSpec& spec) {
-    const auto* kind = std::get_if<Activation>(&spec);
-    return kind != nullptr && *kind == Activation::softmax;
-  };
-  const auto is_dense = [](const LayerSpec& spec) { return std::holds_alternative<Dense>(spec); };
-  if (std::none_of(specs.begin(), specs.end(), is_dense)) {
-    fail(ErrorCode::invalid_input, "a network needs at least one dense layer");
-  }
-  softmax_ = is_softmax(specs.back());
-  if (std::any_of(specs.begin(), specs.end() - 1, is_softmax)) {
-    fail(ErrorCode::invalid_input, "softmax is supported as the last layer only");
-  }
+Stack<T>::Stack(std::int64_t inputs, std::vector<LayerSpec> specs)
+    : specs_(std::move(specs)), objective_(Loss::mean_squared_error) {
+  check_specs(inputs);
   widest_ = inputs;
   std::int64_t trainable = 0;
-  for (const LayerSpec& spec : specs) {
-    layers_.push_back(make_layer<T>(spec, layers_.empty() ? inputs : outputs()));
+  std::vector<std::int64_t> widths{inputs};  // of the features and of each layer
+  for (const LayerSpec& spec : specs_) {
+    if (const auto* shortcut = std::get_if<Shortcut>(&spec)) {
+      const auto back = static_cast<std::size_t>(shortcut->layers);
+      if (shortcut->layers < 1 || back >= widths.size())
+        fail(ErrorCode::invalid_input, "a shortcut over {} layers behind {}", shortcut->layers,
+             widths.size() - 1);
+      const std::int64_t from = widths[widths.size() - 1 - back];
+      if (from != widths.back())
+        fail(ErrorCode::invalid_input,
+             "a shortcut adds {} values to {}: the layers of a residual block end in as many units as they "
+             "receive",
+             from, widths.back());
+    }
+    layers_.push_back(make_layer<T>(spec, widths.back()));
+    widths.push_back(outputs());
     widest_ = std::max(widest_, outputs());
     trainable += layers_.back()->trainable();
   }
   weights_.resize(static_cast<std::size_t>(trainable));
   gradients_.resize(weights_.size());
-  T* weight = weights_.data();
-  T* gradient = gradients_.data();
+  std::size_t first = 0;
   for (const auto& layer : layers_) {
-    layer->bind(weight, gradient);
-    weight += layer->trainable();
-    gradient += layer->trainable();
+    layer->bind(weights_.data() + first, gradients_.data() + first);
+    if (layer->kernel_elements() > 0) kernels_.emplace_back(first, count_of(layer->kernel_elements()));
+    first += count_of(layer->trainable());
   }
-  outputs_.resize(layers_.size());
+  const auto* last = std::get_if<Activation>(&specs_.back());
+  if (last != nullptr && *last == Activation::softmax) objective_ = Objective(Loss::cross_entropy);
+  make_stages();
+}
+
+template <class T>
+void Stack<T>::check_specs(std::int64_t inputs) const {
+  if (inputs < 1) fail(ErrorCode::invalid_input, "a network of {} inputs", inputs);
+  const auto is_dense = [](const LayerSpec& spec) { return std::holds_alternative<Dense>(spec); };
+  if (std::none_of(specs_.begin(), specs_.end(), is_dense))
+    fail(ErrorCode::invalid_input, "a network needs at least one dense layer");
+}
+
+/// Whether some Shortcut adds what goes into layer `value`.
+template <class T>
+bool Stack<T>::value_is_added(std::size_t value) const {
+  for (std::size_t i = 0; i < specs_.size(); ++i) {
+    const auto* shortcut = std::get_if<Shortcut>(&specs_[i]);
+    if (shortcut != nullptr && i - static_cast<std::size_t>(shortcut->layers) == value) return true;
+  }
+  return false;
+}
+
+template <class T>
+void Stack<T>::make_stages() {
+  stages_.clear();
+  folded_.clear();
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    auto* dense = dynamic_cast<DenseLayer<T>*>(layers_[i].get());
+    auto* behind =
+        i + 1 < layers_.size() ? dynamic_cast<BatchNormalizationLayer<T>*>(layers_[i + 1].get()) : nullptr;
+    if (behind != nullptr && value_is_added(i + 1)) behind = nullptr;
+    const bool quantised = folding_ == Folding::int8;
+    if (dense == nullptr || folding_ == Folding::none || (behind == nullptr && !quantised)) {
+      stages_.push_back({layers_[i].get(), i});
+      continue;
+    }
+    folded_.push_back(std::make_unique<FoldedDenseLayer<T>>(*dense, behind, quantised));
+    if (behind != nullptr) ++i;
+    stages_.push_back({folded_.back().get(), i});
+  }
+  outputs_.assign(stages_.size(), {});
+  sums_.assign(stages_.size(), {});
+  waiting_.assign(stages_.size(), {});
+  reserved_rows_ = 0;
+}
+
+template <class T>
+std::optional<std::int64_t> Stack<T>::added_to(std::size_t s) const {
+  const auto* shortcut = std::get_if<Shortcut>(&specs_[stages_[s].last]);
+  if (shortcut == nullptr) return std::nullopt;
+  return stage_behind(stages_, static_cast<std::int64_t>(stages_[s].last) - shortcut->layers - 1);
+}
+
+template <class T>
+std::vector<double> Stack<T>::statistics() const {
+  std::vector<double> all;
+  const auto append = [&all](Layer<T>& layer) {
+    const auto part = layer.statistics();
+    all.insert(all.end(), part.begin(), part.end());
+  };
+  for (const auto& layer : layers_) append(*layer);
+  for (const auto& layer : folded_) append(*layer);
+  return all;
+}
+
+template <class T>
+void Stack<T>::set_statistics(std::span<const double> values) {
+  const auto take = [&values](Layer<T>& layer) {
+    const auto part = layer.statistics();
+    if (part.size() > values.size())
+      fail(ErrorCode::invalid_input, "too few running statistics for these layers");
+    std::copy_n(values.begin(), part.size(), part.begin());
+    values = values.subspan(part.size());
+  };
+  for (const auto& layer : layers_) take(*layer);
+  for (const auto& layer : folded_) take(*layer);
+  if (!values.empty())
+    fail(ErrorCode::invalid_input, "{} more running statistics than these layers have", values.size());
+}
+
+template <class T>
+void Stack<T>::set_folding(Folding folding) {
+  folding_ = folding;
+  make_stages();
+}
+
+template <class T>
+void Stack<T>::freeze_statistics(bool frozen) {
+  for (const auto& layer : layers_) layer->freeze_statistics(frozen);
+  for (const auto& layer : folded_) layer->freeze_statistics(frozen);
 }
 
 template <class T>
@@ -46,33 +151,67 @@ void Stack<T>::initialize(Random& random) {
 }
 
 template <class T>
+void Stack<T>::begin(const Step& step) {
+  std::uint64_t number = 0;  // so that no two layers draw alike
+  for (const auto& layer : layers_) layer->begin({step.seed + 0x9e3779b97f4a7c15 * number++, step.number});
+}
+
+template <class T>
 void Stack<T>::reserve(std::int64_t rows) {
   if (rows <= reserved_rows_) return;
   reserved_rows_ = rows;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    outputs_[i].resize(static_cast<std::size_t>(rows * layers_[i]->outputs()));
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    const auto size_of = [&](std::size_t stage) { return count_of(rows * stages_[stage].layer->outputs()); };
+    outputs_[s].resize(size_of(s));
+    const auto added = added_to(s);
+    if (!added) continue;
+    sums_[s].resize(size_of(s));
+    if (*added >= 0) waiting_[count_of(*added)].resize(size_of(count_of(*added)));
   }
   upper_.resize(static_cast<std::size_t>(rows * widest_));
   lower_.resize(upper_.size());
 }
 
+/// What stage s received, after `forward`.
+template <class T>
+const T* Stack<T>::input_of(std::size_t s, const Batch<T>& batch) const {
+  if (!sums_[s].empty()) return sums_[s].data();
+  return s == 0 ? batch.features : outputs_[s - 1].data();
+}
+
 template <class T>
 double Stack<T>::forward(const Batch<T>& batch) {
   reserve(batch.rows);
-  const T* x = batch.features;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    layers_[i]->forward(batch.rows, x, outputs_[i].data());
-    x = outputs_[i].data();
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    Layer<T>& layer = *stages_[s].layer;
+    if (const auto added = added_to(s)) {
+      const T* below = s == 0 ? batch.features : outputs_[s - 1].data();
+      const T* other = *added < 0 ? batch.features : outputs_[count_of(*added)].data();
+      std::transform(below, below + batch.rows * layer.inputs(), other, sums_[s].data(), std::plus<T>{});
+    }
+    layer.forward(batch.rows, input_of(s, batch), outputs_[s].data());
   }
-  if (!softmax_) return mean_squared_error(batch, outputs(), x, upper_.data());
-  return cross_entropy(batch, outputs(), outputs_[layers_.size() - 2].data(), x, upper_.data());
+  return objective_(batch, outputs(), input_of(stages_.size() - 1, batch), outputs_.back().data(),
+                    upper_.data());
 }
 
 template <class T>
 void Stack<T>::backward(const Batch<T>& batch) {
-  for (std::size_t i = layers_.size(); i-- > 0;) {
-    const T* x = i == 0 ? batch.features : outputs_[i - 1].data();
-    layers_[i]->backward(batch.rows, x, outputs_[i].data(), upper_.data(), i == 0 ? nullptr : lower_.data());
+  for (auto& gradient : waiting_) std::fill(gradient.begin(), gradient.end(), T(0));
+  std::size_t s = stages_.size();
+  if (objective_.takes_logits()) --s;  // upper_ is already the gradient below the last stage
+  while (s-- > 0) {
+    Layer<T>& layer = *stages_[s].layer;
+    const std::int64_t width = batch.rows * layer.outputs();
+    if (!waiting_[s].empty())
+      std::transform(upper_.data(), upper_.data() + width, waiting_[s].data(), upper_.data(), std::plus<T>{});
+    const auto added = added_to(s);
+    if (added && *added >= 0) {
+      T* const other = waiting_[count_of(*added)].data();
+      std::transform(other, other + width, upper_.data(), other, std::plus<T>{});
+    }
+    layer.backward(batch.rows, input_of(s, batch), outputs_[s].data(), upper_.data(),
+                   s == 0 ? nullptr : lower_.data());
     std::swap(upper_, lower_);
   }
 }
@@ -83,17 +222,27 @@ std::span<const T> Stack<T>::output(const Batch<T>& batch) const {
 }
 
 template <class T>
-void Stack<T>::infer(std::int64_t rows, const T* x, T* y) const {
+void Stack<T>::infer(std::int64_t rows, const T* x, T* y, const Visit& visit) const {
   constexpr std::int64_t kRowsAtOnce = 256;
   const std::int64_t most = std::min(rows, kRowsAtOnce);
   std::vector<T> from(static_cast<std::size_t>(most * widest_));
   std::vector<T> to(from.size());
+  std::vector<std::vector<T>> kept(stages_.size());
   for (std::int64_t first = 0; first < rows; first += kRowsAtOnce) {
     const std::int64_t count = std::min(kRowsAtOnce, rows - first);
-    std::copy_n(x + first * inputs(), count * inputs(), from.begin());
-    for (const auto& layer : layers_) {
-      layer->infer(count, from.data(), to.data());
+    const T* const features = x + first * inputs();
+    std::copy_n(features, count * inputs(), from.begin());
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+      const Layer<T>& layer = *stages_[s].layer;
+      if (const auto added = added_to(s)) {
+        const T* const other = *added < 0 ? features : kept[count_of(*added)].data();
+        std::transform(from.data(), from.data() + count * layer.inputs(), other, from.data(), std::plus<T>{});
+      }
+      layer.infer(count, from.data(), to.data());
       std::swap(from, to);
+      const auto values = std::span<const T>(from).first(count_of(count * layer.outputs()));
+      if (value_is_added(stages_[s].last + 1)) kept[s].assign(values.begin(), values.end());
+      if (visit) visit(s, count, values);
     }
     std::copy_n(from.begin(), count * outputs(), y + first * outputs());
   }

@@ -1,9 +1,8 @@
-// Training: networks of Dense, BatchNormalization and activation layers, exported as standard ONNX models.
+// Training: networks of Dense, normalisation and activation layers, exported as standard ONNX models.
 // Everything runs on one thread, in float32 with statistics in double, and the same seed gives the same bits
 // on the same machine.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,194 +10,25 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
 #include "bnrun/export.h"
 #include "bnrun/model.h"
-#include "bnrun/tensor.h"
+#include "bnrun/train_data.h"
+#include "bnrun/train_network.h"
+#include "bnrun/train_score.h"
 
 namespace bnrun::train {
 
-// -------- data
+// -------- optimisers
 
-/// A table to learn from: either `labels` or `targets` is filled. Rows are counted from 1 in messages.
-struct Dataset {
-  std::int64_t columns = 0;
-  std::vector<float> features;       ///< [rows, columns]
-  std::vector<std::int64_t> labels;  ///< [rows], from 0: classification
-  std::vector<float> targets;        ///< [rows, outputs]: regression
-
-  std::int64_t rows() const {
-    return columns == 0 ? 0 : static_cast<std::int64_t>(features.size()) / columns;
-  }
-};
-
-/// The named rows (from 0), in that order.
-BNRUN_API Dataset take_rows(const Dataset& data, std::span<const std::size_t> rows);
-/// The numbers 0..rows-1 in an order that depends on the seed alone.
-BNRUN_API std::vector<std::size_t> shuffled_rows(std::size_t rows, std::uint64_t seed);
-
-/// Rows drawn by seed, and those that are left, both in an order that depends on seed and data alone.
-struct RowSplit {
-  std::vector<std::size_t> drawn;
-  std::vector<std::size_t> rest;
-};
-/// Draws `count` rows: of labelled data from each class its share, leaving at least one row of each class
-/// where the numbers allow it. Throws invalid_input when there are fewer rows.
-BNRUN_API RowSplit split_rows(const Dataset& data, std::size_t count, std::uint64_t seed);
-
-/// (x - offset) * factor per column. Empty vectors: every x as it is.
-struct Scaling {
-  std::vector<float> offset;
-  std::vector<float> factor;
-
-  bool identity() const { return factor.empty(); }
-  BNRUN_API void apply(std::span<float> rows) const;
-  BNRUN_API Scaling inverted() const;
-
-  /// Mean 0 and population variance 1, or the range 0..1, of the given rows [rows, columns]; a column that is
-  /// constant in them becomes 0.
-  BNRUN_API static Scaling standardize(std::span<const float> rows, std::int64_t columns);
-  BNRUN_API static Scaling min_max(std::span<const float> rows, std::int64_t columns);
-  BNRUN_API static Scaling by(double factor, std::int64_t columns);
-};
-
-// -------- columns as tables have them
-
-/// What becomes of a missing value. Of text all but `indicator` make a value that is none of those known.
-enum class MissingRule {
-  error,      ///< there is none
-  mean,       ///< the mean of the column in the rows learnt from
-  median,     ///< its median
-  zero,       ///< 0
-  indicator,  ///< the mean, and a column of its own that says 1; in text, a value like the others
-};
-BNRUN_API std::string_view name_of(MissingRule rule);
-
-/// The columns of a Dataset before it is prepared: first numbers, NaN where one is missing, then text, of
-/// which the Dataset holds positions in `values`, NaN where it is missing.
-struct TableColumns {
-  struct Text {
-    std::string name;
-    std::vector<std::string> values;
-  };
-  std::vector<std::string> numbers;  ///< names
-  std::vector<Text> texts;
-
-  std::int64_t count() const { return static_cast<std::int64_t>(numbers.size() + texts.size()); }
-};
-
-/// The way from such columns to the inputs of a network: missing numbers filled, then one column for each
-/// indicator, then for each column of text as many as it has values, 1 where it holds that value. The
-/// exported model goes the same way in standard operators.
-struct Preparation {
-  TableColumns columns;
-  MissingRule missing = MissingRule::error;
-  std::vector<float> fill;               ///< one for each number; empty with MissingRule::error
-  std::vector<std::int64_t> indicators;  ///< the numbers that have one: those missing in a row learnt from
-  std::vector<std::vector<std::string>> vocabularies;  ///< of each text: what the rows learnt from hold
-  bool refuse_unknown = false;  ///< a value in no vocabulary is an error, not all zeros
-
-  BNRUN_API std::int64_t outputs() const;
-  /// Throws invalid_input naming a column in which every number is missing.
-  BNRUN_API static Preparation learn(const Dataset& rows, TableColumns columns, MissingRule missing,
-                                     bool refuse_unknown = false);
-  /// Throws invalid_input naming row and column of a value that is refused.
-  BNRUN_API Dataset apply(const Dataset& rows) const;
-};
-
-// -------- networks
-
-enum class Initializer {
-  glorot_uniform,  ///< +-sqrt(6 / (inputs + units)): Glorot and Bengio 2010
-  he_uniform,      ///< +-sqrt(6 / inputs), for ReLU: He et al. 2015, arXiv 1502.01852
-};
-
-struct Dense {
-  std::int64_t units = 1;
-  bool use_bias = true;
-  Initializer initializer = Initializer::glorot_uniform;
-};
-
-/// running = running * momentum + batch * (1 - momentum). The default momentum is 0.9, not
-/// the 0.99 of Keras: a table of some thousand rows gives only a few hundred steps, and
-/// with 0.99 the running statistics would still be those of early weights.
-struct BatchNormalization {
-  double momentum = 0.9;
-  double epsilon = 1e-3;
-  bool center = true;  ///< learn B
-  bool scale = true;   ///< learn scale
-};
-
-enum class Activation { linear, relu, tanh, sigmoid, softmax };
-
-using LayerSpec = std::variant<Dense, BatchNormalization, Activation>;
-
-enum class Loss {
-  cross_entropy,       ///< mean over rows of -log(probability of the row's label); the last layer is softmax
-  mean_squared_error,  ///< mean over rows and outputs; the last layer is anything else
-};
-
-BNRUN_API std::string_view name_of(Loss loss);
-
-/// What a summary prints of one layer.
-struct LayerSummary {
-  std::string name;  ///< of its node in the exported model, e.g. "batch_normalization_1"
-  std::string type;
-  std::int64_t outputs = 0;
-  std::int64_t trainable = 0;
-  std::int64_t fixed = 0;  ///< running statistics
-};
-
-struct Weight {
-  std::string name;  ///< e.g. "dense_1.W", "dense_1.b", "batch_normalization_1.mean"
-  Tensor tensor;
-};
-
-/// A feed-forward network and its weights. Movable. Const use is thread-safe.
-class BNRUN_API Network {
- public:
-  /// Initial weights drawn from `seed`. Throws invalid_input unless there is a Dense layer, every number
-  /// makes sense, and softmax stands at the end or nowhere.
-  Network(std::int64_t inputs, std::vector<LayerSpec> layers, std::uint64_t seed = 1);
-  Network(Network&&) noexcept;
-  Network& operator=(Network&&) noexcept;
-  ~Network();
-
-  std::int64_t inputs() const;
-  std::int64_t outputs() const;
-  Loss loss() const;
-  std::vector<LayerSummary> layers() const;
-  std::vector<Weight> weights() const;
-
-  /// Applied to features before the first layer; the exported model does the same.
-  void set_input_scaling(Scaling scaling);
-  /// Applied to targets before the loss, inverted on predictions. Regression only.
-  void set_target_scaling(Scaling scaling);
-  const Scaling& input_scaling() const;
-  const Scaling& target_scaling() const;
-
-  /// Inference with running statistics, from unscaled features [rows, inputs].
-  /// Returns probabilities or predictions [rows, outputs].
-  std::vector<float> predict(std::span<const float> features) const;
-
-  /// The trainer's own view; its type is private.
-  struct State;
-  const State& state() const { return *state_; }
-  State& state() { return *state_; }
-
- private:
-  std::unique_ptr<State> state_;
-};
-
-// -------- fitting
-
-/// velocity = momentum * velocity - learning_rate * gradient;  weight += velocity
+/// velocity = momentum * velocity - learning_rate * gradient;  weight += velocity. With `nesterov`
+/// weight += momentum * velocity - learning_rate * gradient: Sutskever et al. 2013.
 struct Sgd {
   double learning_rate = 0.01;
   double momentum = 0.0;
+  bool nesterov = false;
 };
 
 /// Kingma and Ba 2014, arXiv 1412.6980.
@@ -209,15 +39,73 @@ struct Adam {
   double epsilon = 1e-7;
 };
 
-using Optimizer = std::variant<Sgd, Adam>;
+/// Adam, and before each step weight -= learning_rate * weight_decay * weight: Loshchilov and Hutter 2017,
+/// arXiv 1711.05101. Every trainable weight decays, as in Keras and PyTorch.
+struct AdamW {
+  double learning_rate = 1e-3;
+  double beta_1 = 0.9;
+  double beta_2 = 0.999;
+  double epsilon = 1e-7;
+  double weight_decay = 0.004;
+};
+
+/// square = rho * square + (1 - rho) * gradient^2;  step = gradient / (sqrt(square) + epsilon);
+/// velocity = momentum * velocity + step;  weight -= learning_rate * velocity. Hinton's lecture 6e, 2012.
+struct RmsProp {
+  double learning_rate = 1e-3;
+  double rho = 0.9;
+  double momentum = 0.0;
+  double epsilon = 1e-7;
+};
+
+/// weight -= learning_rate * (sign(beta_1 * m + (1 - beta_1) * gradient) + weight_decay * weight);
+/// m = beta_2 * m + (1 - beta_2) * gradient. Chen et al. 2023, arXiv 2302.06675.
+struct Lion {
+  double learning_rate = 1e-4;
+  double beta_1 = 0.9;
+  double beta_2 = 0.99;
+  double weight_decay = 0.0;
+};
+
+using Optimizer = std::variant<Sgd, Adam, AdamW, RmsProp, Lion>;
+
+/// The learning rate of a step, as a multiple of the optimiser's.
+struct Schedule {
+  enum class Kind {
+    constant,
+    step,    ///< times `factor` after every `every` epochs
+    cosine,  ///< from 1 to `factor` over the whole training: Loshchilov and Hutter 2016, arXiv 1608.03983
+  };
+  Kind kind = Kind::constant;
+  double factor = 0.1;
+  int every = 10;
+  /// Over this many epochs the rate first grows from 0 in equal parts, a step at a time.
+  double warm_up = 0.0;
+};
+
+/// The learning rate times `factor` when the watched loss has not fallen for `patience` epochs.
+struct Plateau {
+  int patience = 5;
+  double factor = 0.1;
+  double least = 0.0;  ///< no learning rate below
+};
+
+/// Ends training when the watched loss has not fallen by more than `least_gain` for `patience` epochs.
+struct EarlyStopping {
+  int patience = 10;
+  double least_gain = 0.0;
+};
+
+// -------- fitting
 
 struct EpochReport {
   int epoch = 0;        ///< from 1
   double loss = 0.0;    ///< mean over the epoch's steps, each before its update; in scaled units
-  double metric = 0.0;  ///< classification: accuracy; regression: mean absolute error, in the data's units
+  double metric = 0.0;  ///< cross-entropies: accuracy; else: mean absolute error, in the data's units
   std::optional<double> validation_loss;  ///< after the epoch, with running statistics
   std::optional<double> validation_metric;
-  double seconds = 0.0;  ///< of training, validation not counted
+  double learning_rate = 0.0;  ///< of the last step
+  double seconds = 0.0;        ///< of training, validation not counted
   /// Of the last epoch: the rows trained on after it, as the exported model computes them (with running
   /// statistics).
   std::optional<double> trained_loss;
@@ -231,12 +119,60 @@ struct FitOptions {
   std::int64_t batch = 32;
   Optimizer optimizer = Adam{};
   double validation = 0.0;  ///< fraction of the rows set aside, drawn by seed as split_rows draws
-  std::uint64_t seed = 1;   ///< of the validation split and of the order of rows
+  std::uint64_t seed = 1;   ///< of the validation split, of the order of rows and of what Dropout drops
   std::function<void(const EpochReport&)> on_epoch;
+  /// Rows to validate on, instead of a fraction.
+  std::optional<Dataset> validation_data;
+  Schedule schedule;
+  // The loss that these two watch is that of validation, or of training where there is none.
+  std::optional<Plateau> plateau;
+  std::optional<EarlyStopping> early_stopping;
+  /// The network ends with the weights and statistics of the epoch whose watched loss was least.
+  bool restore_best = false;
+  double l2 = 0.0;  ///< adds l2 * sum of squares of the kernels of Dense layers to the loss, as Keras does
+  double clip_norm = 0.0;   ///< scales all gradients of a step down to this Euclidean norm; 0: does not
+  double clip_value = 0.0;  ///< cuts each gradient to this size; 0: does not
+  /// From this epoch on (from 1) training normalises with the running statistics and leaves them as they are.
+  std::optional<int> freeze_statistics;
+  /// Asked before each step; true ends training there, with the best epoch so far.
+  std::function<bool()> stop;
 };
 
-/// Trains in place. Throws invalid_input when the data does not fit the network (naming the row), when an
-/// option makes no sense, and when training diverges: the loss of a step or a weight is no longer finite.
+/// A training that can be left and taken up again. Not thread-safe; network and options.on_epoch outlive it.
+class BNRUN_API Training {
+ public:
+  /// Throws invalid_input when the data does not fit the network (naming the row), or an option makes no sense.
+  Training(Network& network, const Dataset& data, FitOptions options);
+  ~Training();
+  Training(const Training&) = delete;
+  Training& operator=(const Training&) = delete;
+
+  /// All epochs are over, early stopping ended them, or `stop` did.
+  bool done() const;
+  /// Throws invalid_input naming epoch and step when training diverges: the loss of a step or a weight is no
+  /// longer finite. The network then holds what it held after the last good epoch.
+  void run_epoch();
+  /// Gives the network its best weights where that was asked for, or training was interrupted in an epoch.
+  void finish();
+
+  bool interrupted() const;
+  const std::vector<EpochReport>& history() const;
+  /// The epoch whose weights `finish` gives, or gave, the network.
+  int kept_epoch() const;
+
+  /// Everything that the rest of the training depends on, after an epoch, with a checksum.
+  std::string checkpoint() const;
+  /// REQUIRES: no epoch has run. The rest then gives the bits of a training that was never interrupted.
+  /// Throws invalid_input when the bytes are damaged, or of another network, other data or other options;
+  /// only `epochs` may differ, unless the schedule is cosine.
+  void resume(std::string_view checkpoint);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Trains in place, all of a Training.
 BNRUN_API std::vector<EpochReport> fit(Network& network, const Dataset& data, const FitOptions& options = {});
 
 struct Evaluation {
@@ -249,28 +185,6 @@ BNRUN_API Evaluation evaluate(const Network& network, const Dataset& data);
 /// over every trainable weight, in double and with batch statistics. Relative to the gradient itself, but to
 /// no less than a thousandth of the network's largest, below which differences are rounding.
 BNRUN_API double check_gradients(const Network& network, const Dataset& batch);
-
-// -------- measuring predictions
-
-struct ClassificationScore {
-  std::int64_t rows = 0;
-  std::int64_t correct = 0;
-  std::vector<std::int64_t> confusion;  ///< [true class, predicted class]
-  BNRUN_API double accuracy() const;
-};
-/// `probabilities` [rows, classes]; the first of equal largest ones counts. Throws invalid_input naming the
-/// row whose label is outside.
-BNRUN_API ClassificationScore score_classes(std::span<const float> probabilities,
-                                            std::span<const std::int64_t> labels, std::int64_t classes);
-
-struct RegressionScore {
-  std::int64_t elements = 0;
-  double mean_squared_error = 0.0;
-  double mean_absolute_error = 0.0;
-  double r2 = 0.0;  ///< 1 - squared error / squared deviation from the mean target; 0 when all are equal
-};
-BNRUN_API RegressionScore score_predictions(std::span<const float> predictions,
-                                            std::span<const float> targets);
 
 // -------- export
 
@@ -285,7 +199,8 @@ struct ModelDescription {
 
 /// The network at inference: input "input" float32 [N, inputs]; output "probabilities" or "prediction"
 /// [N, outputs]; opset 17. Scaling is Sub and Mul, Dense is Gemm, and each BatchNormalization stays one: to
-/// take them away is what folding is for.
+/// take them away is what folding is for. A network that is trained folded has them folded already; with int8
+/// every Gemm stands between QuantizeLinear and DequantizeLinear.
 ///
 /// With a preparation the input is what a table has: "input" float32 [N, numbers] with NaN for what is
 /// missing, and for each column of text a string [N, 1] of its name, "" for what is missing; "bnrun.columns"

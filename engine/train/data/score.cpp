@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "bnrun/train.h"
 #include "base/fail.h"
+#include "bnrun/train.h"
 
 namespace bnrun::train {
 

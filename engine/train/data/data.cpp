@@ -90,6 +90,26 @@ RowSplit split_rows(const Dataset& data, std::size_t count, std::uint64_t seed) 
   return split;
 }
 
+std::vector<RowSplit> fold_rows(const Dataset& data, std::size_t folds, std::uint64_t seed) {
+  const auto rows = static_cast<std::size_t>(data.rows());
+  if (folds < 2 || folds > rows)
+    fail(ErrorCode::invalid_input, "{} folds of {} rows: expected 2 or more, and a row for each", folds,
+         rows);
+  // Dealt like cards, class after class, so that neither classes nor sizes differ by more than one row.
+  std::vector<std::size_t> order = shuffled_rows(rows, seed);
+  if (!data.labels.empty())
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return data.labels[a] < data.labels[b]; });
+  std::vector<std::size_t> fold_of(rows);
+  for (std::size_t i = 0; i < rows; ++i) fold_of[order[i]] = i % folds;
+  std::vector<RowSplit> splits(folds);
+  for (const std::size_t row : shuffled_rows(rows, seed)) {
+    for (std::size_t f = 0; f < folds; ++f)
+      (fold_of[row] == f ? splits[f].drawn : splits[f].rest).push_back(row);
+  }
+  return splits;
+}
+
 void Scaling::apply(std::span<float> rows) const {
   if (identity()) return;
   const std::size_t columns = factor.size();

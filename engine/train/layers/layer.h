@@ -3,14 +3,21 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "bnrun/train.h"
+#include "bnrun/train_network.h"
 #include "train/random.h"
 
 namespace bnrun::train {
+
+/// Which step of which training this is: what a Dropout draws depends on it.
+struct Step {
+  std::uint64_t seed = 0;
+  std::uint64_t number = 0;
+};
 
 /// One layer: x[rows, inputs] to y[rows, outputs]. Its trainable weights and their gradients lie in arrays of
 /// the whole network, so that an optimiser is one loop.
@@ -24,10 +31,16 @@ class Layer {
   std::int64_t outputs() const { return outputs_; }
 
   virtual std::int64_t trainable() const { return 0; }
-  virtual std::int64_t fixed() const { return 0; }
+  /// How many of them, from the first on, are a kernel, which is what a penalty on weights is for.
+  virtual std::int64_t kernel_elements() const { return 0; }
+  /// What training changes besides the trainable weights: running statistics and ranges.
+  virtual std::span<double> statistics() { return {}; }
   /// Its `trainable()` elements of both arrays, which outlive the layer.
   virtual void bind(T* /*weights*/, T* /*gradients*/) {}
   virtual void initialize(Random& /*random*/) {}
+  virtual void begin(const Step& /*step*/) {}
+  /// From now on training computes with the running statistics and leaves them as they are.
+  virtual void freeze_statistics(bool /*frozen*/) {}
 
   /// Training: batch statistics, running ones updated; keeps what `backward` needs besides x and y.
   virtual void forward(std::int64_t rows, const T* x, T* y) = 0;
@@ -50,5 +63,9 @@ std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec, std::int64_t inputs)
 
 extern template std::unique_ptr<Layer<float>> make_layer(const LayerSpec&, std::int64_t);
 extern template std::unique_ptr<Layer<double>> make_layer(const LayerSpec&, std::int64_t);
+
+inline std::size_t count_of(std::int64_t elements) {
+  return static_cast<std::size_t>(elements);
+}
 
 }  // namespace bnrun::train

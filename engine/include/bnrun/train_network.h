@@ -1,0 +1,199 @@
+// Networks to train: layers as one names them, the network that they make, what it minimises.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "bnrun/export.h"
+#include "bnrun/tensor.h"
+#include "bnrun/train_data.h"
+
+namespace bnrun::train {
+
+// -------- layers
+
+/// How the first weights of a layer are drawn, named as in Keras. Normal ones with a fan are cut off at two
+/// standard deviations and widened by 1/0.8796, so that their variance is as stated.
+enum class Initializer {
+  glorot_uniform,    ///< +-sqrt(6 / (inputs + units)): Glorot and Bengio 2010
+  he_uniform,        ///< +-sqrt(6 / inputs), for ReLU: He et al. 2015, arXiv 1502.01852
+  glorot_normal,     ///< variance 2 / (inputs + units)
+  he_normal,         ///< variance 2 / inputs
+  lecun_uniform,     ///< +-sqrt(3 / inputs)
+  lecun_normal,      ///< variance 1 / inputs, for SELU: Klambauer et al. 2017, arXiv 1706.02515
+  random_normal,     ///< standard deviation 0.05
+  random_uniform,    ///< +-0.05
+  truncated_normal,  ///< standard deviation 0.05, drawn again beyond two of them
+  orthogonal,        ///< orthonormal columns or rows, whichever are fewer: Saxe et al. 2013, arXiv 1312.6120
+  zeros,
+  ones,
+};
+/// As Keras writes it: "glorot_uniform".
+BNRUN_API std::string_view name_of(Initializer initializer);
+
+struct Dense {
+  std::int64_t units = 1;
+  bool use_bias = true;
+  Initializer initializer = Initializer::glorot_uniform;
+  double initial_scale = 1.0;  ///< the drawn weights times this
+};
+
+/// running = running * momentum + batch * (1 - momentum). The default momentum is 0.9, not
+/// the 0.99 of Keras: a table of some thousand rows gives only a few hundred steps, and
+/// with 0.99 the running statistics would still be those of early weights.
+struct BatchNormalization {
+  double momentum = 0.9;
+  double epsilon = 1e-3;
+  bool center = true;  ///< learn B
+  bool scale = true;   ///< learn scale
+};
+
+/// Each row to mean 0 and variance 1, then * scale + B: Ba et al. 2016, arXiv 1607.06450.
+struct LayerNormalization {
+  double epsilon = 1e-3;
+  bool center = true;  ///< learn B
+  bool scale = true;   ///< learn scale
+};
+
+/// In training each value is 0 with probability `rate`, else divided by 1 - rate; nothing at inference.
+/// Srivastava et al. 2014. The values that fall out depend on the seed of the network, the step and the
+/// position alone.
+struct Dropout {
+  double rate = 0.5;
+};
+
+/// gelu is x * Phi(x), exact: Hendrycks and Gimpel 2016, arXiv 1606.08415.
+enum class Activation { linear, relu, tanh, sigmoid, softmax, gelu, selu };
+
+/// alpha * x below 0.
+struct LeakyRelu {
+  double alpha = 0.3;
+};
+/// alpha * (exp(x) - 1) below 0.
+struct Elu {
+  double alpha = 1.0;
+};
+
+/// The end of a residual block: y = x + what went into the layer that stands `layers` before this one. He et
+/// al. 2015, arXiv 1512.03385.
+struct Shortcut {
+  std::int64_t layers = 2;
+};
+
+using LayerSpec = std::variant<Dense, BatchNormalization, Activation, LayerNormalization, Dropout, LeakyRelu,
+                               Elu, Shortcut>;
+
+// -------- losses
+
+enum class Loss {
+  cross_entropy,       ///< mean over rows of -log(probability of the row's label); the last layer is softmax
+  mean_squared_error,  ///< mean over rows and outputs
+  binary_cross_entropy,  ///< mean over rows and outputs, targets 0 to 1; the last layer is sigmoid
+  mean_absolute_error,   ///< mean over rows and outputs
+  huber,                 ///< e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2)
+};
+BNRUN_API std::string_view name_of(Loss loss);
+
+struct LossOptions {
+  /// Cross-entropies: each target y becomes y * (1 - smoothing) + smoothing / classes (of two for a binary
+  /// one).
+  double label_smoothing = 0.0;
+  /// Cross-entropy: a row's loss times the weight of its label; the mean is still over the rows, as in Keras.
+  std::vector<double> class_weights;
+  double huber_delta = 1.0;
+};
+
+/// rows / (classes * rows of the class) for each class; 0 where it has no row.
+BNRUN_API std::vector<double> balanced_class_weights(std::span<const std::int64_t> labels,
+                                                     std::int64_t classes);
+
+// -------- folding while training
+
+/// How a Dense layer with a BatchNormalization right behind it is trained.
+enum class Folding {
+  none,  ///< as two layers
+  /// As one, with the weights W * scale / sigma of the running statistics, corrected by sigma of the running
+  /// over sigma of the batch until the statistics are frozen: Jacob et al. 2017, arXiv 1712.05877, section
+  /// 3.2; Krishnamoorthi 2018, arXiv 1806.08342, section 3.2.2. The same function as `none`.
+  folded,
+  /// `folded`, with weights and inputs of every Dense layer rounded to what int8 can hold: weights
+  /// symmetric for each unit, inputs to 0..255 over a moving range; gradients pass through the rounding.
+  int8,
+};
+
+// -------- the network
+
+/// What a summary prints of one layer.
+struct LayerSummary {
+  std::string name;  ///< of its node in the exported model, e.g. "batch_normalization_1"
+  std::string type;
+  std::int64_t outputs = 0;
+  std::int64_t trainable = 0;
+  std::int64_t fixed = 0;  ///< running statistics
+};
+
+struct Weight {
+  std::string name;  ///< e.g. "dense_1.W", "dense_1.b", "batch_normalization_1.mean"
+  Tensor tensor;
+};
+
+/// Mean and standard deviation of what a layer puts out.
+struct Spread {
+  double mean = 0.0;
+  double deviation = 0.0;
+};
+
+/// A feed-forward network and its weights. Movable. Const use is thread-safe.
+class BNRUN_API Network {
+ public:
+  /// Initial weights drawn from `seed`. Throws invalid_input unless there is a Dense layer and every number
+  /// makes sense.
+  Network(std::int64_t inputs, std::vector<LayerSpec> layers, std::uint64_t seed = 1);
+  Network(Network&&) noexcept;
+  Network& operator=(Network&&) noexcept;
+  ~Network();
+
+  std::int64_t inputs() const;
+  std::int64_t outputs() const;
+  std::vector<LayerSummary> layers() const;
+  std::vector<Weight> weights() const;
+
+  /// cross_entropy where softmax is the last layer, else mean_squared_error, unless set.
+  Loss loss() const;
+  const LossOptions& loss_options() const;
+  /// Throws invalid_input when the last layer does not fit the loss or a number makes no sense.
+  void set_loss(Loss loss, LossOptions options = {});
+
+  Folding folding() const;
+  /// Weights and running statistics stay as they are; ranges of an earlier int8 are forgotten.
+  void set_folding(Folding folding);
+
+  /// Applied to features before the first layer; the exported model does the same.
+  void set_input_scaling(Scaling scaling);
+  /// Applied to targets before the loss, inverted on predictions. Regression only.
+  void set_target_scaling(Scaling scaling);
+  const Scaling& input_scaling() const;
+  const Scaling& target_scaling() const;
+
+  /// Inference with running statistics, from unscaled features [rows, inputs].
+  /// Returns probabilities or predictions [rows, outputs].
+  std::vector<float> predict(std::span<const float> features) const;
+
+  /// Of each layer over these rows, at inference; layers that are trained as one count once.
+  std::vector<Spread> spreads(std::span<const float> features) const;
+
+  /// The trainer's own view; its type is private.
+  struct State;
+  const State& state() const { return *state_; }
+  State& state() { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace bnrun::train

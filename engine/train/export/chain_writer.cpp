@@ -1,0 +1,61 @@
+#include "train/export/chain_writer.h"
+
+#include "train/export/preparation.h"
+
+namespace bnrun::train {
+
+ValueId ChainWriter::constant(std::string name, Tensor tensor) {
+  return graph_.add_constant(std::move(name), std::move(tensor));
+}
+
+ChainWriter::Ref ChainWriter::keep(std::string name, std::string op_type, std::vector<Ref> inputs,
+                                   ValueType type, Attributes attributes) {
+  Kept kept{.inputs = std::move(inputs), .type = std::move(type)};
+  kept.node.name = std::move(name);
+  kept.node.op_type = std::move(op_type);
+  kept.node.attributes = std::move(attributes);
+  kept_.push_back(std::move(kept));
+  return kept_.size() - 1;
+}
+
+void ChainWriter::follow(std::string name, std::string op_type, std::int64_t width,
+                         const std::vector<ValueId>& constants, Attributes attributes) {
+  last_ = add(std::move(name), std::move(op_type), last_, constants, rows_of(width), std::move(attributes));
+}
+
+void ChainWriter::join(std::string name, std::string op_type, std::int64_t width, Ref other) {
+  follow_of(std::move(name), std::move(op_type), width, {last_, other});
+}
+
+void ChainWriter::follow_of(std::string name, std::string op_type, std::int64_t width,
+                            std::vector<Ref> inputs) {
+  last_ = keep(std::move(name), std::move(op_type), std::move(inputs), rows_of(width), {});
+}
+
+ChainWriter::Ref ChainWriter::add(std::string name, std::string op_type, Ref input,
+                                  const std::vector<ValueId>& constants, ValueType type,
+                                  Attributes attributes) {
+  std::vector<Ref> inputs{input};
+  inputs.insert(inputs.end(), constants.begin(), constants.end());
+  return keep(std::move(name), std::move(op_type), std::move(inputs), std::move(type), std::move(attributes));
+}
+
+Graph ChainWriter::finish(const std::string& output_name) {
+  std::vector<ValueId> outputs;  // of the kept nodes
+  const auto resolve = [&](const Ref& ref) {
+    const auto* id = std::get_if<ValueId>(&ref);
+    return id != nullptr ? *id : outputs[std::get<std::size_t>(ref)];
+  };
+  for (Kept& kept : kept_) {
+    const bool is_last = last_ == Ref(outputs.size());
+    outputs.push_back(graph_.add_value(is_last ? output_name : kept.node.name + ".Y", std::move(kept.type)));
+    for (const Ref& ref : kept.inputs) kept.node.inputs.push_back(resolve(ref));
+    kept.node.outputs = {outputs.back()};
+    graph_.add_node(std::move(kept.node));
+  }
+  graph_.add_output(resolve(last_));
+  graph_.check();
+  return std::move(graph_);
+}
+
+}  // namespace bnrun::train

@@ -1,0 +1,53 @@
+// A graph written node by node, each behind the last.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace bnrun::train {
+
+/// Keeps the nodes until the whole chain is known, because only then is it known which of them puts out the
+/// graph's output, whose name is given.
+class ChainWriter {
+ public:
+  /// A value of the graph, or the output of a node that is still kept.
+  using Ref = std::variant<ValueId, std::size_t>;
+
+  ChainWriter(Graph graph, ValueId first) : graph_(std::move(graph)), last_(first) {}
+
+  Ref last() const { return last_; }
+  ValueId constant(std::string name, Tensor tensor);
+
+  /// A node of the last value and constants; its output, [N, width], is now the last.
+  void follow(std::string name, std::string op_type, std::int64_t width,
+              const std::vector<ValueId>& constants, Attributes attributes = {});
+  /// A node of the last value and another.
+  void join(std::string name, std::string op_type, std::int64_t width, Ref other);
+  /// A node of any values.
+  void follow_of(std::string name, std::string op_type, std::int64_t width, std::vector<Ref> inputs);
+  /// A node beside the chain: the last value stays the last.
+  Ref add(std::string name, std::string op_type, Ref input, const std::vector<ValueId>& constants,
+          ValueType type, Attributes attributes);
+
+  Graph finish(const std::string& output_name);
+
+ private:
+  struct Kept {
+    Node node;
+    std::vector<Ref> inputs;
+    ValueType type;
+  };
+
+  Ref keep(std::string name, std::string op_type, std::vector<Ref> inputs, ValueType type,
+           Attributes attributes);
+
+  Graph graph_;
+  Ref last_;
+  std::vector<Kept> kept_;
+};
+
+}  // namespace bnrun::train

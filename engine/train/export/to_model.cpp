@@ -1,0 +1,182 @@
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <numbers>
+
+#include "api/model_access.h"
+#include "base/fail.h"
+#include "bnrun/version.h"
+#include "train/export/chain_writer.h"
+#include "train/export/preparation.h"
+#include "train/network.h"
+
+namespace bnrun::train {
+namespace {
+
+/// One element where all are the same, so that a fixed factor stays a scalar.
+Tensor shortest(const std::vector<float>& values) {
+  const bool uniform = std::all_of(values.begin(), values.end(), [&](float v) { return v == values[0]; });
+  return uniform ? Tensor(Shape{}, std::vector<float>{values[0]})
+                 : Tensor(Shape{static_cast<std::int64_t>(values.size())}, values);
+}
+
+void append_scaling(ChainWriter& chain, const Scaling& scaling, const std::string& stem, std::int64_t width) {
+  if (scaling.identity()) return;
+  const auto append = [&](const std::string& name, const char* op_type, const std::vector<float>& values,
+                          float neutral) {
+    if (std::all_of(values.begin(), values.end(), [=](float v) { return v == neutral; })) return;
+    chain.follow(stem + "_" + name, op_type, width, {chain.constant(stem + "." + name, shortest(values))});
+  };
+  append("offset", "Sub", scaling.offset, 0.0F);
+  append("factor", "Mul", scaling.factor, 1.0F);
+}
+
+/// Writes the nodes of one stage; `name` is that of its first layer, which stands before the names of all.
+class StageWriter {
+ public:
+  StageWriter(ChainWriter& chain, std::string name, const Layer<float>& layer)
+      : chain_(chain), name_(std::move(name)), width_(layer.outputs()), inputs_(layer.inputs()) {
+    for (auto& [suffix, tensor] : layer.weights())
+      constants_.emplace_back(suffix, chain.constant(name_ + "." + suffix, std::move(tensor)));
+  }
+
+  void operator()(const Dense& /*spec*/) {
+    if (find("W_scale") != nullptr)
+      quantised_gemm();
+    else
+      node("Gemm");
+  }
+  void operator()(const BatchNormalization& spec) {
+    node("BatchNormalization",
+         {{"epsilon", static_cast<float>(spec.epsilon)}, {"momentum", static_cast<float>(spec.momentum)}});
+  }
+  void operator()(const LayerNormalization& spec) {
+    node("LayerNormalization", {{"axis", std::int64_t{-1}}, {"epsilon", static_cast<float>(spec.epsilon)}});
+  }
+  void operator()(const Dropout& /*spec*/) {}  // nothing at inference
+  void operator()(const LeakyRelu& spec) { node("LeakyRelu", {{"alpha", static_cast<float>(spec.alpha)}}); }
+  void operator()(const Elu& spec) { node("Elu", {{"alpha", static_cast<float>(spec.alpha)}}); }
+  void operator()(const Shortcut& /*spec*/) {
+    fail(ErrorCode::internal, "a shortcut is written with the value it adds");
+  }
+  void operator()(Activation kind) {
+    if (kind == Activation::gelu) return gelu();
+    if (kind == Activation::softmax) return node("Softmax", {{"axis", std::int64_t{-1}}});
+    constexpr std::array<const char*, 7> kNames{"Identity", "Relu", "Tanh", "Sigmoid", "", "", "Selu"};
+    node(kNames[static_cast<std::size_t>(kind)]);
+  }
+
+ private:
+  const ValueId* find(std::string_view suffix) const {
+    const auto found = std::ranges::find(constants_, suffix, &std::pair<std::string, ValueId>::first);
+    return found == constants_.end() ? nullptr : &found->second;
+  }
+
+  void node(const char* op_type, Attributes attributes = {}) {
+    std::vector<ValueId> ids;
+    for (const auto& entry : constants_) ids.push_back(entry.second);
+    chain_.follow(name_, op_type, width_, ids, std::move(attributes));
+  }
+
+  /// x * 0.5 * (1 + erf(x / sqrt(2))): the operator Gelu is younger than the opset that is written.
+  void gelu() {
+    const auto scalar = [&](const char* suffix, double value) {
+      return chain_.constant(name_ + "." + suffix, Tensor(Shape{}, std::vector{static_cast<float>(value)}));
+    };
+    const auto x = chain_.last();
+    chain_.follow(name_ + "_scaled", "Div", width_, {scalar("sqrt_2", std::numbers::sqrt2)});
+    chain_.follow(name_ + "_erf", "Erf", width_, {});
+    chain_.follow(name_ + "_sum", "Add", width_, {scalar("one", 1.0)});
+    chain_.follow(name_ + "_half", "Mul", width_, {scalar("half", 0.5)});
+    chain_.join(name_, "Mul", width_, x);
+  }
+
+  void quantised_gemm() {
+    const auto add = [&](const std::string& suffix, const char* op_type, ChainWriter::Ref x,
+                         std::vector<ValueId> parameters, const ValueType& type, std::int64_t axis) {
+      return chain_.add(name_ + suffix, op_type, x, parameters, type, {{"axis", axis}});
+    };
+    const ValueId zeros =
+        chain_.constant(name_ + ".W_zero_point",
+                        Tensor(Shape{width_}, std::vector<std::int8_t>(static_cast<std::size_t>(width_))));
+    const std::vector<ValueId> input{*find("x_scale"), *find("x_zero_point")};
+    const auto rounded =
+        add("_input_quantized", "QuantizeLinear", chain_.last(), input, rows_of(inputs_, DType::uint8), 1);
+    const auto x = add("_input", "DequantizeLinear", rounded, input, rows_of(inputs_), 1);
+    const auto W = add("_W", "DequantizeLinear", *find("W"), {*find("W_scale"), zeros},
+                       {DType::float32, Dims{Dim(inputs_), Dim(width_)}}, 1);
+    const auto b =
+        add("_b", "DequantizeLinear", *find("b"), {*find("b_scale")}, {DType::float32, Dims{Dim(width_)}}, 0);
+    chain_.follow_of(name_, "Gemm", width_, {x, W, b});
+  }
+
+  ChainWriter& chain_;
+  std::string name_;
+  std::int64_t width_;
+  std::int64_t inputs_;
+  std::vector<std::pair<std::string, ValueId>> constants_;
+};
+
+void append_stages(ChainWriter& chain, const Network& network) {
+  const auto infos = network.layers();
+  const auto& stack = network.state().stack;
+  std::vector<ChainWriter::Ref> outputs;  // of each stage
+  const auto features = chain.last();
+  std::size_t first = 0;  // layer of the stage
+  for (std::size_t s = 0; s < stack.stages().size(); ++s) {
+    const auto& stage = stack.stages()[s];
+    if (const auto added = stack.added_to(s))
+      chain.join(infos[first].name, "Add", stage.layer->outputs(),
+                 *added < 0 ? features : outputs[static_cast<std::size_t>(*added)]);
+    else
+      std::visit(StageWriter(chain, infos[first].name, *stage.layer), stack.specs()[first]);
+    outputs.push_back(chain.last());
+    first = stage.last + 1;
+  }
+}
+
+}  // namespace
+
+Model to_model(const Network& network, const ModelDescription& description, const Preparation& preparation) {
+  const bool prepared = preparation.columns.count() > 0;
+  if (prepared && preparation.outputs() != network.inputs())
+    fail(ErrorCode::invalid_input, "the preparation makes {} columns, the network has {} inputs",
+         preparation.outputs(), network.inputs());
+  const auto infos = network.layers();
+  const auto text_names = text_inputs(preparation, infos);
+  Graph graph;
+  graph.name = "network";
+  graph.opsets[""] = 17;
+  const ValueId first = prepared ? append_preparation(graph, preparation, text_names)
+                                 : graph.add_input("input", rows_of(network.inputs()));
+  ChainWriter chain(std::move(graph), first);
+  append_scaling(chain, network.input_scaling(), "input", network.inputs());
+  append_stages(chain, network);
+  append_scaling(chain, network.target_scaling().inverted(), "target", network.outputs());
+
+  ModelMetadata metadata;
+  metadata.producer_name = "bnrun";
+  metadata.producer_version = BNRUN_VERSION;
+  const auto set_list = [&](const char* key, const std::vector<std::string>& list) {
+    metadata.properties[key] =
+        nlohmann::json(list).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  };
+  if (!description.features.empty()) set_list("bnrun.features", description.features);
+  if (!description.classes.empty()) set_list("bnrun.classes", description.classes);
+  if (description.missing_spellings) set_list("bnrun.na", *description.missing_spellings);
+  if (!text_names.empty()) {
+    nlohmann::ordered_json columns;
+    if (!preparation.columns.numbers.empty()) columns["input"] = preparation.columns.numbers;
+    for (std::size_t t = 0; t < text_names.size(); ++t)
+      columns[text_names[t]] = {preparation.columns.texts[t].name};
+    metadata.properties["bnrun.columns"] =
+        columns.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+  if (preparation.missing != MissingRule::error)
+    metadata.properties["bnrun.missing"] = name_of(preparation.missing);
+  if (!description.target.empty()) metadata.properties["bnrun.target"] = description.target;
+  const bool classes = network.loss() == Loss::cross_entropy || network.loss() == Loss::binary_cross_entropy;
+  return make_model(chain.finish(classes ? "probabilities" : "prediction"), std::move(metadata));
+}
+
+}  // namespace bnrun::train

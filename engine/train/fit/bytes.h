@@ -1,0 +1,80 @@
+// Numbers as bytes and back, for checkpoints. Little-endian machines only, as everything here.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "base/fail.h"
+
+namespace bnrun::train {
+
+/// FNV-1a, 64 bits: finds damage, not malice.
+inline std::uint64_t checksum(std::string_view bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  return hash;
+}
+
+class ByteWriter {
+ public:
+  template <class V>
+  requires std::is_arithmetic_v<V>
+  void put(V value) {
+    const auto* raw = reinterpret_cast<const char*>(&value);
+    bytes_.append(raw, sizeof value);
+  }
+  template <class V>
+  void put(const std::vector<V>& values) {
+    put(std::uint64_t{values.size()});
+    if (!values.empty())
+      bytes_.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(V));
+  }
+  void put(std::string_view text) {
+    put(std::uint64_t{text.size()});
+    bytes_ += text;
+  }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
+/// Throws invalid_input where the bytes end too early.
+class ByteReader {
+ public:
+  explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
+
+  template <class V>
+  requires std::is_arithmetic_v<V>
+  void get(V& value) { std::memcpy(&value, take(sizeof(V)).data(), sizeof(V)); }
+  template <class V>
+  void get(std::vector<V>& values) {
+    const std::string_view raw = take(length(sizeof(V)));
+    values.resize(raw.size() / sizeof(V));
+    if (!raw.empty()) std::memcpy(values.data(), raw.data(), raw.size());
+  }
+  void get(std::string& text) { text = take(length(1)); }
+  bool at_end() const { return bytes_.empty(); }
+
+ private:
+  std::size_t length(std::size_t element) {
+    std::uint64_t count = 0;
+    get(count);
+    if (count > bytes_.size() / element) fail(ErrorCode::invalid_input, "the checkpoint is cut off");
+    return static_cast<std::size_t>(count) * element;
+  }
+  std::string_view take(std::size_t count) {
+    if (count > bytes_.size()) fail(ErrorCode::invalid_input, "the checkpoint is cut off");
+    const std::string_view part = bytes_.substr(0, count);
+    bytes_.remove_prefix(count);
+    return part;
+  }
+
+  std::string_view bytes_;
+};
+
+}  // namespace bnrun::train

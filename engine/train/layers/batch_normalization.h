@@ -1,0 +1,65 @@
+// BatchNormalization: n = (x - mean) / sqrt(var + epsilon),  y = scale * n + B.
+#pragma once
+
+#include "train/layers/layer.h"
+
+namespace bnrun::train {
+
+/// A mean and a variance for each channel.
+struct ChannelStatistics {
+  std::span<const double> mean;
+  std::span<const double> var;
+};
+
+// With the batch's mean and population variance
+//   dB = sum dy,  dscale = sum dy * n,
+//   dx = scale / sqrt(var + epsilon) * (dy - dB / rows - n * dscale / rows)
+// (Ioffe and Szegedy 2015, section 3); with frozen ones dx = scale / sqrt(var + epsilon) * dy.
+template <class T>
+class BatchNormalizationLayer final : public Layer<T> {
+ public:
+  BatchNormalizationLayer(const BatchNormalization& spec, std::int64_t channels);
+
+  std::int64_t trainable() const override { return C() * ((spec_.scale ? 1 : 0) + (spec_.center ? 1 : 0)); }
+  /// The running means, then the running variances.
+  std::span<double> statistics() override { return statistics_; }
+  void bind(T* weights, T* gradients) override;
+  void initialize(Random& random) override;
+  void freeze_statistics(bool frozen) override { frozen_ = frozen; }
+  void forward(std::int64_t rows, const T* x, T* y) override;
+  void infer(std::int64_t rows, const T* x, T* y) const override;
+  void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;
+  std::vector<std::pair<std::string, Tensor>> weights() const override;
+
+  // -------- for the layer that folds it
+
+  /// Mean and population variance of x, kept as `batch()`; the running ones follow.
+  void measure(std::int64_t rows, const T* x);
+  ChannelStatistics batch() const { return {mean_, var_}; }
+  ChannelStatistics running() const;
+  bool frozen() const { return frozen_; }
+  double epsilon() const { return spec_.epsilon; }
+  double scale_at(std::size_t c) const { return scale_ != nullptr ? static_cast<double>(scale_[c]) : 1.0; }
+  double B_at(std::size_t c) const { return B_ != nullptr ? static_cast<double>(B_[c]) : 0.0; }
+  /// What is not learnt takes none.
+  void set_gradients(std::span<const double> dscale, std::span<const double> dB);
+
+ private:
+  std::int64_t C() const { return this->outputs(); }
+  void normalize(std::int64_t rows, const T* x, T* y, const ChannelStatistics& with) const;
+
+  BatchNormalization spec_;
+  T* scale_ = nullptr;
+  T* B_ = nullptr;
+  T* dscale_ = nullptr;
+  T* dB_ = nullptr;
+  bool frozen_ = false;
+  std::vector<double> statistics_;
+  std::vector<double> mean_, var_;                     // of the batch
+  std::vector<double> inverse_, slope_, sum_, sum_n_;  // of backward
+};
+
+extern template class BatchNormalizationLayer<float>;
+extern template class BatchNormalizationLayer<double>;
+
+}  // namespace bnrun::train

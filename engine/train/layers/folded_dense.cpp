@@ -1,0 +1,248 @@
+#include "train/layers/folded_dense.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/gemm/blas.h"
+#include "kernels/gemm/dense.h"
+
+namespace bnrun::train {
+namespace {
+
+constexpr float kLargestWeight = 127.0F;
+constexpr float kLargestBias = 2147483520.0F;  // the largest float that int32 holds
+
+/// W [rows, columns] becomes what int8 holds of it; its steps.
+template <class T>
+std::vector<float> round_weights(std::vector<T>& W, std::size_t columns) {
+  const auto steps = weight_steps(std::span<const T>(W), columns);
+  for (std::size_t i = 0; i < W.size(); ++i) {
+    const float step = steps[i % columns];
+    W[i] = static_cast<T>(levels(static_cast<float>(W[i]), step, kLargestWeight) * step);
+  }
+  return steps;
+}
+
+}  // namespace
+
+template <class T>
+FoldedDenseLayer<T>::FoldedDenseLayer(DenseLayer<T>& dense, BatchNormalizationLayer<T>* normalization,
+                                      bool quantised)
+    : Layer<T>(dense.inputs(), dense.outputs()),
+      dense_(dense),
+      normalization_(normalization),
+      quantised_(quantised),
+      W_(count_of(K() * N())),
+      slope_(count_of(N()), 1.0),
+      correction_(count_of(N()), 1.0),
+      shift_(count_of(N())),
+      dW_(W_.size()),
+      sum_(count_of(N())),
+      sum_z_(count_of(N())),
+      dscale_(count_of(N())) {}
+
+template <class T>
+std::span<double> FoldedDenseLayer<T>::statistics() {
+  return quantised_ ? range_.state() : std::span<double>();
+}
+
+template <class T>
+double FoldedDenseLayer<T>::sigma(const ChannelStatistics& statistics, std::size_t n) const {
+  return std::sqrt(statistics.var[n] + normalization_->epsilon());
+}
+
+template <class T>
+typename FoldedDenseLayer<T>::Folded FoldedDenseLayer<T>::fold() const {
+  const auto columns = count_of(N());
+  Folded folded{std::vector<T>(dense_.W(), dense_.W() + K() * N()), std::vector<T>(columns)};
+  if (normalization_ == nullptr) {
+    for (std::size_t n = 0; n < columns; ++n) folded.b[n] = static_cast<T>(bias_at(n));
+    return folded;
+  }
+  const auto running = normalization_->running();
+  std::vector<double> slope(columns);
+  for (std::size_t n = 0; n < columns; ++n) {
+    slope[n] = normalization_->scale_at(n) / sigma(running, n);
+    folded.b[n] = static_cast<T>((bias_at(n) - running.mean[n]) * slope[n] + normalization_->B_at(n));
+  }
+  for (std::size_t i = 0; i < folded.W.size(); ++i)
+    folded.W[i] = static_cast<T>(static_cast<double>(folded.W[i]) * slope[i % columns]);
+  return folded;
+}
+
+/// Everything of `forward` but its result.
+template <class T>
+void FoldedDenseLayer<T>::prepare(std::int64_t rows, const T* x) {
+  const auto columns = count_of(N());
+  in_ = x;
+  if (quantised_) {
+    const std::span<const T> values(x, count_of(rows * K()));
+    if (!frozen_) range_.observe(values);
+    const InputSteps steps = range_.steps();
+    rounded_.resize(values.size());
+    std::transform(values.begin(), values.end(), rounded_.begin(), [&](T v) { return steps.rounded(v); });
+    in_ = rounded_.data();
+  }
+  z_.resize(count_of(rows * N()));
+  if (normalization_ != nullptr && !frozen_) {
+    h_.resize(z_.size());
+    dense_.infer(rows, in_, h_.data());
+    normalization_->measure(rows, h_.data());
+  }
+  for (std::size_t n = 0; normalization_ != nullptr && n < columns; ++n) {
+    const auto with = frozen_ ? normalization_->running() : normalization_->batch();
+    const double running = sigma(normalization_->running(), n);
+    slope_[n] = normalization_->scale_at(n) / running;
+    correction_[n] = frozen_ ? 1.0 : running / sigma(with, n);
+    shift_[n] = (bias_at(n) - with.mean[n]) / sigma(with, n);
+  }
+  for (std::size_t i = 0; i < W_.size(); ++i)
+    W_[i] = static_cast<T>(static_cast<double>(dense_.W()[i]) * slope_[i % columns]);
+  if (quantised_) round_weights(W_, columns);
+}
+
+template <class T>
+void FoldedDenseLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
+  prepare(rows, x);
+  blas_gemm<T>(Transpose::no, Transpose::no, rows, N(), K(), T(1), in_, K(), W_.data(), N(), T(0), z_.data(),
+               N());
+  const auto columns = count_of(N());
+  for (std::size_t i = 0; i < count_of(rows * N()); ++i) {
+    const std::size_t n = i % columns;
+    const double shift = normalization_ == nullptr
+                             ? bias_at(n)
+                             : normalization_->scale_at(n) * shift_[n] + normalization_->B_at(n);
+    y[i] = static_cast<T>(static_cast<double>(z_[i]) * correction_[n] + shift);
+  }
+}
+
+template <class T>
+void FoldedDenseLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/, const T* dy, T* dx) {
+  const auto columns = count_of(N());
+  const auto elements = count_of(rows * N());
+  std::fill(sum_.begin(), sum_.end(), 0.0);
+  std::fill(sum_z_.begin(), sum_z_.end(), 0.0);
+  dz_.resize(elements);
+  for (std::size_t i = 0; i < elements; ++i) {
+    const std::size_t n = i % columns;
+    const auto d = static_cast<double>(dy[i]);
+    sum_[n] += d;
+    sum_z_[n] += d * static_cast<double>(z_[i]);
+    dz_[i] = static_cast<T>(d * correction_[n]);
+  }
+  const bool by_batch = normalization_ != nullptr && !frozen_;
+  if (by_batch) {
+    // d sigma = -dy * z * correction / sigma - dy * scale * shift / sigma,  d mean = -dy * scale / sigma
+    dh_.resize(elements);
+    const auto batch = normalization_->batch();
+    const double share = 1.0 / static_cast<double>(rows);
+    for (std::size_t i = 0; i < elements; ++i) {
+      const std::size_t n = i % columns;
+      const double s = sigma(batch, n);
+      const double scale = normalization_->scale_at(n);
+      const double to_mean = -sum_[n] * scale / s;
+      const double to_sigma = -(sum_z_[n] * correction_[n] + sum_[n] * scale * shift_[n]) / s;
+      dh_[i] =
+          static_cast<T>(share * (to_mean + to_sigma * (static_cast<double>(h_[i]) - batch.mean[n]) / s));
+    }
+  }
+  backward_to_weights(rows);
+  if (dx == nullptr) return;
+  blas_gemm<T>(Transpose::no, Transpose::yes, rows, K(), N(), T(1), dz_.data(), N(), W_.data(), N(), T(0), dx,
+               K());
+  if (by_batch)
+    blas_gemm<T>(Transpose::no, Transpose::yes, rows, K(), N(), T(1), dh_.data(), N(), dense_.W(), N(), T(1),
+                 dx, K());
+  if (!quantised_) return;
+  const InputSteps steps = range_.steps();
+  const double low = -static_cast<double>(steps.step) * steps.zero_point;
+  const double high = low + static_cast<double>(steps.step) * 255.0;
+  for (std::size_t i = 0; i < count_of(rows * K()); ++i) {
+    if (static_cast<double>(x[i]) < low || static_cast<double>(x[i]) > high) dx[i] = T(0);
+  }
+}
+
+template <class T>
+void FoldedDenseLayer<T>::backward_to_weights(std::int64_t rows) {
+  const auto columns = count_of(N());
+  blas_gemm<T>(Transpose::yes, Transpose::no, K(), N(), rows, T(1), in_, K(), dz_.data(), N(), T(0),
+               dW_.data(), N());
+  std::fill(dscale_.begin(), dscale_.end(), 0.0);
+  for (std::size_t i = 0; i < dW_.size(); ++i) {
+    const std::size_t n = i % columns;
+    dscale_[n] += static_cast<double>(dense_.W()[i]) * static_cast<double>(dW_[i]);
+    dense_.dW()[i] = static_cast<T>(static_cast<double>(dW_[i]) * slope_[n]);
+  }
+  if (normalization_ != nullptr) {
+    const auto running = normalization_->running();
+    for (std::size_t n = 0; n < columns; ++n)
+      dscale_[n] = dscale_[n] / sigma(running, n) + sum_[n] * shift_[n];
+    normalization_->set_gradients(dscale_, sum_);
+    if (!frozen_)
+      blas_gemm<T>(Transpose::yes, Transpose::no, K(), N(), rows, T(1), in_, K(), dh_.data(), N(), T(1),
+                   dense_.dW(), N());
+  }
+  if (dense_.db() == nullptr) return;
+  for (std::size_t n = 0; n < columns; ++n) {
+    // What the batch's mean takes away again has no gradient.
+    const double slope = normalization_ == nullptr ? 1.0 : frozen_ ? slope_[n] : 0.0;
+    dense_.db()[n] = static_cast<T>(sum_[n] * slope);
+  }
+}
+
+template <class T>
+float FoldedDenseLayer<T>::bias_step(float weight_step) const {
+  return range_.steps().step * weight_step;
+}
+
+template <class T>
+void FoldedDenseLayer<T>::infer(std::int64_t rows, const T* x, T* y) const {
+  Folded folded = fold();
+  if (!quantised_) {
+    for (std::int64_t m = 0; m < rows; ++m) std::copy_n(folded.b.begin(), N(), y + m * N());
+    blas_gemm<T>(Transpose::no, Transpose::no, rows, N(), K(), T(1), x, K(), folded.W.data(), N(), T(1), y,
+                 N());
+    return;
+  }
+  // With the engine's kernel, so that the exported model gives the same bits.
+  const auto steps = round_weights(folded.W, count_of(N()));
+  for (std::size_t n = 0; n < steps.size(); ++n) {
+    const float step = bias_step(steps[n]);
+    folded.b[n] = static_cast<T>(levels(static_cast<float>(folded.b[n]), step, kLargestBias) * step);
+  }
+  const InputSteps input = range_.steps();
+  std::vector<T> rounded(x, x + rows * K());
+  for (T& value : rounded) value = input.rounded(value);
+  typename bnrun::Dense<T>::Epilogue epilogue;
+  epilogue.shift = folded.b;
+  bnrun::Dense<T>(K(), N(), folded.W.data(), epilogue, MatrixBackend::packed).run(rounded.data(), rows, y);
+}
+
+template <class T>
+std::vector<std::pair<std::string, Tensor>> FoldedDenseLayer<T>::weights() const {
+  const Folded folded = fold();
+  if (!quantised_) return {{"W", Tensor(Shape{K(), N()}, folded.W)}, {"b", Tensor(Shape{N()}, folded.b)}};
+  const auto steps = weight_steps(std::span<const T>(folded.W), count_of(N()));
+  std::vector<std::int8_t> W;
+  for (std::size_t i = 0; i < folded.W.size(); ++i)
+    W.push_back(static_cast<std::int8_t>(
+        levels(static_cast<float>(folded.W[i]), steps[i % steps.size()], kLargestWeight)));
+  std::vector<std::int32_t> b;
+  std::vector<float> b_steps;
+  for (std::size_t n = 0; n < steps.size(); ++n) {
+    b_steps.push_back(bias_step(steps[n]));
+    b.push_back(static_cast<std::int32_t>(levels(static_cast<float>(folded.b[n]), b_steps[n], kLargestBias)));
+  }
+  const InputSteps input = range_.steps();
+  return {{"W", Tensor(Shape{K(), N()}, W)},
+          {"W_scale", Tensor(Shape{N()}, steps)},
+          {"b", Tensor(Shape{N()}, b)},
+          {"b_scale", Tensor(Shape{N()}, b_steps)},
+          {"x_scale", Tensor(Shape{}, std::vector<float>{input.step})},
+          {"x_zero_point", Tensor(Shape{}, std::vector<std::uint8_t>{input.zero_point})}};
+}
+
+template class FoldedDenseLayer<float>;
+template class FoldedDenseLayer<double>;
+
+}  // namespace bnrun::train

@@ -1,0 +1,60 @@
+#include <cmath>
+
+#include "base/fail.h"
+#include "train/layers/batch_normalization.h"
+#include "train/layers/dense.h"
+#include "train/layers/elementwise.h"
+#include "train/layers/layer_normalization.h"
+
+namespace bnrun::train {
+namespace {
+
+using Kind = bnrun::Activation::Kind;
+
+double checked_alpha(double alpha, const char* layer) {
+  if (!std::isfinite(alpha)) fail(ErrorCode::invalid_input, "{} with alpha {}", layer, alpha);
+  return alpha;
+}
+
+/// Makes the layer of a spec.
+template <class T>
+struct Maker {
+  std::int64_t inputs;
+
+  using Made = std::unique_ptr<Layer<T>>;
+  Made operator()(const Dense& spec) const { return std::make_unique<DenseLayer<T>>(spec, inputs); }
+  Made operator()(const BatchNormalization& spec) const {
+    return std::make_unique<BatchNormalizationLayer<T>>(spec, inputs);
+  }
+  Made operator()(const LayerNormalization& spec) const {
+    return std::make_unique<LayerNormalizationLayer<T>>(spec, inputs);
+  }
+  Made operator()(const Dropout& spec) const { return std::make_unique<DropoutLayer<T>>(spec, inputs); }
+  Made operator()(const LeakyRelu& spec) const {
+    return activation({Kind::leaky_relu, checked_alpha(spec.alpha, "LeakyReLU")});
+  }
+  Made operator()(const Elu& spec) const { return activation({Kind::elu, checked_alpha(spec.alpha, "ELU")}); }
+  Made operator()(const Shortcut& /*spec*/) const { return std::make_unique<PassingLayer<T>>(inputs); }
+  Made operator()(Activation kind) const {
+    if (kind == Activation::softmax) return std::make_unique<SoftmaxLayer<T>>(inputs);
+    if (kind == Activation::linear) return std::make_unique<PassingLayer<T>>(inputs);
+    return activation(kernel_of(kind));
+  }
+
+ private:
+  Made activation(const bnrun::Activation& function) const {
+    return std::make_unique<ActivationLayer<T>>(function, inputs);
+  }
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec, std::int64_t inputs) {
+  return std::visit(Maker<T>{inputs}, spec);
+}
+
+template std::unique_ptr<Layer<float>> make_layer(const LayerSpec&, std::int64_t);
+template std::unique_ptr<Layer<double>> make_layer(const LayerSpec&, std::int64_t);
+
+}  // namespace bnrun::train
