@@ -165,7 +165,8 @@ std::size_t median_of(const std::vector<double>& values) {
 Profile profile(const Executor& executor, std::span<const TensorView> inputs, int runs) {
   if (runs < 1) fail(ErrorCode::invalid_input, "a profile of {} runs cannot be made", runs);
   Record record(describe_steps(executor.program()));
-  const Executor with_clock(timed(executor.program(), record), executor.threads());
+  const Executor with_clock(timed(executor.program(), record),
+                            std::make_shared<ThreadPool>(executor.threads()));
   std::vector<Tensor> outputs;
   with_clock.run(inputs, outputs);  // planning runs operators too
   record.start(true);
