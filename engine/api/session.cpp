@@ -5,6 +5,7 @@
 #include "api/model_access.h"
 #include "base/cpus.h"
 #include "base/fail.h"
+#include "bnrun/machine.h"
 #include "exec/executor.h"
 #include "exec/profile.h"
 #include "graph/graph.h"
@@ -16,6 +17,8 @@ namespace bnrun {
 namespace {
 
 MatrixBackend backend_of(Kernels kernels) {
+  if (kernels == Kernels::blas && blas_kernels() == "none")
+    fail(ErrorCode::unsupported, "this build has no BLAS: its own kernels do without");
   return kernels == Kernels::blas ? MatrixBackend::blas : MatrixBackend::packed;
 }
 

@@ -1,7 +1,5 @@
 #include "onnx/functions.h"
 
-#include <google/protobuf/unknown_field_set.h>
-
 #include <algorithm>
 #include <map>
 #include <set>
@@ -11,6 +9,7 @@
 
 #include "base/fail.h"
 #include "onnx/source.h"
+#include "onnx/unknown_fields.h"
 #include "op/registry.h"
 
 namespace bnrun {
@@ -35,16 +34,15 @@ FunctionKey key_of(const Message& message, const std::string& name) {
 /// Attributes with default values (IR 9).
 AttributeMap defaults_of(const onnx::FunctionProto& function) {
   AttributeMap defaults;
-  const auto& fields = function.unknown_fields();
-  for (int i = 0; i < fields.field_count(); ++i) {
-    const auto& field = fields.field(i);
-    if (field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED) continue;
-    if (field.number() == kOverloadField && !field.length_delimited().empty())
+  for_each_field(bytes_of(function.unknown_fields()), [&](int number, std::size_t, std::string_view content) {
+    if (number == kOverloadField && !content.empty())
       fail(ErrorCode::unsupported, "function '{}' is overloaded", function.name());
     onnx::AttributeProto attribute;
-    if (field.number() == kAttributeProtoField && attribute.ParseFromString(field.length_delimited()))
+    if (number == kAttributeProtoField &&
+        attribute.ParseFromArray(content.data(), static_cast<int>(content.size())))
       defaults[attribute.name()] = attribute;
-  }
+    return true;
+  });
   return defaults;
 }
 

@@ -1,6 +1,5 @@
 #include "onnx/serialize.h"
 
-#include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/wire_format_lite.h>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "onnx/unknown_fields.h"
 
 namespace bnrun {
 namespace {
@@ -18,17 +18,29 @@ using google::protobuf::io::CodedOutputStream;
 
 constexpr std::uint64_t kProtobufLimitBytes = std::uint64_t{1} << 31;
 
-/// Moves what is written behind field `number` into a message of its own: protobuf writes fields by their
-/// numbers, unknown ones last.
+[[noreturn]] void fail_for_size() {
+  fail(ErrorCode::resource_limit, "it would pass protobuf's limit of 2 GiB: write external data");
+}
+
+/// The bytes of a message, cut behind its field `number`: protobuf writes fields by their numbers, unknown ones last.
+struct SplitBytes {
+  std::string head;
+  std::string tail;
+};
 template <class Message>
-Message cut_behind(Message& message, int number) {
-  std::vector<const google::protobuf::FieldDescriptor*> behind;
-  message.GetReflection()->ListFields(message, &behind);
-  std::erase_if(behind, [&](const auto* field) { return field->number() <= number; });
-  Message tail;
-  message.GetReflection()->SwapFields(&message, &tail, behind);
-  tail.mutable_unknown_fields()->Swap(message.mutable_unknown_fields());
-  return tail;
+SplitBytes split_behind(Message& message, int number) {
+  const std::string unknown = bytes_of(message.unknown_fields());
+  clear(*message.mutable_unknown_fields());
+  if (message.ByteSizeLong() >= kProtobufLimitBytes) fail_for_size();
+  SplitBytes split{message.SerializePartialAsString(), {}};
+  std::size_t cut = split.head.size();
+  for_each_field(split.head, [&](int field, std::size_t start, std::string_view) {
+    if (field > number) cut = start;
+    return field <= number;
+  });
+  split.tail = split.head.substr(cut) + unknown;
+  split.head.resize(cut);
+  return split;
 }
 
 /// A field of bytes or of a message: its tag, its length, and what it holds.
@@ -46,31 +58,28 @@ void open_field(int number, std::uint64_t payload, CodedOutputStream& out) {
 /// One initializer: what stands in front of raw_data, the elements, what stands behind.
 class SplitInitializer {
  public:
-  SplitInitializer(onnx::TensorProto&& proto, const Tensor& raw_data)
-      : head_(std::move(proto)),
-        tail_(cut_behind(head_, onnx::TensorProto::kRawDataFieldNumber)),
-        raw_data_(raw_data) {
-    if (raw_data_.defined()) head_.clear_raw_data();
-    bytes_ = head_.ByteSizeLong() + tail_.ByteSizeLong();
+  SplitInitializer(onnx::TensorProto& proto, const Tensor& raw_data) : raw_data_(raw_data) {
+    if (raw_data_.defined()) proto.clear_raw_data();
+    around_ = split_behind(proto, onnx::TensorProto::kRawDataFieldNumber);
+    bytes_ = around_.head.size() + around_.tail.size();
     if (raw_data_.defined()) bytes_ += field_bytes(onnx::TensorProto::kRawDataFieldNumber, raw_data_.bytes());
   }
 
-  /// In the graph; also prepares the sizes that writing relies on.
+  /// In the graph.
   std::uint64_t bytes() const { return field_bytes(onnx::GraphProto::kInitializerFieldNumber, bytes_); }
 
   void write(CodedOutputStream& out) const {
     open_field(onnx::GraphProto::kInitializerFieldNumber, bytes_, out);
-    head_.SerializeWithCachedSizes(&out);
+    out.WriteString(around_.head);
     if (raw_data_.defined()) {
       open_field(onnx::TensorProto::kRawDataFieldNumber, raw_data_.bytes(), out);
       out.WriteRaw(raw_data_.view().bytes, static_cast<int>(raw_data_.bytes()));
     }
-    tail_.SerializeWithCachedSizes(&out);
+    out.WriteString(around_.tail);
   }
 
  private:
-  onnx::TensorProto head_;
-  onnx::TensorProto tail_;
+  SplitBytes around_;
   const Tensor& raw_data_;
   std::uint64_t bytes_ = 0;
 };
@@ -78,34 +87,32 @@ class SplitInitializer {
 }  // namespace
 
 void serialize(onnx::ModelProto model, const std::vector<Tensor>& raw_data, std::ostream& out) {
-  const onnx::ModelProto model_tail = cut_behind(model, onnx::ModelProto::kGraphFieldNumber);
   onnx::GraphProto graph;
   graph.Swap(model.mutable_graph());
   model.clear_graph();
-  const onnx::GraphProto graph_tail = cut_behind(graph, onnx::GraphProto::kInitializerFieldNumber);
+  const SplitBytes around_graph = split_behind(model, onnx::ModelProto::kGraphFieldNumber);
   std::vector<SplitInitializer> initializers;
-  std::uint64_t graph_bytes = graph_tail.ByteSizeLong();
+  std::uint64_t graph_bytes = 0;
   for (int i = 0; i < graph.initializer_size(); ++i) {
-    initializers.emplace_back(std::move(*graph.mutable_initializer(i)),
-                              raw_data[static_cast<std::size_t>(i)]);
+    initializers.emplace_back(*graph.mutable_initializer(i), raw_data[static_cast<std::size_t>(i)]);
     graph_bytes += initializers.back().bytes();
   }
   graph.clear_initializer();
-  graph_bytes += graph.ByteSizeLong();
-  const std::uint64_t model_bytes = model.ByteSizeLong() +
+  const SplitBytes around_initializers = split_behind(graph, onnx::GraphProto::kInitializerFieldNumber);
+  graph_bytes += around_initializers.head.size() + around_initializers.tail.size();
+  const std::uint64_t model_bytes = around_graph.head.size() +
                                     field_bytes(onnx::ModelProto::kGraphFieldNumber, graph_bytes) +
-                                    model_tail.ByteSizeLong();
-  if (model_bytes >= kProtobufLimitBytes)
-    fail(ErrorCode::resource_limit, "it would pass protobuf's limit of 2 GiB: write external data");
+                                    around_graph.tail.size();
+  if (model_bytes >= kProtobufLimitBytes) fail_for_size();
 
   google::protobuf::io::OstreamOutputStream stream(&out);
   CodedOutputStream coded(&stream);
-  model.SerializeWithCachedSizes(&coded);
+  coded.WriteString(around_graph.head);
   open_field(onnx::ModelProto::kGraphFieldNumber, graph_bytes, coded);
-  graph.SerializeWithCachedSizes(&coded);
+  coded.WriteString(around_initializers.head);
   for (const SplitInitializer& initializer : initializers) initializer.write(coded);
-  graph_tail.SerializeWithCachedSizes(&coded);
-  model_tail.SerializeWithCachedSizes(&coded);
+  coded.WriteString(around_initializers.tail);
+  coded.WriteString(around_graph.tail);
 }
 
 }  // namespace bnrun

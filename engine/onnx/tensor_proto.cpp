@@ -1,5 +1,7 @@
 #include "onnx/tensor_proto.h"
 
+#include <google/protobuf/io/zero_copy_stream_impl.h>
+
 #include <bit>
 #include <cstring>
 #include <optional>
@@ -9,6 +11,7 @@
 #include "base/input_file.h"
 #include "base/memory.h"
 #include "bnrun/conformance.h"
+#include "onnx/unknown_fields.h"
 
 namespace bnrun {
 namespace {
@@ -221,7 +224,7 @@ Tensor read_tensor(onnx::TensorProto& proto, const ExternalDataDoor& door) {
   onnx::TensorProto emptied;
   emptied.set_name(proto.name());
   if (proto.has_doc_string()) emptied.set_doc_string(proto.doc_string());
-  emptied.mutable_unknown_fields()->MergeFrom(proto.unknown_fields());
+  append(*emptied.mutable_unknown_fields(), proto.unknown_fields());
   proto.Swap(&emptied);
   return tensor;
 }
@@ -245,7 +248,8 @@ Tensor read_tensor_file(const std::filesystem::path& path) {
   try {
     const InputFile file(path, InputFile::Kind::regular_or_pipe);
     onnx::TensorProto proto;
-    if (!proto.ParseFromFileDescriptor(file.descriptor()))
+    google::protobuf::io::FileInputStream stream(file.descriptor());
+    if (!proto.ParseFromZeroCopyStream(&stream))
       fail(ErrorCode::invalid_input, "is no serialised TensorProto");
     return read_tensor(proto, {});
   } catch (const Error& error) {

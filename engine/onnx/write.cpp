@@ -15,6 +15,7 @@
 #include "onnx/serialize.h"
 #include "onnx/source.h"
 #include "onnx/tensor_proto.h"
+#include "onnx/unknown_fields.h"
 
 namespace bnrun {
 namespace {
@@ -98,7 +99,7 @@ class GraphWriter {
     if (source != nullptr) {
       out.set_doc_string(source->doc_string());
       *out.mutable_quantization_annotation() = source->quantization_annotation();
-      out.mutable_unknown_fields()->MergeFrom(source->unknown_fields());
+      append(*out.mutable_unknown_fields(), source->unknown_fields());
     }
     out.set_name(graph.name.empty() ? "graph" : graph.name);
     write_values(graph, source, out, raw_data);

@@ -469,7 +469,7 @@ class Help(BnfoldTest):
             self.assertIn(b"Example:\n  bnfold", self.succeed(command, "--help"))
 
     def test_version(self):
-        self.assertRegex(self.succeed("--version").decode(), r"^bnfold \d+\.\d+\.\d+\n$")
+        self.assertRegex(self.succeed("--version").decode(), r"^bnfold \d+\.\d+\.\d+\n\S+ \S+; kernels for .*\n$")
 
     @unittest.skipUnless(os.path.exists("/dev/full"), "needs /dev/full")
     def test_full_standard_output(self):

@@ -514,7 +514,7 @@ class Frame(BnrunTest):
             self.assertIn(b"Example:\n  bnrun", self.succeed(command, "--help"))
 
     def test_version(self):
-        self.assertRegex(self.succeed("--version").decode(), r"^bnrun \d+\.\d+\.\d+\n$")
+        self.assertRegex(self.succeed("--version").decode(), r"^bnrun \d+\.\d+\.\d+\n\S+ \S+; kernels for .*\n$")
 
     def test_interrupts(self):
         for number in (signal.SIGINT, signal.SIGTERM):

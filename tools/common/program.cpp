@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "bnrun/machine.h"
 #include "bnrun/version.h"
+#include "common/command_pages.h"
 #include "common/interrupt.h"
 #include "common/printable.h"
 
@@ -34,7 +36,9 @@ int exit_code(ErrorCode code) {
 
 Program::Program(const std::string& name, const std::string& description, const std::string& example)
     : console_(name), app_(description, name) {
-  app_.set_version_flag("--version", name + " " BNRUN_VERSION);
+  app_.set_version_flag(
+      "--version", [name] { return name + " " BNRUN_VERSION "\n" + build_description(); },
+      "Print the version and what it was built with");
   app_.add_flag("-q,--quiet", console_.quiet, "Errors only");
   app_.add_flag("-v,--verbose", console_.verbose, "Say more");
   app_.require_subcommand(1);
@@ -58,6 +62,9 @@ CLI::App& Program::add(const std::string& name, const std::string& description, 
 int Program::main(int argc, const char* const* argv) {
   install_interrupt_handler();
   std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (arguments == std::vector<std::string>{"--man-page"})
+    return print(man_page(app_, app_.get_name() + " " BNRUN_VERSION));
+  if (arguments.size() == 2 && arguments[0] == "--completion") return print(completion(app_, arguments[1]));
   const auto first = std::find_if(arguments.begin(), arguments.end(),
                                   [](const std::string& a) { return a == "-" || !a.starts_with('-'); });
   if (!default_.empty() && first != arguments.end() &&
@@ -70,6 +77,16 @@ int Program::main(int argc, const char* const* argv) {
     return app_.exit(error) == 0 ? kDone : kUsage;
   }
   return run_chosen();
+}
+
+/// A page that packages install.
+int Program::print(const std::string& page) const {
+  if (page.empty()) {
+    console_.error("--completion takes bash, zsh or fish");
+    return kUsage;
+  }
+  return std::fwrite(page.data(), 1, page.size(), stdout) == page.size() && std::fflush(stdout) == 0 ? kDone
+                                                                                                     : kIo;
 }
 
 int Program::run_chosen() {

@@ -77,6 +77,7 @@ class Program {
 
  private:
   int run_chosen();
+  int print(const std::string& page) const;
 
   Console console_;
   CLI::App app_;

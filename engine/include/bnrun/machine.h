@@ -26,7 +26,12 @@ struct MachineLimits {
 BNRUN_API MachineLimits measure_limits(int threads = 1,
                                        std::size_t most_bytes = static_cast<std::size_t>(-1));
 
-/// The kernels that OpenBLAS chose for this processor, such as "SkylakeX"; the environment may choose others.
+/// The kernels that OpenBLAS chose for this processor, such as "SkylakeX"; the environment may choose others. "none" in a
+/// build without OpenBLAS.
 BNRUN_API std::string blas_kernels();
+
+/// What this library was built with, in one line or two: compiler, instruction sets with kernels of their own and which of
+/// them runs here, BLAS.
+BNRUN_API std::string build_description();
 
 }  // namespace bnrun

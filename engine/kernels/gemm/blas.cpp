@@ -55,6 +55,9 @@ void blas_gemm(Transpose trans_a, Transpose trans_b, std::int64_t M, std::int64_
     call(cblas_dgemm);
 }
 
+std::string blas_name() {
+  return openblas_get_config();
+}
 std::string blas_kernels() {
   return openblas_get_corename();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace bnrun {
 
@@ -20,5 +21,9 @@ extern template void blas_gemm(Transpose, Transpose, std::int64_t, std::int64_t,
 extern template void blas_gemm(Transpose, Transpose, std::int64_t, std::int64_t, std::int64_t, double,
                                const double*, std::int64_t, const double*, std::int64_t, double, double*,
                                std::int64_t);
+
+/// In a build without OpenBLAS the functions above are plain loops, and this says so.
+/// "OpenBLAS 0.3.21" and how it was built.
+std::string blas_name();
 
 }  // namespace bnrun
