@@ -24,6 +24,7 @@ class Executor {
   const Program& program() const { return program_; }
   /// Those asked for, or fewer where the system gave no more.
   int threads() const { return pool_->threads(); }
+  const std::shared_ptr<ThreadPool>& pool() const { return pool_; }
 
   /// Freshly allocated outputs. Throws invalid_input when the inputs do not fit. `progress`: see RunOptions.
   std::vector<Tensor> run(std::span<const TensorView> inputs, const Progress& progress = {}) const;

@@ -152,43 +152,34 @@ Program timed(Program program, Record& record) {
   return program;
 }
 
-/// Index of the median.
-std::size_t median_of(const std::vector<double>& values) {
-  std::vector<std::size_t> order(values.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  return order[order.size() / 2];
-}
-
 }  // namespace
 
 Profile profile(const Executor& executor, std::span<const TensorView> inputs, int runs) {
   if (runs < 1) fail(ErrorCode::invalid_input, "a profile of {} runs cannot be made", runs);
   Record record(describe_steps(executor.program()));
-  const Executor with_clock(timed(executor.program(), record),
-                            std::make_shared<ThreadPool>(executor.threads()));
+  const Executor with_clock(timed(executor.program(), record), executor.pool());
   std::vector<Tensor> outputs;
   with_clock.run(inputs, outputs);  // planning runs operators too
   record.start(true);
   with_clock.run(inputs, outputs);
   executor.run(inputs, outputs);
 
-  std::vector<double> plain;
-  std::vector<double> clocked;
-  std::vector<std::vector<StepCall>> calls;
+  Profile result{.threads = executor.threads()};
+  double quickest = 0.0;  // with the clock
   for (int run = 0; run < runs; ++run) {
     auto start = Clock::now();
     executor.run(inputs, outputs);
-    plain.push_back(seconds_between(start, Clock::now()));
+    const double plain = seconds_between(start, Clock::now());
+    if (run == 0 || plain < result.seconds) result.seconds = plain;
     record.start(false);
     start = Clock::now();
     with_clock.run(inputs, outputs);
-    clocked.push_back(seconds_between(start, Clock::now()));
-    calls.push_back(record.calls());
+    const double clocked = seconds_between(start, Clock::now());
+    if (run > 0 && clocked >= quickest) continue;
+    quickest = clocked;
+    result.calls = record.calls();
   }
-  Profile result{.seconds = plain[median_of(plain)], .threads = executor.threads()};
   result.steps = std::move(record.steps());
-  result.calls = std::move(calls[median_of(clocked)]);
   for (StepProfile& step : result.steps) step.calls = 0;
   for (const StepCall& call : result.calls) {
     result.steps[call.step].seconds += call.seconds;

@@ -10,7 +10,7 @@
 namespace bnrun {
 
 /// Runs a copy of the program whose operators look at the clock, which leaves the program and its runs as they are.
-/// Of `runs` runs after one that warms up, the one that took the median time. Throws as Executor::run does.
+/// Of `runs` runs after those that warm up, the quickest. Throws as Executor::run does.
 Profile profile(const Executor& executor, std::span<const TensorView> inputs, int runs);
 
 }  // namespace bnrun

@@ -1,4 +1,4 @@
-// bnrun: runs, inspects and tests ONNX models.
+// bnrun: runs, inspects, times and tests ONNX models.
 #include "commands.h"
 
 int main(int argc, char** argv) {
@@ -9,6 +9,8 @@ int main(int argc, char** argv) {
                               "  bnrun inspect model.onnx");
   bnrun::add_run(program);
   bnrun::add_inspect(program);
+  bnrun::add_bench(program);
+  bnrun::add_profile(program);
   bnrun::add_test(program);
   bnrun::add_operators(program);
   program.set_default("run");

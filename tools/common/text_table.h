@@ -15,8 +15,12 @@ class TextTable {
   void add(std::vector<std::string> row);
   /// Lines of equal columns, two spaces between them, nothing behind the last.
   std::string text() const;
+  /// The same as a table of Markdown, the first row being its head; as readable as it stands.
+  std::string markdown() const;
 
  private:
+  std::vector<std::size_t> widths() const;
+
   std::string alignment_;
   std::vector<std::vector<std::string>> rows_;
 };

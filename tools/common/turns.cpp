@@ -79,6 +79,33 @@ std::vector<std::vector<double>> time_in_turns(std::span<const std::function<voi
   return Contest(things, turns).run();
 }
 
+std::vector<std::vector<double>> latencies_in_turns(std::span<const std::function<void()>> things,
+                                                    std::chrono::duration<double> total) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kTurns = 20;
+  const auto slice = total / static_cast<double>(kTurns * things.size());
+  const auto seconds_since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  double clock = 1.0;  // what looking at it takes
+  for (int i = 0; i < 100; ++i) clock = std::min(clock, seconds_since(Clock::now()));
+
+  std::vector<std::vector<double>> latencies(things.size());
+  const auto begin = Clock::now();
+  do {
+    for (std::size_t i = 0; i < things.size(); ++i) {
+      things[i]();  // what the one before has driven out of the caches comes back
+      const auto turn = Clock::now();
+      do {
+        const auto start = Clock::now();
+        things[i]();
+        latencies[i].push_back(std::max(0.0, seconds_since(start) - clock));
+      } while (Clock::now() - turn < slice);
+    }
+  } while (Clock::now() - begin < total);
+  return latencies;
+}
+
 double quantile(std::vector<double> values, double q) {
   const auto last = static_cast<double>(values.size() - 1);
   const auto place = values.begin() + static_cast<std::ptrdiff_t>(q * last + 0.5);

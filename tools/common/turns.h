@@ -24,6 +24,11 @@ struct Turns {
 std::vector<std::vector<double>> time_in_turns(std::span<const std::function<void()>> things,
                                                const Turns& turns);
 
+/// Seconds of each single call, by the time that passed, all together for about so long: for each of `things`, one figure
+/// for each call.
+std::vector<std::vector<double>> latencies_in_turns(std::span<const std::function<void()>> things,
+                                                    std::chrono::duration<double> total);
+
 /// REQUIRES: not empty, and for the quantile 0 <= q <= 1.
 double quantile(std::vector<double> values, double q);
 inline double median(std::vector<double> values) {

@@ -96,7 +96,7 @@ class BNRUN_API Session {
   /// unsupported when an output's shape depends on the data.
   std::vector<TensorType> output_types(std::span<const TensorView> inputs) const;
 
-  /// Runs on these inputs and tells where the time goes: of `runs` runs the one that took the median time. Nothing is
+  /// Runs on these inputs and tells where the time goes: of `runs` runs the quickest. Nothing is
   /// kept, and other runs are as fast as ever. Throws as `run` does.
   Profile profile(std::span<const TensorView> inputs, int runs = 15) const;
 
