@@ -25,11 +25,7 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/bnrunConfig.cmake ${CMAKE_CURRENT_BINA
 
 # From the folder of bnrun.pc back to the prefix, however deep the libraries lie.
 file(RELATIVE_PATH to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
-set(private_libraries "-lfmt -lhwy")
-if(BNRUN_BLAS)
-  string(APPEND private_libraries " -lopenblas")
-endif()
-string(PREPEND private_libraries "-lonnx_proto -lprotobuf ")
+set(private_libraries "-lonnx_proto -lprotobuf -lfmt -lhwy")
 configure_file(cmake/bnrun.pc.in bnrun.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/bnrun.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 
@@ -68,12 +64,16 @@ set(CPACK_STRIP_FILES ON)
 set(own_library "libbnrun${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libbnrun${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
+if(BNRUN_BLAS)
+  # Loaded when a product needs it, so that no tool finds it in the library's list.
+  set(CPACK_DEBIAN_LIBRARY_PACKAGE_DEPENDS "libopenblas0-pthread | libopenblas0")
+endif()
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libbnrun-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${own_library}")
 # The archive's programs need them; a program that links the shared library does not.
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS
-  "libonnx-dev, libprotobuf-dev, libfmt-dev, libhwy-dev, libopenblas-pthread-dev")
+  "libonnx-dev, libprotobuf-dev, libfmt-dev, libhwy-dev")
 if(BNRUN_TOOLS)
   list(APPEND CPACK_COMPONENTS_ALL tools)
   set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME bnrun)

@@ -1,13 +1,14 @@
-"""What folding a model takes in memory, as a multiple of the model's size."""
+"""What programs take: folding in memory, as a multiple of the model's size; running a small model in memory and in libraries."""
 
 import os
+import subprocess
 import unittest
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from programs import ProgramTest
+from programs import MODELS, PROGRAMS, ProgramTest
 
 MODEL_BYTES = 64e6  # what the programs take without a model, some 15 MB, must not decide
 LIMIT = 2.5
@@ -65,6 +66,20 @@ class Memory(ProgramTest):
     def test_external_data(self):
         self.check("Gemm", (4001, 4001), 1, save_as_external_data=True, location="model.data")
         self.assertGreater(os.path.getsize(self.folder / "out.onnx.data"), MODEL_BYTES)
+
+
+class Start(ProgramTest):
+    program = "bnrun"
+
+    def test_running_a_small_model_takes_little_memory(self):
+        self.assertLess(self.peak_bytes(MODELS / "mlp.onnx", "-i", MODELS / "x.npy"), 16e6)
+
+    def test_openblas_is_loaded_where_a_product_needs_it(self):
+        """Most of the time that starting a program takes went into it."""
+        for kernels, loaded in (("packed", False), ("blas", True)):
+            command = [PROGRAMS / "bnrun", MODELS / "mlp.onnx", "-i", MODELS / "x.npy", "--kernels", kernels]
+            result = subprocess.run(command, env={**os.environ, "LD_DEBUG": "files"}, capture_output=True, check=True)
+            self.assertEqual(b"libopenblas" in result.stderr, loaded, kernels)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #include "kernels/gemm/blas.h"
 
 #include <cblas.h>
+#include <dlfcn.h>
 
 #include <algorithm>
 #include <limits>
@@ -12,13 +13,42 @@
 namespace bnrun {
 namespace {
 
-/// OpenBLAS counts in int; the engine's own threads take the rows, so its thread pool stays out of the way.
-void use_one_blas_thread() {
-  static const bool done = [] {
-    openblas_set_num_threads(1);
-    return true;
-  }();
-  static_cast<void>(done);
+/// What is called of OpenBLAS.
+struct Blas {
+  decltype(&cblas_sgemm) sgemm;
+  decltype(&cblas_dgemm) dgemm;
+  decltype(&openblas_get_config) config;
+  decltype(&openblas_get_corename) corename;
+};
+
+/// The function as its header declares it.
+template <class Function>
+Function find(void* library, const char* name) {
+  void* const found = ::dlsym(library, name);
+  if (found == nullptr) throw Error(ErrorCode::unsupported, std::string("OpenBLAS lacks ") + name);
+  return reinterpret_cast<Function>(found);
+}
+
+Blas load() {
+  constexpr const char* kLibrary = "libopenblas.so.0";
+  void* const library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    throw Error(ErrorCode::unsupported,
+                std::string("a matrix product needs OpenBLAS, which cannot be loaded: ") + ::dlerror());
+  }
+  // OpenBLAS counts in int; the engine's own threads take the rows, so its thread pool stays out of the way.
+  find<decltype(&openblas_set_num_threads)>(library, "openblas_set_num_threads")(1);
+  return {find<decltype(&cblas_sgemm)>(library, "cblas_sgemm"),
+          find<decltype(&cblas_dgemm)>(library, "cblas_dgemm"),
+          find<decltype(&openblas_get_config)>(library, "openblas_get_config"),
+          find<decltype(&openblas_get_corename)>(library, "openblas_get_corename")};
+}
+
+/// Loaded when it is first called: its 14,000 relocations and its threads are most of what starting a program takes
+/// that needs none of them.
+const Blas& blas() {
+  static const Blas loaded = load();
+  return loaded;
 }
 
 blasint narrow(std::int64_t extent) {
@@ -44,22 +74,21 @@ void blas_gemm(Transpose trans_a, Transpose trans_b, std::int64_t M, std::int64_
     }
     return;
   }
-  use_one_blas_thread();
   const auto call = [&](auto gemm) {
     gemm(CblasRowMajor, flag(trans_a), flag(trans_b), narrow(M), narrow(N), narrow(K), alpha, A, narrow(lda),
          B, narrow(ldb), beta, C, narrow(ldc));
   };
   if constexpr (std::is_same_v<T, float>)
-    call(cblas_sgemm);
+    call(blas().sgemm);
   else
-    call(cblas_dgemm);
+    call(blas().dgemm);
 }
 
 std::string blas_name() {
-  return openblas_get_config();
+  return blas().config();
 }
 std::string blas_kernels() {
-  return openblas_get_corename();
+  return blas().corename();
 }
 
 template void blas_gemm(Transpose, Transpose, std::int64_t, std::int64_t, std::int64_t, float, const float*,
