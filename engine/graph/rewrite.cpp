@@ -1,24 +1,14 @@
 #include "graph/rewrite.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
-#include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/scan.h"
 #include "graph/infer.h"
 
 namespace bnrun {
 namespace {
-
-bool all_finite(const Tensor& tensor) {
-  if (!is_floating(tensor.dtype())) return true;
-  bool finite = true;
-  dispatch(FloatTypes{}, tensor.dtype(), [&]<class T>() {
-    for (const T& x : tensor.span<T>()) finite = finite && std::isfinite(static_cast<ComputeType<T>>(x));
-  });
-  return finite;
-}
 
 bool is_taken_over(const Rewrite& rewrite, ValueId id) {
   for (const auto& added : rewrite.nodes) {

@@ -50,28 +50,27 @@ class Fuser {
   }
 
   std::optional<Step> extend(const KernelRow& row, NodeId id, ValueId x, KernelForm form) {
-    auto best = row.make(form, backend_);
-    if (best == nullptr) return std::nullopt;
+    if (!row.fits(form)) return std::nullopt;
     std::vector<NodeId> path{id};
     while (form.activation == Activation{}) {
       const ValueId y = output_of(path.back());
       const NodeId next = sole_reader(graph_, y);
       if (!next.valid()) break;
+      KernelForm longer = form;
       if (const auto map = row.takes_affine ? affine_behind(next, y) : std::nullopt) {
         auto composed = compose(form.affine, *map);
         if (!std::holds_alternative<ChannelAffine>(composed)) break;
-        form.affine = std::get<ChannelAffine>(std::move(composed));
+        longer.affine = std::get<ChannelAffine>(std::move(composed));
       } else if (const auto function = row.takes_activation ? activation_behind(next) : std::nullopt) {
-        form.activation = *function;
+        longer.activation = *function;
       } else {
         break;
       }
-      auto longer = row.make(form, backend_);
-      if (longer == nullptr) break;
-      best = std::move(longer);
+      if (!row.fits(longer)) break;
+      form = std::move(longer);
       path.push_back(next);
     }
-    Step step = take(std::move(best), x, path);
+    Step step = take(row.make(form, backend_), x, path);
     const bool blas = form.W.defined() && backend_ == MatrixBackend::blas;
     step.kernel = blas ? std::string_view("dense, BLAS") : row.name;
     step.constant_bytes = form.W.defined() ? form.W.bytes() : 0;

@@ -66,7 +66,6 @@ std::shared_ptr<const Op> make_dense(const Tensor& W, const ChannelAffine& affin
                                      const Activation& activation, MatrixBackend backend) {
   auto scale = narrow<T>(affine.scale, true);
   auto shift = narrow<T>(affine.shift, false);
-  if (!scale || !shift) return nullptr;
   if (!affine.has_scale()) scale->clear();
   if (!affine.has_shift()) shift->clear();
   return std::make_shared<DenseOp<T>>(Dense<T>(W.shape()[0], W.shape()[1], W.data<T>(),
@@ -122,6 +121,13 @@ class ChannelAffineOp final : public Op {
 };
 
 }  // namespace
+
+bool dense_op_fits(DType dtype, const ChannelAffine& affine) {
+  const auto fits = [&]<class T>() {
+    return narrow<T>(affine.scale, true).has_value() && narrow<T>(affine.shift, false).has_value();
+  };
+  return dtype == DType::float32 ? fits.operator()<float>() : fits.operator()<double>();
+}
 
 std::shared_ptr<const Op> make_dense_op(const Tensor& W, const ChannelAffine& affine,
                                         const Activation& activation, MatrixBackend backend) {

@@ -4,15 +4,18 @@
 #include <memory>
 #include <optional>
 
-#include "kernels/math/activation.h"
-#include "kernels/gemm/dense.h"
 #include "affine/channel_affine.h"
+#include "kernels/gemm/dense.h"
+#include "kernels/math/activation.h"
 #include "op/op.h"
 
 namespace bnrun {
 
+/// Whether an affine map fits into the element type of W, float32 or float64, without loss of range.
+bool dense_op_fits(DType dtype, const ChannelAffine& affine);
+
 /// Y = act(affine(X * W)), rows being all leading axes of X; `affine` lies on the last axis and includes the
-/// bias. Returns nullptr when the affine map does not fit into the element type of W without loss of range.
+/// bias. REQUIRES: dense_op_fits.
 std::shared_ptr<const Op> make_dense_op(const Tensor& W, const ChannelAffine& affine,
                                         const Activation& activation, MatrixBackend backend);
 

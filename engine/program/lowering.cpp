@@ -34,6 +34,14 @@ std::optional<KernelForm> begin_affine(const Op& op, const FoldArgs& args) {
   return KernelForm{affine->input, {}, std::move(affine->affine)};
 }
 
+bool dense_fits(const KernelForm& form) {
+  return dense_op_fits(form.W.dtype(), form.affine);
+}
+
+bool affine_fits(const KernelForm&) {
+  return true;
+}
+
 std::shared_ptr<const Op> make_dense(const KernelForm& form, MatrixBackend backend) {
   return make_dense_op(form.W, form.affine, form.activation, backend);
 }
@@ -44,8 +52,8 @@ std::shared_ptr<const Op> make_affine(const KernelForm& form, MatrixBackend) {
 
 // Two affine maps without a dense layer are not fused: each rounds as its operator does.
 constexpr std::array kTable = {
-    KernelRow{"dense, packed", kFloats, begin_dense, true, true, make_dense},
-    KernelRow{"affine map", kFloats, begin_affine, false, true, make_affine},
+    KernelRow{"dense, packed", kFloats, begin_dense, true, true, dense_fits, make_dense},
+    KernelRow{"affine map", kFloats, begin_affine, false, true, affine_fits, make_affine},
 };
 
 }  // namespace

@@ -28,9 +28,10 @@ struct KernelRow {
   std::span<const DType> types;  ///< of X and Y
   /// The operator as this kernel sees it; nullopt where it cannot be one.
   std::optional<KernelForm> (*begin)(const Op& op, const FoldArgs& args);
-  bool takes_affine;      ///< maps behind it become part of the form
-  bool takes_activation;  ///< so does one activation behind those
-  /// Packs what is constant. nullptr where the form does not fit its types.
+  bool takes_affine;                     ///< maps behind it become part of the form
+  bool takes_activation;                 ///< so does one activation behind those
+  bool (*fits)(const KernelForm& form);  ///< into the element type: what `make` needs
+  /// Packs what is constant, which takes time and memory: once it is known how long the form gets.
   std::shared_ptr<const Op> (*make)(const KernelForm& form, MatrixBackend backend);
 };
 

@@ -50,13 +50,14 @@ int run(const cli::Console& console, const Options& options) {
   }
   cli::check_distinct({options.output}, read);
   io::check_writable(options.output);
-  const Model model = Model::load(options.model);
-  const auto session = cli::in_file(options.model, [&] { return Session(model, options.session); });
+  Model model = Model::load(options.model);
+  io::TableRules tables = cli::rules_for(model, options.tables);
+  const auto session =
+      cli::in_file(options.model, [&] { return Session(std::move(model), options.session); });
   log_fold(console, session.fold_report());
   if (session.threads() < options.session.threads)
     console.note(fmt::format("of {} threads the system started {}: a limit on threads or memory is reached",
                              options.session.threads, session.threads()));
-  io::TableRules tables = cli::rules_for(model, options.tables);
   tables.on_reading = [&](const std::string& how) { console.detail(how); };
   const auto inputs = io::read_inputs(files, session.inputs(), tables);
   const auto outputs = cli::in_file(options.model, [&] { return session.run(inputs); });

@@ -6,8 +6,8 @@
 #include <optional>
 #include <set>
 
-#include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/scan.h"
 #include "op/shape_rules.h"
 #include "passes/fold/packed.h"
 
@@ -16,11 +16,7 @@ namespace {
 
 /// Raises `most` to the largest magnitude of a constant, if there is one.
 void raise(double& most, const Tensor* constant) {
-  if (constant == nullptr || !is_floating(constant->dtype())) return;
-  dispatch(FloatTypes{}, constant->dtype(), [&]<class T>() {
-    for (const T& x : constant->span<T>())
-      most = std::max(most, static_cast<double>(std::abs(static_cast<ComputeType<T>>(x))));
-  });
+  if (constant != nullptr) most = std::max(most, largest_magnitude(*constant));
 }
 
 /// The map on every element, in double.
