@@ -19,42 +19,80 @@ using Names = std::vector<std::string>;
 using train::Activation;
 using train::LayerSpec;
 
-/// "dense:32 batch_normalization relu ...": what was understood.
-std::string understood(const std::vector<LayerSpec>& layers) {
-  constexpr const char* kActivations[] = {"linear", "relu", "tanh", "sigmoid", "softmax"};
-  std::string text;
-  for (const LayerSpec& layer : layers) {
-    if (!text.empty()) text += ' ';
-    if (const auto* dense = std::get_if<train::Dense>(&layer)) {
-      text += "dense:" + std::to_string(dense->units);
-      if (!dense->use_bias) text += ":nobias";
-      if (dense->initializer == train::Initializer::he_uniform) text += ":he";
-    } else if (std::holds_alternative<train::BatchNormalization>(layer)) {
-      text += "bn";
-    } else {
-      text += kActivations[static_cast<std::size_t>(std::get<Activation>(layer))];
-    }
+/// "dense:32 bn relu ...": what was understood.
+struct Understood {
+  std::string operator()(const train::Dense& dense) const {
+    std::string text = fmt::format("dense:{}{}", dense.units, dense.use_bias ? "" : ":nobias");
+    if (dense.initializer != train::Initializer::glorot_uniform)
+      text += fmt::format(":{}", name_of(dense.initializer));
+    return text + (dense.initial_scale == 1.0 ? "" : fmt::format(":*{}", dense.initial_scale));
   }
+  std::string operator()(const train::BatchNormalization& bn) const {
+    return fmt::format("bn({},{}{}{})", bn.momentum, bn.epsilon, bn.center ? "" : ",nocenter",
+                       bn.scale ? "" : ",noscale");
+  }
+  std::string operator()(const train::LayerNormalization& ln) const {
+    return fmt::format("ln({}{}{})", ln.epsilon, ln.center ? "" : ",nocenter", ln.scale ? "" : ",noscale");
+  }
+  std::string operator()(const train::Dropout& dropout) const {
+    return fmt::format("dropout({})", dropout.rate);
+  }
+  std::string operator()(const train::LeakyRelu& leaky) const {
+    return fmt::format("leaky({})", leaky.alpha);
+  }
+  std::string operator()(const train::Elu& elu) const { return fmt::format("elu({})", elu.alpha); }
+  std::string operator()(const train::Shortcut& shortcut) const {
+    return fmt::format("+{}", shortcut.layers);
+  }
+  std::string operator()(Activation kind) const {
+    constexpr const char* kNames[] = {"linear", "relu", "tanh", "sigmoid", "softmax", "gelu", "selu"};
+    return kNames[static_cast<std::size_t>(kind)];
+  }
+};
+
+std::string understood(const std::vector<LayerSpec>& layers) {
+  std::string text;
+  for (const LayerSpec& layer : layers) text += (text.empty() ? "" : " ") + std::visit(Understood{}, layer);
   return text;
 }
 
 TEST(Layers, LastDenseTakesTheOutputsAndClassesEndInSoftmax) {
   EXPECT_EQ(understood(parse_layers("dense:8:nobias,bn,relu,dense:4:he,tanh,dense", 3, true)),
-            "dense:8:nobias bn relu dense:4:he tanh dense:3 softmax");
+            "dense:8:nobias bn(0.9,0.001) relu dense:4:he_uniform tanh dense:3 softmax");
   EXPECT_EQ(understood(parse_layers("dense:8,sigmoid,dense:1", 1, false)), "dense:8 sigmoid dense:1");
   EXPECT_EQ(understood(parse_layers("dense,softmax", 3, true)), "dense:3 softmax");
 }
 
+TEST(Layers, SettingsInBracketsAndBlocksWithinBlocks) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"dense(8, nobias, scale=2, orthogonal) bn relu dense(3) softmax",
+       "dense:8:nobias:orthogonal:*2 bn(0.9,0.001) relu dense:3 softmax"},
+      {"bn(momentum=0.5, epsilon=1e-5, nocenter) dense", "bn(0.5,1e-05,nocenter) dense:3 softmax"},
+      {"ln(noscale),dropout(0.25) leaky_relu(0.1)\tleaky_relu elu(2) gelu selu dense",
+       "ln(0.001,noscale) dropout(0.25) leaky(0.1) leaky(0.3) elu(2) gelu selu dense:3 softmax"},
+      {"dense(4) residual(dense(4) bn relu) dense", "dense:4 dense:4 bn(0.9,0.001) relu +3 dense:3 softmax"},
+      {"residual(dense(4), residual(relu bn), dense(4)) dense",
+       "dense:4 relu bn(0.9,0.001) +2 dense:4 +5 dense:3 softmax"}};
+  for (const auto& [text, expected] : cases) EXPECT_EQ(understood(parse_layers(text, 3, true)), expected);
+}
+
 TEST(Layers, BlocksInTheSameNotation) {
+  using Normalization = HiddenLayers::Normalization;
   EXPECT_EQ(layers_text({}), "dense:32,bn,relu,dense:32,bn,relu,dense");
-  EXPECT_EQ(layers_text({.units = {4}, .activation = "tanh", .before_activation = false}),
+  EXPECT_EQ(layers_text({.units = {4}, .activation = "tanh", .normalization = Normalization::after}),
             "dense:4,tanh,bn,dense");
-  EXPECT_EQ(layers_text({.units = {4}, .activation = "linear", .batch_norm = false}), "dense:4,dense");
+  EXPECT_EQ(layers_text({.units = {4}, .activation = "linear", .normalization = Normalization::none}),
+            "dense:4,dense");
+  EXPECT_EQ(layers_text({.units = {4}, .normalization = Normalization::layer, .dropout = 0.25}),
+            "dense:4,ln,relu,dropout:0.25,dense");
 }
 
 TEST(Layers, WhatIsNotUnderstoodIsAUsageError) {
-  for (const char* text : {"", "dense:", "dense:0,dense", "dense:x,dense", "dense:4:fast,dense",
-                           "dense,dense", "dense:4,conv,dense", "dense:4,", "dense:5"}) {
+  for (const char* text :
+       {"", "dense:", "dense:0,dense", "dense:x,dense", "dense:4:fast,dense", "dense,dense",
+        "dense:4,conv,dense", "dense:4,", "dense:5", "dense(4", "dense)4(,dense", "dense(1.5) dense",
+        "bn(speed=1) dense", "bn(momentum=fast) dense", "relu(3) dense", "dropout(much) dense",
+        "residual() dense()x", "dense(4),,dense"}) {
     EXPECT_THROW(parse_layers(text, 3, true), cli::UsageError) << text;
   }
   EXPECT_THROW(parse_layers("dense,softmax", 1, false), cli::UsageError);
@@ -64,6 +102,74 @@ TEST(Layers, WhatIsNotUnderstoodIsAUsageError) {
 template <class F>
 std::string refusal(F&& action) {
   return testing::expect_error(ErrorCode::invalid_input, action);
+}
+
+// -------- Keras
+
+/// A model of these layers, as version 2 writes it.
+std::string keras(const std::string& layers) {
+  return R"({"class_name":"Sequential","config":{"name":"s","layers":[)"
+         R"({"class_name":"InputLayer","config":{"batch_input_shape":[null,4],"name":"in"}},)" +
+         layers + R"(]},"keras_version":"2.11.0","backend":"tensorflow"})";
+}
+
+TEST(Keras, LayersAsToJsonWritesThem) {
+  const std::string dense =
+      R"({"class_name":"Dense","config":{"name":"a","units":8,"activation":"relu","use_bias":false,)"
+      R"("kernel_initializer":{"class_name":"HeNormal","config":{"seed":null}}}},)";
+  const std::string head = R"({"class_name":"Dense","config":{"name":"z","units":3,"activation":"softmax"}})";
+  const std::pair<std::string, const char*> cases[] = {
+      {dense + head, "dense:8:nobias:he_normal relu dense:3 softmax"},
+      {R"({"class_name":"BatchNormalization","config":{"momentum":0.99,"epsilon":0.001,"center":true,"scale":false}},)" +
+           head,
+       "bn(0.99,0.001,noscale) dense:3 softmax"},
+      {R"({"class_name":"LayerNormalization","config":{"axis":[1],"epsilon":0.001}},)" + head,
+       "ln(0.001) dense:3 softmax"},
+      {R"({"class_name":"Dropout","config":{"rate":0.2}},{"class_name":"LeakyReLU","config":{"alpha":0.3}},)" +
+           head,
+       "dropout(0.2) leaky(0.3) dense:3 softmax"},
+      {R"({"class_name":"ELU","config":{"alpha":[1.5]}},{"class_name":"ReLU","config":{"max_value":null}},)" +
+           head,
+       "elu(1.5) relu dense:3 softmax"},
+      {R"({"class_name":"Activation","config":{"activation":"gelu"}},)" + head, "gelu dense:3 softmax"}};
+  for (const auto& [layers, expected] : cases)
+    EXPECT_EQ(understood(parse_keras(keras(layers), "n.json", 3, true)), expected);
+}
+
+TEST(Keras, FunctionalModelsThatAreAChain) {
+  const auto text = [](const std::string& source) {
+    return R"({"class_name":"Functional","config":{"layers":[)"
+           R"({"class_name":"InputLayer","config":{"name":"in"},"inbound_nodes":[]},)"
+           R"({"class_name":"Dense","config":{"name":"a","units":4},"inbound_nodes":[[["in",0,0,{}]]]},)"
+           R"({"class_name":"Dense","config":{"name":"b","units":3},"inbound_nodes":[{"args":[{"class_name":)"
+           R"("__keras_tensor__","config":{"keras_history":[")" +
+           source + R"(",0,0]}}],"kwargs":{}}]}]}})";
+  };
+  EXPECT_EQ(understood(parse_keras(text("a"), "n.json", 3, true)), "dense:4 dense:3 softmax");
+  EXPECT_NE(
+      refusal([&] { parse_keras(text("in"), "n.json", 3, true); }).find("layer 'b' takes something else"),
+      std::string::npos);
+}
+
+TEST(Keras, WhatIsNotKnownIsNamed) {
+  const std::string head = R"({"class_name":"Dense","config":{"name":"z","units":3}})";
+  const std::pair<std::string, const char*> cases[] = {
+      {"[]", "n.json: this is not what Keras"},
+      {"{", "this is not what Keras"},
+      {R"({"class_name":"Tree","config":{}})", "class 'Tree'"},
+      {keras(R"({"class_name":"Conv2D","config":{"name":"c"}},)" + head), "layer 'c' is a Conv2D"},
+      {keras(R"({"class_name":"Activation","config":{"name":"c","activation":"mish"}},)" + head), "'mish'"},
+      {keras(R"({"class_name":"Dense","config":{"name":"c","units":"many"}},)" + head), "layer 'c' (Dense)"},
+      {keras(R"({"class_name":"Dense","config":{"name":"c","units":4}})"), "4 units, the target needs 3"},
+      {keras(R"({"class_name":"Dropout","config":{"name":"c"}})"), "no Dense layer"},
+      {keras(R"({"class_name":"Dense","config":{"name":"z","units":3,"activation":"sigmoid"}})"),
+       "ends in sigmoid"},
+      {keras(R"({"class_name":"Dense","config":{"units":3,"kernel_initializer":{"class_name":"Odd"}}})"),
+       "odd"}};
+  for (const auto& [text, part] : cases) {
+    const std::string message = refusal([&, &json = text] { parse_keras(json, "n.json", 3, true); });
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
 }
 
 LabelledTable label(const std::string& text, Choice choice = {}) {

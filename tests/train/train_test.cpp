@@ -212,10 +212,42 @@ TEST(Score, ClassesByHand) {
   EXPECT_EQ(score.correct, 1);
 }
 
+// Class 0 is right twice of three, predicted twice; its probabilities 0.7, 0.4, 0.2 stand against 0.3 and 0.2
+// of the others: 4.5 of 6 pairs in order.
+TEST(Score, EachClassByHand) {
+  const std::vector<float> probabilities{0.7F, 0.2F, 0.1F, 0.4F, 0.3F, 0.3F, 0.2F, 0.5F,
+                                         0.3F, 0.3F, 0.6F, 0.1F, 0.2F, 0.7F, 0.1F};
+  const std::vector<std::int64_t> labels{0, 0, 0, 1, 1};
+  const auto report = report_classes(probabilities, labels, 3);
+  EXPECT_EQ(report.classes[0].rows, 3);
+  EXPECT_DOUBLE_EQ(report.classes[0].precision, 1.0);
+  EXPECT_DOUBLE_EQ(report.classes[0].recall, 2.0 / 3.0);
+  EXPECT_DOUBLE_EQ(report.classes[0].f1, 0.8);
+  EXPECT_DOUBLE_EQ(report.classes[0].auc, 4.5 / 6.0);
+  EXPECT_DOUBLE_EQ(report.classes[1].precision, 2.0 / 3.0);
+  EXPECT_DOUBLE_EQ(report.classes[1].recall, 1.0);
+  EXPECT_DOUBLE_EQ(report.classes[1].auc, 1.0);
+  EXPECT_EQ(report.classes[2].rows, 0);
+  EXPECT_EQ(report.classes[2].f1, 0.0);
+  EXPECT_DOUBLE_EQ(report.mean.recall, 5.0 / 6.0);
+  EXPECT_EQ(report.mean.rows, 5);
+  EXPECT_EQ(report.top_3, 1.0);
+  EXPECT_NEAR(report.log_loss,
+              -(std::log(0.7) + std::log(0.4) + std::log(0.2) + std::log(0.6) + std::log(0.7)) / 5, 1e-6);
+  // In their ranges: 0.4 right, 0.5 wrong, 0.6 right, 0.7 right twice.
+  EXPECT_NEAR(report.calibration_error, (0.6 + 0.5 + 0.4 + 0.6) / 5, 1e-6);
+}
+
+TEST(Score, ALabelBehindThreeOthersIsNotAmongThem) {
+  const std::vector<float> probabilities{0.4F, 0.3F, 0.2F, 0.1F, 0.1F, 0.2F, 0.3F, 0.4F};
+  EXPECT_EQ(report_classes(probabilities, std::vector<std::int64_t>{3, 3}, 4).top_3, 0.5);
+}
+
 TEST(Score, PredictionsByHand) {
   const auto score = score_predictions(std::vector<float>{1, 2, 5}, std::vector<float>{1, 3, 5});
   EXPECT_DOUBLE_EQ(score.mean_squared_error, 1.0 / 3.0);
   EXPECT_DOUBLE_EQ(score.mean_absolute_error, 1.0 / 3.0);
+  EXPECT_DOUBLE_EQ(score.root_mean_squared_error, std::sqrt(1.0 / 3.0));
   EXPECT_DOUBLE_EQ(score.r2, 1.0 - 1.0 / 8.0);
 }
 

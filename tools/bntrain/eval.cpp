@@ -10,6 +10,7 @@
 #include "common/printable.h"
 #include "common/table_options.h"
 #include "data.h"
+#include "report.h"
 
 namespace bnrun {
 namespace {
@@ -55,17 +56,28 @@ void print_confusion(const train::ClassificationScore& score, std::vector<std::s
 void report_classes(const Options& options, const Truth& truth, std::span<const float> output) {
   const auto& classes = truth.classes;
   const auto score = train::score_classes(output, truth.labels, static_cast<std::int64_t>(classes.size()));
+  const auto report = train::report_classes(output, truth.labels, static_cast<std::int64_t>(classes.size()));
   if (options.json) {
-    const nlohmann::ordered_json json{{"rows", score.rows},
-                                      {"correct", score.correct},
-                                      {"accuracy", score.accuracy()},
-                                      {"classes", classes},
-                                      {"confusion", score.confusion}};
+    nlohmann::ordered_json json{{"rows", score.rows},
+                                {"correct", score.correct},
+                                {"accuracy", score.accuracy()},
+                                {"classes", classes},
+                                {"confusion", score.confusion}};
+    json["log_loss"] = report.log_loss;
+    json["top_3"] = report.top_3;
+    json["calibration_error"] = report.calibration_error;
+    for (const auto& of : report.classes) {
+      json["precision"].push_back(of.precision);
+      json["recall"].push_back(of.recall);
+      json["f1"].push_back(of.f1);
+      json["auc"].push_back(of.auc);
+    }
     fmt::print("{}\n", json.dump(2));
     return;
   }
   fmt::print("accuracy {:.4f}: {} of {} rows\n", score.accuracy(), score.correct, score.rows);
   print_confusion(score, classes);
+  fmt::print("\n{}", class_report(report, classes));
 }
 
 void report_numbers(const Options& options, const Truth& truth, std::span<const float> output) {
@@ -73,6 +85,7 @@ void report_numbers(const Options& options, const Truth& truth, std::span<const 
   if (options.json) {
     const nlohmann::ordered_json json{{"rows", score.elements},
                                       {"mean_squared_error", score.mean_squared_error},
+                                      {"root_mean_squared_error", score.root_mean_squared_error},
                                       {"mean_absolute_error", score.mean_absolute_error},
                                       {"r2", score.r2}};
     fmt::print("{}\n", json.dump(2));

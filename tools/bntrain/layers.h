@@ -10,17 +10,31 @@
 
 namespace bnrun {
 
-/// "dense:32,bn,relu,dense": a dense layer without units is the last and has `outputs`; "nobias" and "he" may
-/// follow its units, as in "dense:32:nobias". Classification ends in softmax whether it is written or not.
-/// Throws cli::UsageError naming the part that is not understood.
+/// "dense(32) bn relu dense": layers with spaces or commas between them; numbers and words of a layer stand in
+/// brackets or behind colons, as in "dense:32:nobias". A dense layer without units is the last and has
+/// `outputs`. Classification ends in softmax whether it is written or not. Throws cli::UsageError naming the
+/// part that is not understood.
+///
+///     dense(UNITS, nobias, INITIALIZER, scale=S)  bn(momentum=M, epsilon=E, nocenter, noscale)
+///     ln(epsilon=E, nocenter, noscale)  dropout(RATE)  leaky_relu(ALPHA)  elu(ALPHA)
+///     relu selu gelu tanh sigmoid softmax linear  residual(LAYERS)
 std::vector<train::LayerSpec> parse_layers(std::string_view text, std::int64_t outputs, bool classification);
+
+/// The network as Keras's model.to_json() writes it, Sequential or functional without branches. The last Dense
+/// layer must have `outputs` units. Throws invalid_input naming the layer that is not known here.
+std::vector<train::LayerSpec> parse_keras(const std::string& json, const std::string& file,
+                                          std::int64_t outputs, bool classification);
+
+/// The initialiser of that name; "he" is he_uniform. False when there is none.
+bool find_initializer(std::string_view name, train::Initializer& found);
 
 /// The network that is the same block again and again.
 struct HiddenLayers {
+  enum class Normalization { before, after, none, layer };
   std::vector<std::int64_t> units{32, 32};
   std::string activation = "relu";
-  bool batch_norm = true;
-  bool before_activation = true;
+  Normalization normalization = Normalization::before;  ///< of the batch, before or after the activation
+  double dropout = 0.0;                                 ///< behind each block
 };
 /// The same in the notation of parse_layers.
 std::string layers_text(const HiddenLayers& hidden);

@@ -7,5 +7,6 @@ int main(int argc, char** argv) {
                               "  bntrain eval iris.onnx models/data/iris.csv --target species");
   bnrun::add_fit(program);
   bnrun::add_eval(program);
+  bnrun::add_compare(program);
   return program.main(argc, argv);
 }

@@ -27,6 +27,10 @@ void install_interrupt_handler() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
+bool interrupted() {
+  return pending.load() != 0;
+}
+
 DeferInterrupts::DeferInterrupts() {
   ++deferrals;
 }

@@ -5,6 +5,9 @@ namespace bnrun::cli {
 
 void install_interrupt_handler();
 
+/// Whether an interrupt waits: what lasts long should come to an end.
+bool interrupted();
+
 /// While one lives, an interrupt waits (a second one does not). Hold it around the writing of output files.
 class DeferInterrupts {
  public:

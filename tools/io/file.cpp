@@ -1,5 +1,6 @@
 #include "io/file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -152,6 +153,30 @@ void write_file(const std::string& path, const std::function<void(std::ostream&)
   if (in_place) return;
   fs::rename(part.path, target, error);
   if (error) fail(ErrorCode::io, "{}: cannot be replaced: {}", path, error.message());
+}
+
+void write_durably(const std::string& path, std::string_view bytes) {
+  const auto refuse = [&] { fail(ErrorCode::io, "{}: cannot be written: {}", path, std::strerror(errno)); };
+  struct Descriptor {
+    int number;
+    ~Descriptor() { ::close(number); }
+  };
+  const Unfinished part{path + ".part"};
+  {
+    const Descriptor file{::open(part.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
+    if (file.number < 0) refuse();
+    while (!bytes.empty()) {
+      const auto count = ::write(file.number, bytes.data(), bytes.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) refuse();
+      bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
+    if (::fsync(file.number) != 0) refuse();
+  }
+  if (::rename(part.path.c_str(), path.c_str()) != 0) refuse();
+  fs::path folder = fs::path(path).parent_path();
+  const Descriptor opened{::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (opened.number < 0 || (::fsync(opened.number) != 0 && errno != EINVAL)) refuse();
 }
 
 }  // namespace bnrun::io

@@ -27,4 +27,9 @@ void check_writable(const std::string& path);
 /// target is there whole or not at all. "-" is standard output. Devices and pipes are written in place.
 void write_file(const std::string& path, const std::function<void(std::ostream&)>& produce);
 
+/// Writes the bytes so that after a crash, of the machine too, `path` holds what it held or all of them: beside
+/// it, as `path`.part, flushed to the disk, then renamed, then the folder flushed. Throws io; `path` is then as
+/// it was.
+void write_durably(const std::string& path, std::string_view bytes);
+
 }  // namespace bnrun::io

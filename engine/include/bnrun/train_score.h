@@ -20,10 +20,35 @@ struct ClassificationScore {
 BNRUN_API ClassificationScore score_classes(std::span<const float> probabilities,
                                             std::span<const std::int64_t> labels, std::int64_t classes);
 
+/// One class against all others. What would be divided by 0 is 0.
+struct ClassScore {
+  std::int64_t rows = 0;   ///< that have its label
+  double precision = 0.0;  ///< of the rows predicted so, how many are
+  double recall = 0.0;     ///< of the rows that are so, how many are predicted
+  double f1 = 0.0;         ///< their harmonic mean
+  /// That a row of the class has a larger probability of it than one of another class, equal ones counted
+  /// half: the area under the ROC curve (Hanley and McNeil 1982).
+  double auc = 0.0;
+};
+
+struct ClassificationReport {
+  std::vector<ClassScore> classes;
+  ClassScore mean;        ///< of the classes that have rows; its rows are all
+  double top_3 = 0.0;     ///< rows whose label is among the three most probable classes
+  double log_loss = 0.0;  ///< mean of -log(probability of the label)
+  /// Mean over rows of |accuracy - confidence| in ten equal ranges of the largest probability: Guo et al.
+  /// 2017, arXiv 1706.04599.
+  double calibration_error = 0.0;
+};
+/// Of what score_classes takes, with the same errors.
+BNRUN_API ClassificationReport report_classes(std::span<const float> probabilities,
+                                              std::span<const std::int64_t> labels, std::int64_t classes);
+
 struct RegressionScore {
   std::int64_t elements = 0;
   double mean_squared_error = 0.0;
   double mean_absolute_error = 0.0;
+  double root_mean_squared_error = 0.0;
   double r2 = 0.0;  ///< 1 - squared error / squared deviation from the mean target; 0 when all are equal
 };
 BNRUN_API RegressionScore score_predictions(std::span<const float> predictions,

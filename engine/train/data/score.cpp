@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/fail.h"
@@ -34,6 +35,93 @@ ClassificationScore score_classes(std::span<const float> probabilities, std::spa
   return score;
 }
 
+namespace {
+
+double ratio(double part, double whole) {
+  return whole > 0.0 ? part / whole : 0.0;
+}
+
+/// Ranks of Mann and Whitney: sum of the ranks of the class's rows, equal ones sharing theirs.
+double auc_of(std::span<const float> probabilities, std::span<const std::int64_t> labels, std::size_t c,
+              std::size_t width) {
+  std::vector<std::pair<float, bool>> rows;
+  for (std::size_t r = 0; r < labels.size(); ++r)
+    rows.emplace_back(probabilities[r * width + c], labels[r] == static_cast<std::int64_t>(c));
+  std::sort(rows.begin(), rows.end());
+  double rank_sum = 0.0;
+  double hits = 0.0;
+  for (std::size_t first = 0, end = 0; first < rows.size(); first = end) {
+    while (end < rows.size() && rows[end].first == rows[first].first) ++end;
+    const double rank = (static_cast<double>(first + end) + 1.0) / 2.0;
+    for (std::size_t i = first; i < end; ++i) {
+      if (!rows[i].second) continue;
+      rank_sum += rank;
+      ++hits;
+    }
+  }
+  const double others = static_cast<double>(rows.size()) - hits;
+  return ratio(rank_sum - hits * (hits + 1.0) / 2.0, hits * others);
+}
+
+double calibration_error(std::span<const float> probabilities, std::span<const std::int64_t> labels,
+                         std::size_t width) {
+  constexpr std::size_t kRanges = 10;
+  std::array<double, kRanges> difference{};  // sum of hits less sum of confidences
+  for (std::size_t r = 0; r < labels.size(); ++r) {
+    const auto row = probabilities.subspan(r * width, width);
+    const auto largest = std::max_element(row.begin(), row.end());
+    const auto confidence = static_cast<double>(*largest);
+    const auto range = static_cast<std::size_t>(std::clamp(confidence * kRanges, 0.0, kRanges - 1.0));
+    difference[range] += (largest - row.begin() == labels[r] ? 1.0 : 0.0) - confidence;
+  }
+  double sum = 0.0;
+  for (const double d : difference) sum += std::abs(d);
+  return ratio(sum, static_cast<double>(labels.size()));
+}
+
+}  // namespace
+
+ClassificationReport report_classes(std::span<const float> probabilities,
+                                    std::span<const std::int64_t> labels, std::int64_t classes) {
+  const auto score = score_classes(probabilities, labels, classes);
+  const auto width = static_cast<std::size_t>(classes);
+  ClassificationReport report;
+  double present = 0.0;
+  for (std::size_t c = 0; c < width; ++c) {
+    ClassScore of;
+    std::int64_t predicted = 0;
+    for (std::size_t other = 0; other < width; ++other) {
+      of.rows += score.confusion[c * width + other];
+      predicted += score.confusion[other * width + c];
+    }
+    const auto hits = static_cast<double>(score.confusion[c * width + c]);
+    of.precision = ratio(hits, static_cast<double>(predicted));
+    of.recall = ratio(hits, static_cast<double>(of.rows));
+    of.f1 = ratio(2.0 * of.precision * of.recall, of.precision + of.recall);
+    of.auc = auc_of(probabilities, labels, c, width);
+    report.classes.push_back(of);
+    report.mean.rows += of.rows;
+    if (of.rows == 0) continue;
+    ++present;
+    report.mean.precision += of.precision;
+    report.mean.recall += of.recall;
+    report.mean.f1 += of.f1;
+    report.mean.auc += of.auc;
+  }
+  for (double* mean : {&report.mean.precision, &report.mean.recall, &report.mean.f1, &report.mean.auc})
+    *mean = ratio(*mean, present);
+  for (std::size_t r = 0; r < labels.size(); ++r) {
+    const auto row = probabilities.subspan(r * width, width);
+    const float own = row[static_cast<std::size_t>(labels[r])];
+    report.top_3 += std::count_if(row.begin(), row.end(), [=](float p) { return p > own; }) < 3 ? 1.0 : 0.0;
+    report.log_loss -= std::log(std::max(static_cast<double>(own), 1e-38));
+  }
+  report.top_3 = ratio(report.top_3, static_cast<double>(labels.size()));
+  report.log_loss = ratio(report.log_loss, static_cast<double>(labels.size()));
+  report.calibration_error = calibration_error(probabilities, labels, width);
+  return report;
+}
+
 RegressionScore score_predictions(std::span<const float> predictions, std::span<const float> targets) {
   if (predictions.size() != targets.size()) {
     fail(ErrorCode::invalid_input, "{} predictions for {} targets", predictions.size(), targets.size());
@@ -51,6 +139,7 @@ RegressionScore score_predictions(std::span<const float> predictions, std::span<
     score.mean_absolute_error += std::abs(error) / count;
     deviation += (target - mean) * (target - mean) / count;
   }
+  score.root_mean_squared_error = std::sqrt(score.mean_squared_error);
   score.r2 = deviation > 0.0 ? 1.0 - score.mean_squared_error / deviation : 0.0;
   return score;
 }

@@ -1,0 +1,184 @@
+"""bntrain's long trainings as a user has them: checkpoints, interrupts, full disks, files about them, comparisons."""
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import time
+import unittest
+
+from bntrain_test import DIABETES, IRIS, BntrainTest
+from programs import INVALID_INPUT, IO, USAGE
+
+KILLS = int(os.environ.get("BNRUN_KILLS", "12"))
+LONG = ["--epochs", str(40 * KILLS), "--early-stopping", "1000000", "--layers", "dense(8) bn relu dropout(0.1) dense"]
+
+
+class Training(BntrainTest):
+    def start(self, *options, **popen):
+        return subprocess.Popen([self.executable(), "fit", IRIS, "--target", "species", *options], cwd=self.folder,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
+
+    def executable(self):
+        return os.path.join(os.path.abspath(os.environ["BNRUN_PROGRAMS"]), "bntrain")
+
+    def read(self, name):
+        return (self.folder / name).read_bytes()
+
+    def test_killed_at_any_moment_it_resumes_to_the_same_bits(self):
+        self.fit(IRIS, "species", *LONG)
+        expected = self.read("m.onnx")
+        draw = random.Random(1)
+        arguments = ["-o", "k.onnx", "--checkpoint", "ck", "--resume", *LONG]
+        for _ in range(KILLS):
+            run = self.start(*arguments)
+            time.sleep(draw.uniform(0.0, 0.08))
+            run.kill()
+            run.communicate()
+        run = self.start(*arguments)
+        _, errors = run.communicate()
+        self.assertEqual(run.returncode, 0, errors)
+        self.assertEqual(self.read("k.onnx"), expected)
+        self.assertFalse((self.folder / "ck.part").exists())
+
+    def test_an_interrupt_keeps_the_best_so_far(self):
+        run = self.start("-o", "i.onnx", "--epochs", "1000000", "--checkpoint", "ick")
+        while not (self.folder / "ick").exists():
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        output, errors = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 130, errors)
+        self.assertIn(b"validation accuracy", output)
+        self.assertIn(b"accuracy", self.succeed("eval", "i.onnx", IRIS, "--target", "species"))
+        self.assertFalse((self.folder / "ick.part").exists())
+
+    def test_resume_refuses_another_training(self):
+        self.fit(IRIS, "species", "--epochs", "3", "--checkpoint", "c3")
+        arguments = ["fit", IRIS, "--target", "species", "-o", "m.onnx", "-q", "--checkpoint", "c3", "--resume"]
+        self.fail_with(INVALID_INPUT, *arguments, "--batch", "16", message="c3: the checkpoint is of a training with another")
+        damaged = bytearray(self.read("c3"))
+        damaged[200] ^= 4
+        (self.folder / "c3").write_bytes(bytes(damaged))
+        self.fail_with(INVALID_INPUT, *arguments, message="c3: the checkpoint is damaged")
+        self.fail_with(USAGE, *arguments[:7], "--resume", message="--resume needs --checkpoint")
+
+    def test_a_full_disk_leaves_the_old_checkpoint(self):
+        self.fit(IRIS, "species", "--epochs", "3", "--checkpoint", "full")
+        before = self.read("full")
+
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+        run = self.start("-o", "m.onnx", "--epochs", "5", "--checkpoint", "full", preexec_fn=limit, restore_signals=False)
+        _, errors = run.communicate()
+        self.assertEqual(run.returncode, IO, errors)
+        self.assertIn(b"full: cannot be written: File too large", errors)
+        self.assertEqual(self.read("full"), before)
+        self.assertFalse((self.folder / "full.part").exists())
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write to any folder")
+    def test_a_folder_that_may_not_be_written_to_is_told_before_the_work(self):
+        (self.folder / "closed").mkdir(mode=0o500)
+        self.fail_with(IO, "fit", IRIS, "--target", "species", "-o", "m.onnx", "--checkpoint", "closed/c",
+                       message="closed/c: cannot be written")
+
+    def test_a_folder_that_is_missing_is_told_before_the_work(self):
+        self.fail_with(IO, "fit", IRIS, "--target", "species", "-o", "m.onnx", "--checkpoint", "none/c",
+                       message="there is no folder none")
+
+    def test_divergence_says_where_and_names_the_checkpoint(self):
+        self.write("dck", "an older one")
+        arguments = ["fit", "-q", DIABETES, "--target", "progression", "-o", "d.onnx", "--layers", "dense", "--optimizer", "sgd",
+                     "--epochs", "200", "--checkpoint", "dck", "--momentum", "0"]
+        self.fail_with(INVALID_INPUT, *arguments, "--learning-rate", "1e30", message="diverged in epoch 1, step 3")
+        self.fail_with(INVALID_INPUT, *arguments, "--learning-rate", "1", message="dck holds epoch")
+        self.assertFalse((self.folder / "d.onnx").exists())
+
+
+class Files(BntrainTest):
+    def test_history_as_table_or_json_and_curves_as_one_page(self):
+        self.fit(IRIS, "species", "--epochs", "4", "--history", "h.csv", "--schedule", "step:2:0.5")
+        lines = (self.folder / "h.csv").read_text().splitlines()
+        self.assertEqual(lines[0], "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds")
+        self.fit(IRIS, "species", "--epochs", "4", "--history", "h.json", "--schedule", "step:2:0.5", "--curves", "c.html")
+        history = json.loads((self.folder / "h.json").read_text())
+        self.assertEqual([e["learning_rate"] for e in history], [0.001, 0.001, 0.0005, 0.0005])
+        self.assertEqual([float(x) for x in lines[4].split(",")[1:6]],
+                         [history[3][k] for k in ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]])
+        page = (self.folder / "c.html").read_text()
+        self.assertEqual(page.count("<svg"), 3)
+        self.assertEqual(page.count("<polyline"), 5)
+        self.assertNotIn("http", page)
+
+    def test_progress_lines_are_a_choice(self):
+        errors, _ = self.fit(IRIS, "species", "--epochs", "4", "--progress", "0")
+        self.assertNotIn("epoch 1/4", errors)
+        errors, _ = self.fit(IRIS, "species", "--epochs", "4")
+        self.assertEqual(errors.count("val_loss"), 4)
+
+    def test_validation_rows_of_their_own(self):
+        lines = IRIS.read_text().splitlines()
+        self.write("v.csv", "\n".join([lines[0], *lines[1::5]]))
+        self.write("t.csv", "\n".join([lines[0], *(l for i, l in enumerate(lines[1:]) if i % 5)]))
+        _, output = self.fit("t.csv", "species", "--validation-file", "v.csv", "--epochs", "40")
+        said = output.split("validation accuracy ")[1].split()[0]
+        self.assertIn(f"accuracy {said}: ", self.succeed("eval", "m.onnx", "v.csv", "--target", "species").decode())
+        self.write("v.csv", "\n".join([lines[0], lines[1].rsplit(",", 1)[0] + ",tulip", lines[-1]]))
+        self.fail_with(INVALID_INPUT, "fit", "t.csv", "--target", "species", "-o", "m.onnx", "-q", "--validation-file", "v.csv",
+                       message="'tulip' is none of the 3 classes")
+
+    def test_keras_json_is_a_network(self):
+        dense = [{"class_name": "Dense", "config": {"name": "a", "units": 8, "activation": "relu"}},
+                 {"class_name": "BatchNormalization", "config": {"name": "b"}},
+                 {"class_name": "Dense", "config": {"name": "c", "units": 3, "activation": "softmax"}}]
+        self.write("n.json", json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": dense}}))
+        errors, _ = self.fit(IRIS, "species", "--model", "n.json", "--epochs", "2")
+        for layer in ["dense_1 (Dense)", "relu_1 (ReLU)", "batch_normalization_1 (", "dense_2 (Dense)", "softmax_1 ("]:
+            self.assertIn(layer, errors)
+
+    def test_folded_and_quantised_training_export_no_batch_normalization(self):
+        import onnx
+        for option, operators in [(["--fold-training"], {"Gemm", "Relu", "Softmax", "Sub", "Mul"}),
+                                  (["--qat", "int8", "--freeze-bn", "15"],
+                                   {"Gemm", "Relu", "Softmax", "Sub", "Mul", "QuantizeLinear", "DequantizeLinear"})]:
+            _, output = self.fit(IRIS, "species", "--epochs", "60", "--validation", "0", *option)
+            model = onnx.load(str(self.folder / "m.onnx"))
+            onnx.checker.check_model(model, full_check=True)
+            self.assertEqual({n.op_type for n in model.graph.node}, operators)
+            said = output.split("training   accuracy ")[1].split()[0]
+            self.assertIn(f"accuracy {said}: ", self.succeed("eval", "m.onnx", IRIS, "--target", "species").decode())
+            self.assertGreater(float(said), 0.9)
+
+
+class Measures(BntrainTest):
+    def test_folds_do_not_depend_on_threads(self):
+        arguments = ["--folds", "5", "--epochs", "60", "--early-stopping", "60"]
+        for table, target, best in [(IRIS, "species", lambda x: x >= 0.93), (DIABETES, "progression", lambda x: x <= 60)]:
+            _, one = self.fit(table, target, *arguments)
+            _, three = self.fit(table, target, *arguments, "-t", "3")
+            self.assertEqual(one, three)
+            mean = float(one.split("5 folds ")[1].split()[1])
+            self.assertTrue(best(mean), mean)
+
+    def test_compare_says_the_same_for_any_number_of_threads(self):
+        arguments = ["compare", IRIS, "--target", "species", "--epochs", "6", "--seeds", "2", "--rates", "0.01,0.1",
+                     "--initial-scales", "1,10", "--hidden", "8,8"]
+        one = self.succeed(*arguments, "--csv", "1.csv", "--html", "c.html").decode()
+        three = self.succeed(*arguments, "-t", "3", "--csv", "3.csv").decode()
+        cells = [[line.split()[:9] for line in text.splitlines()[1:13]] for text in (one, three)]
+        self.assertEqual(cells[0], cells[1])
+        self.assertEqual(len(cells[0]), 12)
+        tables = [[l.rsplit(",", 1)[0] for l in (self.folder / f).read_text().splitlines()] for f in ("1.csv", "3.csv")]
+        self.assertEqual(tables[0], tables[1])
+        self.assertEqual(len(tables[0]), 1 + 3 * 2 * 2 * 2 * 6)
+        page = (self.folder / "c.html").read_text()
+        self.assertEqual(page.count("<svg"), 8)
+        self.assertIn("<table", page)
+        self.fail_with(USAGE, *arguments[:4], "--layers", "dense", message="compare makes its networks")
+
+
+if __name__ == "__main__":
+    unittest.main()

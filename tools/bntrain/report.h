@@ -1,0 +1,41 @@
+// What a training tells its user, and the files about it.
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "bnrun/train.h"
+#include "common/console.h"
+#include "data.h"
+
+namespace bnrun {
+
+std::string_view metric_name(bool classification);
+
+void print_summary(const cli::Console& console, const train::Network& network);
+/// "epoch  3/20  loss 0.1234  accuracy 0.9876 ...".
+std::string epoch_line(const train::EpochReport& epoch, int epochs, bool classification);
+void print_result(std::FILE* out, std::string_view what, bool classification,
+                  const train::Evaluation& result);
+
+/// Precision, recall, F1 and area under the curve of each class and their means, then top 3, log loss and
+/// calibration.
+std::string class_report(const train::ClassificationReport& report, const std::vector<std::string>& classes);
+
+/// Every epoch as .csv, or as .json when the path ends so; "" writes nothing.
+void write_history(const std::string& path, bool classification,
+                   const std::vector<train::EpochReport>& history);
+/// Loss, metric and learning rate as a page; "" writes nothing.
+void write_curves(const std::string& path, const std::string& title, bool classification,
+                  const std::vector<train::EpochReport>& history);
+/// Loss over the epochs, as text.
+std::string terminal_curves(const std::vector<train::EpochReport>& history);
+
+/// Task, rows and columns, and what is odd about them.
+void describe(const cli::Console& console, const io::Table& table, const LabelledTable& labelled);
+
+/// These rows of the table, as CSV with decimal points.
+void write_rows(const std::string& path, const io::Table& table, const std::vector<std::size_t>& rows);
+
+}  // namespace bnrun

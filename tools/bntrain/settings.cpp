@@ -1,0 +1,316 @@
+#include "settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "common/numbers.h"
+#include "common/program.h"
+#include "common/table_options.h"
+#include "io/file.h"
+
+namespace bnrun {
+namespace {
+
+CLI::Validator one_of(std::vector<std::string> words) {
+  return CLI::IsMember(std::move(words)).description("");
+}
+
+train::Scaling scaling_for(const std::string& scale, const train::Dataset& data) {
+  if (scale == "none") return {};
+  if (scale == "standardize") return train::Scaling::standardize(data.features, data.columns);
+  if (scale == "minmax") return train::Scaling::min_max(data.features, data.columns);
+  constexpr std::string_view kFactor = "factor:";
+  double factor = 0.0;
+  const char* const end = scale.data() + scale.size();
+  const auto parsed = scale.starts_with(kFactor)
+                          ? std::from_chars(scale.data() + kFactor.size(), end, factor)
+                          : std::from_chars_result{nullptr, std::errc::invalid_argument};
+  if (parsed.ptr != end || parsed.ec != std::errc{} || factor == 0.0) {
+    throw cli::UsageError(
+        fmt::format("--scale '{}': expected standardize, minmax, none or factor:NUMBER", scale));
+  }
+  return train::Scaling::by(factor, data.columns);
+}
+
+/// Of the numbers alone: what is 0 or 1 stays so.
+train::Scaling scaling_for(const std::string& scale, const train::Dataset& data, std::size_t numbers) {
+  train::Scaling scaling = scaling_for(scale, data);
+  for (std::size_t c = numbers; c < scaling.factor.size(); ++c) {
+    scaling.offset[c] = 0.0F;
+    scaling.factor[c] = 1.0F;
+  }
+  return scaling;
+}
+
+std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::int64_t outputs,
+                                        bool classification) {
+  auto layers = settings.keras.empty()
+                    ? parse_layers(settings.layers.empty() ? layers_text(settings.hidden) : settings.layers,
+                                   outputs, classification)
+                    : parse_keras(io::read_file(settings.keras), settings.keras, outputs, classification);
+  for (auto& layer : layers) {
+    if (auto* normalization = std::get_if<train::BatchNormalization>(&layer))
+      normalization->momentum = settings.bn_momentum.value_or(normalization->momentum);
+    auto* dense = std::get_if<train::Dense>(&layer);
+    if (dense == nullptr) continue;
+    dense->initial_scale *= settings.initial_scale;
+    if (!settings.initializer.empty() && !find_initializer(settings.initializer, dense->initializer))
+      throw cli::UsageError(fmt::format("--initializer '{}' is none of Keras's that are known here: {}",
+                                        settings.initializer, "glorot_uniform, he_normal, orthogonal, ..."));
+  }
+  return layers;
+}
+
+void set_loss(const NetworkSettings& settings, const train::Dataset& training, bool classification,
+              train::Network& network) {
+  const bool for_classes = settings.loss == "cross-entropy";
+  if (settings.loss != "auto" && for_classes != classification) {
+    throw cli::UsageError(fmt::format("--loss {} does not fit the target: it is {}", settings.loss,
+                                      classification ? "classes (--task regression makes it a number)"
+                                                     : "a number (--task classification makes it classes)"));
+  }
+  train::LossOptions options = settings.loss_options;
+  if (!classification && (settings.balanced || options.label_smoothing > 0.0))
+    throw cli::UsageError("--class-weights and --label-smoothing are for classes, the target is a number");
+  if (settings.balanced)
+    options.class_weights = train::balanced_class_weights(training.labels, network.outputs());
+  train::Loss loss = network.loss();
+  if (settings.loss == "mae") loss = train::Loss::mean_absolute_error;
+  if (settings.loss == "huber") loss = train::Loss::huber;
+  network.set_loss(loss, options);
+}
+
+}  // namespace
+
+std::vector<double> numbers_behind(const std::string& option, const std::string& text) {
+  std::vector<double> numbers;
+  for (std::size_t colon = text.find(':'); colon != std::string::npos;) {
+    const std::size_t next = std::min(text.find(':', colon + 1), text.size());
+    double number = 0.0;
+    const auto parsed = std::from_chars(text.data() + colon + 1, text.data() + next, number);
+    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + next)
+      throw cli::UsageError(
+          fmt::format("{} {}: '{}' is no number", option, text, text.substr(colon + 1, next - colon - 1)));
+    numbers.push_back(number);
+    colon = next == text.size() ? std::string::npos : next;
+  }
+  return numbers;
+}
+
+train::Optimizer optimizer_of(const TrainingSettings& settings) {
+  const auto& rate = settings.learning_rate;
+  const auto& name = settings.optimizer;
+  const bool decays = name == "adamw" || name == "lion";
+  if (settings.weight_decay && !decays)
+    throw cli::UsageError(fmt::format("--weight-decay is of adamw and lion; with {} --l2 does it", name));
+  if (settings.nesterov && name != "sgd")
+    throw cli::UsageError(fmt::format("--nesterov is of sgd, not of {}", name));
+  if (name == "adam") return train::Adam{.learning_rate = rate.value_or(train::Adam{}.learning_rate)};
+  if (name == "adamw")
+    return train::AdamW{.learning_rate = rate.value_or(train::AdamW{}.learning_rate),
+                        .weight_decay = settings.weight_decay.value_or(train::AdamW{}.weight_decay)};
+  if (name == "rmsprop")
+    return train::RmsProp{.learning_rate = rate.value_or(train::RmsProp{}.learning_rate)};
+  if (name == "lion")
+    return train::Lion{.learning_rate = rate.value_or(train::Lion{}.learning_rate),
+                       .weight_decay = settings.weight_decay.value_or(0.0)};
+  return train::Sgd{.learning_rate = rate.value_or(train::Sgd{}.learning_rate),
+                    .momentum = settings.momentum,
+                    .nesterov = settings.nesterov};
+}
+
+train::FitOptions fit_options(const TrainingSettings& settings) {
+  train::FitOptions options = settings.fit;
+  options.optimizer = optimizer_of(settings);
+  const std::string kind = settings.schedule.substr(0, settings.schedule.find(':'));
+  const auto numbers = numbers_behind("--schedule", settings.schedule);
+  const std::size_t most = kind == "step" ? 2 : kind == "cosine" ? 1 : 0;
+  if ((kind != "constant" && kind != "step" && kind != "cosine") || numbers.size() > most)
+    throw cli::UsageError(fmt::format("--schedule {}: expected constant, step:EPOCHS:FACTOR or cosine:FACTOR",
+                                      settings.schedule));
+  if (kind == "step") {
+    options.schedule.kind = train::Schedule::Kind::step;
+    if (!numbers.empty()) options.schedule.every = static_cast<int>(std::clamp(numbers[0], 0.0, 1e9));
+    if (numbers.size() == 2) options.schedule.factor = numbers[1];
+  } else if (kind == "cosine") {
+    options.schedule.kind = train::Schedule::Kind::cosine;
+    options.schedule.factor = numbers.empty() ? 0.0 : numbers[0];
+  }
+  if (settings.plateau) options.plateau = train::Plateau{.patience = *settings.plateau};
+  if (settings.patience) {
+    options.early_stopping = train::EarlyStopping{.patience = *settings.patience};
+    options.restore_best = true;
+  }
+  return options;
+}
+
+train::Network make_network(const NetworkSettings& settings, const LabelledTable& table,
+                            const train::Dataset& training, std::uint64_t seed) {
+  const bool classification = table.classification();
+  const auto outputs = classification ? static_cast<std::int64_t>(table.description.classes.size()) : 1;
+  train::Network network(training.columns, layers_of(settings, outputs, classification), seed);
+  set_loss(settings, training, classification, network);
+  network.set_input_scaling(scaling_for(settings.scale, training, table.columns.numbers.size()));
+  if (!classification) network.set_target_scaling(train::Scaling::standardize(training.targets, 1));
+  if (settings.fold_training) network.set_folding(train::Folding::folded);
+  if (!settings.quantised.empty()) network.set_folding(train::Folding::int8);
+  return network;
+}
+
+Prepared prepare(const TableSettings& settings, const LabelledTable& labelled,
+                 const std::vector<std::size_t>& training_rows) {
+  const auto rows = train::take_rows(labelled.data, training_rows);
+  auto preparation =
+      train::Preparation::learn(rows, labelled.columns, settings.choice.missing, settings.refuse_unknown);
+  auto training = preparation.apply(rows);
+  return {std::move(preparation), std::move(training)};
+}
+
+void add_table_settings(CLI::App& command, TableSettings& o) {
+  command.add_option("DATA", o.data, "A .csv or .csv.gz file; - is standard input")
+      ->required()
+      ->type_name("");
+  command.add_option("--target", o.choice.target, "The column to learn; all others are features")
+      ->required()
+      ->type_name("COLUMN");
+  cli::add_choice<Task>(
+      command, "--task", o.choice.task,
+      {{"auto", Task::automatic}, {"classification", Task::classification}, {"regression", Task::regression}},
+      "auto: words and few different integers are classes (auto)")
+      ->type_name("");
+  const std::string group = "Columns";
+  const auto add_names = [&](const std::string& name, std::vector<std::string>& names, const char* type,
+                             const std::string& description) {
+    command.add_option(name, names, description)->group(group)->type_name(type)->allow_extra_args(false);
+  };
+  add_names("--features", o.choice.features, "GLOB",
+            "Learn from the columns whose names fit GLOB only (repeatable)");
+  add_names("--drop", o.choice.drop, "COLUMN", "Do not learn from this column (repeatable)");
+  add_names("--categories", o.choice.categories, "COLUMN",
+            "Take each value of this column for a category, numbers and dates too (repeatable)");
+  using train::MissingRule;
+  cli::add_choice<MissingRule>(command, "--missing", o.choice.missing,
+                               {{"error", MissingRule::error},
+                                {"mean", MissingRule::mean},
+                                {"median", MissingRule::median},
+                                {"zero", MissingRule::zero},
+                                {"indicator", MissingRule::indicator}},
+                               "What becomes of a missing feature, in the model too; indicator: the mean, "
+                               "and a column that says so (error)")
+      ->group(group);
+  cli::add_choice<MissingTarget>(command, "--missing-target", o.choice.missing_target,
+                                 {{"error", MissingTarget::error}, {"drop", MissingTarget::drop}},
+                                 "Rows without a target: an error, or left out (error)")
+      ->group(group);
+  cli::add_choice<bool>(command, "--unknown", o.refuse_unknown, {{"zero", false}, {"error", true}},
+                        "A category that was not learnt: none of them, or an error of the model (zero)")
+      ->group(group);
+  cli::add_table_options(command, o.table);
+}
+
+void add_network_settings(CLI::App& command, NetworkSettings& o) {
+  const std::string group = "Network";
+  const auto add = [&](const std::string& name, auto& value, const std::string& description) {
+    return command.add_option(name, value, description)->group(group)->type_name("");
+  };
+  auto* layers =
+      add("--layers", o.layers,
+          "Layer by layer: \"dense(32) bn relu residual(dense(32) bn relu) dropout(0.2) dense\"; also "
+          "ln, gelu, elu, selu, leaky_relu, tanh, sigmoid, and within dense he_normal, nobias, ...");
+  auto* keras = command.add_option("--model", o.keras, "The layers that Keras's model.to_json() wrote")
+                    ->group(group)
+                    ->type_name("JSON")
+                    ->excludes(layers);
+  const auto add_block = [&](const std::string& name, auto& value, const std::string& description) {
+    return add(name, value, description)->excludes(layers)->excludes(keras);
+  };
+  add_block("--hidden", o.hidden.units, "Units of the hidden layers (32,32)")
+      ->delimiter(',')
+      ->check(cli::count());
+  add_block("--activation", o.hidden.activation,
+            "relu, leaky_relu, elu, selu, gelu, tanh, sigmoid or linear (relu)")
+      ->check(one_of({"relu", "leaky_relu", "elu", "selu", "gelu", "tanh", "sigmoid", "linear"}));
+  using Normalization = HiddenLayers::Normalization;
+  cli::add_choice<Normalization>(command, "--bn", o.hidden.normalization,
+                                 {{"before", Normalization::before},
+                                  {"after", Normalization::after},
+                                  {"none", Normalization::none},
+                                  {"layer", Normalization::layer}},
+                                 "BatchNormalization before or after the activation, none, or layer "
+                                 "normalisation (before)")
+      ->group(group)
+      ->type_name("")
+      ->excludes(layers)
+      ->excludes(keras);
+  add_block("--dropout", o.hidden.dropout, "Share of the hidden values that drop out in training (0)")
+      ->check(cli::fraction());
+  add("--bn-momentum", o.bn_momentum,
+      "What each step keeps of the running statistics of BatchNormalization (0.9, or what --model says)")
+      ->check(cli::fraction());
+  add("--initializer", o.initializer, "First weights of the dense layers, as in Keras (glorot_uniform)");
+  add("--initial-scale", o.initial_scale, "The first weights times this (1)")->check(cli::positive_number());
+  add("--scale", o.scale, "Of the features: standardize, minmax, none or factor:NUMBER (standardize)");
+  add("--loss", o.loss, "auto, cross-entropy, mse, mae or huber (auto)")
+      ->check(one_of({"auto", "cross-entropy", "mse", "mae", "huber"}));
+  add("--huber-delta", o.loss_options.huber_delta, "Errors beyond it count linearly (1)")
+      ->check(cli::positive_number());
+  add("--label-smoothing", o.loss_options.label_smoothing, "Probability that is spread over all classes (0)")
+      ->check(cli::fraction());
+  cli::add_choice<bool>(command, "--class-weights", o.balanced, {{"none", false}, {"balanced", true}},
+                        "balanced: rare classes count as much as frequent ones (none)")
+      ->group(group)
+      ->type_name("");
+  command
+      .add_flag("--fold-training", o.fold_training,
+                "Train dense layers with their BatchNormalization folded: the same function, and the model "
+                "has none")
+      ->group(group);
+  add("--qat", o.quantised, "int8: train folded with weights and inputs as int8 holds them, and export that")
+      ->check(one_of({"int8"}));
+}
+
+void add_training_settings(CLI::App& command, TrainingSettings& o) {
+  const std::string group = "Training";
+  const auto add = [&](const std::string& name, auto& value, const std::string& description) {
+    return command.add_option(name, value, description)->group(group)->type_name("");
+  };
+  add("--epochs", o.fit.epochs, "Passes over the rows (20)")->check(cli::count());
+  add("--batch", o.fit.batch, "Rows per step (32)")->check(cli::count());
+  add("--optimizer", o.optimizer, "adam, adamw, sgd, rmsprop or lion (adam)")
+      ->check(one_of({"adam", "adamw", "sgd", "rmsprop", "lion"}));
+  add("--learning-rate", o.learning_rate, "0.001; 0.01 for sgd, 0.0001 for lion")
+      ->check(cli::positive_number());
+  add("--momentum", o.momentum, "Of sgd (0.9)")->check(cli::fraction());
+  command.add_flag("--nesterov", o.nesterov, "Nesterov's momentum, of sgd")->group(group);
+  add("--weight-decay", o.weight_decay, "Of adamw (0.004) and lion (0)")
+      ->check(cli::number_of_zero_or_more());
+  add("--l2", o.fit.l2, "Penalty on the squares of the dense layers' weights (0)")
+      ->check(cli::number_of_zero_or_more());
+  add("--clip-norm", o.fit.clip_norm, "Largest norm of the gradients of a step (none)")
+      ->check(cli::positive_number());
+  add("--clip-value", o.fit.clip_value, "Largest size of a gradient (none)")->check(cli::positive_number());
+  add("--schedule", o.schedule,
+      "Of the learning rate: constant, step:EPOCHS:FACTOR or cosine:FACTOR, down to that part (constant)");
+  add("--warm-up", o.fit.schedule.warm_up, "Epochs over which the learning rate first grows (0)")
+      ->check(cli::number_of_zero_or_more());
+  add("--plateau", o.plateau, "A tenth of the learning rate when the loss has not fallen for N epochs")
+      ->type_name("N")
+      ->check(cli::count());
+  add("--early-stopping", o.patience,
+      "End when the validation loss has not fallen for N epochs, with the weights of the best")
+      ->type_name("N")
+      ->check(cli::count());
+  add("--freeze-bn", o.fit.freeze_statistics,
+      "From this epoch on normalise with the running statistics and leave them as they are")
+      ->type_name("EPOCH")
+      ->check(cli::count());
+  add("--seed", o.fit.seed, "Of weights, validation rows and order: the same seed gives the same model (1)")
+      ->check(cli::count_or_zero());
+  add("--validation", o.fit.validation, "Fraction of the training rows to watch, not learn (0.2)")
+      ->check(cli::fraction());
+}
+
+}  // namespace bnrun

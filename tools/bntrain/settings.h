@@ -1,0 +1,71 @@
+// What fit and compare take of the command line: the network, and how it is trained.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data.h"
+#include "io/csv.h"
+#include "layers.h"
+
+namespace bnrun {
+
+struct TableSettings {
+  std::string data;
+  Choice choice;
+  io::TableOptions table;
+  bool refuse_unknown = false;
+};
+void add_table_settings(CLI::App& command, TableSettings& settings);
+
+struct NetworkSettings {
+  std::string layers;
+  std::string keras;
+  HiddenLayers hidden;
+  std::optional<double> bn_momentum;
+  std::string initializer;
+  double initial_scale = 1.0;
+  std::string scale = "standardize";
+  std::string loss = "auto";
+  train::LossOptions loss_options;
+  bool balanced = false;
+  bool fold_training = false;
+  std::string quantised;
+};
+void add_network_settings(CLI::App& command, NetworkSettings& settings);
+
+struct TrainingSettings {
+  train::FitOptions fit{.validation = 0.2};
+  std::string optimizer = "adam";
+  std::optional<double> learning_rate;
+  double momentum = 0.9;
+  bool nesterov = false;
+  std::optional<double> weight_decay;
+  std::string schedule = "constant";
+  std::optional<int> plateau;
+  std::optional<int> patience;
+};
+void add_training_settings(CLI::App& command, TrainingSettings& settings);
+
+/// Throws cli::UsageError where what was given does not fit together.
+train::FitOptions fit_options(const TrainingSettings& settings);
+train::Optimizer optimizer_of(const TrainingSettings& settings);
+
+/// A network for the table, its features scaled as the training rows ask. `seed` is of its first weights.
+train::Network make_network(const NetworkSettings& settings, const LabelledTable& table,
+                            const train::Dataset& training, std::uint64_t seed);
+
+/// Rows as the network takes them, and the way there.
+struct Prepared {
+  train::Preparation preparation;
+  train::Dataset training;
+};
+Prepared prepare(const TableSettings& settings, const LabelledTable& labelled,
+                 const std::vector<std::size_t>& training_rows);
+
+/// Numbers behind colons: "step:10:0.5" is {10, 0.5}. Throws cli::UsageError.
+std::vector<double> numbers_behind(const std::string& option, const std::string& text);
+
+}  // namespace bnrun
