@@ -155,13 +155,18 @@ class Files(BntrainTest):
 
 class Measures(BntrainTest):
     def test_folds_do_not_depend_on_threads(self):
-        arguments = ["--folds", "5", "--epochs", "60", "--early-stopping", "60"]
-        for table, target, best in [(IRIS, "species", lambda x: x >= 0.93), (DIABETES, "progression", lambda x: x <= 60)]:
-            _, one = self.fit(table, target, *arguments)
-            _, three = self.fit(table, target, *arguments, "-t", "3")
+        # Measured over five seeds: 0.960 to 0.973, and an RMSE of 54.1 to 55.9.
+        both = ["--folds", "5", "--validation", "0", "--schedule", "cosine", "--l2", "0.01"]
+        for table, target, options, reached in [
+                (IRIS, "species", ["--hidden", "16", "--activation", "tanh", "--epochs", "100", "--learning-rate", "0.01"],
+                 lambda x: x >= 0.95),
+                (DIABETES, "progression", ["--hidden", "32", "--epochs", "40", "--dropout", "0.5", "--learning-rate", "0.005"],
+                 lambda x: x <= 56.5)]:
+            _, one = self.fit(table, target, *both, *options)
+            _, three = self.fit(table, target, *both, *options, "-t", "3")
             self.assertEqual(one, three)
             mean = float(one.split("5 folds ")[1].split()[1])
-            self.assertTrue(best(mean), mean)
+            self.assertTrue(reached(mean), mean)
 
     def test_compare_says_the_same_for_any_number_of_threads(self):
         arguments = ["compare", IRIS, "--target", "species", "--epochs", "6", "--seeds", "2", "--rates", "0.01,0.1",
