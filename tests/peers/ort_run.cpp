@@ -1,7 +1,10 @@
-// ONNX Runtime as bnrun is called: ort_run MODEL [NAME=]FILE... writes the outputs as CSV to standard output.
+// ONNX Runtime as bnrun is called: ort_run [--plain] MODEL [NAME=]FILE... [-o FILE] writes the outputs as CSV to standard
+// output, or as what the name of FILE says. --plain: without optimising the graph.
 #include <fmt/format.h>
 #include <onnxruntime_cxx_api.h>
 
+#include <cstring>
+#include <fstream>
 #include <iostream>
 
 #include "bnrun/model.h"
@@ -30,21 +33,32 @@ Ort::Value to_ort(Tensor& tensor, const Ort::MemoryInfo& memory) {
 }
 
 Tensor from_ort(const Ort::Value& value) {
+  if (!value.IsTensor()) throw std::runtime_error("an output is no tensor");
   const auto info = value.GetTensorTypeAndShapeInfo();
   bnrun::Shape shape;
   for (const std::int64_t extent : info.GetShape()) shape.push_back(extent);
-  const auto* const data = value.GetTensorData<float>();
-  return Tensor(shape, std::vector<float>(data, data + shape.elements()));
+  if (info.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING)
+    throw std::runtime_error("an output holds strings");
+  Tensor tensor(static_cast<DType>(info.GetElementType()), shape);
+  std::memcpy(tensor.mutable_view().bytes, value.GetTensorRawData(), tensor.bytes());
+  return tensor;
 }
 
-void run(const std::string& path, const std::vector<std::string>& arguments) {
+struct Options {
+  bool plain = false;
+  std::string out;
+};
+
+void run(const std::string& path, const std::vector<std::string>& arguments, const Options& options) {
   const auto model = bnrun::Model::load(path);
   std::vector<bnrun::io::InputFile> files;
   for (const auto& argument : arguments) files.push_back(bnrun::io::parse_input_file(argument));
   auto inputs = bnrun::io::read_inputs(files, model.inputs());
 
   const Ort::Env env(ORT_LOGGING_LEVEL_ERROR);
-  Ort::Session session(env, path.c_str(), Ort::SessionOptions());
+  Ort::SessionOptions session_options;
+  if (options.plain) session_options.SetGraphOptimizationLevel(ORT_DISABLE_ALL);
+  Ort::Session session(env, path.c_str(), session_options);
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
   std::vector<const char*> names;
   std::vector<Ort::Value> values;
@@ -59,16 +73,29 @@ void run(const std::string& path, const std::vector<std::string>& arguments) {
                                    output_names.data(), output_names.size());
   std::vector<NamedTensor> named;
   for (std::size_t i = 0; i < results.size(); ++i) named.push_back({outputs[i].name, from_ort(results[i])});
-  bnrun::io::write_outputs(std::cout, named, bnrun::io::Format::csv);
+  if (options.out.empty()) return bnrun::io::write_outputs(std::cout, named, bnrun::io::Format::csv);
+  std::ofstream file(options.out, std::ios::binary);
+  bnrun::io::write_outputs(file, named, bnrun::io::format_of(options.out));
+  if (!file.flush()) throw std::runtime_error("cannot write " + options.out);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    const std::vector<std::string> arguments(argv + 1, argv + argc);
-    if (arguments.size() < 2) throw std::runtime_error("usage: ort_run MODEL [NAME=]FILE...");
-    run(arguments[0], {arguments.begin() + 1, arguments.end()});
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    Options options;
+    if (!arguments.empty() && arguments[0] == "--plain") {
+      options.plain = true;
+      arguments.erase(arguments.begin());
+    }
+    if (arguments.size() > 2 && arguments.end()[-2] == "-o") {
+      options.out = arguments.back();
+      arguments.resize(arguments.size() - 2);
+    }
+    if (arguments.size() < 2)
+      throw std::runtime_error("usage: ort_run [--plain] MODEL [NAME=]FILE... [-o FILE]");
+    run(arguments[0], {arguments.begin() + 1, arguments.end()}, options);
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "ort_run: {}\n", error.what());

@@ -138,11 +138,11 @@ def integer_arithmetic(seed):
     out, factor = as_float32(0.05), draw.between(0.5, 2, 5)
     step = as_float32(1 / 255)
     g = Graph("gallery", opset=13, ir=7)
-    zero = lambda dtype: np.zeros((), dtype)
+    zero, middle = (lambda dtype: np.zeros((), dtype)), np.array(128, np.uint8)
     h = g.op("QuantizeLinear", "quantize", g.op("Mul", "bytes", "x", step), step, zero(np.uint8))
     h = g.op("QLinearMatMul", "fc", h, step, zero(np.uint8), q.astype(np.int8), scale, np.zeros(5, np.int8), out,
-             zero(np.int8))
-    h = g.op("DequantizeLinear", "dequantize", h, out, zero(np.int8))
+             middle)
+    h = g.op("DequantizeLinear", "dequantize", h, out, middle)
     g.op("Mul", "factor", g.op("Relu", "relu", h), factor, output="y")
     y = relu(np.clip(np.round(x @ q * step * scale / out), -128, 127) * out) * factor
     return Case(g, {"x": x}, {"y": y}, "QuantizeLinear QLinearMatMul DequantizeLinear Relu", ["bytes", "factor"],
