@@ -43,8 +43,8 @@ bool is_captured_by(const Graph& graph, ValueId id, NodeId user) {
 
 }  // namespace
 
-Operand Rewrite::add_constant(std::string stem, Tensor tensor) {
-  constants.push_back({std::move(stem), std::move(tensor)});
+Operand Rewrite::add_constant(std::string stem, Tensor tensor, Tensor exact) {
+  constants.push_back({std::move(stem), std::move(tensor), std::move(exact)});
   return {Operand::Kind::constant, static_cast<std::int32_t>(constants.size() - 1)};
 }
 

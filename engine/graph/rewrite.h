@@ -31,6 +31,7 @@ struct Rewrite {
   struct NewConstant {
     std::string stem;  ///< the name, made unique on application
     Tensor tensor;
+    Tensor exact{};  ///< the same before it was rounded, where that is known
   };
   struct NewValue {
     std::string stem;
@@ -51,7 +52,7 @@ struct Rewrite {
   std::vector<NewNode> nodes;
   std::vector<std::pair<ValueId, ValueId>> redirected;  ///< readers of first read second from now on
 
-  Operand add_constant(std::string stem, Tensor tensor);
+  Operand add_constant(std::string stem, Tensor tensor, Tensor exact = {});
   Operand add_value(std::string stem, ValueType type);
 };
 

@@ -75,10 +75,11 @@ class Gemm final : public Op {
 
   void run(const RunArgs& args) const override {
     dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {
-      if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>)
-        run_blas<T>(args);
-      else
-        run_plain<T>(args);
+      if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+        // BLAS does not compute the product then, or does for few rows: a NaN in it would vanish, or not.
+        if (alpha_ != 0.0) return run_blas<T>(args);
+      }
+      run_plain<T>(args);
     });
   }
 

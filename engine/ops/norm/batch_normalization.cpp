@@ -139,13 +139,25 @@ class BatchNormalization final : public Op {
     return known != nullptr ? std::optional(std::move(*known)) : std::nullopt;
   }
 
-  /// mean = 0, var = 1 and epsilon = 0 make scale and B the map itself.
+  /// var = 1 and epsilon = 0 make scale the map's. mean = 0 makes B its shift too, which is rounded where it is large
+  /// against normalised data, and so is what it cancels: then mean is where the map is 0, but for what rounding it
+  /// leaves to B.
   std::optional<Absorbed> as_holder_of(const ChannelAffine& map, const FoldArgs& args) const override {
     if (args.constant(1) == nullptr || (!map.uniform() && map.axis != 1)) return std::nullopt;
     const auto C = static_cast<std::size_t>(args.constant(1)->elements());
     const ChannelAffine held = map.on_axis(1, C);
     Absorbed parameters{.inputs = {}, .attributes = {{"epsilon", 0.0F}}};
-    const std::vector<double> values[] = {held.scale, held.shift, std::vector(C, 0.0), std::vector(C, 1.0)};
+    std::vector<double> B = held.shift;
+    std::vector<double> mean(C, 0.0);
+    for (std::size_t c = 0; c < C; ++c) {
+      constexpr double kNormalisedRange = 3.0;
+      const double zero = read_doubles(
+          convert(Tensor(Shape{}, std::vector<double>{-B[c] / held.scale[c]}), args.inputs[3].dtype))[0];
+      if (std::abs(B[c]) <= kNormalisedRange || !std::isfinite(zero)) continue;
+      mean[c] = zero;
+      B[c] = std::fma(held.scale[c], zero, B[c]);
+    }
+    const std::vector<double> values[] = {held.scale, B, mean, std::vector(C, 1.0)};
     for (std::size_t i = 0; i < 4; ++i)
       parameters.inputs.emplace_back(i + 1, ScaledTensor{Tensor({static_cast<std::int64_t>(C)}, values[i])});
     return parameters;

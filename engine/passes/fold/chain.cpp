@@ -34,6 +34,17 @@ void FoldView::update() {
   }
 }
 
+void FoldView::keep_exact(const Rewrite& rewrite, const std::vector<NodeId>& made) {
+  for (std::size_t k = 0; k < made.size(); ++k) {
+    const auto& operands = rewrite.nodes[k].inputs;
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      if (operands[i].kind != Operand::Kind::constant) continue;
+      const Tensor& exact = rewrite.constants[static_cast<std::size_t>(operands[i].index)].exact;
+      if (exact.defined()) exact_.insert_or_assign(graph_.node(made[k]).inputs[i], exact);
+    }
+  }
+}
+
 void FoldView::update_unrounded() {
   unrounded_.assign(graph_.value_slots(), true);  // inputs and constants
   for (const NodeId id : order_) {

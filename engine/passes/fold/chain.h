@@ -9,6 +9,7 @@
 #include "bnrun/fold.h"
 #include "graph/graph.h"
 #include "graph/node_query.h"
+#include "graph/rewrite.h"
 
 namespace bnrun {
 
@@ -23,6 +24,8 @@ class FoldView {
   FoldView(const Graph& graph, ExactConstants exact) : graph_(graph), exact_(std::move(exact)) { update(); }
 
   void update();
+  /// Keeps the constants of `made`, the nodes of a rewrite, as they were before they were rounded.
+  void keep_exact(const Rewrite& rewrite, const std::vector<NodeId>& made);
 
   const Graph& graph() const { return graph_; }
   const Op* op(NodeId id) const { return graph_.node(id).op.get(); }

@@ -143,6 +143,24 @@ class LinearRewriter {
 
   std::string folded_name(ValueId id) const { return graph_.value(id).name + "_folded"; }
 
+  /// Rounded to storage, once; one number for each channel is remembered as it was, so that what folds into it later
+  /// is rounded with it and not after it.
+  Operand add_rounded(const std::string& stem, const ScaledTensor& scaled, DType storage) {
+    std::size_t flushed = 0;
+    Tensor rounded = round_to_storage(scaled, storage, flushed);
+    changes_.flushed += flushed;
+    Tensor exact;
+    if (scaled.values.shape().rank() <= 1 && is_floating(storage) && storage != DType::float64 &&
+        flushed == 0) {
+      exact = Tensor(DType::float64, scaled.values.shape());
+      double* out = exact.mutable_data<double>();
+      for_each_element(scaled, [&](std::size_t i, std::size_t j, double value) {
+        *out++ = value * scaled.outer[i] * scaled.inner[j];
+      });
+    }
+    return rewrite_.add_constant(stem, std::move(rounded), std::move(exact));
+  }
+
   /// Copies an operator that passes the map, with the map applied to the constant inputs that take it.
   void copy_node(const Route::Step& step) {
     const Node& node = graph_.node(step.node);
@@ -151,8 +169,7 @@ class LinearRewriter {
     for (const auto& [port, map] : step.constants) {
       const ValueId input = node.inputs[port];
       const ScaledTensor exact{applied(map, *args.get().constant(port))};
-      copy.inputs[port] = rewrite_.add_constant(
-          folded_name(input), round_to_storage(exact, graph_.value(input).type.dtype, changes_.flushed));
+      copy.inputs[port] = add_rounded(folded_name(input), exact, graph_.value(input).type.dtype);
     }
     rewrite_.nodes.push_back(std::move(copy));
   }
@@ -193,7 +210,7 @@ class LinearRewriter {
       const DType storage = graph_.value(previous.valid() ? previous : old.outputs[0]).type.dtype;
       const std::string stem =
           previous.valid() ? folded_name(previous) : fmt::format("{}_input_{}", label_of(graph_, id), index);
-      copy.inputs[index] = rewrite_.add_constant(stem, round_to_storage(scaled, storage, changes_.flushed));
+      copy.inputs[index] = add_rounded(stem, scaled, storage);
     }
   }
 
@@ -258,8 +275,7 @@ class LinearRewriter {
         shape.push_back(1);
     }
     const ScaledTensor exact{Tensor(shape, values)};
-    const Operand constant =
-        rewrite_.add_constant(node.name, round_to_storage(exact, type.dtype, changes_.flushed));
+    const Operand constant = add_rounded(node.name, exact, type.dtype);
     rewrite_.nodes.push_back({std::move(node), {data, constant}, {result}});
   }
 

@@ -142,7 +142,7 @@ void FoldSearch::repeat(const std::function<void()>& round) {
 
 void FoldSearch::apply_counted(const Rewrite& rewrite) {
   ++rewrites_;
-  apply(graph_, rewrite);
+  view_.keep_exact(rewrite, apply(graph_, rewrite));
 }
 
 /// Folds, in topological order, every chain whose fold is possible and lowers the cost. A chain

@@ -292,5 +292,23 @@ TEST(FoldBugs, TheGrowthLimitIsALimit) {
   expect_fold(exact.b.model(), {{"Gemm", 1}}, 1e-4, {.max_growth = 241.0});
 }
 
+/// Zero times a NaN is one, folded or not and for any number of rows; BLAS leaves the product out.
+TEST(FoldBugs, AnAlphaOfZeroComputesTheProduct) {
+  for (const std::int64_t rows : {1, 40}) {
+    Layer m;
+    const Attributes nothing{{"alpha", 0.0F}};
+    m.b.output(m.batch_normalization(m.gemm(nothing)));
+    const Model model = m.b.model();
+    Floats x(static_cast<std::size_t>(2 * rows), 1.0F);
+    x[0] = NAN;
+    for (const Model& each : {model, folded(model)}) {
+      const auto y = interpret(graph_of(each), std::vector<TensorView>{Tensor({rows, 2}, x).view()});
+      const auto values = read_doubles(y[0].view());
+      EXPECT_TRUE(std::isnan(values[0])) << rows;
+      EXPECT_TRUE(rows == 1 || values[2] == 9.5);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace bnrun::testing

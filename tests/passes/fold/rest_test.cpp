@@ -42,9 +42,26 @@ TEST(FoldRest, TwoBatchNormalizationsBecomeOne) {
   EXPECT_FALSE(report.entries[1].folded);
   EXPECT_EQ(report.entries[1].name, "BatchNormalization_2");
   EXPECT_FALSE(report.complete());
-  // s = {1, -2}, t = {-0.5, 4.25} applied twice
+  // s = {1, -2}, t = {-0.5, 4.25} applied twice; the second shift is large, so that the mean holds it: 4*(x - 17/16)
   EXPECT_EQ(constant_of(folded(model), "BatchNormalization", 1), (std::vector<double>{1, 4}));
-  EXPECT_EQ(constant_of(folded(model), "BatchNormalization", 2), (std::vector<double>{-1, -4.25}));
+  EXPECT_EQ(constant_of(folded(model), "BatchNormalization", 2), (std::vector<double>{-1, 0}));
+  EXPECT_EQ(constant_of(folded(model), "BatchNormalization", 3), (std::vector<double>{0, 1.0625}));
+}
+
+/// A shift that is large against normalised data would be rounded to float32 where it cancels the data.
+TEST(FoldRest, TwoBatchNormalizationsOfALargeMeanLoseNoDigits) {
+  Chains m;
+  const Tensor near(Shape{2}, Floats{30.3F, -27.7F});
+  const ValueId x = m.b.op("Add", {m.b.op("Tanh", {m.x}), near});
+  const auto around = [&](ValueId data, const Tensor& mean) {
+    return m.b.op("BatchNormalization",
+                  {data, row({1.1F, 0.9F}), row({0.1F, 0.2F}), mean, row({0.9F, 1.2F})});
+  };
+  const ValueId y = m.b.op("Relu", {around(around(m.b.op("Relu", {x}), near), row({0.1F, 0.3F}))});
+  m.b.output(y);
+  const Model model = m.b.model();
+  const Model after = folded(model);
+  EXPECT_LE(distance_from_truth(model, after, 50), 2 * distance_from_truth(model, model, 50) + 0x1p-24);
 }
 
 TEST(FoldRest, ABatchNormalizationTakesItsNeighboursIn) {
