@@ -1,6 +1,5 @@
 // Transpose: Y[i(perm[0]), i(perm[1]), ...] = X[i(0), i(1), ...]; without perm the axes are reversed.
 #include <algorithm>
-#include <numeric>
 
 #include "base/fail.h"
 #include "base/strided_copy.h"
@@ -46,8 +45,10 @@ class TransposeOp final : public Op {
   void run(const RunArgs& args) const override {
     const Shape& shape = args.in(0).shape;
     const Shape strides = strides_of(shape);
+    check_rank(shape.rank());
     Walk walk;
-    for (const std::size_t axis : permutation(shape.rank())) walk.strides.push_back(strides[axis]);
+    for (std::size_t i = 0; i < shape.rank(); ++i)  // without a vector: a run allocates nothing
+      walk.strides.push_back(strides[axis_at(i, shape.rank())]);
     const MutableTensorView& Y = args.out(0);
     copy_strided(args.in(0), walk, Y, walk_of(Y.shape), Y.shape);
   }
@@ -69,15 +70,20 @@ class TransposeOp final : public Op {
   }
 
  private:
-  std::vector<std::size_t> permutation(std::size_t rank) const {
-    std::vector<std::size_t> axes(rank);
-    if (!perm_) {
-      std::iota(axes.rbegin(), axes.rend(), std::size_t{0});
-      return axes;
-    }
-    if (perm_->size() != rank)
+  void check_rank(std::size_t rank) const {
+    if (perm_ && perm_->size() != rank)
       fail(ErrorCode::invalid_model, "perm lists {} axes, the input has {}", perm_->size(), rank);
-    std::copy(perm_->begin(), perm_->end(), axes.begin());
+  }
+
+  /// The axis of the input that becomes axis i of the output.
+  std::size_t axis_at(std::size_t i, std::size_t rank) const {
+    return perm_ ? static_cast<std::size_t>((*perm_)[i]) : rank - 1 - i;
+  }
+
+  std::vector<std::size_t> permutation(std::size_t rank) const {
+    check_rank(rank);
+    std::vector<std::size_t> axes(rank);
+    for (std::size_t i = 0; i < rank; ++i) axes[i] = axis_at(i, rank);
     return axes;
   }
 
