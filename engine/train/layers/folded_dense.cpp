@@ -9,6 +9,14 @@
 namespace bnrun::train {
 namespace {
 
+/// visit(element, column) for every element of rows of `columns`.
+template <class F>
+void each_element(std::size_t elements, std::size_t columns, F visit) {
+  for (std::size_t first = 0; first < elements; first += columns) {
+    for (std::size_t n = 0; n < columns; ++n) visit(first + n, n);
+  }
+}
+
 constexpr float kLargestWeight = 127.0F;
 constexpr float kLargestBias = 2147483520.0F;  // the largest float that int32 holds
 
@@ -16,10 +24,9 @@ constexpr float kLargestBias = 2147483520.0F;  // the largest float that int32 h
 template <class T>
 std::vector<float> round_weights(std::vector<T>& W, std::size_t columns) {
   const auto steps = weight_steps(std::span<const T>(W), columns);
-  for (std::size_t i = 0; i < W.size(); ++i) {
-    const float step = steps[i % columns];
-    W[i] = static_cast<T>(levels(static_cast<float>(W[i]), step, kLargestWeight) * step);
-  }
+  each_element(W.size(), columns, [&](std::size_t i, std::size_t n) {
+    W[i] = static_cast<T>(levels(static_cast<float>(W[i]), steps[n], kLargestWeight) * steps[n]);
+  });
   return steps;
 }
 
@@ -65,8 +72,9 @@ typename FoldedDenseLayer<T>::Folded FoldedDenseLayer<T>::fold() const {
     slope[n] = normalization_->scale_at(n) / sigma(running, n);
     folded.b[n] = static_cast<T>((bias_at(n) - running.mean[n]) * slope[n] + normalization_->B_at(n));
   }
-  for (std::size_t i = 0; i < folded.W.size(); ++i)
-    folded.W[i] = static_cast<T>(static_cast<double>(folded.W[i]) * slope[i % columns]);
+  each_element(folded.W.size(), columns, [&](std::size_t i, std::size_t n) {
+    folded.W[i] = static_cast<T>(static_cast<double>(folded.W[i]) * slope[n]);
+  });
   return folded;
 }
 
@@ -96,8 +104,9 @@ void FoldedDenseLayer<T>::prepare(std::int64_t rows, const T* x) {
     correction_[n] = frozen_ ? 1.0 : running / sigma(with, n);
     shift_[n] = (bias_at(n) - with.mean[n]) / sigma(with, n);
   }
-  for (std::size_t i = 0; i < W_.size(); ++i)
-    W_[i] = static_cast<T>(static_cast<double>(dense_.W()[i]) * slope_[i % columns]);
+  each_element(W_.size(), columns, [&](std::size_t i, std::size_t n) {
+    W_[i] = static_cast<T>(static_cast<double>(dense_.W()[i]) * slope_[n]);
+  });
   if (quantised_) round_weights(W_, columns);
 }
 
@@ -107,13 +116,13 @@ void FoldedDenseLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
   blas_gemm<T>(Transpose::no, Transpose::no, rows, N(), K(), T(1), in_, K(), W_.data(), N(), T(0), z_.data(),
                N());
   const auto columns = count_of(N());
-  for (std::size_t i = 0; i < count_of(rows * N()); ++i) {
-    const std::size_t n = i % columns;
-    const double shift = normalization_ == nullptr
-                             ? bias_at(n)
-                             : normalization_->scale_at(n) * shift_[n] + normalization_->B_at(n);
-    y[i] = static_cast<T>(static_cast<double>(z_[i]) * correction_[n] + shift);
-  }
+  std::vector<double> shift(columns);
+  for (std::size_t n = 0; n < columns; ++n)
+    shift[n] = normalization_ == nullptr ? bias_at(n)
+                                         : normalization_->scale_at(n) * shift_[n] + normalization_->B_at(n);
+  each_element(count_of(rows * N()), columns, [&](std::size_t i, std::size_t n) {
+    y[i] = static_cast<T>(static_cast<double>(z_[i]) * correction_[n] + shift[n]);
+  });
 }
 
 template <class T>
@@ -123,28 +132,29 @@ void FoldedDenseLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/
   std::fill(sum_.begin(), sum_.end(), 0.0);
   std::fill(sum_z_.begin(), sum_z_.end(), 0.0);
   dz_.resize(elements);
-  for (std::size_t i = 0; i < elements; ++i) {
-    const std::size_t n = i % columns;
+  each_element(elements, columns, [&](std::size_t i, std::size_t n) {
     const auto d = static_cast<double>(dy[i]);
     sum_[n] += d;
     sum_z_[n] += d * static_cast<double>(z_[i]);
     dz_[i] = static_cast<T>(d * correction_[n]);
-  }
+  });
   const bool by_batch = normalization_ != nullptr && !frozen_;
   if (by_batch) {
     // d sigma = -dy * z * correction / sigma - dy * scale * shift / sigma,  d mean = -dy * scale / sigma
     dh_.resize(elements);
     const auto batch = normalization_->batch();
     const double share = 1.0 / static_cast<double>(rows);
-    for (std::size_t i = 0; i < elements; ++i) {
-      const std::size_t n = i % columns;
+    std::vector<double> to_mean(columns);
+    std::vector<double> to_sigma(columns);  // over sigma, as h's distance from the mean is
+    for (std::size_t n = 0; n < columns; ++n) {
       const double s = sigma(batch, n);
       const double scale = normalization_->scale_at(n);
-      const double to_mean = -sum_[n] * scale / s;
-      const double to_sigma = -(sum_z_[n] * correction_[n] + sum_[n] * scale * shift_[n]) / s;
-      dh_[i] =
-          static_cast<T>(share * (to_mean + to_sigma * (static_cast<double>(h_[i]) - batch.mean[n]) / s));
+      to_mean[n] = -share * sum_[n] * scale / s;
+      to_sigma[n] = -share * (sum_z_[n] * correction_[n] + sum_[n] * scale * shift_[n]) / (s * s);
     }
+    each_element(elements, columns, [&](std::size_t i, std::size_t n) {
+      dh_[i] = static_cast<T>(to_mean[n] + to_sigma[n] * (static_cast<double>(h_[i]) - batch.mean[n]));
+    });
   }
   backward_to_weights(rows);
   if (dx == nullptr) return;
@@ -168,11 +178,10 @@ void FoldedDenseLayer<T>::backward_to_weights(std::int64_t rows) {
   blas_gemm<T>(Transpose::yes, Transpose::no, K(), N(), rows, T(1), in_, K(), dz_.data(), N(), T(0),
                dW_.data(), N());
   std::fill(dscale_.begin(), dscale_.end(), 0.0);
-  for (std::size_t i = 0; i < dW_.size(); ++i) {
-    const std::size_t n = i % columns;
+  each_element(dW_.size(), columns, [&](std::size_t i, std::size_t n) {
     dscale_[n] += static_cast<double>(dense_.W()[i]) * static_cast<double>(dW_[i]);
     dense_.dW()[i] = static_cast<T>(static_cast<double>(dW_[i]) * slope_[n]);
-  }
+  });
   if (normalization_ != nullptr) {
     const auto running = normalization_->running();
     for (std::size_t n = 0; n < columns; ++n)

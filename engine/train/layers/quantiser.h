@@ -54,8 +54,10 @@ class MovingRange {
 template <class T>
 std::vector<float> weight_steps(std::span<const T> W, std::size_t columns) {
   std::vector<float> steps(columns, 0.0F);
-  for (std::size_t i = 0; i < W.size(); ++i)
-    steps[i % columns] = std::max(steps[i % columns], std::abs(static_cast<float>(W[i])));
+  for (std::size_t first = 0; first < W.size(); first += columns) {
+    for (std::size_t n = 0; n < columns; ++n)
+      steps[n] = std::max(steps[n], std::abs(static_cast<float>(W[first + n])));
+  }
   for (float& step : steps) {
     step /= 127.0F;
     if (!(step >= std::numeric_limits<float>::min())) step = 1.0F;
