@@ -201,7 +201,7 @@ void Verifier::add_other_in_double(int kind, const std::vector<Tensor>& truth,
   for (std::size_t i = 0; i < truth.size(); ++i) {
     if (!(other[i].shape() == truth[i].shape())) continue;
     const Excess apart = largest_excess(truth[i], other[i], {.rtol = 0.0, .atol = 1.0});
-    report.truth_distance = std::max(report.truth_distance, apart.absolute);
+    report.truth_distance = std::max(report.truth_distance.value_or(0.0), apart.absolute);
     if (is_judged(i) && judged_[i]) judges_[i].add_other_in_double(kind, truth[i], other[i]);
   }
 }

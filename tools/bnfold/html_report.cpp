@@ -210,8 +210,9 @@ std::string verification(const VerifyReport& report) {
   std::string notes = element("p", escape(sentence_of(report) + '.'));
   for (const auto& sentence : circumstances_of(report)) notes += element("p", escape(sentence));
   if (report.first_divergence) notes += element("p", escape(text_of(*report.first_divergence)));
-  notes += element(
-      "p", escape(fmt::format("In double precision the two lie {} apart.", number(report.truth_distance))));
+  if (report.truth_distance)
+    notes += element("p", escape(fmt::format("In double precision the two lie {} apart.",
+                                             number(*report.truth_distance))));
   return table.html() + notes + error_quantiles(report.outputs);
 }
 

@@ -58,12 +58,16 @@ const char* name_of(Verdict verdict) {
   return "not compared";
 }
 
+std::string counted(std::int64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 std::vector<std::string> circumstances_of(const VerifyReport& report) {
   std::vector<std::string> sentences;
   for (const auto& [name, shape, origin] : report.inputs)
     sentences.push_back(cli::printable(fmt::format("input '{}' {}: {}", name, to_string(shape), origin)));
   sentences.push_back(
-      fmt::format("{} rows in {} sets{}, seed {}; {}", report.rows, report.sets,
+      fmt::format("{} in {}{}, seed {}; {}", counted(report.rows, "row"), counted(report.sets, "set"),
                   report.complete ? "" : ", where the budget ended it (--budget)", report.seed,
                   report.tolerance ? fmt::format("every element held to {:.3g} + {:.3g}*|b|",
                                                  report.tolerance->atol, report.tolerance->rtol)
@@ -106,8 +110,10 @@ std::string text_of(const VerifyReport& report) {
   std::string text = table.text();
   if (report.first_divergence) text += text_of(*report.first_divergence) + '\n';
   for (const auto& sentence : circumstances_of(report)) text += sentence + '\n';
-  return text + fmt::format("{}; in double precision they lie {:.3g} apart\n", sentence_of(report),
-                            report.truth_distance);
+  text += sentence_of(report);
+  if (report.truth_distance)
+    text += fmt::format("; in double precision they lie {:.3g} apart", *report.truth_distance);
+  return text + '\n';
 }
 
 json json_of(const VerifyReport& report) {
@@ -125,7 +131,7 @@ json json_of(const VerifyReport& report) {
                  {"rows", report.rows},
                  {"seed", report.seed},
                  {"complete", report.complete},
-                 {"truth_distance", report.truth_distance},
+                 {"truth_distance", report.truth_distance ? json(*report.truth_distance) : json()},
                  {"outputs", std::move(outputs)}};
   object["tolerance"] =
       report.tolerance ? json{{"rtol", report.tolerance->rtol}, {"atol", report.tolerance->atol}} : json();

@@ -113,7 +113,9 @@ struct VerifyReport {
   bool complete = true;                ///< false: the budget ended the comparison early
   std::vector<OutputComparison> outputs;
   std::optional<Divergence> first_divergence;
-  double truth_distance = 0.0;  ///< largest distance between the two models when both are evaluated in double
+  /// Largest distance between the two models when both are evaluated in double; nullopt where the budget did not
+  /// allow that of the second.
+  std::optional<double> truth_distance;
 };
 
 /// Compares two models operator by operator (Op::run, nothing fused), both in their own precision and in
