@@ -32,8 +32,10 @@ struct Spread {
 class Judge {
  public:
   /// Of 5,661 folds of random networks one errs more (tests/property/verdict_property_test.cpp): in float64, where a
-  /// BatchNormalization of a large mean loses digits that its centred form keeps, and the truth with it. The largest weight of a layer off by a thousandth makes a dense network err 20 to 10,000 times as
-  /// much, a convolution of 64 x 64 x 3 x 3 only 6 times.
+  /// BatchNormalization of a large mean loses digits that its centred form keeps, and the truth with it.
+  /// The largest weight of a layer off by a thousandth makes a dense network err 20 to 10,000 times as much, a
+  /// convolution of 64 x 64 x 3 x 3 100 times what is allowed (a middling weight 20 times) and in the midst of five of
+  /// them, pooled, twice.
   static constexpr double kFactor = 8.0;
   /// In double the truth has rounding errors of its own, which nothing measures.
   static constexpr double kFactorInDouble = 64.0;

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+import networks
 from programs import ANSWER_IS_NO, DONE, MODELS, ProgramTest
 
 GALLERY = json.loads((MODELS / "expectations.json").read_text())["models"]
@@ -117,6 +118,7 @@ NETWORKS = {
     "relu": network([256, 256, 256, 256, 10], "Relu", "Softmax"),
     "tanh": network([30, 128, 64, 1], "Tanh", "Sigmoid"),
     "sigmoid": network([100, 300, 100, 10], "Sigmoid", "Softmax"),
+    "convolution": networks.Network(["N", 64, 8, 8]).conv(64, 64, (3, 3)).conv(64, 64, (3, 3)).model(),
 }
 
 
