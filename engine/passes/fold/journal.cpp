@@ -32,35 +32,6 @@ int weight_of(Decline reason) {
   }
 }
 
-/// Whether a layer that could take maps lies anywhere before or behind the chain. Without one it is not what stands
-/// between that stops the fold.
-bool leads_to_layer(const FoldView& view, const Chain& chain) {
-  const Graph& graph = view.graph();
-  std::set<NodeId> seen;
-  const auto search = [&](ValueId first, auto&& next_of) {
-    std::vector<ValueId> values{first};
-    while (!values.empty()) {
-      const ValueId value = values.back();
-      values.pop_back();
-      for (const NodeId id : next_of(value)) {
-        if (!seen.insert(id).second) continue;
-        if (view.op(id) != nullptr && is_layer(graph, id)) return true;
-        const Node& node = graph.node(id);
-        for (const ValueId further : graph.value(value).producer == id ? node.inputs : node.outputs) {
-          if (further.valid()) values.push_back(further);
-        }
-      }
-    }
-    return false;
-  };
-  const auto before = [&](ValueId value) {
-    const NodeId producer = graph.value(value).producer;
-    return producer.valid() ? std::vector{producer} : std::vector<NodeId>{};
-  };
-  const auto behind = [&](ValueId value) { return graph.value(value).users; };
-  return search(chain.input, before) || search(chain.output, behind);
-}
-
 }  // namespace
 
 std::string names_of_ends(const Graph& graph, const Route& route) {
@@ -73,6 +44,38 @@ std::string names_of_ends(const Graph& graph, const Route& route) {
 void Journal::decline(const Chain& chain, FoldDirection direction, const Declined& declined) {
   const auto [entry, fresh] = declined_[chain.nodes.front()].try_emplace(direction, declined);
   if (!fresh && weight_of(declined.reason) > weight_of(entry->second.reason)) entry->second = declined;
+}
+
+/// Marks the values that have a layer which could take maps anywhere before or behind them.
+void Journal::look_for_layers() {
+  const Graph& graph = view_.graph();
+  layer_before_.assign(graph.value_slots(), false);
+  layer_behind_.assign(graph.value_slots(), false);
+  const auto is_marked = [](const std::vector<bool>& marks, ValueId id) {
+    return id.valid() && marks[static_cast<std::size_t>(id.index)];
+  };
+  const auto pass_on = [&](NodeId id, std::vector<bool>& marks, const auto& from, const auto& to) {
+    const bool marked = (view_.op(id) != nullptr && is_layer(graph, id)) ||
+                        std::ranges::any_of(from, [&](ValueId value) { return is_marked(marks, value); });
+    for (const ValueId value : to) {
+      if (marked && value.valid()) marks[static_cast<std::size_t>(value.index)] = true;
+    }
+  };
+  const auto read_by = [&](NodeId id) {
+    std::vector<ValueId> values = graph.node(id).inputs;
+    values.insert(values.end(), graph.node(id).captures.begin(), graph.node(id).captures.end());
+    return values;
+  };
+  const auto& order = view_.order();
+  for (const NodeId id : order) pass_on(id, layer_before_, read_by(id), graph.node(id).outputs);
+  for (auto id = order.rbegin(); id != order.rend(); ++id)
+    pass_on(*id, layer_behind_, graph.node(*id).outputs, read_by(*id));
+}
+
+/// Without one it is not what stands between that stops the fold.
+bool Journal::leads_to_layer(const Chain& chain) const {
+  return layer_before_[static_cast<std::size_t>(chain.input.index)] ||
+         layer_behind_[static_cast<std::size_t>(chain.output.index)];
 }
 
 /// The most telling reason; where there is one for each direction, its details give both.
@@ -91,7 +94,7 @@ Declined Journal::reason_of(const Chain& chain) const {
   // What was asked for does not depend on the direction.
   const bool asked = most.reason == Decline::switched_off || most.reason == Decline::limit_reached;
   if (!asked && reasons.size() > 1) most.detail = both;
-  if (most.reason == Decline::activation_between && !leads_to_layer(view_, chain))
+  if (most.reason == Decline::activation_between && !leads_to_layer(chain))
     most.reason = Decline::no_linear_neighbour;
   return most;
 }
@@ -173,6 +176,7 @@ void Journal::left(FoldEntry entry, const Declined& declined) {
 std::vector<FoldEntry> Journal::finish(bool converting,
                                        const std::function<bool(const Chain&)>& is_switched_off) {
   view_.update();
+  look_for_layers();
   const Graph& graph = view_.graph();
   std::set<NodeId> in_chain;
   for (const Chain& chain : find_chains(view_)) {

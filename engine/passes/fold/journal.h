@@ -44,6 +44,8 @@ class Journal {
  private:
   std::vector<FoldEntry> describe(const std::vector<NodeId>& nodes, const ChannelAffine& affine) const;
   Declined reason_of(const Chain& chain) const;
+  void look_for_layers();
+  bool leads_to_layer(const Chain& chain) const;
   void left(FoldEntry entry, const Declined& declined);
   void add_subgraphs_of(const Graph& graph);
 
@@ -51,6 +53,8 @@ class Journal {
   std::vector<FoldEntry> entries_;
   using Reasons = std::map<FoldDirection, Declined>;
   std::map<NodeId, Reasons> declined_;  ///< of this round, by first node of the chain
+  std::vector<bool> layer_before_;      ///< by value
+  std::vector<bool> layer_behind_;
 };
 
 /// "Gemm 'dense_1', Gemm 'dense_2'": the ends of a route.
