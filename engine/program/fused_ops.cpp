@@ -8,6 +8,7 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "kernels/math/rows.h"
 
 namespace bnrun {
 namespace {
@@ -75,7 +76,10 @@ std::shared_ptr<const Op> make_dense(const Tensor& W, const ChannelAffine& affin
 class ChannelAffineOp final : public Op {
  public:
   ChannelAffineOp(ChannelAffine affine, const Activation& activation)
-      : affine_(std::move(affine)), activation_(activation) {}
+      : affine_(std::move(affine)), activation_(activation), shift_(affine_.shift) {
+    // -0 keeps the sign of a zero
+    if (!affine_.has_shift()) shift_.assign(affine_.channels(), -0.0);
+  }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& X = args.inputs[0];
@@ -95,15 +99,20 @@ class ChannelAffineOp final : public Op {
       const std::size_t axis = affine_.uniform() ? 0 : static_cast<std::size_t>(affine_.axis);
       const std::int64_t outer = affine_.uniform() ? 1 : shape.elements(0, axis);
       const std::int64_t inner = shape.elements(affine_.uniform() ? 0 : axis + 1, shape.rank());
-      const bool shifts = affine_.has_shift();
       const T* x = args.in(0).data<T>();
       T* y = args.out(0).data<T>();
+      const auto channels = static_cast<std::int64_t>(affine_.channels());
       for (std::int64_t o = 0; o < outer; ++o) {
-        for (std::size_t c = 0; c < affine_.channels(); ++c) {
-          const double s = affine_.scale[c];
-          const double t = shifts ? affine_.shift[c] : -0.0;  // which keeps the sign of a zero
-          for (std::int64_t i = 0; i < inner; ++i) *y++ = static_cast<T>(static_cast<double>(*x++) * s + t);
+        if (inner == 1) {
+          row_kernels<T>().map(x, channels, affine_.scale.data(), shift_.data(), y);
+        } else {
+          for (std::size_t c = 0; c < affine_.channels(); ++c) {
+            const auto first = static_cast<std::int64_t>(c) * inner;
+            row_kernels<T>().scale(x + first, inner, 0.0, affine_.scale[c], shift_[c], y + first);
+          }
         }
+        x += channels * inner;
+        y += channels * inner;
       }
       activate(activation_, args.out(0).span<T>());
     });
@@ -118,6 +127,7 @@ class ChannelAffineOp final : public Op {
  private:
   ChannelAffine affine_;
   Activation activation_;
+  std::vector<double> shift_;  ///< one a channel
 };
 
 }  // namespace

@@ -145,6 +145,24 @@ TYPED_TEST(RowsTest, NormalisesToARounding) {
   }
 }
 
+TYPED_TEST(RowsTest, MapsAsOneMultiplicationAndOneAdditionInDoubleDo) {
+  using T = TypeParam;
+  for (const auto target : supported_targets()) {
+    const OnlyTarget only(target);
+    for (const std::int64_t count : kCounts) {
+      const auto x = numbers<T>(count);
+      const auto scale = numbers<double>(count, 2);
+      const auto shift = numbers<double>(count, 3);
+      auto y = x;
+      row_kernels<T>().map(y.data(), count, scale.data(), shift.data(), y.data());
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const volatile double product = static_cast<double>(x[i]) * scale[i];
+        EXPECT_EQ(y[i], static_cast<T>(product + shift[i])) << i;
+      }
+    }
+  }
+}
+
 TYPED_TEST(RowsTest, SameBitsOnEveryVectorWidth) {
   using T = TypeParam;
   for (const std::int64_t count : kCounts) {

@@ -195,6 +195,13 @@ void normalise(const T* x, std::int64_t count, double mean, double factor, const
 }
 
 template <class T>
+void map_all(const T* x, std::int64_t count, const double* scale, const double* shift, T* y) {
+  map_wide(x, count, y, [&](hn::Vec<Doubles> value, std::size_t i, std::size_t lanes) HWY_ATTR {
+    return hn::Add(hn::Mul(value, load_some(scale, i, lanes)), load_some(shift, i, lanes));
+  });
+}
+
+template <class T>
 void scale_all(const T* x, std::int64_t count, double mean, double scale, double shift, T* y) {
   const Doubles d;
   const auto middle = hn::Set(d, mean);
@@ -230,8 +237,8 @@ void add_kind(RowSum kind, const T* x, std::int64_t count, double* sums) {
 }
 
 template <class T>
-constexpr RowKernels<T> kKernels = {sum_kind<T>,     add_kind<T>,  extreme_of<T>,
-                                    extreme_with<T>, normalise<T>, scale_all<T>};
+constexpr RowKernels<T> kKernels = {sum_kind<T>,  add_kind<T>, extreme_of<T>, extreme_with<T>,
+                                    normalise<T>, map_all<T>,  scale_all<T>};
 
 const RowKernels<float>* float_kernels() {
   return &kKernels<float>;

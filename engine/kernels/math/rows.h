@@ -23,6 +23,8 @@ struct RowKernels {
   /// y[i] = (x[i] - mean) * factor * scale[i] + shift[i] in double, rounded once; null: scale 1, shift 0.
   void (*normalise)(const T* x, std::int64_t count, double mean, double factor, const T* scale,
                     const T* shift, T* y);
+  /// y[i] = x[i] * scale[i] + shift[i] in double, rounded once.
+  void (*map)(const T* x, std::int64_t count, const double* scale, const double* shift, T* y);
   /// y[i] = (x[i] - mean) * scale + shift in double, rounded once.
   void (*scale)(const T* x, std::int64_t count, double mean, double scale, double shift, T* y);
 };
