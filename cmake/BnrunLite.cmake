@@ -3,7 +3,10 @@
 find_path(ONNX_PROTO_FOLDER onnx/onnx.proto REQUIRED)
 set(lite ${CMAKE_CURRENT_BINARY_DIR}/lite)
 file(READ ${ONNX_PROTO_FOLDER}/onnx/onnx.proto definitions)
-file(CONFIGURE OUTPUT ${lite}/onnx/onnx.proto CONTENT "${definitions}\noption optimize_for = LITE_RUNTIME;\n" @ONLY)
+if(NOT definitions MATCHES "optimize_for = LITE_RUNTIME")
+  string(APPEND definitions "\noption optimize_for = LITE_RUNTIME;\n")
+endif()
+file(CONFIGURE OUTPUT ${lite}/onnx/onnx.proto CONTENT "${definitions}" @ONLY)
 file(CONFIGURE OUTPUT ${lite}/onnx/onnx_pb.h CONTENT "#include \"onnx/onnx.pb.h\"\n" @ONLY)
 add_custom_command(OUTPUT ${lite}/onnx/onnx.pb.cc ${lite}/onnx/onnx.pb.h
   COMMAND protobuf::protoc --proto_path=${lite} --cpp_out=${lite} onnx/onnx.proto
