@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "bnrun/error.h"
 #include "bnrun/machine.h"
 #include "kernels/gemm/blas.h"
 #include "kernels/targets.h"
@@ -10,6 +11,18 @@
 #include <hwy/targets.h>
 
 namespace bnrun {
+namespace {
+
+/// Or why there is none.
+std::string describe_blas() {
+  try {
+    return blas_name();
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+}  // namespace
 
 std::string build_description() {
   std::string sets;
@@ -17,7 +30,7 @@ std::string build_description() {
     sets += fmt::format("{}{}", sets.empty() ? "" : " ", hwy::TargetName(left & -left));
   const std::int64_t here = hwy::SupportedTargets() & HWY_TARGETS;
   return fmt::format("{}; kernels for {}, here {}; {}", BNRUN_COMPILER, sets, hwy::TargetName(here & -here),
-                     blas_name());
+                     describe_blas());
 }
 
 }  // namespace bnrun
