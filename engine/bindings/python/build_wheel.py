@@ -47,9 +47,9 @@ def _tags():
 
 
 def _metadata():
-    """The files of the folder bnrun-VERSION.dist-info."""
+    """The files of the folder bnrun-VERSION.dist-info. numpy is not named: pip would fetch another than that built with."""
     return {"METADATA": f"Metadata-Version: 2.1\nName: bnrun\nVersion: {_version()}\nSummary: ONNX models on CPUs with "
-                        "BatchNormalization folded away\nLicense: Apache-2.0\nRequires-Python: >=3.10\nRequires-Dist: numpy\n",
+                        "BatchNormalization folded away\nLicense: Apache-2.0\nRequires-Python: >=3.10\n",
             "WHEEL": f"Wheel-Version: 1.0\nGenerator: bnrun\nRoot-Is-Purelib: false\nTag: {_tags()}\n"}
 
 
