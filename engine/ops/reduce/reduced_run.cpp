@@ -52,25 +52,31 @@ void for_each_panel(const ReducedRun& run, const T* x, T* y, Visit visit) {
   }
 }
 
+template <class T>
+void sum_run(const SummedKind& kind, const ReducedRun& run, const T* x, T* y) {
+  const RowKernels<T>& rows = row_kernels<T>();
+  const auto n = static_cast<double>(run.reduced);
+  const auto finished = [&](double sum) { return static_cast<T>(kind.finish(sum, n)); };
+  if (run.inner == 1) {
+    for (std::int64_t o = 0; o < run.outer; ++o)
+      y[o] = finished(rows.sum(kind.sum, x + o * run.reduced, run.reduced, 0.0));
+    return;
+  }
+  for_each_panel(run, x, y, [&](const T* panel, std::int64_t columns, T* results) {
+    std::array<double, kColumns> totals{};
+    for (std::int64_t r = 0; r < run.reduced; ++r)
+      rows.add(kind.sum, panel + r * run.inner, columns, totals.data());
+    std::transform(totals.begin(), totals.begin() + columns, results, finished);
+  });
+}
+
 }  // namespace
 
 template <class T>
 bool reduce_run(ReduceKind kind, const ReducedRun& run, const T* x, T* y) {
   const RowKernels<T>& rows = row_kernels<T>();
   if (const auto sums = summed(kind)) {
-    const auto n = static_cast<double>(run.reduced);
-    const auto finished = [&](double sum) { return static_cast<T>(sums->finish(sum, n)); };
-    if (run.inner == 1) {
-      for (std::int64_t o = 0; o < run.outer; ++o)
-        y[o] = finished(rows.sum(sums->sum, x + o * run.reduced, run.reduced, 0.0));
-      return true;
-    }
-    for_each_panel(run, x, y, [&](const T* panel, std::int64_t columns, T* results) {
-      std::array<double, kColumns> totals{};
-      for (std::int64_t r = 0; r < run.reduced; ++r)
-        rows.add(sums->sum, panel + r * run.inner, columns, totals.data());
-      std::transform(totals.begin(), totals.begin() + columns, results, finished);
-    });
+    sum_run(*sums, run, x, y);
     return true;
   }
   if (kind != ReduceKind::max && kind != ReduceKind::min) return false;
