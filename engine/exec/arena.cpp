@@ -72,6 +72,10 @@ const RunPlan& Arena::prepare(std::span<const TensorView> inputs) {
   auto plan = std::make_unique<RunPlan>(plan_run(program_, inputs));
   bound_ = nullptr;
   if (plan->arena_bytes > memory_.size()) memory_ = make_memory(plan->arena_bytes);
+  if (plan->scratch_bytes > step_scratch_bytes_) {
+    step_scratch_bytes_ = (plan->scratch_bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+    step_scratch_ = make_memory(step_scratch_bytes_ * workers_.size());
+  }
   plans_.insert(plans_.begin(), std::move(plan));
   if (plans_.size() > kPlans) plans_.pop_back();
   return *plans_.front();
@@ -108,7 +112,7 @@ void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs,
       run_blocks(stage, i, on_heap, pool, progress);
     } else {
       if (progress) progress(static_cast<double>(i) / static_cast<double>(program_.stages.size()));
-      run_step(stage.steps[0], on_heap);
+      run_step(stage.steps[0], on_heap, pool);
     }
   }
 }
@@ -135,7 +139,7 @@ void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs, ThreadP
   }
 }
 
-void Arena::run_step(const Step& step, bool on_heap) {
+void Arena::run_step(const Step& step, bool on_heap, ThreadPool& pool) {
   step_inputs_.clear();
   step_captures_.clear();
   step_outputs_.clear();
@@ -152,7 +156,10 @@ void Arena::run_step(const Step& step, bool on_heap) {
     } else {
       for (const SlotId id : step.outputs)
         step_outputs_.push_back(id.valid() ? target(id) : MutableTensorView{});
-      step.op->run({.inputs = step_inputs_, .outputs = step_outputs_, .captures = step_captures_});
+      step.op->run({.inputs = step_inputs_,
+                    .outputs = step_outputs_,
+                    .captures = step_captures_,
+                    .workspace = workspace(pool)});
     }
   } catch (const Error& error) {
     throw error.within(step.where);
@@ -194,18 +201,30 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
   const std::int64_t shares = pool.threads() > 1 ? 2 * pool.threads() : 1;
   const std::int64_t size = std::clamp((rows + shares - 1) / shares, blocks.least_rows, blocks.rows);
   const std::int64_t count = (rows + size - 1) / size;
-  pool.parallel_for(count, [&](std::int64_t block, int worker) {
-    if (progress && worker == 0) {
-      const double here = static_cast<double>(block) / static_cast<double>(count);
-      progress((static_cast<double>(number) + here) / static_cast<double>(program_.stages.size()));
+  const Workspace all = workspace(pool);
+  const auto tell = [&](std::int64_t block) {
+    if (!progress) return;
+    const double here = static_cast<double>(block) / static_cast<double>(count);
+    progress((static_cast<double>(number) + here) / static_cast<double>(program_.stages.size()));
+  };
+  if (count < pool.threads()) {  // the threads share each step instead
+    for (std::int64_t block = 0; block < count; ++block) {
+      tell(block);
+      const std::int64_t first = block * size;
+      run_block(stage, number, first, std::min(size, rows - first), workers_[0], all);
     }
+    return;
+  }
+  pool.parallel_for(count, [&](std::int64_t block, int worker) {
+    if (worker == 0) tell(block);
     const std::int64_t first = block * size;
-    run_block(stage, number, first, std::min(size, rows - first), workers_[at(worker)]);
+    run_block(stage, number, first, std::min(size, rows - first), workers_[at(worker)],
+              all.of_thread(worker));
   });
 }
 
 void Arena::run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,
-                      Worker& worker) {
+                      Worker& worker, const Workspace& workspace) {
   const RowBlocks& blocks = *stage.blocks;
   Worker::StageArgs& args = worker.stages[number];
   for (std::size_t i = 0; i < blocks.values.size(); ++i) {
@@ -228,7 +247,9 @@ void Arena::run_block(const Stage& stage, std::size_t number, std::int64_t first
   MutableTensorView* outputs = args.outputs.data();
   for (const Step& step : stage.steps) {
     try {
-      step.op->run({.inputs = {inputs, step.inputs.size()}, .outputs = {outputs, step.outputs.size()}});
+      step.op->run({.inputs = {inputs, step.inputs.size()},
+                    .outputs = {outputs, step.outputs.size()},
+                    .workspace = workspace});
     } catch (const Error& error) {
       throw error.within(step.where);
     }

@@ -55,11 +55,12 @@ class Arena {
   };
 
   void bind(const RunPlan& plan);
-  void run_step(const Step& step, bool on_heap);
+  void run_step(const Step& step, bool on_heap, ThreadPool& pool);
   void run_blocks(const Stage& stage, std::size_t number, bool on_heap, ThreadPool& pool,
                   const Progress& progress);
   void run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,
-                 Worker& worker);
+                 Worker& worker, const Workspace& workspace);
+  Workspace workspace(ThreadPool& pool) const { return {&pool, step_scratch_.data(), step_scratch_bytes_}; }
   void keep(SlotId id, Tensor tensor);
 
   TensorView& view(SlotId id) { return views_[static_cast<std::size_t>(id.index)]; }
@@ -70,6 +71,8 @@ class Arena {
   std::vector<std::unique_ptr<RunPlan>> plans_;  ///< the most recently used first
   const RunPlan* bound_ = nullptr;               ///< the plan that views_ and targets_ are made for
   AlignedBuffer<std::byte> memory_;
+  AlignedBuffer<std::byte> step_scratch_;   ///< of all threads
+  std::size_t step_scratch_bytes_ = 0;      ///< of one
   std::vector<TensorView> views_;           ///< by slot: what steps read
   std::vector<MutableTensorView> targets_;  ///< by slot: where steps write
   std::vector<Tensor> heap_;                ///< by slot: what this run has allocated

@@ -92,6 +92,7 @@ class Planner {
         throw_as_input(error, step);
       }
     }
+    plan_.scratch_bytes = std::max(plan_.scratch_bytes, blocks.step_scratch_bytes);
     settle(number, blocks);
   }
 
@@ -117,6 +118,7 @@ class Planner {
     if (all_known) {
       try {
         outputs = step.op->infer({.inputs = types, .values = values, .outputs = step.outputs.size()});
+        plan_.scratch_bytes = std::max(plan_.scratch_bytes, step.op->scratch_bytes(types));
         for (std::size_t i = 0; i < std::min(outputs.size(), step.outputs.size()); ++i) {
           auto value = step.outputs[i].valid() ? tensor_of(outputs[i]) : std::nullopt;
           if (value) values_[index_of(step.outputs[i])] = std::move(*value);

@@ -32,6 +32,7 @@ struct RunPlan {
   std::vector<Slot> slots;
   std::vector<char> on_heap;  ///< per stage: its outputs are allocated when it runs
   std::size_t arena_bytes = 0;
+  std::size_t scratch_bytes = 0;  ///< that one thread wants for the step that wants most
 
   const Slot& slot(SlotId id) const { return slots[static_cast<std::size_t>(id.index)]; }
   /// Output `index` of the program is computed right where the caller wants it.

@@ -11,14 +11,18 @@
 
 #include "affine/channel_affine.h"
 #include "affine/scaled_tensor.h"
+#include "base/workspace.h"
 #include "bnrun/tensor.h"
 #include "kernels/math/activation.h"
 #include "op/attributes.h"
 #include "op/axes.h"
 #include "op/dim_product.h"
 #include "op/value_type.h"
+#include "op/window.h"
 
 namespace bnrun {
+
+class Op;
 
 /// What an operator may look at to tell the types of its outputs.
 struct InferArgs {
@@ -50,6 +54,7 @@ struct RunArgs {
   std::span<MutableTensorView> outputs;    ///< a trailing or unused optional output is undefined
   std::span<const TensorView> captures{};  ///< values of the graph around a subgraph, in Node::captures order
   OutputAllocator* allocator = nullptr;
+  Workspace workspace{};  ///< threads that may help, and `Op::scratch_bytes` for each
 
   std::size_t count() const { return inputs.size(); }
   bool present(std::size_t i) const { return i < inputs.size() && inputs[i].defined(); }
@@ -113,6 +118,22 @@ struct OwnAffine {
 struct DenseForm {
   Tensor W;  ///< [K,N], row-major
   Tensor b;  ///< [N], or undefined: no bias
+};
+
+/// Y[N,M,...] = X[N,C,...] convolved with W[M,C/group,...], plus b[M], in the type the model stores.
+struct ConvolutionForm {
+  Tensor W;
+  Tensor b;  ///< or undefined: no bias
+  WindowAttributes window;
+  std::int64_t group = 1;
+};
+
+/// How an operator computes where the channels of every data input X[N,C,D1,...] and of every output lie last,
+/// X[N,D1,...,C].
+struct ChannelsLast {
+  std::shared_ptr<const Op> op;  ///< nullptr: this one as it is
+  /// Inputs that are constant and change; all other constants stay, everything else is laid out anew.
+  std::vector<std::pair<std::size_t, Tensor>> constants{};
 };
 
 /// How a node that computes as in training is changed to compute as at inference.
@@ -208,6 +229,16 @@ class Op {
   virtual bool multiplies_matrices() const { return false; }
   /// Output 0 as a dense layer over the last axis of input 0 (leading axes are rows).
   virtual std::optional<DenseForm> as_dense(const FoldArgs&) const { return std::nullopt; }
+  /// Output 0 as a convolution of input 0 with constant weights.
+  virtual std::optional<ConvolutionForm> as_convolution(const FoldArgs&) const { return std::nullopt; }
+  /// Output 0 is input 0 plus input 1, by numpy's rules.
+  virtual bool adds() const { return false; }
+  /// Output 0 is input 0 times input 1, element by element, by numpy's rules.
+  virtual bool multiplies() const { return false; }
+  /// By default an operator that works element by element on input 0 does so wherever the elements lie.
+  virtual std::optional<ChannelsLast> channels_last(const FoldArgs& args) const;
+  /// Memory that `run` wants for each thread of its workspace; with less it allocates its own.
+  virtual std::size_t scratch_bytes(std::span<const ValueType> /*inputs*/) const { return 0; }
   /// Output 0 as an activation of input 0.
   virtual std::optional<Activation> as_activation(const FoldArgs&) const { return std::nullopt; }
 };

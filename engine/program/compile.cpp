@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "graph/rewrite.h"
 #include "program/fuse.h"
+#include "program/layouts.h"
 #include "program/stages.h"
 
 namespace bnrun {
@@ -27,7 +28,9 @@ std::size_t give_places_to_unnamed(std::vector<Stage>& stages, std::size_t place
 
 Program compile(const Graph& graph, const CompileOptions& options) {
   Program program;
-  program.stages = group_stages(graph, fuse_steps(graph, options.backend), options.block_rows);
+  Values values(graph);
+  program.stages = group_stages(values, choose_layouts(fuse_steps(graph, options.backend), graph, values),
+                                options.block_rows);
   if (options.backend == MatrixBackend::blas) {
     // The last bits of BLAS depend on the number of rows, which must not depend on the number of threads.
     for (Stage& stage : program.stages) {
@@ -55,14 +58,14 @@ Program compile(const Graph& graph, const CompileOptions& options) {
       read.insert(step.captures.begin(), step.captures.end());
     }
   }
-  program.constants.resize(give_places_to_unnamed(program.stages, graph.value_slots()));
+  program.constants.resize(give_places_to_unnamed(program.stages, values.count()));
   for (const ValueId id : graph.outputs()) {
     const Value& value = graph.value(id);
     if (!value.producer.valid() && !value.is_input && !value.captured && !value.constant.defined())
       fail(ErrorCode::invalid_model, "output '{}' is computed by no node", value.name);
   }
   for (const ValueId id : read) {
-    if (id.valid()) program.constants[static_cast<std::size_t>(id.index)] = graph.value(id).constant;
+    if (id.valid()) program.constants[static_cast<std::size_t>(id.index)] = values.held(id);
   }
   return program;
 }

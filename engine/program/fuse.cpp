@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "graph/node_query.h"
+#include "op/shape_rules.h"
 #include "program/lowering.h"
 
 namespace bnrun {
@@ -17,29 +18,32 @@ class Fuser {
  public:
   Fuser(const Graph& graph, MatrixBackend backend) : graph_(graph), backend_(backend) {}
 
-  std::vector<Step> steps() {
-    std::vector<Step> steps;
+  std::vector<FusedStep> steps() {
+    std::vector<FusedStep> steps;
     for (const NodeId id : graph_.topological_order()) {
       if (taken_.contains(id)) continue;
       require_op(graph_, id);
       const Node& node = graph_.node(id);
       auto step = lower(id);
-      steps.push_back(step ? std::move(*step)
-                           : Step{.op = node.op,
-                                  .inputs = node.inputs,
-                                  .outputs = node.outputs,
-                                  .captures = node.captures,
-                                  .where = describe(graph_, id)});
+      if (!step)
+        step = FusedStep{{.op = node.op,
+                          .inputs = node.inputs,
+                          .outputs = node.outputs,
+                          .captures = node.captures,
+                          .where = describe(graph_, id)}};
+      computed_.insert(step->step.outputs.begin(), step->step.outputs.end());
+      steps.push_back(std::move(*step));
     }
     return steps;
   }
 
  private:
   /// The node, and what follows it, as the first kernel that can.
-  std::optional<Step> lower(NodeId id) {
+  std::optional<FusedStep> lower(NodeId id) {
     const Node& node = graph_.node(id);
     const NodeArgs args(graph_, id);
     for (const KernelRow& row : kernel_table()) {
+      if (row.channels_last && backend_ == MatrixBackend::blas) continue;
       auto form = row.begin(*node.op, args.get());
       if (!form) continue;
       const ValueId x = node.inputs[form->input];
@@ -49,32 +53,44 @@ class Fuser {
     return std::nullopt;
   }
 
-  std::optional<Step> extend(const KernelRow& row, NodeId id, ValueId x, KernelForm form) {
+  std::optional<FusedStep> extend(const KernelRow& row, NodeId id, ValueId x, KernelForm form) {
     if (!row.fits(form)) return std::nullopt;
     std::vector<NodeId> path{id};
+    std::vector<ValueId> inputs{x};
     while (form.activation == Activation{}) {
       const ValueId y = output_of(path.back());
-      const NodeId next = sole_reader(graph_, y);
-      if (!next.valid()) break;
+      std::vector<NodeId> next{sole_reader(graph_, y)};
+      ValueId addend;
       KernelForm longer = form;
-      if (const auto map = row.takes_affine ? affine_behind(next, y) : std::nullopt) {
+      if (!next[0].valid()) {
+        const auto gated = row.takes_activation ? gated_activation_behind(y) : std::nullopt;
+        if (!gated) break;
+        longer.activation = gated->function;
+        next = {gated->gate, gated->product};
+      } else if (const auto map =
+                     row.takes_affine && inputs.size() == 1 ? affine_behind(next[0], y) : std::nullopt) {
         auto composed = compose(form.affine, *map);
         if (!std::holds_alternative<ChannelAffine>(composed)) break;
         longer.affine = std::get<ChannelAffine>(std::move(composed));
-      } else if (const auto function = row.takes_activation ? activation_behind(next) : std::nullopt) {
+      } else if (const auto function = row.takes_activation ? activation_behind(next[0]) : std::nullopt) {
         longer.activation = *function;
+      } else if (row.takes_addend && inputs.size() == 1) {
+        addend = addend_behind(next[0], y);
+        if (!addend.valid()) break;
       } else {
         break;
       }
       if (!row.fits(longer)) break;
       form = std::move(longer);
-      path.push_back(next);
+      if (addend.valid()) inputs.push_back(addend);
+      path.insert(path.end(), next.begin(), next.end());
     }
-    Step step = take(row.make(form, backend_), x, path);
+    const Tensor& weights = form.convolution ? form.convolution->W : form.W;
+    Step step = take(row.make(form, backend_), std::move(inputs), path);
     const bool blas = form.W.defined() && backend_ == MatrixBackend::blas;
     step.kernel = blas ? std::string_view("dense, BLAS") : row.name;
-    step.constant_bytes = form.W.defined() ? form.W.bytes() : 0;
-    return step;
+    step.constant_bytes = weights.defined() ? weights.bytes() : 0;
+    return FusedStep{std::move(step), row.channels_last};
   }
 
   ValueId output_of(NodeId id) const { return graph_.node(id).outputs[0]; }
@@ -100,12 +116,48 @@ class Fuser {
     return args.get().only_first_output_used() ? op.as_activation(args.get()) : std::nullopt;
   }
 
-  Step take(std::shared_ptr<const Op> op, ValueId input, const std::vector<NodeId>& path) {
+  /// What the node adds to `x`: a value of the same type that there is already.
+  ValueId addend_behind(NodeId id, ValueId x) const {
+    const Node& node = graph_.node(id);
+    if (!require_op(graph_, id).adds() || node.inputs.size() != 2) return {};
+    const ValueId other = node.inputs[node.inputs[0] == x ? 1 : 0];
+    const bool there = computed_.contains(other) || !graph_.value(other).producer.valid();
+    if (!there || other == x || graph_.value(other).as_constant() != nullptr) return {};
+    const ValueType& a = graph_.value(x).type;
+    const ValueType& b = graph_.value(other).type;
+    return a.dtype == b.dtype && same_dimensions(a, b) ? other : ValueId{};
+  }
+
+  /// y * gate(y) as one function of y.
+  struct GatedActivation {
+    Activation function;
+    NodeId gate;
+    NodeId product;
+  };
+  std::optional<GatedActivation> gated_activation_behind(ValueId y) const {
+    const Value& value = graph_.value(y);
+    if (value.users.size() != 2 || value.is_output) return std::nullopt;
+    for (const std::size_t first : {0, 1}) {
+      const NodeId gate = value.users[first];
+      const NodeId product = value.users[1 - first];
+      const auto function = gate != product ? activation_behind(gate) : std::nullopt;
+      if (!function || graph_.node(gate).inputs[0] != y) continue;
+      const auto gated = gated_by(*function);
+      if (!gated || sole_reader(graph_, output_of(gate)) != product) continue;
+      const Node& node = graph_.node(product);
+      const bool reads_both = node.inputs.size() == 2 && (node.inputs[0] == y || node.inputs[1] == y);
+      if (reads_both && require_op(graph_, product).multiplies())
+        return GatedActivation{*gated, gate, product};
+    }
+    return std::nullopt;
+  }
+
+  Step take(std::shared_ptr<const Op> op, std::vector<ValueId> inputs, const std::vector<NodeId>& path) {
     std::string where = describe(graph_, path[0]);
     for (std::size_t i = 1; i < path.size(); ++i) where += " + " + graph_.node(path[i]).op_type;
     taken_.insert(path.begin(), path.end());
     return {.op = std::move(op),
-            .inputs = {input},
+            .inputs = std::move(inputs),
             .outputs = {output_of(path.back())},
             .where = std::move(where)};
   }
@@ -113,21 +165,22 @@ class Fuser {
   const Graph& graph_;
   MatrixBackend backend_;
   std::set<NodeId> taken_;
+  std::set<ValueId> computed_;  ///< by the steps so far
 };
 
 }  // namespace
 
-std::vector<Step> fuse_steps(const Graph& graph, MatrixBackend backend) {
+std::vector<FusedStep> fuse_steps(const Graph& graph, MatrixBackend backend) {
   return Fuser(graph, backend).steps();
 }
 
-bool is_row_wise(const Graph& graph, const Step& step) {
+bool is_row_wise(const Values& values, const Step& step) {
   if (step.inputs.empty() || !step.inputs[0].valid() || step.outputs.size() != 1 || !step.captures.empty())
     return false;
   for (std::size_t i = 1; i < step.inputs.size(); ++i) {
-    if (step.inputs[i].valid() && graph.value(step.inputs[i]).as_constant() == nullptr) return false;
+    if (step.inputs[i].valid() && values.constant(step.inputs[i]) == nullptr) return false;
   }
-  const auto axes = step.op->axes(NodeArgs(graph, step.inputs, step.outputs).get());
+  const auto axes = step.op->axes(StepArgs(values, step).get());
   return axes && axes->keeps_rows();
 }
 

@@ -6,14 +6,21 @@
 #include "graph/graph.h"
 #include "kernels/gemm/dense.h"
 #include "program/program.h"
+#include "program/values.h"
 
 namespace bnrun {
 
-/// The nodes of a graph with inferred types as steps, in topological order. A dense layer is fused with the
-/// per-channel affine maps and the activation behind it, any other affine map with the activation behind it.
-std::vector<Step> fuse_steps(const Graph& graph, MatrixBackend backend);
+struct FusedStep {
+  Step step;
+  bool channels_last = false;  ///< its operator has the channels of its data inputs and outputs last
+};
+
+/// The nodes of a graph with inferred types as steps, in topological order. A dense layer or a convolution is fused
+/// with the per-channel affine maps behind it, a convolution also with a sum behind those, and either with the
+/// activation that follows; any other affine map with the activation behind it.
+std::vector<FusedStep> fuse_steps(const Graph& graph, MatrixBackend backend);
 
 /// Row i of the step's output depends on row i of its input 0 alone.
-bool is_row_wise(const Graph& graph, const Step& step);
+bool is_row_wise(const Values& values, const Step& step);
 
 }  // namespace bnrun

@@ -9,6 +9,7 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/math/rows.h"
+#include "op/layout.h"
 
 namespace bnrun {
 namespace {
@@ -65,12 +66,8 @@ std::optional<std::vector<T>> narrow(const std::vector<double>& values, bool nor
 template <class T>
 std::shared_ptr<const Op> make_dense(const Tensor& W, const ChannelAffine& affine,
                                      const Activation& activation, MatrixBackend backend) {
-  auto scale = narrow<T>(affine.scale, true);
-  auto shift = narrow<T>(affine.shift, false);
-  if (!affine.has_scale()) scale->clear();
-  if (!affine.has_shift()) shift->clear();
-  return std::make_shared<DenseOp<T>>(Dense<T>(W.shape()[0], W.shape()[1], W.data<T>(),
-                                               {std::move(*scale), std::move(*shift), activation}, backend));
+  return std::make_shared<DenseOp<T>>(
+      Dense<T>(W.shape()[0], W.shape()[1], W.data<T>(), epilogue_of<T>(affine, activation), backend));
 }
 
 class ChannelAffineOp final : public Op {
@@ -124,6 +121,15 @@ class ChannelAffineOp final : public Op {
     return map;
   }
 
+  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    ChannelAffine moved = affine_;
+    if (!moved.uniform())
+      moved.axis = static_cast<int>(
+          axis_with_channels_last(static_cast<std::size_t>(moved.axis), args.inputs[0].rank()));
+    return ChannelsLast{std::make_shared<ChannelAffineOp>(std::move(moved), activation_)};
+  }
+
  private:
   ChannelAffine affine_;
   Activation activation_;
@@ -132,12 +138,24 @@ class ChannelAffineOp final : public Op {
 
 }  // namespace
 
-bool dense_op_fits(DType dtype, const ChannelAffine& affine) {
+bool epilogue_fits(DType dtype, const ChannelAffine& affine) {
   const auto fits = [&]<class T>() {
     return narrow<T>(affine.scale, true).has_value() && narrow<T>(affine.shift, false).has_value();
   };
   return dtype == DType::float32 ? fits.operator()<float>() : fits.operator()<double>();
 }
+
+template <class T>
+typename Dense<T>::Epilogue epilogue_of(const ChannelAffine& affine, const Activation& activation) {
+  auto scale = narrow<T>(affine.scale, true);
+  auto shift = narrow<T>(affine.shift, false);
+  if (!affine.has_scale()) scale->clear();
+  if (!affine.has_shift()) shift->clear();
+  return {std::move(*scale), std::move(*shift), activation};
+}
+
+template Dense<float>::Epilogue epilogue_of<float>(const ChannelAffine&, const Activation&);
+template Dense<double>::Epilogue epilogue_of<double>(const ChannelAffine&, const Activation&);
 
 std::shared_ptr<const Op> make_dense_op(const Tensor& W, const ChannelAffine& affine,
                                         const Activation& activation, MatrixBackend backend) {

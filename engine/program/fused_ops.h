@@ -11,11 +11,17 @@
 
 namespace bnrun {
 
-/// Whether an affine map fits into the element type of W, float32 or float64, without loss of range.
-bool dense_op_fits(DType dtype, const ChannelAffine& affine);
+/// Whether an affine map fits into an element type, float32 or float64, without loss of range.
+bool epilogue_fits(DType dtype, const ChannelAffine& affine);
+
+/// Scale, shift and activation as a kernel applies them. REQUIRES: epilogue_fits.
+template <class T>
+typename Dense<T>::Epilogue epilogue_of(const ChannelAffine& affine, const Activation& activation);
+extern template Dense<float>::Epilogue epilogue_of<float>(const ChannelAffine&, const Activation&);
+extern template Dense<double>::Epilogue epilogue_of<double>(const ChannelAffine&, const Activation&);
 
 /// Y = act(affine(X * W)), rows being all leading axes of X; `affine` lies on the last axis and includes the
-/// bias. REQUIRES: dense_op_fits.
+/// bias. REQUIRES: epilogue_fits.
 std::shared_ptr<const Op> make_dense_op(const Tensor& W, const ChannelAffine& affine,
                                         const Activation& activation, MatrixBackend backend);
 

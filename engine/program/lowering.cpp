@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/elements.h"
+#include "program/convolution_op.h"
 #include "program/fused_ops.h"
 
 namespace bnrun {
@@ -19,9 +20,22 @@ std::optional<KernelForm> begin_dense(const Op& op, const FoldArgs& args) {
   auto dense = op.as_dense(args);
   if (!dense || !args.outputs[0].ranked()) return std::nullopt;
   const auto N = static_cast<std::size_t>(dense->W.shape()[1]);
-  KernelForm form{0, std::move(dense->W),
+  KernelForm form{0, std::move(dense->W), std::nullopt,
                   ChannelAffine{}.on_axis(static_cast<int>(args.outputs[0].rank()) - 1, N)};
   if (dense->b.defined()) form.affine.shift = read_doubles(dense->b);
+  return form;
+}
+
+/// Y[N,M,...] = X[N,C,...] convolved with W, plus b[M].
+std::optional<KernelForm> begin_convolution(const Op& op, const FoldArgs& args) {
+  auto convolution = op.as_convolution(args);
+  if (!convolution || !has_convolution_kernel(*convolution)) return std::nullopt;
+  // Its layout is told by its rank.
+  if (!args.inputs[0].ranked()) return std::nullopt;
+  const auto M = static_cast<std::size_t>(convolution->W.shape()[0]);
+  KernelForm form{0, {}, std::nullopt, ChannelAffine{}.on_axis(1, M)};
+  if (convolution->b.defined()) form.affine.shift = read_doubles(convolution->b);
+  form.convolution = std::move(convolution);
   return form;
 }
 
@@ -31,11 +45,15 @@ std::optional<KernelForm> begin_affine(const Op& op, const FoldArgs& args) {
   auto* affine = std::get_if<AffineForm>(&map);
   if (affine == nullptr || !args.only_first_output_used() || affine->affine.is_identity())
     return std::nullopt;
-  return KernelForm{affine->input, {}, std::move(affine->affine)};
+  return KernelForm{affine->input, {}, std::nullopt, std::move(affine->affine)};
 }
 
 bool dense_fits(const KernelForm& form) {
-  return dense_op_fits(form.W.dtype(), form.affine);
+  return epilogue_fits(form.W.dtype(), form.affine);
+}
+
+bool convolution_fits(const KernelForm& form) {
+  return epilogue_fits(form.convolution->W.dtype(), form.affine);
 }
 
 bool affine_fits(const KernelForm&) {
@@ -46,14 +64,20 @@ std::shared_ptr<const Op> make_dense(const KernelForm& form, MatrixBackend backe
   return make_dense_op(form.W, form.affine, form.activation, backend);
 }
 
+std::shared_ptr<const Op> make_convolution(const KernelForm& form, MatrixBackend) {
+  return make_convolution_op(*form.convolution, form.affine, form.activation);
+}
+
 std::shared_ptr<const Op> make_affine(const KernelForm& form, MatrixBackend) {
   return make_channel_affine_op(form.affine, form.activation);
 }
 
 // Two affine maps without a dense layer are not fused: each rounds as its operator does.
 constexpr std::array kTable = {
-    KernelRow{"dense, packed", kFloats, begin_dense, true, true, dense_fits, make_dense},
-    KernelRow{"affine map", kFloats, begin_affine, false, true, affine_fits, make_affine},
+    KernelRow{"dense, packed", kFloats, begin_dense, true, true, false, false, dense_fits, make_dense},
+    KernelRow{"convolution, packed", kFloats, begin_convolution, true, true, true, true, convolution_fits,
+              make_convolution},
+    KernelRow{"affine map", kFloats, begin_affine, false, true, false, false, affine_fits, make_affine},
 };
 
 }  // namespace

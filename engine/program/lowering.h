@@ -14,10 +14,11 @@
 
 namespace bnrun {
 
-/// What one kernel computes: Y = act(affine(core(X))), X being one input of the operator it began with.
+/// What one kernel computes: Y = act(affine(core(X)) + addend), X being one input of the operator it began with.
 struct KernelForm {
   std::size_t input = 0;  ///< of the operator
-  Tensor W;               ///< core(X) = X * W; undefined: core(X) = X
+  Tensor W;               ///< core(X) = X * W; undefined: core(X) = X, or the convolution
+  std::optional<ConvolutionForm> convolution{};
   ChannelAffine affine{};
   Activation activation{};
 };
@@ -30,6 +31,8 @@ struct KernelRow {
   std::optional<KernelForm> (*begin)(const Op& op, const FoldArgs& args);
   bool takes_affine;                     ///< maps behind it become part of the form
   bool takes_activation;                 ///< so does one activation behind those
+  bool takes_addend;                     ///< and before it a value of the same type: input 1 of what is made
+  bool channels_last;                    ///< what is made has its channels last, and there is none for BLAS
   bool (*fits)(const KernelForm& form);  ///< into the element type: what `make` needs
   /// Packs what is constant, which takes time and memory: once it is known how long the form gets.
   std::shared_ptr<const Op> (*make)(const KernelForm& form, MatrixBackend backend);

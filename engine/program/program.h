@@ -50,6 +50,7 @@ struct RowBlocks {
   std::vector<std::int32_t> sources;  ///< values that exist before the stage
   std::vector<std::int32_t> results;  ///< values that others read after it
   std::size_t scratch_bytes = 0;
+  std::size_t step_scratch_bytes = 0;  ///< more, that the step that wants most takes for one block
 };
 
 /// Steps run one after the other; without `blocks` it is a single step on whole tensors.

@@ -45,18 +45,18 @@ Shape block_shape(const RowType& type, std::int64_t rows) {
 }
 
 /// The step's output for a block of rows of `input`, or nullopt when it does not keep the rows.
-std::optional<RowType> infer_rows(const Graph& graph, const Step& step, const RowType& input) {
+std::optional<RowType> infer_rows(const Values& values, const Step& step, const RowType& input) {
   std::optional<RowType> result;
   for (const std::int64_t rows : {1, 64}) {
     std::vector<ValueType> types{ValueType::of(input.dtype, block_shape(input, rows))};
-    std::vector<TensorView> values(1);
+    std::vector<TensorView> elements(1);
     for (std::size_t i = 1; i < step.inputs.size(); ++i) {
       const bool given = step.inputs[i].valid();
-      types.push_back(given ? graph.value(step.inputs[i]).type : ValueType{});
-      values.push_back(given ? graph.value(step.inputs[i]).constant.view() : TensorView{});
+      types.push_back(given ? values.type(step.inputs[i]) : ValueType{});
+      elements.push_back(given ? values.constant(step.inputs[i])->view() : TensorView{});
     }
     try {
-      const ValueType output = step.op->infer({.inputs = types, .values = values, .outputs = 1}).at(0);
+      const ValueType output = step.op->infer({.inputs = types, .values = elements, .outputs = 1}).at(0);
       if (!output.static_shape() || output.rank() == 0 || !(output.dims->front() == Dim(rows)))
         return std::nullopt;
       result = row_type(output);
@@ -70,9 +70,13 @@ std::optional<RowType> infer_rows(const Graph& graph, const Step& step, const Ro
 
 class StageBuilder {
  public:
-  StageBuilder(const Graph& graph, std::int64_t block_rows) : graph_(graph), block_rows_(block_rows) {}
+  StageBuilder(const Values& values, std::int64_t block_rows) : values_(values), block_rows_(block_rows) {}
 
   std::vector<Stage> build(std::vector<Step> steps) {
+    for (const Step& step : steps) {
+      for (const ValueId id : step.inputs) ++uses_[id];
+      for (const ValueId id : step.captures) ++uses_[id];
+    }
     std::vector<Stage> stages;
     std::vector<bool> placed(steps.size(), false);
     for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -101,10 +105,10 @@ class StageBuilder {
   /// Whether `step` can be the first of a stage, which then has the rows of its input.
   bool start(const Step& step) {
     rows_of_.clear();
-    if (!is_row_wise(graph_, step)) return false;
-    const ValueType& type = graph_.value(step.inputs[0]).type;
+    if (!is_row_wise(values_, step)) return false;
+    const ValueType& type = values_.type(step.inputs[0]);
     const auto input = row_type(type);
-    if (!input || !infer_rows(graph_, step, *input)) return false;
+    if (!input || !infer_rows(values_, step, *input)) return false;
     rows_ = type.dims->front();
     rows_of_.emplace(step.inputs[0], *input);
     return true;
@@ -112,24 +116,24 @@ class StageBuilder {
 
   /// Adds `step` to the stage when its input has the stage's rows and is there: inside it, or before it.
   bool join(const Step& step) {
-    if (!is_row_wise(graph_, step)) return false;
+    if (!is_row_wise(values_, step)) return false;
     const ValueId x = step.inputs[0];
     std::optional<RowType> input;
     if (const auto found = rows_of_.find(x); found != rows_of_.end()) {
       input = found->second;
-    } else if (const ValueType& type = graph_.value(x).type;
+    } else if (const ValueType& type = values_.type(x);
                type.ranked() && type.rank() > 0 && type.dims->front() == rows_ && exists(x)) {
       input = row_type(type);
     }
     if (!input) return false;
-    const auto output = infer_rows(graph_, step, *input);
+    const auto output = infer_rows(values_, step, *input);
     if (!output) return false;
     rows_of_.emplace(x, *input);
     rows_of_.emplace(step.outputs[0], *output);
     return true;
   }
 
-  bool exists(ValueId id) const { return available_.contains(id) || !graph_.value(id).producer.valid(); }
+  bool exists(ValueId id) const { return available_.contains(id) || values_.is_given(id); }
 
   RowBlocks plan_blocks(const std::vector<Step>& steps) const {
     RowBlocks blocks;
@@ -164,6 +168,7 @@ class StageBuilder {
       value.whole = true;
     }
     plan_scratch(blocks, lifetimes);
+    blocks.step_scratch_bytes = step_scratch(steps, blocks.rows);
     std::size_t row_bytes = 1;
     for (const auto& value : blocks.values) row_bytes += value.row_bytes;
     blocks.least_rows =
@@ -175,7 +180,8 @@ class StageBuilder {
   bool leaves(ValueId id, const std::vector<Step>& steps) const {
     std::size_t inside = 0;
     for (const Step& step : steps) inside += step.inputs[0] == id ? 1 : 0;
-    return graph_.value(id).is_output || graph_.value(id).users.size() != inside;
+    const auto uses = uses_.find(id);
+    return values_.is_output(id) || (uses != uses_.end() && uses->second != inside);
   }
 
   void plan_scratch(RowBlocks& blocks, std::vector<Lifetime>& lifetimes) const {
@@ -188,12 +194,26 @@ class StageBuilder {
       if (plan.bytes > kScratchBytes && blocks.rows > 1) continue;
       for (std::size_t i = 0; i < lifetimes.size(); ++i) blocks.values[i].offset = plan.offsets[i];
       blocks.scratch_bytes = plan.bytes;
-      return;
+      break;
     }
   }
 
-  const Graph& graph_;
+  /// What the step that wants most of it wants for a block of so many rows.
+  std::size_t step_scratch(const std::vector<Step>& steps, std::int64_t rows) const {
+    std::size_t most = 0;
+    for (const Step& step : steps) {
+      const RowType& input = rows_of_.at(step.inputs[0]);
+      std::vector<ValueType> types{ValueType::of(input.dtype, block_shape(input, rows))};
+      for (std::size_t i = 1; i < step.inputs.size(); ++i)
+        types.push_back(step.inputs[i].valid() ? values_.type(step.inputs[i]) : ValueType{});
+      most = std::max(most, step.op->scratch_bytes(types));
+    }
+    return most;
+  }
+
+  const Values& values_;
   std::int64_t block_rows_;
+  std::map<ValueId, std::size_t> uses_;  ///< by all steps
   std::set<ValueId> available_;
   Dim rows_;
   std::map<ValueId, RowType> rows_of_;
@@ -201,8 +221,8 @@ class StageBuilder {
 
 }  // namespace
 
-std::vector<Stage> group_stages(const Graph& graph, std::vector<Step> steps, std::int64_t block_rows) {
-  return StageBuilder(graph, block_rows).build(std::move(steps));
+std::vector<Stage> group_stages(const Values& values, std::vector<Step> steps, std::int64_t block_rows) {
+  return StageBuilder(values, block_rows).build(std::move(steps));
 }
 
 }  // namespace bnrun

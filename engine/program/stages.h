@@ -4,12 +4,12 @@
 #include <vector>
 
 #include "program/program.h"
-#include "graph/graph.h"
+#include "program/values.h"
 
 namespace bnrun {
 
 /// Every row-wise step joins the earliest stage that has its rows; other steps become stages of their own. A
 /// block has at most `block_rows` rows, fewer where they are long.
-std::vector<Stage> group_stages(const Graph& graph, std::vector<Step> steps, std::int64_t block_rows);
+std::vector<Stage> group_stages(const Values& values, std::vector<Step> steps, std::int64_t block_rows);
 
 }  // namespace bnrun

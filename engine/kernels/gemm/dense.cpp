@@ -10,13 +10,14 @@
 namespace bnrun {
 namespace {
 
+/// Rows whose results stay in the second-level cache until the activation has been applied, and for which it
+/// is worth going through all weights.
 template <class T>
-AlignedBuffer<T> padded(const std::vector<T>& values) {
-  if (values.empty()) return {};
-  const auto size = padded_columns<T>(static_cast<std::int64_t>(values.size()));
-  AlignedBuffer<T> buffer(static_cast<std::size_t>(size));
-  std::fill(std::ranges::copy(values, buffer.data()).out, buffer.data() + size, T(0));
-  return buffer;
+std::int64_t rows_at_once(const PackedProduct<T>& p, std::int64_t rows) {
+  constexpr std::int64_t kElements = 65536 / sizeof(T);
+  constexpr std::int64_t kLeastRows = 48;
+  return p.finish.activation == nullptr ? rows
+                                        : std::max(kLeastRows, kElements / std::max(p.N, std::int64_t{1}));
 }
 
 }  // namespace
@@ -27,8 +28,8 @@ Dense<T>::Dense(std::int64_t K, std::int64_t N, const T* W, const Epilogue& epil
       N_(N),
       backend_(backend),
       activation_(epilogue.activation),
-      scale_(padded(epilogue.scale)),
-      shift_(padded(epilogue.shift)) {
+      scale_(padded_to_panels<T>(epilogue.scale)),
+      shift_(padded_to_panels<T>(epilogue.shift)) {
   if (backend == MatrixBackend::packed) {
     weights_ = AlignedBuffer<T>(static_cast<std::size_t>(K * padded_columns<T>(N)));
     pack_panels(K, N, W, weights_.data());
@@ -48,28 +49,15 @@ void Dense<T>::run(const T* X, std::int64_t rows, T* Y) const {
 
 template <class T>
 void Dense<T>::run_packed(const T* X, std::int64_t rows, T* Y) const {
-  using Bend = typename PackedProduct<T>::Bend;
-  PackedProduct<T> product{K_, N_, weights_.data(), scale_.data(), shift_.data()};
-  const T alpha = static_cast<T>(activation_.alpha);
-  switch (activation_.kind) {
-    case Activation::Kind::identity:
-      break;
-    case Activation::Kind::relu:
-      product.bend = Bend::relu;
-      break;
-    case Activation::Kind::leaky_relu:
-      product.bend = Bend::leaky;
-      product.slope = alpha;
-      break;
-    case Activation::Kind::clip:
-      product.bend = Bend::clip;
-      product.low = alpha;
-      product.high = static_cast<T>(activation_.beta);
-      break;
-    default:
-      product.activation = &activation_;
+  const PackedProduct<T> product{K_, N_, weights_.data(),
+                                 Finish<T>::of(scale_.data(), shift_.data(), activation_)};
+  const LineLayout layout{1, K_, K_, N_};
+  const std::int64_t block = rows_at_once(product, rows);
+  for (std::int64_t first = 0; first < rows; first += block) {
+    const T* start = X + first * K_;
+    const PackedLine<T> line{std::min(block, rows - first), &start, nullptr, Y + first * N_};
+    multiply_packed<T>(product, layout, {&line, 1});
   }
-  multiply_packed(product, X, rows, Y);
 }
 
 template <class T>

@@ -14,8 +14,8 @@
 #include <algorithm>
 #include <span>
 
+#include "kernels/gemm/finish-inl.h"
 #include "kernels/gemm/packed.h"
-#include "kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace bnrun {
@@ -26,123 +26,129 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 /// Vectors of sums that fit in the registers besides weights and X.
 constexpr int kSums = HWY_MAX_BYTES == 64 || HWY_TARGET == HWY_NEON ? 24 : 12;
+constexpr int kMostRows = kSums / 2;
 constexpr int kMostVectors = 8;
 
-constexpr int vectors_for(int rows) {
-  int vectors = kMostVectors;
-  while (vectors > 1 && vectors * rows > kSums) vectors /= 2;
-  return vectors;
-}
-
 template <class T, int R, int V>
-HWY_INLINE void tile(const PackedProduct<T>& p, const T* HWY_RESTRICT X, std::int64_t column,
-                     T* HWY_RESTRICT Y) {
+void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* HWY_RESTRICT starts,
+          std::int64_t first_row, std::int64_t column, const T* addend, T* Y) {
   const hn::CappedTag<T, panel_columns<T>()> d;
   using Vec = hn::VFromD<decltype(d)>;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
 
-  const T* HWY_RESTRICT weights[V];
-  HWY_UNROLL(8)
-  for (int v = 0; v < V; ++v) {
-    const std::int64_t c = column + v * L;
-    weights[v] = p.panels + c / panel_columns<T>() * panel_columns<T>() * p.K + c % panel_columns<T>();
-  }
   Vec sum[R][V];
   HWY_UNROLL(12)
   for (int r = 0; r < R; ++r) {
     HWY_UNROLL(8)
     for (int v = 0; v < V; ++v) sum[r][v] = hn::Zero(d);
   }
-  for (std::int64_t k = 0; k < p.K; ++k) {
-    Vec w[V];
-    HWY_UNROLL(8)
-    for (int v = 0; v < V; ++v) w[v] = hn::Load(d, weights[v] + k * panel_columns<T>());
-    HWY_UNROLL(12)
-    for (int r = 0; r < R; ++r) {
-      const Vec x = hn::Set(d, X[r * p.K + k]);
+  // Columns of neighbouring panels, or both halves of one. A pointer serves three rows, which are addressed from it
+  // by one and two strides: there are not enough registers for a pointer to each.
+  constexpr int kShared = 3;
+  const std::int64_t stride = layout.x_stride;
+  const std::int64_t panel = panel_columns<T>() * p.K;
+  const T* HWY_RESTRICT weights =
+      p.panels + column / panel_columns<T>() * panel + column % panel_columns<T>();
+  for (std::int64_t s = 0; s < layout.stretches; ++s) {
+    const T* X[(R + kShared - 1) / kShared];
+    for (int i = 0; i * kShared < R; ++i) X[i] = starts[s] + (first_row + i * kShared) * stride;
+    for (std::int64_t k = layout.length; k > 0; --k) {
+      Vec w[V];
       HWY_UNROLL(8)
-      for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
+      for (int v = 0; v < V; ++v)
+        w[v] = hn::Load(d, weights + v * L / panel_columns<T>() * panel + v * L % panel_columns<T>());
+      weights += panel_columns<T>();
+      HWY_UNROLL(12)
+      for (int r = 0; r < R; ++r) {
+        const Vec x = hn::Set(d, X[r / kShared][r % kShared * stride]);
+        HWY_UNROLL(8)
+        for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
+      }
+      HWY_UNROLL(4)
+      for (int i = 0; i * kShared < R; ++i) {
+        ++X[i];
+      }
     }
   }
 
-  using Bend = typename PackedProduct<T>::Bend;
-  const Vec zero = hn::Zero(d);
   HWY_UNROLL(8)
   for (int v = 0; v < V; ++v) {
     const std::int64_t c = column + v * L;
-    const Vec scale = p.scale != nullptr ? hn::Load(d, p.scale + c) : hn::Set(d, T(1));
-    const Vec shift = p.shift != nullptr ? hn::Load(d, p.shift + c) : zero;
+    const Finisher<T, decltype(d)> finisher(d, p.finish, c, p.N);
     HWY_UNROLL(12)
     for (int r = 0; r < R; ++r) {
-      Vec y = hn::MulAdd(sum[r][v], scale, shift);
-      // a comparison with NaN is false, so NaN stays
-      if (p.bend == Bend::relu) y = hn::IfThenZeroElse(hn::Lt(y, zero), y);
-      if (p.bend == Bend::leaky) y = hn::IfThenElse(hn::Lt(y, zero), hn::Mul(y, hn::Set(d, p.slope)), y);
-      if (p.bend == Bend::clip) {
-        y = hn::IfThenElse(hn::Lt(y, hn::Set(d, p.low)), hn::Set(d, p.low), y);
-        y = hn::IfThenElse(hn::Gt(y, hn::Set(d, p.high)), hn::Set(d, p.high), y);
-      }
-      if (c + L <= p.N)
-        hn::StoreU(y, d, Y + r * p.N + c);
-      else
-        store_first(d, y, Y + r * p.N + c, static_cast<std::size_t>(p.N - c));
+      const std::int64_t to = (first_row + r) * layout.y_stride + c;
+      finisher.store(d, sum[r][v], addend != nullptr ? addend + to : nullptr, Y + to);
     }
   }
 }
 
-/// All columns from `column` on for `tiles` tiles of R rows, the widest tiles first.
+template <class T>
+using Tile = void (*)(const PackedProduct<T>&, const LineLayout&, const T* const*, std::int64_t, std::int64_t,
+                      const T*, T*);
+
+/// The tile of `rows` rows, at most R, and V vectors.
 template <class T, int R, int V>
-HWY_INLINE void columns(const PackedProduct<T>& p, const T* X, std::int64_t tiles, T* Y,
-                        std::int64_t column) {
+HWY_INLINE Tile<T> tile_of(std::int64_t rows) {
+  if constexpr (R > 1) {
+    if (rows < R) return tile_of<T, R - 1, V>(rows);
+  }
+  return tile<T, R, V>;
+}
+
+/// Rows of the next tile when `left` rows are to come: the last two share what is left, since a tile of few rows
+/// waits for its weights.
+HWY_INLINE std::int64_t next_rows(std::int64_t left, std::int64_t most) {
+  if (left <= most) return left;
+  return left < 2 * most ? (left + 1) / 2 : most;
+}
+
+/// All columns from `column` on in tiles of at most R rows, the widest tiles first.
+template <class T, int R, int V>
+HWY_INLINE void columns(const PackedProduct<T>& p, const LineLayout& layout,
+                        std::span<const PackedLine<T>> lines, std::int64_t column) {
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
   const std::int64_t end = (p.N + L - 1) / L * L;
   for (; column + V * L <= end; column += V * L) {
-    for (std::int64_t i = 0; i < tiles; ++i) tile<T, R, V>(p, X + i * R * p.K, column, Y + i * R * p.N);
+    for (const PackedLine<T>& line : lines) {
+      for (std::int64_t row = 0; row < line.rows;) {
+        const std::int64_t rows = next_rows(line.rows - row, R);
+        tile_of<T, R, V>(rows)(p, layout, line.starts, row, column, line.addend, line.Y);
+        row += rows;
+      }
+    }
   }
-  if constexpr (V > 1) columns<T, R, V / 2>(p, X, tiles, Y, column);
-}
-
-/// Rows whose results stay in the second-level cache until the activation has been applied, and for which it
-/// is worth going through all weights.
-template <class T>
-std::int64_t rows_at_once(const PackedProduct<T>& p, std::int64_t rows) {
-  constexpr std::int64_t kElements = 65536 / sizeof(T);
-  constexpr std::int64_t kLeastRows = 48;
-  return p.activation == nullptr ? rows : std::max(kLeastRows, kElements / std::max(p.N, std::int64_t{1}));
-}
-
-template <class T, int R>
-void run_tiles(const PackedProduct<T>& p, const T* X, std::int64_t tiles, T* Y) {
-  columns<T, R, vectors_for(R)>(p, X, tiles, Y, 0);
-  if (p.activation != nullptr)
-    activate(*p.activation, std::span<T>(Y, static_cast<std::size_t>(tiles * R * p.N)));
-}
-
-/// The last rows in one tile of their number, R or fewer.
-template <class T, int R>
-HWY_INLINE void run_rest(const PackedProduct<T>& p, const T* X, std::int64_t rows, T* Y) {
-  if (rows == R) return run_tiles<T, R>(p, X, 1, Y);
-  if constexpr (R > 1) run_rest<T, R - 1>(p, X, rows, Y);
+  if constexpr (V > 1) columns<T, R, V / 2>(p, layout, lines, column);
 }
 
 template <class T>
-HWY_INLINE void multiply(const PackedProduct<T>& p, const T* X, std::int64_t rows, T* Y) {
-  constexpr int R = kSums / 2;
-  while (rows >= R) {
-    const std::int64_t tiles = std::min(rows, rows_at_once(p, rows)) / R;
-    run_tiles<T, R>(p, X, tiles, Y);
-    X += tiles * R * p.K;
-    Y += tiles * R * p.N;
-    rows -= tiles * R;
+HWY_INLINE void multiply(const PackedProduct<T>& p, const LineLayout& layout,
+                         std::span<const PackedLine<T>> lines) {
+  std::int64_t most = 0;
+  for (const PackedLine<T>& line : lines) most = std::max(most, line.rows);
+  // Fewer rows leave registers for more columns, which keeps enough multiply-adds in flight.
+  if (most <= kSums / kMostVectors)
+    columns<T, kSums / kMostVectors, kMostVectors>(p, layout, lines, 0);
+  else if (most <= kSums / 4)
+    columns<T, kSums / 4, 4>(p, layout, lines, 0);
+  else
+    columns<T, kMostRows, 2>(p, layout, lines, 0);
+  if (p.finish.activation == nullptr) return;
+  for (const PackedLine<T>& line : lines) {
+    const bool dense = layout.y_stride == p.N;
+    for (std::int64_t row = 0; row < (dense ? 1 : line.rows); ++row)
+      activate(*p.finish.activation, std::span<T>(line.Y + row * layout.y_stride,
+                                                  static_cast<std::size_t>(dense ? line.rows * p.N : p.N)));
   }
-  run_rest<T, R - 1>(p, X, rows, Y);
 }
 
-void multiply_float(const PackedProduct<float>& p, const float* X, std::int64_t rows, float* Y) {
-  multiply(p, X, rows, Y);
+void multiply_float(const PackedProduct<float>& p, const LineLayout& layout,
+                    std::span<const PackedLine<float>> lines) {
+  multiply(p, layout, lines);
 }
-void multiply_double(const PackedProduct<double>& p, const double* X, std::int64_t rows, double* Y) {
-  multiply(p, X, rows, Y);
+void multiply_double(const PackedProduct<double>& p, const LineLayout& layout,
+                     std::span<const PackedLine<double>> lines) {
+  multiply(p, layout, lines);
 }
 
 }  // namespace
@@ -160,13 +166,15 @@ HWY_EXPORT(multiply_double);
 }  // namespace
 
 template <>
-void multiply_packed(const PackedProduct<float>& product, const float* X, std::int64_t rows, float* Y) {
-  HWY_DYNAMIC_DISPATCH(multiply_float)(product, X, rows, Y);
+void multiply_packed(const PackedProduct<float>& product, const LineLayout& layout,
+                     std::span<const PackedLine<float>> lines) {
+  HWY_DYNAMIC_DISPATCH(multiply_float)(product, layout, lines);
 }
 
 template <>
-void multiply_packed(const PackedProduct<double>& product, const double* X, std::int64_t rows, double* Y) {
-  HWY_DYNAMIC_DISPATCH(multiply_double)(product, X, rows, Y);
+void multiply_packed(const PackedProduct<double>& product, const LineLayout& layout,
+                     std::span<const PackedLine<double>> lines) {
+  HWY_DYNAMIC_DISPATCH(multiply_double)(product, layout, lines);
 }
 
 template <class T>

@@ -2,22 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
-#include "kernels/math/activation.h"
+#include "kernels/gemm/finish.h"
 
 namespace bnrun {
-
-/// Columns of one panel: a cache line, which is also the widest vector.
-template <class T>
-constexpr std::int64_t panel_columns() {
-  return 64 / sizeof(T);
-}
-
-/// Columns of all panels: N rounded up.
-template <class T>
-constexpr std::int64_t padded_columns(std::int64_t N) {
-  return (N + panel_columns<T>() - 1) / panel_columns<T>() * panel_columns<T>();
-}
 
 /// W[K,N], row-major, into K * padded_columns(N) elements: panel after panel, each row-major, padded with
 /// zeros.
@@ -29,27 +18,40 @@ struct PackedProduct {
   std::int64_t K = 0;
   std::int64_t N = 0;
   const T* panels = nullptr;
-  const T* scale = nullptr;  ///< padded like the panels; null: 1
-  const T* shift = nullptr;  ///< padded like the panels; null: 0
-  /// What is applied to the sums in registers: nothing, relu, `slope` times what is below 0, or [low, high].
-  enum class Bend { none, relu, leaky, clip } bend = Bend::none;
-  T slope = T(0);
-  T low = T(0);
-  T high = T(0);
-  const Activation* activation = nullptr;  ///< applied to rows just written; null: none
+  Finish<T> finish;
 };
 
-/// Y[M,N] = f(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n]). Each element is one chain of fused multiply-adds
-/// with k ascending, on every vector width and wherever its row stands, so that its bits depend on nothing
-/// but its row of X and its column of W. (Processors without fused multiply-add round each product as well
-/// and differ from those.)
+/// Some rows of X and of what becomes of them. A row of X lies in stretches, one behind the other in K: stretch i
+/// of row r begins at starts[i] + r * x_stride.
 template <class T>
-void multiply_packed(const PackedProduct<T>& product, const T* X, std::int64_t rows, T* Y);
+struct PackedLine {
+  std::int64_t rows = 0;
+  const T* const* starts = nullptr;  ///< one for each stretch
+  const T* addend = nullptr;         ///< rows like those of Y; null: 0
+  T* Y = nullptr;
+};
+
+/// What all lines of one product have in common.
+struct LineLayout {
+  std::int64_t stretches = 1;  ///< of one row
+  std::int64_t length = 0;     ///< of one stretch; K = stretches * length
+  std::int64_t x_stride = 0;   ///< from a row of X to the next, in elements
+  std::int64_t y_stride = 0;   ///< likewise of Y and of what is added
+};
+
+/// Y[M,N] = f(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n] + addend[m,n]) for the rows of all lines. Each element
+/// is one chain of fused multiply-adds with k ascending, on every vector width and wherever its row stands, so that
+/// its bits depend on nothing but its row of X and its column of W. (Processors without fused multiply-add round
+/// each product as well and differ from those.) Lines are gone through once for each few columns: those of one call
+/// should fit into the second-level cache.
+template <class T>
+void multiply_packed(const PackedProduct<T>& product, const LineLayout& layout,
+                     std::span<const PackedLine<T>> lines);
 
 template <>
-void multiply_packed(const PackedProduct<float>&, const float*, std::int64_t, float*);
+void multiply_packed(const PackedProduct<float>&, const LineLayout&, std::span<const PackedLine<float>>);
 template <>
-void multiply_packed(const PackedProduct<double>&, const double*, std::int64_t, double*);
+void multiply_packed(const PackedProduct<double>&, const LineLayout&, std::span<const PackedLine<double>>);
 extern template void pack_panels(std::int64_t, std::int64_t, const float*, float*);
 extern template void pack_panels(std::int64_t, std::int64_t, const double*, double*);
 

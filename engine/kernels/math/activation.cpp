@@ -126,6 +126,14 @@ HWY_EXPORT(activate_double);
 
 }  // namespace
 
+std::optional<Activation> gated_by(const Activation& f) {
+  if (f.kind == Activation::Kind::sigmoid) return Activation{Activation::Kind::swish, 1.0};
+  // A model stores 1/6 as a float.
+  const bool sixth = static_cast<float>(f.alpha) == 1.0F / 6.0F && f.beta == 0.5;
+  if (f.kind == Activation::Kind::hard_sigmoid && sixth) return Activation{Activation::Kind::hard_swish};
+  return std::nullopt;
+}
+
 template <>
 void activate(const Activation& activation, std::span<const float> x, float* y) {
   HWY_DYNAMIC_DISPATCH(activate_float)(activation, x.data(), x.size(), y);

@@ -1,6 +1,7 @@
 // Elementwise activations, as operators and as the epilogue of a dense layer.
 #pragma once
 
+#include <optional>
 #include <span>
 
 namespace bnrun {
@@ -34,6 +35,9 @@ struct Activation {
 
   friend bool operator==(const Activation&, const Activation&) = default;
 };
+
+/// x * f(x) as an activation of its own, where it has a name.
+std::optional<Activation> gated_by(const Activation& f);
 
 /// y[i] = f(x[i]), each element in the same way wherever it stands, whatever the size, and on every vector
 /// width (processors without fused multiply-add may differ in the last places). x may be y.

@@ -150,6 +150,13 @@ class Conv final : public Op {
     return absorb_into_weights(before, after, args, convolution_.group, true);
   }
 
+  std::optional<ConvolutionForm> as_convolution(const FoldArgs& args) const override {
+    const Tensor* W = args.constant(1);
+    if (W == nullptr || (args.present(2) && args.constant(2) == nullptr)) return std::nullopt;
+    return ConvolutionForm{*W, args.present(2) ? *args.constant(2) : Tensor(), convolution_.window,
+                           convolution_.group};
+  }
+
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
     const bool constant = args.constant(1) != nullptr && (!args.present(2) || args.constant(2) != nullptr);
     if (!constant || !args.inputs[0].ranked()) return std::nullopt;

@@ -1,7 +1,9 @@
 // What Conv, ConvInteger and QLinearConv share: attributes, shape rule, geometry.
 #pragma once
 
-#include "ops/conv/window.h"
+#include "op/attribute_reader.h"
+#include "op/op.h"
+#include "op/window.h"
 
 namespace bnrun {
 

@@ -127,6 +127,14 @@ class BinaryOp final : public Op {
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override { return broadcast_axes(args, legacy_); }
 
+  bool adds() const override { return kind_ == Arithmetic::add && !legacy_.enabled; }
+  bool multiplies() const override { return kind_ == Arithmetic::mul && !legacy_.enabled; }
+
+  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
+    if (legacy_.enabled) return std::nullopt;
+    return broadcast_channels_last(args);
+  }
+
  private:
   std::optional<std::vector<Content>> infer_content(const InferArgs& args) const {
     const auto& a = args.inputs[0].content;

@@ -1,5 +1,7 @@
 #include "ops/elementwise/broadcast.h"
 
+#include "op/layout.h"
+
 namespace bnrun {
 
 LegacyBroadcast LegacyBroadcast::read(AttributeReader& node) {
@@ -34,6 +36,19 @@ std::optional<AxisMap> broadcast_axes(const FoldArgs& args, const LegacyBroadcas
     if (B->shape()[i] != 1) map.from[A.rank() - B->shape().rank() + i] = std::nullopt;
   }
   return map;
+}
+
+std::optional<ChannelsLast> broadcast_channels_last(const FoldArgs& args) {
+  if (!args.outputs[0].ranked()) return std::nullopt;
+  const std::size_t rank = args.outputs[0].rank();
+  ChannelsLast form;
+  for (std::size_t i = 0; i < args.inputs.size(); ++i) {
+    if (const Tensor* constant = args.constant(i))
+      form.constants.emplace_back(i, with_channels_last(*constant, rank));
+    else if (!args.inputs[i].ranked() || args.inputs[i].rank() != rank)
+      return std::nullopt;
+  }
+  return form;
 }
 
 ValueType infer_broadcast(const InferArgs& args, const LegacyBroadcast& legacy) {

@@ -26,4 +26,7 @@ std::optional<AxisMap> broadcast_axes(const FoldArgs& args, const LegacyBroadcas
 /// Type of A op B: their common element type and broadcast shape.
 ValueType infer_broadcast(const InferArgs& args, const LegacyBroadcast& legacy = {});
 
+/// Operands of one rank broadcast alike wherever their channels lie; constants are moved there.
+std::optional<ChannelsLast> broadcast_channels_last(const FoldArgs& args);
+
 }  // namespace bnrun

@@ -9,9 +9,11 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "op/attribute_reader.h"
 #include "op/passing.h"
 #include "op/shape_rules.h"
-#include "ops/conv/window.h"
+#include "op/window.h"
+#include "ops/pool/channels_last_pool.h"
 #include "ops/pool/kinds.h"
 
 namespace bnrun {
@@ -113,6 +115,16 @@ class Pool final : public Op {
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
     if (args.outputs.size() != 1 || !args.inputs[0].ranked()) return std::nullopt;
     return AxisMap::leading(2, args.inputs[0].rank());
+  }
+
+  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
+    const DType dtype = args.inputs[0].dtype;
+    const bool known = dtype == DType::float32 || dtype == DType::float64;
+    if (!known || kind_ == Pooling::lp || !args.only_first_output_used() || !args.inputs[0].ranked() ||
+        args.inputs[0].rank() < 3)
+      return std::nullopt;
+    return ChannelsLast{
+        make_channels_last_pool(kind_, global_ ? std::nullopt : std::optional(window_), count_include_pad_)};
   }
 
  private:

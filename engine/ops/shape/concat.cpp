@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/strided_copy.h"
 #include "op/dim_product.h"
+#include "op/layout.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
 
@@ -145,6 +146,19 @@ class Concat final : public Op {
                                 : map_of_whole(maps, axis, args.inputs);
   }
 
+  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
+    const auto axis = axis_in(args.outputs[0], axis_);
+    if (!axis) return std::nullopt;
+    auto moved = std::make_shared<Concat>(*this);
+    moved->axis_ = static_cast<std::int64_t>(axis_with_channels_last(*axis, args.outputs[0].rank()));
+    ChannelsLast form{std::move(moved)};
+    for (std::size_t i = 0; i < args.inputs.size(); ++i) {
+      if (args.constant(i) != nullptr)
+        form.constants.emplace_back(i, with_channels_last(*args.constant(i), args.outputs[0].rank()));
+    }
+    return form;
+  }
+
  private:
   static Dim plus(const Dim& a, const Dim& b) {
     if (a == Dim(0)) return b;
@@ -214,6 +228,15 @@ class Split final : public Op {
     const auto axis = axis_in(args.inputs[0], axis_);
     return from == Side::input ? map_of_each_part(maps[0], axis, args.outputs)
                                : map_of_whole(maps, axis, args.outputs);
+  }
+
+  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
+    const auto axis = axis_in(args.inputs[0], axis_);
+    if (!axis) return std::nullopt;
+    auto moved = std::make_shared<Split>(*this);
+    moved->axis_ = static_cast<std::int64_t>(axis_with_channels_last(*axis, args.inputs[0].rank()));
+    ChannelsLast form{std::move(moved)};
+    return form;
   }
 
  private:

@@ -7,34 +7,14 @@
 #include <span>
 #include <vector>
 
-#include "op/attribute_reader.h"
-#include "op/op.h"
+#include "kernels/conv/window.h"
+#include "op/value_type.h"
 
 namespace bnrun {
 
+class AttributeReader;
+
 enum class AutoPad { notset, same_upper, same_lower, valid };
-
-/// One axis of a window with everything resolved. Tap k of output o reads position o*stride - pad_begin +
-/// k*dilation, which lies outside the input when it is padding.
-struct WindowAxis {
-  std::int64_t input = 0;
-  std::int64_t output = 0;
-  std::int64_t kernel = 1;
-  std::int64_t stride = 1;
-  std::int64_t dilation = 1;
-  std::int64_t pad_begin = 0;
-  std::int64_t pad_end = 0;
-
-  std::int64_t reach() const { return (kernel - 1) * dilation + 1; }  ///< positions one window spans
-};
-
-struct Window {
-  std::vector<WindowAxis> axes;
-
-  Shape input() const;
-  Shape output() const;
-  Shape kernel() const;
-};
 
 /// The extent, which must leave room to multiply by a stride. Throws resource_limit.
 std::int64_t checked_extent(std::int64_t extent);

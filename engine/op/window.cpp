@@ -1,8 +1,9 @@
-#include "ops/conv/window.h"
+#include "op/window.h"
 
 #include <algorithm>
 
 #include "base/fail.h"
+#include "op/attribute_reader.h"
 
 namespace bnrun {
 namespace {
@@ -33,24 +34,7 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
 
-template <class F>
-Shape collect(const std::vector<WindowAxis>& axes, F member) {
-  Shape shape;
-  for (const WindowAxis& axis : axes) shape.push_back(axis.*member);
-  return shape;
-}
-
 }  // namespace
-
-Shape Window::input() const {
-  return collect(axes, &WindowAxis::input);
-}
-Shape Window::output() const {
-  return collect(axes, &WindowAxis::output);
-}
-Shape Window::kernel() const {
-  return collect(axes, &WindowAxis::kernel);
-}
 
 std::int64_t checked_extent(std::int64_t extent) {
   if (extent > kMost) fail(ErrorCode::resource_limit, "an axis has {} elements, at most {}", extent, kMost);

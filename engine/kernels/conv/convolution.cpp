@@ -1,0 +1,428 @@
+// Y[n,o,m] = act(scale[m] * sum over taps and c of X[n, o*stride - pad + k*dilation, c] * W[m,c,k] + shift[m] +
+// addend[n,o,m])
+//
+// A row of outputs' inputs, taps in order and channels within, is a row of a matrix that the packed kernel multiplies
+// by the weights. It is never copied where the lines of the input can be read as they lie: outputs next to each other
+// then read rows that lie one stride apart, and all taps along the last axis are one stretch.
+#include "kernels/conv/convolution.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "kernels/conv/lanes.h"
+#include "kernels/gemm/packed.h"
+
+namespace bnrun {
+namespace {
+
+/// What a task reads should stay in the second-level cache together with some columns of weights.
+constexpr std::int64_t kTaskBytes = std::int64_t{1} << 18;
+/// Fewer rows are not worth going through all weights.
+constexpr std::int64_t kLeastRows = 48;
+/// Outputs of a line that are fewer waste so much of each tile that copying rows is cheaper.
+constexpr std::int64_t kLeastLine = 7;
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+/// Scratch memory handed out piece by piece; without memory it counts what would be needed.
+class Scratch {
+ public:
+  explicit Scratch(std::byte* memory = nullptr) : memory_(memory) {}
+  template <class T>
+  T* take(std::int64_t count) {
+    std::byte* at = memory_ != nullptr ? memory_ + used_ : nullptr;
+    used_ += (static_cast<std::size_t>(count) * sizeof(T) + kCacheLine - 1) / kCacheLine * kCacheLine;
+    return reinterpret_cast<T*>(at);
+  }
+  std::size_t used() const { return used_; }
+
+ private:
+  std::byte* memory_;
+  std::size_t used_ = 0;
+};
+
+}  // namespace
+
+/// How one run is cut into tasks. Each has some rows of the output: a block of them where the input is a matrix or its
+/// rows are gathered, else some lines of one plane. Where rows are few, a task has some of the columns.
+template <class T>
+struct Convolution<T>::Plan {
+  enum class How { rows, lines, gathered, lanes } how = How::rows;
+  std::array<WindowAxis, 3> axes;  ///< those there are not have one element
+  std::int64_t batch = 0;
+  std::int64_t stretches = 1;  ///< of a row of inputs, for one group
+  std::int64_t length = 0;     ///< of a stretch
+  std::int64_t per_task = 1;   ///< rows or lines
+  std::int64_t blocks = 0;     ///< tasks that differ in rows
+  std::int64_t columns = 0;    ///< of one task
+  std::int64_t column_tasks = 1;
+  bool pads_lines = false;      ///< lines of the input are copied between zeros
+  std::int64_t line_width = 0;  ///< positions of a padded line
+  std::size_t scratch_bytes = 0;
+
+  std::int64_t lines_in(std::int64_t lines) const { return (lines - 1) * axes[1].stride + axes[1].reach(); }
+  std::int64_t rows() const { return batch * axes[0].output * axes[1].output * axes[2].output; }
+};
+
+/// One task of a run.
+template <class T>
+class Convolution<T>::Run {
+ public:
+  Run(const Convolution& conv, const Plan& plan, const T* X, const T* addend, T* Y)
+      : conv_(conv), plan_(plan), X_(X), addend_(addend), Y_(Y) {}
+
+  void task(std::int64_t index, std::byte* scratch) const {
+    const std::int64_t block = index % plan_.blocks;
+    const std::int64_t column = index / plan_.blocks * plan_.columns;
+    Scratch memory(scratch);
+    switch (plan_.how) {
+      case Plan::How::rows:
+        return rows(block, column);
+      case Plan::How::gathered:
+        return gathered(block, column, memory);
+      case Plan::How::lines:
+        return lines(block, column, memory);
+      case Plan::How::lanes:
+        return lanes(block, memory);
+    }
+  }
+
+  /// What a task takes from its scratch memory.
+  static std::size_t scratch_bytes(const Convolution& conv, const Plan& plan) {
+    const Run run(conv, plan, nullptr, nullptr, nullptr);
+    Scratch memory;
+    if (plan.how == Plan::How::gathered) run.take_gathered(memory);
+    if (plan.how == Plan::How::lines) run.take_lines(memory);
+    if (plan.how == Plan::How::lanes) memory.take<LaneRow<T>>(plan.axes[0].kernel * plan.axes[1].kernel);
+    return memory.used();
+  }
+
+ private:
+  /// `lines` of the rows whose inputs begin at `starts`: [stretches] for each line, of group 0.
+  void multiply(std::int64_t x_stride, std::span<PackedLine<T>> lines, const T** starts,
+                std::int64_t column) const {
+    const std::int64_t per_group = conv_.M_ / conv_.groups_;
+    const std::int64_t K = plan_.stretches * plan_.length;
+    const std::int64_t padded = padded_columns<T>(per_group);
+    const LineLayout layout{plan_.stretches, plan_.length, x_stride, conv_.M_};
+    const auto all = Finish<T>::of(conv_.scale_.data(), conv_.shift_.data(), conv_.activation_);
+    for (PackedLine<T>& line : lines) {
+      line.Y += column;
+      if (line.addend != nullptr) line.addend += column;
+    }
+    for (std::int64_t g = 0; g < conv_.groups_; ++g) {
+      const PackedProduct<T> product{K, std::min(plan_.columns, per_group - column),
+                                     conv_.weights_.data() + g * padded * K + column * K,
+                                     all.from_column(g * padded + column)};
+      multiply_packed<T>(product, layout, lines);
+      const auto count = static_cast<std::int64_t>(lines.size()) * plan_.stretches;
+      for (std::int64_t i = 0; i < count; ++i) starts[i] += conv_.C_ / conv_.groups_;
+      for (PackedLine<T>& line : lines) {
+        line.Y += per_group;
+        if (line.addend != nullptr) line.addend += per_group;
+      }
+    }
+  }
+
+  PackedLine<T> line_at(std::int64_t row, std::int64_t rows, const T* const* starts) const {
+    const std::int64_t at = row * conv_.M_;
+    return {rows, starts, addend_ != nullptr ? addend_ + at : nullptr, Y_ + at};
+  }
+
+  void rows(std::int64_t block, std::int64_t column) const {
+    const std::int64_t first = block * plan_.per_task;
+    const T* start = X_ + first * conv_.C_;
+    PackedLine<T> line = line_at(first, std::min(plan_.per_task, plan_.rows() - first), &start);
+    multiply(conv_.C_, {&line, 1}, &start, column);
+  }
+
+  struct Gathered {
+    T* rows;
+    const T** starts;
+  };
+  Gathered take_gathered(Scratch& memory) const {
+    return {memory.take<T>(plan_.per_task * conv_.taps_ * conv_.C_), memory.take<const T*>(plan_.stretches)};
+  }
+
+  void gathered(std::int64_t block, std::int64_t column, Scratch& memory) const {
+    const Gathered to = take_gathered(memory);
+    const std::int64_t first = block * plan_.per_task;
+    const std::int64_t count = std::min(plan_.per_task, plan_.rows() - first);
+    const std::int64_t width = conv_.taps_ * conv_.C_;
+    for (std::int64_t i = 0; i < count; ++i) gather(first + i, to.rows + i * width);
+    for (std::int64_t s = 0; s < plan_.stretches; ++s) to.starts[s] = to.rows + s * conv_.C_;
+    PackedLine<T> line = line_at(first, count, to.starts);
+    multiply(width, {&line, 1}, to.starts, column);
+  }
+
+  /// All inputs of one output, zeros where they are padding.
+  void gather(std::int64_t row, T* to) const {
+    const auto& [d, h, w] = plan_.axes;
+    const std::int64_t ow = row % w.output;
+    const std::int64_t oh = row / w.output % h.output;
+    const std::int64_t od = row / w.output / h.output % d.output;
+    const std::int64_t n = row / w.output / h.output / d.output;
+    const auto [first, last] = w.taps_inside(ow);
+    const std::int64_t C = conv_.C_;
+    for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
+      for (std::int64_t kh = 0; kh < h.kernel; ++kh, to += w.kernel * C) {
+        const T* line = input_line(n, d.position(od, kd), h.position(oh, kh));
+        if (line == nullptr) {
+          std::fill_n(to, w.kernel * C, T(0));
+          continue;
+        }
+        std::fill_n(to, first * C, T(0));
+        std::fill_n(to + last * C, (w.kernel - last) * C, T(0));
+        const T* from = line + w.position(ow, 0) * C;
+        if (w.dilation == 1) {
+          std::copy(from + first * C, from + last * C, to + first * C);
+        } else {
+          for (std::int64_t k = first; k < last; ++k) std::copy_n(from + k * w.dilation * C, C, to + k * C);
+        }
+      }
+    }
+  }
+
+  /// Position 0 of a line of the input; null where it is padding.
+  const T* input_line(std::int64_t n, std::int64_t id, std::int64_t ih) const {
+    const auto& [d, h, w] = plan_.axes;
+    if (id < 0 || id >= d.input || ih < 0 || ih >= h.input) return nullptr;
+    return X_ + ((n * d.input + id) * h.input + ih) * w.input * conv_.C_;
+  }
+
+  struct Lines {
+    T* zeros;
+    T* padded;  ///< the lines that the taps of axis 0 meet, plane by plane
+    const T** starts;
+    PackedLine<T>* lines;
+  };
+  Lines take_lines(Scratch& memory) const {
+    const std::int64_t width = plan_.line_width * conv_.C_;
+    const std::int64_t planes = plan_.axes[0].kernel;
+    return {memory.take<T>(width),
+            memory.take<T>(plan_.pads_lines ? planes * plan_.lines_in(plan_.per_task) * width : 0),
+            memory.take<const T*>(plan_.per_task * plan_.stretches),
+            memory.take<PackedLine<T>>(plan_.per_task)};
+  }
+
+  void lines(std::int64_t block, std::int64_t column, Scratch& memory) const {
+    const auto& [d, h, w] = plan_.axes;
+    const std::int64_t bands = ceil_div(h.output, plan_.per_task);
+    const std::int64_t first = block % bands * plan_.per_task;
+    const std::int64_t count = std::min(plan_.per_task, h.output - first);
+    const std::int64_t od = block / bands % d.output;
+    const std::int64_t n = block / bands / d.output;
+    const Lines to = take_lines(memory);
+    const std::int64_t C = conv_.C_;
+    std::fill_n(to.zeros, plan_.line_width * C, T(0));
+    if (plan_.pads_lines) pad_lines(n, od, first, count, to.padded);
+
+    const std::int64_t per_line =
+        plan_.stretches / (d.kernel * h.kernel);  // stretches on one line of the input
+    const T** start = to.starts;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const T** starts = start;
+      for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
+        for (std::int64_t kh = 0; kh < h.kernel; ++kh) {
+          const T* from = input_line(n, d.position(od, kd), h.position(first + i, kh));
+          if (from == nullptr)
+            from = to.zeros;
+          else if (plan_.pads_lines)
+            from = to.padded + (kd * plan_.lines_in(plan_.per_task) + i * h.stride + kh * h.dilation) *
+                                   plan_.line_width * C;
+          for (std::int64_t k = 0; k < per_line; ++k) *start++ = from + k * w.dilation * C;
+        }
+      }
+      const std::int64_t row = ((n * d.output + od) * h.output + first + i) * w.output;
+      to.lines[i] = line_at(row, w.output, starts);
+    }
+    multiply(w.stride * C, {to.lines, static_cast<std::size_t>(count)}, to.starts, column);
+  }
+
+  /// The lines of the input that `count` lines of the output from `first` on meet, between zeros.
+  void pad_lines(std::int64_t n, std::int64_t od, std::int64_t first, std::int64_t count, T* to) const {
+    const auto& [d, h, w] = plan_.axes;
+    const std::int64_t C = conv_.C_;
+    const std::int64_t before = std::min(w.pad_begin, plan_.line_width);
+    const std::int64_t copied = std::min(w.input, plan_.line_width - before);
+    for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
+      T* plane = to + kd * plan_.lines_in(plan_.per_task) * plan_.line_width * C;
+      for (std::int64_t i = 0; i < plan_.lines_in(count); ++i) {
+        const T* from = input_line(n, d.position(od, kd), h.position(first, 0) + i);
+        if (from == nullptr) continue;  // nobody reads it: a line of zeros stands for it
+        T* line = plane + i * plan_.line_width * C;
+        std::fill_n(line, before * C, T(0));
+        std::copy_n(from, copied * C, line + before * C);
+        std::fill_n(line + (before + copied) * C, (plan_.line_width - before - copied) * C, T(0));
+      }
+    }
+  }
+
+  void lanes(std::int64_t block, Scratch& memory) const {
+    const auto& [d, h, w] = plan_.axes;
+    auto* rows = memory.take<LaneRow<T>>(d.kernel * h.kernel);
+    const LanesProduct<T> product{conv_.C_,
+                                  conv_.M_,
+                                  conv_.C_ / conv_.groups_,
+                                  conv_.M_ / conv_.groups_,
+                                  conv_.taps_,
+                                  conv_.weights_.data(),
+                                  Finish<T>::of(conv_.scale_.data(), conv_.shift_.data(), conv_.activation_)};
+    const std::int64_t first = block * plan_.per_task;
+    const std::int64_t end = std::min(first + plan_.per_task, plan_.batch * d.output * h.output);
+    for (std::int64_t line = first; line < end; ++line) {
+      const std::int64_t oh = line % h.output;
+      const std::int64_t od = line / h.output % d.output;
+      const std::int64_t n = line / h.output / d.output;
+      std::size_t count = 0;
+      for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
+        for (std::int64_t kh = 0; kh < h.kernel; ++kh) {
+          const T* from = input_line(n, d.position(od, kd), h.position(oh, kh));
+          if (from != nullptr) rows[count++] = {from, (kd * h.kernel + kh) * w.kernel};
+        }
+      }
+      const std::int64_t at = line * w.output * conv_.M_;
+      convolve_lanes<T>(product, w, {rows, count}, addend_ != nullptr ? addend_ + at : nullptr, Y_ + at);
+      if (product.finish.activation != nullptr)
+        activate(conv_.activation_, std::span<T>(Y_ + at, static_cast<std::size_t>(w.output * conv_.M_)));
+    }
+  }
+
+  const Convolution& conv_;
+  const Plan& plan_;
+  const T* X_;
+  const T* addend_;
+  T* Y_;
+};
+
+template <class T>
+Convolution<T>::Convolution(const ConvolutionWeights<T>& weights, const typename Dense<T>::Epilogue& epilogue)
+    : C_(weights.C),
+      M_(weights.M),
+      groups_(weights.groups),
+      kernel_(weights.kernel),
+      taps_(weights.kernel.elements()),
+      by_lanes_(groups_ > 1 && fits_lanes<T>(C_ / groups_, M_ / groups_)),
+      activation_(epilogue.activation) {
+  // The lanes of all groups stand side by side; a product's columns are padded group by group.
+  const std::int64_t parts = by_lanes_ ? 1 : groups_;
+  const std::int64_t part = M_ / parts;
+  const std::int64_t padded = padded_columns<T>(part);
+  const auto pad = [&](const std::vector<T>& values) {
+    std::vector<T> spread;
+    for (std::int64_t g = 0; g < parts && !values.empty(); ++g) {
+      spread.insert(spread.end(), values.begin() + g * part, values.begin() + (g + 1) * part);
+      spread.resize(static_cast<std::size_t>((g + 1) * padded), T(0));
+    }
+    return padded_to_panels<T>(spread);
+  };
+  scale_ = pad(epilogue.scale);
+  shift_ = pad(epilogue.shift);
+
+  const std::int64_t in = C_ / groups_;
+  const std::int64_t K = taps_ * in;
+  weights_ = AlignedBuffer<T>(static_cast<std::size_t>(parts * padded * K));
+  std::vector<T> rows(static_cast<std::size_t>(K * part));
+  for (std::int64_t g = 0; g < parts; ++g) {
+    for (std::int64_t m = 0; m < part; ++m) {
+      const T* w = weights.W + (g * part + m) * K;
+      for (std::int64_t c = 0; c < in; ++c) {
+        for (std::int64_t k = 0; k < taps_; ++k)
+          rows[static_cast<std::size_t>((k * in + c) * part + m)] = w[c * taps_ + k];
+      }
+    }
+    pack_panels(K, part, rows.data(), weights_.data() + g * padded * K);
+  }
+}
+
+template <class T>
+auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads) const -> Plan {
+  using How = typename Plan::How;
+  Plan plan;
+  plan.batch = batch;
+  plan.axes.fill({1, 1});
+  std::ranges::copy(window.axes, plan.axes.end() - static_cast<std::ptrdiff_t>(window.axes.size()));
+  const auto& [d, h, w] = plan.axes;
+  const std::int64_t in = C_ / groups_;
+  const bool joined = groups_ == 1 && w.dilation == 1;
+  plan.stretches = joined ? d.kernel * h.kernel : taps_;
+  plan.length = joined ? w.kernel * C_ : in;
+  plan.columns = M_ / groups_;
+  plan.line_width = (w.output - 1) * w.stride + w.reach();
+  plan.pads_lines = w.pad_begin > 0 || plan.line_width > w.input;
+
+  const std::int64_t shares = threads > 1 ? 2 * threads : 1;
+  const std::int64_t rows = plan.rows();
+  const std::int64_t lines = batch * d.output * h.output;
+  const auto bytes = static_cast<std::int64_t>(sizeof(T));
+  const auto rows_of = [&](std::int64_t row_bytes) {
+    const std::int64_t most = std::max(kLeastRows, kTaskBytes / std::max<std::int64_t>(1, row_bytes));
+    return std::clamp(ceil_div(rows, shares), std::min(kLeastRows, most), most);
+  };
+  const bool one_tap = std::ranges::all_of(plan.axes, [](const WindowAxis& axis) {
+    return axis.kernel == 1 && axis.stride == 1 && axis.input == axis.output;
+  });
+  if (by_lanes_) {
+    plan.how = How::lanes;
+    plan.per_task = std::max<std::int64_t>(1, ceil_div(lines, 2 * shares));
+    plan.blocks = ceil_div(lines, plan.per_task);
+  } else if (one_tap) {
+    plan.how = How::rows;
+    plan.per_task = rows_of((C_ + (activation_ == Activation{} ? 0 : M_)) * bytes);
+    plan.blocks = ceil_div(rows, plan.per_task);
+    if (groups_ > 1) plan.stretches = 1;
+  } else if (!plan.pads_lines || w.output >= kLeastLine) {
+    plan.how = How::lines;
+    const std::int64_t line_bytes = (h.stride * d.kernel * plan.line_width * C_ + w.output * M_) * bytes;
+    const std::int64_t most =
+        std::clamp<std::int64_t>(std::max(kTaskBytes / std::max<std::int64_t>(1, line_bytes),
+                                          ceil_div(kLeastRows, std::max<std::int64_t>(1, w.output))),
+                                 1, std::max<std::int64_t>(1, h.output));
+    const std::int64_t least = std::min(most, ceil_div(kLeastRows, std::max<std::int64_t>(1, w.output)));
+    plan.per_task = std::clamp(ceil_div(lines, shares), least, most);
+    plan.blocks = batch * d.output * ceil_div(h.output, plan.per_task);
+  } else {
+    plan.how = How::gathered;
+    if (groups_ == 1) {
+      plan.length *= plan.stretches;
+      plan.stretches = 1;
+    }
+    plan.per_task = rows_of(taps_ * C_ * bytes);
+    plan.blocks = ceil_div(rows, plan.per_task);
+  }
+  if (groups_ == 1 && !by_lanes_ && plan.blocks > 0 && plan.blocks < threads) {
+    const std::int64_t step = 2 * panel_columns<T>();
+    plan.columns = std::max(step, ceil_div(ceil_div(M_, ceil_div(threads, plan.blocks)), step) * step);
+    plan.column_tasks = ceil_div(M_, plan.columns);
+  }
+  plan.scratch_bytes = Run::scratch_bytes(*this, plan);
+  return plan;
+}
+
+template <class T>
+std::size_t Convolution<T>::scratch_bytes(const Window& window, std::int64_t batch) const {
+  return plan(window, batch, 1).scratch_bytes;
+}
+
+template <class T>
+void Convolution<T>::run(const Window& window, std::int64_t batch, const T* X, const T* addend, T* Y,
+                         const Workspace& workspace) const {
+  const Plan plan = this->plan(window, batch, workspace.threads());
+  AlignedBuffer<std::byte> own;
+  Workspace memory = workspace;
+  if (workspace.scratch_bytes() < plan.scratch_bytes) {
+    own = AlignedBuffer<std::byte>(plan.scratch_bytes * static_cast<std::size_t>(workspace.threads()));
+    memory = workspace.with_scratch(own.data(), plan.scratch_bytes);
+  }
+  const Run run(*this, plan, X, addend, Y);
+  memory.parallel_for(plan.blocks * plan.column_tasks,
+                      [&](std::int64_t task, std::byte* scratch) { run.task(task, scratch); });
+}
+
+template class Convolution<float>;
+template class Convolution<double>;
+
+}  // namespace bnrun

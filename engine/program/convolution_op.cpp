@@ -1,0 +1,93 @@
+#include "program/convolution_op.h"
+
+#include <utility>
+
+#include "base/fail.h"
+#include "kernels/conv/convolution.h"
+#include "program/fused_ops.h"
+
+namespace bnrun {
+namespace {
+
+/// The spatial axes of X[N,D1,...,C].
+template <class Axes>
+Axes between(const Axes& axes) {
+  return Axes(axes.begin() + 1, axes.end() - 1);
+}
+Shape between(const Shape& shape) {
+  return Shape(std::span(shape.begin() + 1, shape.end() - 1));
+}
+
+template <class T>
+class ConvolutionOp final : public Op {
+ public:
+  ConvolutionOp(WindowAttributes window, Convolution<T> convolution)
+      : window_(std::move(window)), convolution_(std::move(convolution)) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    const std::size_t rank = convolution_.kernel().rank() + 2;
+    if (X.dtype != dtype_of<T>)
+      fail(ErrorCode::invalid_model, "X is {}, W is {}", name_of(X.dtype), name_of(dtype_of<T>));
+    if (!X.ranked()) return {{X.dtype, Dims(rank)}};
+    if (X.rank() != rank || (X.dims->back().known() && !(X.dims->back() == Dim(convolution_.C()))))
+      fail(ErrorCode::invalid_model, "X is {} with its channels last, W takes {} channels and {} axes",
+           to_string(X), convolution_.C(), rank - 2);
+    const Shape& kernel = convolution_.kernel();
+    Dims dims{X.dims->front()};
+    for (const Dim& dim : window_.output_dims(between(*X.dims), Dims(kernel.begin(), kernel.end())))
+      dims.push_back(dim);
+    dims.emplace_back(convolution_.M());
+    return {{X.dtype, std::move(dims)}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const Shape& X = args.in(0).shape;
+    if (args.present(1) && !(args.in(1).shape == args.out(0).shape))
+      fail(ErrorCode::invalid_input, "what is added is {}, expected {}", to_string(args.in(1).shape),
+           to_string(args.out(0).shape));
+    const Window window = window_.over(between(X), convolution_.kernel());
+    convolution_.run(window, X[0], args.in(0).data<T>(), args.present(1) ? args.in(1).data<T>() : nullptr,
+                     args.out(0).data<T>(), args.workspace);
+  }
+
+  std::size_t scratch_bytes(std::span<const ValueType> inputs) const override {
+    if (!inputs[0].static_shape()) return 0;
+    const Shape X = inputs[0].shape();
+    return convolution_.scratch_bytes(window_.over(between(X), convolution_.kernel()), X[0]);
+  }
+
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    return AxisMap::leading(1, args.inputs[0].rank());
+  }
+
+ private:
+  WindowAttributes window_;
+  Convolution<T> convolution_;
+};
+
+template <class T>
+std::shared_ptr<const Op> make(const ConvolutionForm& form, const ChannelAffine& affine,
+                               const Activation& activation) {
+  const Shape& W = form.W.shape();
+  Convolution<T> convolution(
+      {W[1] * form.group, W[0], form.group, Shape(std::span(W.begin() + 2, W.end())), form.W.data<T>()},
+      epilogue_of<T>(affine, activation));
+  return std::make_shared<ConvolutionOp<T>>(form.window, std::move(convolution));
+}
+
+}  // namespace
+
+bool has_convolution_kernel(const ConvolutionForm& form) {
+  const bool known_type = form.W.dtype() == DType::float32 || form.W.dtype() == DType::float64;
+  return known_type && form.W.shape().rank() <= 5 && form.W.shape().elements() > 0;
+}
+
+std::shared_ptr<const Op> make_convolution_op(const ConvolutionForm& form, const ChannelAffine& affine,
+                                              const Activation& activation) {
+  return form.W.dtype() == DType::float32 ? make<float>(form, affine, activation)
+                                          : make<double>(form, affine, activation);
+}
+
+}  // namespace bnrun

@@ -1,0 +1,20 @@
+// A convolution with what follows it, on channels-last data.
+#pragma once
+
+#include <memory>
+
+#include "affine/channel_affine.h"
+#include "kernels/math/activation.h"
+#include "op/op.h"
+
+namespace bnrun {
+
+/// Whether the kernels know this convolution: float32 or float64, one to three spatial axes.
+bool has_convolution_kernel(const ConvolutionForm& form);
+
+/// Y[N,D1,...,M] = act(affine(X[N,D1,...,C] convolved with W) + addend): `affine` lies on axis 1 and includes the bias,
+/// the addend is input 1, which may be left out. REQUIRES: has_convolution_kernel, epilogue_fits.
+std::shared_ptr<const Op> make_convolution_op(const ConvolutionForm& form, const ChannelAffine& affine,
+                                              const Activation& activation);
+
+}  // namespace bnrun

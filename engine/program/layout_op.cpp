@@ -1,0 +1,74 @@
+// Y[n,p,c] = X[n,c,p] and back: transposes of the matrices of each image.
+#include "program/layout_op.h"
+
+#include <algorithm>
+
+#include "base/strided_copy.h"
+#include "op/layout.h"
+
+namespace bnrun {
+namespace {
+
+/// Y[columns, rows] = transposed X[rows, columns], in squares whose lines stay in the first-level cache.
+template <class T>
+void transpose(const T* X, std::int64_t rows, std::int64_t columns, T* Y) {
+  constexpr std::int64_t kSide = 16;
+  for (std::int64_t c0 = 0; c0 < columns; c0 += kSide) {
+    const std::int64_t c1 = std::min(columns, c0 + kSide);
+    for (std::int64_t r0 = 0; r0 < rows; r0 += kSide) {
+      const std::int64_t r1 = std::min(rows, r0 + kSide);
+      for (std::int64_t c = c0; c < c1; ++c) {
+        for (std::int64_t r = r0; r < r1; ++r) Y[c * rows + r] = X[r * columns + c];
+      }
+    }
+  }
+}
+
+class LayoutOp final : public Op {
+ public:
+  explicit LayoutOp(bool to_channels_last) : to_channels_last_(to_channels_last) {}
+
+  bool copies() const override { return true; }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (!X.ranked()) return {{X.dtype, std::nullopt}};
+    if (to_channels_last_) return {with_channels_last(X)};
+    ValueType Y{X.dtype, X.dims};
+    for (std::size_t i = 0; i < X.rank(); ++i) (*Y.dims)[i] = (*X.dims)[axis_with_channels_last(i, X.rank())];
+    return {Y};
+  }
+
+  void run(const RunArgs& args) const override {
+    const Shape& shape = args.in(0).shape;
+    const std::size_t rank = shape.rank();
+    if (rank < 3) return copy_elements(args.in(0), args.out(0));
+    const std::int64_t images = shape[0];
+    const std::int64_t rows = to_channels_last_ ? shape[1] : shape.elements(1, rank - 1);
+    const std::int64_t columns = to_channels_last_ ? shape.elements(2, rank) : shape[rank - 1];
+    if (rows == 1 || columns == 1) return copy_elements(args.in(0), args.out(0));
+    dispatch_moved(args.in(0).dtype, [&]<class T>() {
+      for (std::int64_t n = 0; n < images; ++n)
+        transpose(moved<T>(args.in(0)) + n * rows * columns, rows, columns,
+                  moved<T>(args.out(0)) + n * rows * columns);
+    });
+  }
+
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    return AxisMap::leading(1, args.inputs[0].rank());
+  }
+
+ private:
+  bool to_channels_last_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Op> make_layout_op(bool to_channels_last) {
+  static const auto to = std::make_shared<const LayoutOp>(true);
+  static const auto from = std::make_shared<const LayoutOp>(false);
+  return to_channels_last ? to : from;
+}
+
+}  // namespace bnrun

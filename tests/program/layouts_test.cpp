@@ -1,0 +1,194 @@
+// Convolutional networks as steps with channels last: which steps there are, where conversions stand, and that the
+// numbers are those of the plain operators.
+#include "program/layouts.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "bnrun/session.h"
+#include "program/compile.h"
+#include "support/graph_building.h"
+
+namespace bnrun::testing {
+namespace {
+
+constexpr auto F32 = DType::float32;
+using Ints = std::vector<std::int64_t>;
+
+NodeInput conv(GraphBuilder& b, const NodeInput& x, std::int64_t in, std::int64_t out, std::int64_t kernel,
+               std::uint32_t seed, Attributes attributes = {}) {
+  const std::int64_t pad = kernel / 2;
+  if (!attributes.contains("pads")) attributes.emplace("pads", Ints{pad, pad, pad, pad});
+  const Tensor W = random_tensor({out, in, kernel, kernel}, seed, -0.5, 0.5);
+  return b.op("Conv", {x, W, random_tensor({out}, seed + 1)}, attributes);
+}
+
+ValueId value(const NodeInput& input) {
+  return std::get<ValueId>(input);
+}
+
+std::vector<std::string> steps_of(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const Stage& stage : compile(graph).stages) {
+    for (const Step& step : stage.steps) names.push_back(step.where);
+  }
+  return names;
+}
+
+std::size_t conversions(const std::vector<std::string>& steps) {
+  std::size_t count = 0;
+  for (const std::string& step : steps) count += step.rfind("conversion", 0) == 0 ? 1 : 0;
+  return count;
+}
+
+/// A small network, its steps and how many of those convert layouts.
+struct Network {
+  std::string name;
+  std::function<ValueId(GraphBuilder&, NodeInput)> body;  ///< of x[N,3,13,11]
+  std::size_t steps;
+  std::size_t conversions;
+};
+
+const std::vector<Network>& networks() {
+  static const std::vector<Network> all = {
+      {"convolution with its activation",
+       [](GraphBuilder& b, NodeInput x) { return b.op("Relu", {conv(b, x, 3, 8, 3, 1)}); }, 3, 2},
+      {"residual block with the sum and the activation in the second convolution",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto stem = b.op("Relu", {conv(b, x, 3, 8, 3, 1)});
+         const auto first = b.op("Relu", {conv(b, stem, 8, 8, 3, 2)});
+         return b.op("Relu", {b.op("Add", {conv(b, first, 8, 8, 3, 3), stem})});
+       },
+       5, 2},
+      {"block with a convolution on its other path",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto a = conv(b, x, 3, 8, 3, 1);
+         const auto c = conv(b, x, 3, 8, 1, 3);
+         return b.op("Relu", {b.op("Add", {a, c})});
+       },
+       4, 2},
+      {"depthwise separable with Clip, pooled and classified",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto clip = [&](const NodeInput& y) {
+           return b.op("Clip",
+                       {y, Tensor({}, std::vector<float>{0.0F}), Tensor({}, std::vector<float>{0.5F})});
+         };
+         const auto stem = clip(conv(b, x, 3, 20, 3, 1, {{"strides", Ints{2, 2}}}));
+         const auto depth = clip(conv(b, stem, 1, 20, 3, 2, {{"group", std::int64_t{20}}}));
+         const auto point = conv(b, depth, 20, 7, 1, 3);
+         const auto flat = b.op("Flatten", {b.op("GlobalAveragePool", {point})});
+         return b.op("Gemm", {flat, random_tensor({7, 5}, 9), random_tensor({5}, 10)});
+       },
+       8, 2},
+      {"swish and hard swish written out",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto a = value(conv(b, x, 3, 8, 3, 1));
+         const auto y = b.op("Mul", {a, b.op("Sigmoid", {a})});
+         const auto c = value(conv(b, y, 8, 8, 3, 2));
+         return b.op("Mul", {c, b.op("HardSigmoid", {c}, {{"alpha", 1.0F / 6.0F}, {"beta", 0.5F}})});
+       },
+       4, 2},
+      {"squeeze and excitation",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto a = value(conv(b, x, 3, 8, 3, 1));
+         const auto gate = b.op("Sigmoid", {conv(b, b.op("GlobalAveragePool", {a}), 8, 8, 1, 2)});
+         return b.op("Mul", {a, gate});
+       },
+       6, 2},
+      {"parts behind one another on the channels, pooled in between, with a scale left over",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto stem = value(conv(b, x, 3, 6, 3, 1));
+         const auto pooled =
+             b.op("MaxPool", {stem},
+                  {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{1, 1}}, {"pads", Ints{1, 1, 1, 1}}});
+         const auto mean =
+             b.op("AveragePool", {stem}, {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}});
+         const auto joined = b.op("Concat", {stem, pooled, mean}, {{"axis", std::int64_t{1}}});
+         const auto scaled = b.op("Mul", {joined, random_tensor({18, 1, 1}, 5)});
+         const auto parts = b.node("Split", {scaled}, {{"axis", std::int64_t{1}}}, {"left", "right"});
+         return b.op("Sub", {parts[0], parts[1]});
+       },
+       9, 2},
+      {"an operator that needs the model's layout in the middle",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto a = conv(b, x, 3, 4, 1, 1);
+         const auto turned = b.op("Transpose", {a}, {{"perm", Ints{0, 1, 3, 2}}});
+         return value(conv(b, turned, 4, 4, 1, 2));
+       },
+       7, 4},
+      {"a constant picture added to what lies with channels last",
+       [](GraphBuilder& b, NodeInput x) {
+         return b.op("Add", {conv(b, x, 3, 4, 1, 1), random_tensor({1, 13, 11}, 4)});
+       },
+       4, 2},
+  };
+  return all;
+}
+
+Graph graph_of_network(const Network& network, DType dtype = F32) {
+  GraphBuilder b;
+  b.output(network.body(b, b.input("x", dtype, {"N", 3, 13, 11})));
+  return prepared(b.graph());
+}
+
+TEST(Layouts, RegionsAreConvertedAtTheirEndsAlone) {
+  for (const Network& network : networks()) {
+    const auto steps = steps_of(graph_of_network(network));
+    EXPECT_EQ(steps.size(), network.steps) << network.name;
+    EXPECT_EQ(conversions(steps), network.conversions) << network.name;
+  }
+}
+
+TEST(Layouts, NumbersAreThoseOfThePlainOperators) {
+  for (const Network& network : networks()) {
+    GraphBuilder b;
+    b.output(network.body(b, b.input("x", F32, {"N", 3, 13, 11})));
+    const Model model = b.model();
+    for (const std::int64_t images : {1, 3}) {
+      const std::vector<NamedTensor> inputs = {{"x", random_tensor({images, 3, 13, 11}, 77)}};
+      const auto plain = Session(model, {.kernels = Kernels::blas}).run(inputs);
+      const auto fast = Session(model, {.kernels = Kernels::packed}).run(inputs);
+      SCOPED_TRACE(network.name);
+      expect_close(fast[0].tensor, plain[0].tensor, 1e-5, 1e-5);
+    }
+  }
+}
+
+TEST(Layouts, BitsDependNeitherOnTheBatchNorOnTheThreads) {
+  for (const Network& network : networks()) {
+    GraphBuilder b;
+    b.output(network.body(b, b.input("x", F32, {"N", 3, 13, 11})));
+    const Model model = b.model();
+    const Session one(model, {.threads = 1});
+    const Session three(model, {.threads = 3});
+    const Tensor X = random_tensor({4, 3, 13, 11}, 5);
+    const Tensor all = one.run({{"x", X}})[0].tensor;
+    const Tensor shared = three.run({{"x", X}})[0].tensor;
+    ASSERT_EQ(all.bytes(), shared.bytes());
+    EXPECT_EQ(std::memcmp(all.data<float>(), shared.data<float>(), all.bytes()), 0) << network.name;
+    const std::int64_t image = 3 * 13 * 11;
+    const std::size_t row = all.bytes() / 4;
+    for (std::int64_t n = 0; n < 4; ++n) {
+      const Tensor alone(Shape{1, 3, 13, 11},
+                         std::vector<float>(X.data<float>() + n * image, X.data<float>() + (n + 1) * image));
+      for (const Session* session : {&one, &three}) {
+        const Tensor y = session->run({{"x", alone}})[0].tensor;
+        EXPECT_EQ(
+            std::memcmp(y.data<float>(), all.data<float>() + static_cast<std::size_t>(n) * row / 4, row), 0)
+            << network.name << ", image " << n;
+      }
+    }
+  }
+}
+
+TEST(Layouts, WeightsThatWereReadInAnotherLayoutAreNotKept) {
+  const Program program = compile(graph_of_network(networks()[1]));
+  for (const Tensor& constant : program.constants) EXPECT_FALSE(constant.defined());
+}
+
+}  // namespace
+}  // namespace bnrun::testing
