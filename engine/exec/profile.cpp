@@ -114,6 +114,9 @@ class TimedOp final : public Op {
 
   std::vector<ValueType> infer(const InferArgs& args) const override { return op_->infer(args); }
   bool deterministic() const override { return op_->deterministic(); }
+  std::size_t scratch_bytes(std::span<const ValueType> inputs) const override {
+    return op_->scratch_bytes(inputs);
+  }
 
   void run(const RunArgs& args) const override {
     if (record_.counts_costs()) {

@@ -57,6 +57,12 @@ class ConvolutionOp final : public Op {
     return convolution_.scratch_bytes(window_.over(between(X), convolution_.kernel()), X[0]);
   }
 
+  DimProduct macs(const FoldArgs& args) const override {
+    DimProduct macs = DimProduct::of(args.outputs[0]);
+    const Dim of_one[] = {Dim(convolution_.macs_of_one())};
+    return macs *= DimProduct(of_one);
+  }
+
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
     if (!args.inputs[0].ranked()) return std::nullopt;
     return AxisMap::leading(1, args.inputs[0].rank());

@@ -36,6 +36,7 @@ class Convolution {
   std::int64_t C() const { return C_; }
   std::int64_t M() const { return M_; }
   const Shape& kernel() const { return kernel_; }
+  std::int64_t macs_of_one() const { return taps_ * (C_ / groups_); }  ///< multiply-adds of one output
 
   /// Scratch memory that `run` wants for each thread.
   std::size_t scratch_bytes(const Window& window, std::int64_t batch) const;
