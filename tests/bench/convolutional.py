@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Writes convolutional networks with random weights and statistics as .onnx files, for comparing engines on them.
+"""Writes convolutional networks with random weights and statistics as .onnx files, to compare engines on.
 
 usage: convolutional.py FOLDER [NAME...]     needs python3-torch and python3-torchvision (Debian 12's will do)
 
-Then, with ONNX Runtime beside it (tests/peers/setup):
-    ort_compare agree FOLDER/*.onnx --atol 1e-3 && ort_compare bench FOLDER/*.onnx -b 1
+Then, with ONNX Runtime beside it (tests/peers/setup), ort_compare tells whether both agree, and ort_bench which is
+faster, where bnfold has written X.folded.onnx beside each X.onnx:
+    ort_compare agree FOLDER/X.onnx --atol 1e-3
+    ort_bench FOLDER/X.onnx -b 1 -t 1
 """
 import pathlib
 import sys
