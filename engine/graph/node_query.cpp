@@ -6,6 +6,9 @@ namespace bnrun {
 
 namespace {
 
+/// Operators between integers and the layer that they are packed for: Transpose, Reshape and the like.
+constexpr int kMostMoves = 8;
+
 bool is_floating_value(const Graph& graph, ValueId id) {
   return id.valid() && is_floating(graph.value(id).type.dtype);
 }
@@ -21,23 +24,27 @@ bool rearranges(const Graph& graph, const Node& node) {
 }  // namespace
 
 bool is_packed(const Graph& graph, ValueId id) {
-  const NodeId producer = id.valid() ? graph.value(id).producer : NodeId{};
-  if (!producer.valid() || !is_floating_value(graph, id)) return false;
-  const Node& node = graph.node(producer);
-  if (node.op == nullptr || node.inputs.empty() || !node.captures.empty()) return false;
   const auto constant = [&](ValueId input) {
     return !input.valid() || graph.value(input).as_constant() != nullptr;
   };
-  if (!std::all_of(node.inputs.begin() + 1, node.inputs.end(), constant)) return false;
-  if (rearranges(graph, node)) return is_packed(graph, node.inputs[0]);
-  return node.op->linear() && constant(node.inputs[0]) && node.inputs[0].valid() &&
-         !is_floating_value(graph, node.inputs[0]);
+  for (int moves = 0; moves <= kMostMoves; ++moves) {
+    const NodeId producer = id.valid() ? graph.value(id).producer : NodeId{};
+    if (!producer.valid() || !is_floating_value(graph, id)) return false;
+    const Node& node = graph.node(producer);
+    if (node.op == nullptr || node.inputs.empty() || !node.captures.empty() ||
+        !std::all_of(node.inputs.begin() + 1, node.inputs.end(), constant))
+      return false;
+    id = node.inputs[0];
+    if (!rearranges(graph, node))
+      return node.op->linear() && id.valid() && constant(id) && !is_floating_value(graph, id);
+  }
+  return false;
 }
 
 bool reads_packed(const Graph& graph, NodeId id, std::size_t input) {
   const Node& node = graph.node(id);
   if (node.op == nullptr) return false;
-  return input > 0 ? node.op->linear() : rearranges(graph, node);
+  return input > 0 ? node.op->linear() : rearranges(graph, node) && is_packed(graph, node.outputs[0]);
 }
 
 NodeArgs::NodeArgs(const Graph& graph, std::span<const ValueId> inputs, std::span<const ValueId> outputs,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
 #include <type_traits>
 
 #include "bnrun/error.h"
@@ -17,8 +18,11 @@ namespace {
 struct Blas {
   decltype(&cblas_sgemm) sgemm;
   decltype(&cblas_dgemm) dgemm;
+  decltype(&openblas_get_num_threads) threads;
+  decltype(&openblas_set_num_threads) set_threads;
   decltype(&openblas_get_config) config;
   decltype(&openblas_get_corename) corename;
+  bool shared;  ///< with the program around the engine, numpy say, which may count on its threads
 };
 
 /// The function as its header declares it.
@@ -31,26 +35,58 @@ Function find(void* library, const char* name) {
 
 Blas load() {
   constexpr const char* kLibrary = "libopenblas.so.0";
+  const bool shared = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD) != nullptr;
   void* const library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     throw Error(ErrorCode::unsupported,
                 std::string("a matrix product needs OpenBLAS, which cannot be loaded: ") + ::dlerror());
   }
-  // OpenBLAS counts in int; the engine's own threads take the rows, so its thread pool stays out of the way.
-  find<decltype(&openblas_set_num_threads)>(library, "openblas_set_num_threads")(1);
   return {find<decltype(&cblas_sgemm)>(library, "cblas_sgemm"),
           find<decltype(&cblas_dgemm)>(library, "cblas_dgemm"),
+          find<decltype(&openblas_get_num_threads)>(library, "openblas_get_num_threads"),
+          find<decltype(&openblas_set_num_threads)>(library, "openblas_set_num_threads"),
           find<decltype(&openblas_get_config)>(library, "openblas_get_config"),
-          find<decltype(&openblas_get_corename)>(library, "openblas_get_corename")};
+          find<decltype(&openblas_get_corename)>(library, "openblas_get_corename"),
+          shared};
 }
 
 /// Loaded when it is first called: its 14,000 relocations and its threads are most of what starting a program takes
 /// that needs none of them.
 const Blas& blas() {
-  static const Blas loaded = load();
+  static const Blas loaded = [] {
+    const Blas library = load();
+    // The engine's own threads take the rows, so OpenBLAS's stay out of the way.
+    if (!library.shared) library.set_threads(1);
+    return library;
+  }();
   return loaded;
 }
 
+/// One thread for OpenBLAS while products of the engine run, and then as many as the program around it had.
+class OneThread {
+ public:
+  OneThread() {
+    if (!blas().shared) return;
+    const std::lock_guard lock(mutex_);
+    if (users_++ > 0) return;
+    before_ = blas().threads();
+    blas().set_threads(1);
+  }
+  ~OneThread() {
+    if (!blas().shared) return;
+    const std::lock_guard lock(mutex_);
+    if (--users_ == 0) blas().set_threads(before_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  static inline std::mutex mutex_;
+  static inline int users_ = 0;
+  static inline int before_ = 1;
+};
+
+/// OpenBLAS counts in int.
 blasint narrow(std::int64_t extent) {
   if (extent > std::numeric_limits<blasint>::max()) {
     throw Error(ErrorCode::resource_limit, "a matrix dimension exceeds what BLAS can count (2^31)");
@@ -74,6 +110,7 @@ void blas_gemm(Transpose trans_a, Transpose trans_b, std::int64_t M, std::int64_
     }
     return;
   }
+  const OneThread one_thread;
   const auto call = [&](auto gemm) {
     gemm(CblasRowMajor, flag(trans_a), flag(trans_b), narrow(M), narrow(N), narrow(K), alpha, A, narrow(lda),
          B, narrow(ldb), beta, C, narrow(ldc));

@@ -42,6 +42,15 @@ class Granularity {
            to_string(scale), axis_, block_);
   }
 
+  /// Throws invalid_model unless there is a zero point for each scale.
+  static void check_zero_points(const ValueType& scale, const ValueType& zero_point) {
+    const auto scales = DimProduct::of(scale).number();
+    const auto zeros = DimProduct::of(zero_point).number();
+    if (scales && zeros && *scales != *zeros)
+      fail(ErrorCode::invalid_model, "its scale is {} and its zero point {}", to_string(scale),
+           to_string(zero_point));
+  }
+
   /// The axis along which there may be several scales; nullopt where there is one for all, or one for each block.
   std::optional<std::size_t> axis(std::size_t rank) const {
     return block_ == 0 && axis_given_ ? std::optional(normalize_axis(axis_, rank)) : std::nullopt;
@@ -157,6 +166,7 @@ class QuantizeLinear final : public Op {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& X = args.inputs[0];
     granularity_.check(X, args.inputs[1]);
+    if (args.present(2)) Granularity::check_zero_points(args.inputs[1], args.inputs[2]);
     DType dtype = output_;
     if (args.present(2)) {
       if (dtype != DType::undefined && dtype != args.inputs[2].dtype)
@@ -215,6 +225,7 @@ class DequantizeLinear final : public Op {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& X = args.inputs[0];
     granularity_.check(X, args.inputs[1]);
+    if (args.present(2)) Granularity::check_zero_points(args.inputs[1], args.inputs[2]);
     if (args.present(2) && args.inputs[2].dtype != X.dtype)
       fail(ErrorCode::invalid_model, "x is {}, its zero point {}", name_of(X.dtype),
            name_of(args.inputs[2].dtype));

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "support/op_testing.h"
 
@@ -88,6 +89,20 @@ TEST(QuantizeLinear, ScalesPerAxisAndPerBlock) {
   EXPECT_EQ(run_op_error("QuantizeLinear", 21, {X, blocks}, {{"block_size", 1}}), ErrorCode::invalid_model);
   EXPECT_EQ(run_op_error("QuantizeLinear", 13, {X, per_row, scalar(DType::uint8, 1)}, {{"axis", 0}}),
             ErrorCode::invalid_model);
+}
+
+TEST(QuantizedSteps, HaveAZeroPointEachAsTheirTypesTell) {
+  for (const auto& [name, X, q] : {std::tuple("QuantizeLinear", DType::float32, DType::int8),
+                                   std::tuple("DequantizeLinear", DType::int8, DType::int8)}) {
+    const auto op = op_of(name, 13, 3, {{"axis", 0}});
+    const auto infer = [&](std::int64_t zeros) {
+      const ValueType types[] = {ValueType::of(X, {3, 4}), ValueType::of(DType::float32, {3}),
+                                 ValueType::of(q, {zeros})};
+      return op->infer({.inputs = types, .values = {}});
+    };
+    EXPECT_NO_THROW(infer(3)) << name;
+    EXPECT_THROW(infer(2), Error) << name;
+  }
 }
 
 TEST(DequantizeLinear, UndoesQuantizeLinear) {

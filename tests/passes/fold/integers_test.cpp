@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "api/model_access.h"
+#include "bnrun/verify.h"
 #include "graph/node_query.h"
 #include "support/fold_layer.h"
 #include "support/fold_testing.h"
@@ -103,6 +104,22 @@ TEST_P(FoldIntegers, BecomeFloatingPointToBeRun) {
   Model model = m.b.model();
   EXPECT_TRUE(fold(model, {.keep_integers = false}).complete());
   EXPECT_TRUE(steps_in(graph_of(model)).empty());
+}
+
+/// As many as a model has reason to have stay between the integers and their layer; of more, the rest are constants.
+TEST(FoldIntegers, OfWeightsMovedHoweverOftenAreFolded) {
+  for (const int moves : {2, 8, 9, 40}) {
+    QuantisedNet m;
+    ValueId w = m.weights({kColumns, kColumns});
+    for (int i = 0; i < moves; ++i) w = m.b.op("Transpose", {w});
+    m.end(m.behind(m.b.op("MatMul", {m.x, w})));
+    Model model = m.b.model();
+    const Model before = model;
+    const FoldReport report = fold(model);
+    EXPECT_TRUE(report.complete()) << moves;
+    EXPECT_EQ(steps_in(graph_of(model)).size(), moves <= 8 ? 1U : 0U) << moves;
+    EXPECT_TRUE(verify(before, model).agree()) << moves;
+  }
 }
 
 const Attributes kSame{{"pads", Ints{1, 1, 1, 1}}};
