@@ -167,7 +167,7 @@ MUTATIONS = [
     _mutation("integer weights: factors lie on any axis",
               (PACKED, "if (!by_column) return std::nullopt;", "")),
     _mutation("integer weights: whoever reads them reads integers",
-              (QUERY, "return input > 0 ? node.op->linear() : rearranges(graph, node);", "return true;")),
+              (QUERY, "return input > 0 ? node.op->linear() : rearranges(graph, node) && is_packed(graph, node.outputs[0]);", "return true;")),
     _mutation("integer weights: an output of the graph is one",
               (PREPARE, "is_packed(graph_, output) && !graph_.value(output).is_output", "is_packed(graph_, output)")),
     _mutation("a normalisation keeps its scale as well",
