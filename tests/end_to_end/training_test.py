@@ -64,6 +64,15 @@ class Training(BntrainTest):
         self.fail_with(INVALID_INPUT, *arguments, message="c3: the checkpoint is damaged")
         self.fail_with(USAGE, *arguments[:7], "--resume", message="--resume needs --checkpoint")
 
+    def test_a_checkpoint_that_is_there_is_not_overwritten_unasked(self):
+        self.fit(IRIS, "species", "--epochs", "3", "--checkpoint", "old")
+        before = self.read("old")
+        arguments = ["fit", IRIS, "--target", "species", "-o", "m.onnx", "-q", "--epochs", "5", "--checkpoint", "old"]
+        self.fail_with(USAGE, *arguments, message="old: is there already; --resume goes on from it, else delete it or name another")
+        self.assertEqual(self.read("old"), before)
+        self.succeed(*arguments, "--resume")
+        self.assertNotEqual(self.read("old"), before)
+
     def test_a_full_disk_leaves_the_old_checkpoint(self):
         self.fit(IRIS, "species", "--epochs", "3", "--checkpoint", "full")
         before = self.read("full")
@@ -72,7 +81,7 @@ class Training(BntrainTest):
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
-        run = self.start("-o", "m.onnx", "--epochs", "5", "--checkpoint", "full", preexec_fn=limit, restore_signals=False)
+        run = self.start("-o", "m.onnx", "--epochs", "5", "--checkpoint", "full", "--resume", preexec_fn=limit, restore_signals=False)
         _, errors = run.communicate()
         self.assertEqual(run.returncode, IO, errors)
         self.assertIn(b"full: cannot be written: File too large", errors)
@@ -90,15 +99,37 @@ class Training(BntrainTest):
                        message="there is no folder none")
 
     def test_divergence_says_where_and_names_the_checkpoint(self):
-        self.write("dck", "an older one")
         arguments = ["fit", "-q", DIABETES, "--target", "progression", "-o", "d.onnx", "--layers", "dense", "--optimizer", "sgd",
-                     "--epochs", "200", "--checkpoint", "dck", "--momentum", "0"]
+                     "--checkpoint", "dck", "--momentum", "0"]
         self.fail_with(INVALID_INPUT, *arguments, "--learning-rate", "1e30", message="diverged in epoch 1, step 3")
-        self.fail_with(INVALID_INPUT, *arguments, "--learning-rate", "1", message="dck holds epoch")
+        self.succeed(*arguments, "--learning-rate", "1", "--epochs", "1")
+        (self.folder / "d.onnx").unlink()
+        self.fail_with(INVALID_INPUT, *arguments, "--learning-rate", "1", "--epochs", "200", "--resume", message="dck holds epoch")
         self.assertFalse((self.folder / "d.onnx").exists())
 
 
 class Files(BntrainTest):
+    def test_no_file_that_is_read_is_written_and_none_is_written_twice(self):
+        data = IRIS.read_bytes()
+        self.write("data.csv", data)
+        self.write("rows.csv", data)
+        self.write("net.json", "{}")
+        fit = ["fit", "data.csv", "--target", "species", "-o", "m.onnx", "--validation-file", "rows.csv"]
+        compare = ["compare", "data.csv", "--target", "species"]
+        for case in [[*fit, "--checkpoint", "data.csv"], [*fit, "--checkpoint", "data.csv", "--resume"],
+                     [*fit, "--checkpoint", "./rows.csv"], [*fit, "--history", "data.csv"], [*fit, "--curves", "rows.csv"],
+                     [*fit, "--holdout", "0.1", "--holdout-out", "data.csv"], [*fit[:5], "rows.csv", *fit[6:]],
+                     [*fit, "--model", "net.json", "--history", "net.json"], [*compare, "--html", "data.csv"],
+                     [*compare, "--csv", "data.csv"]]:
+            with self.subTest(case=case):
+                self.fail_with(USAGE, *case, message="is read; what is written needs a name of its own")
+        for case in [[*fit, "--checkpoint", "m.onnx"], [*fit, "--history", "h.csv", "--curves", "h.csv"],
+                     [*fit, "--history", "m.onnx"], [*fit, "--holdout", "0.1", "--holdout-out", "m.onnx"],
+                     [*compare, "--html", "c", "--csv", "./c"]]:
+            with self.subTest(case=case):
+                self.fail_with(USAGE, *case, message="would be written twice")
+        self.assertEqual([(self.folder / name).read_bytes() for name in ("data.csv", "rows.csv")], [data, data])
+
     def test_history_as_table_or_json_and_curves_as_one_page(self):
         self.fit(IRIS, "species", "--epochs", "4", "--history", "h.csv", "--schedule", "step:2:0.5")
         lines = (self.folder / "h.csv").read_text().splitlines()

@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "common/html.h"
+#include "common/model_output.h"
 #include "common/numbers.h"
 #include "common/text_table.h"
 #include "curves.h"
@@ -261,6 +262,7 @@ void write_csv(const std::string& path, const std::vector<Trial>& trials, bool c
 }
 
 int compare(const cli::Console& console, Options options) {
+  cli::check_distinct({options.html, options.csv}, {options.table.data});
   for (const auto& path : {options.html, options.csv})
     if (!path.empty()) io::check_writable(path);
   if (!options.network.layers.empty() || !options.network.keras.empty())

@@ -227,6 +227,13 @@ void check_paths(const Options& options) {
     throw cli::UsageError("--holdout-out needs --holdout");
   if (options.resume && options.checkpoint.empty()) throw cli::UsageError("--resume needs --checkpoint");
   cli::check_model_output(options.output, options.table.data);
+  cli::check_distinct(
+      {options.output, options.history, options.curves, options.holdout_out, options.checkpoint},
+      {options.table.data, options.validation_file, options.network.keras});
+  if (!options.resume && !options.checkpoint.empty() && std::filesystem::exists(options.checkpoint))
+    throw cli::UsageError(
+        fmt::format("{}: is there already; --resume goes on from it, else delete it or name another file",
+                    options.checkpoint));
   for (const auto& path : {options.history, options.curves, options.holdout_out, options.checkpoint})
     if (!path.empty()) io::check_writable(path);
 }
