@@ -34,7 +34,14 @@ class Random {
     text << engine_;
     return text.str();
   }
-  void set_state(const std::string& text) { std::istringstream(text) >> engine_; }
+  /// False when the text is none that `state` gives: nothing changes then.
+  [[nodiscard]] bool set_state(const std::string& text) {
+    Random read(0);
+    std::istringstream stream(text);
+    if (!(stream >> read.engine_) || read.state() != text) return false;
+    engine_ = read.engine_;
+    return true;
+  }
 
   /// Fisher and Yates.
   template <class T>

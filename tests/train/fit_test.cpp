@@ -1,4 +1,4 @@
-// What moves the weights: optimisers, schedules, penalties, early stopping; and checkpoints.
+// What moves the weights: optimisers, schedules, penalties, early stopping.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -109,16 +109,6 @@ TEST(Gradients, PenaltyPullsKernelsAlone) {
   EXPECT_EQ(std::ranges::count(stack.gradients(), 0.0), 7);
 }
 
-/// Noise with labels that cannot be learnt, so that validation soon gets worse.
-FitOptions overfitting() {
-  return {.epochs = 60, .batch = 8, .optimizer = Adam{.learning_rate = 0.02}, .validation = 0.4};
-}
-
-Network small() {
-  return Network(
-      4, {Dense{16}, BatchNormalization{}, Activation::relu, Dropout{0.1}, Dense{3}, Activation::softmax});
-}
-
 TEST(EarlyStopping, EndsAndRestoresTheBest) {
   Network network = small();
   FitOptions options = overfitting();
@@ -185,74 +175,6 @@ TEST(Folds, HoldOutEveryRowOnceAndSpreadTheClasses) {
   EXPECT_EQ(std::ranges::count(drawn, 1), 23);
   expect_refused([&] { fold_rows(data, 1, 1); }, "1 folds");
   expect_refused([&] { fold_rows(data, 24, 1); }, "24 folds of 23 rows");
-}
-
-// -------- checkpoints
-
-FitOptions with_everything(int epochs) {
-  FitOptions options = overfitting();
-  options.epochs = epochs;
-  options.optimizer = AdamW{.learning_rate = 0.01};
-  options.plateau = Plateau{.patience = 2, .factor = 0.5};
-  options.restore_best = true;
-  options.freeze_statistics = 7;
-  return options;
-}
-
-TEST(Checkpoint, ResumedTrainingEndsInTheSameBits) {
-  for (const Folding folding : {Folding::none, Folding::folded, Folding::int8}) {
-    const auto network_of = [&] {
-      Network network = small();
-      network.set_folding(folding);
-      return network;
-    };
-    const Dataset data = labelled(61, 4, 3);
-    Network whole = network_of();
-    const auto expected = fit(whole, data, with_everything(10));
-    for (const int left_after : {1, 6, 9}) {
-      Network first = network_of();
-      Training part(first, data, with_everything(left_after));
-      while (!part.done()) part.run_epoch();
-      Network second = network_of();
-      Training rest(second, data, with_everything(10));
-      rest.resume(part.checkpoint());
-      ASSERT_EQ(rest.history().size(), static_cast<std::size_t>(left_after));
-      while (!rest.done()) rest.run_epoch();
-      rest.finish();
-      EXPECT_EQ(rest.history().back().loss, expected.back().loss);
-      EXPECT_EQ(rest.history().back().trained_loss, expected.back().trained_loss);
-      const auto a = whole.weights();
-      const auto b = second.weights();
-      for (std::size_t i = 0; i < a.size(); ++i)
-        EXPECT_TRUE(identical(a[i].tensor, b[i].tensor)) << a[i].name;
-      EXPECT_EQ(whole.predict(data.features), second.predict(data.features));
-    }
-  }
-}
-
-TEST(Checkpoint, RefusesWhatIsDamagedOrOfAnotherTraining) {
-  Network network = small();
-  const Dataset data = labelled(61, 4, 3);
-  Training training(network, data, with_everything(3));
-  training.run_epoch();
-  const std::string bytes = training.checkpoint();
-  const auto resume = [&](const std::string& from, const Dataset& rows, const FitOptions& options) {
-    Network other = small();
-    Training(other, rows, options).resume(from);
-  };
-  for (std::size_t size = 0; size < bytes.size(); size += bytes.size() / 40)
-    expect_refused([&] { resume(bytes.substr(0, size), data, with_everything(3)); }, "checkpoint");
-  for (std::size_t at = 0; at < bytes.size(); at += bytes.size() / 40) {
-    std::string damaged = bytes;
-    damaged[at] = static_cast<char>(damaged[at] ^ 1);
-    expect_refused([&] { resume(damaged, data, with_everything(3)); }, "checkpoint");
-  }
-  FitOptions other = with_everything(3);
-  other.batch = 9;
-  expect_refused([&] { resume(bytes, data, other); }, "other options");
-  Dataset changed = data;
-  changed.features[5] += 1.0F;
-  expect_refused([&] { resume(bytes, changed, with_everything(3)); }, "other data");
 }
 
 // -------- what ends a training

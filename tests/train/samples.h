@@ -32,6 +32,16 @@ inline Dataset measured(std::int64_t rows, std::int64_t columns, std::int64_t ou
           .targets = draw(static_cast<std::size_t>(rows * outputs), 13)};
 }
 
+/// Noise with labels that cannot be learnt, so that validation soon gets worse.
+inline FitOptions overfitting() {
+  return {.epochs = 60, .batch = 8, .optimizer = Adam{.learning_rate = 0.02}, .validation = 0.4};
+}
+
+inline Network small() {
+  return Network(
+      4, {Dense{16}, BatchNormalization{}, Activation::relu, Dropout{0.1}, Dense{3}, Activation::softmax});
+}
+
 /// Throws invalid_input with a message that says this.
 template <class F>
 void expect_refused(F&& action, const std::string& part) {

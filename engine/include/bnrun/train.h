@@ -164,7 +164,7 @@ class BNRUN_API Training {
   std::string checkpoint() const;
   /// REQUIRES: no epoch has run. The rest then gives the bits of a training that was never interrupted.
   /// Throws invalid_input when the bytes are damaged, or of another network, other data or other options;
-  /// only `epochs` may differ, unless the schedule is cosine.
+  /// only `epochs` may differ, unless the schedule is cosine. The training is then as it was before.
   void resume(std::string_view checkpoint);
 
  private:

@@ -43,7 +43,7 @@ class ByteWriter {
   std::string bytes_;
 };
 
-/// Throws invalid_input where the bytes end too early.
+/// Throws invalid_input where the bytes end too early, or a bool is neither 0 nor 1.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
@@ -56,6 +56,12 @@ class ByteReader {
     const std::string_view raw = take(length(sizeof(V)));
     values.resize(raw.size() / sizeof(V));
     if (!raw.empty()) std::memcpy(values.data(), raw.data(), raw.size());
+  }
+  void get(bool& value) {
+    const char byte = take(1).front();
+    if (byte != 0 && byte != 1)
+      fail(ErrorCode::invalid_input, "the checkpoint is damaged: an answer is neither yes nor no");
+    value = byte == 1;
   }
   void get(std::string& text) { text = take(length(1)); }
   bool at_end() const { return bytes_.empty(); }

@@ -65,9 +65,7 @@ Training::State::State(Network& n, const Dataset& data, FitOptions o)
       seen(scaled(n, training)),
       gatherer(seen),
       optimizer(options.optimizer, stack.weights().size()),
-      random(options.seed ^ kOrderStream),
-      plateau_loss(std::numeric_limits<double>::infinity()),
-      stopping_loss(std::numeric_limits<double>::infinity()) {
+      random(options.seed ^ kOrderStream) {
   if (options.validation_data)
     check_data(network, validation);
   else

@@ -4,27 +4,23 @@
 #include <string>
 #include <vector>
 
+#include "train/fit/checkpoint.h"
 #include "train/fit/optimizer.h"
 #include "train/fit/steps.h"
 #include "train/network.h"
 
 namespace bnrun::train {
 
-/// Weights and statistics of a network at the end of an epoch.
-struct Snapshot {
-  int epoch = 0;
-  double loss = 0.0;  ///< the watched one
-  std::vector<float> weights;
-  std::vector<double> statistics;
-};
-
-struct Training::State {
+struct Training::State : Progress {
   State(Network& network, const Dataset& data, FitOptions options);
 
   void run_epoch();
   void finish();
   std::string checkpoint() const;
+  /// Changes nothing when it throws.
   void resume(std::string_view bytes);
+  /// Throws invalid_input when no training of this network, data and options comes to such numbers.
+  void check_sense(const Checkpoint& from) const;
   /// Which network, data and options this is, as a number.
   std::uint64_t fingerprint() const;
 
@@ -46,20 +42,7 @@ struct Training::State {
   Random random;
   bool needs_two = false;
   std::int64_t steps_per_epoch = 0;
-
-  // What changes.
-  std::int64_t step = 0;
-  double plateau_factor = 1.0;
-  int epochs_since_plateau = 0;
-  double plateau_loss = 0.0;
-  int epochs_without_gain = 0;
-  double stopping_loss = 0.0;
-  bool stopped_early = false;
   bool interrupted = false;
-  std::vector<std::size_t> order;
-  std::vector<EpochReport> history;
-  Snapshot best;
-  Snapshot last;  // good epoch
 };
 
 }  // namespace bnrun::train
