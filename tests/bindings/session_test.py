@@ -142,6 +142,15 @@ class Memory(unittest.TestCase):
         bytes_[:] = b"\0" * len(bytes_)
         self.assertEqual(session.run(None, {"x": np.ones((1, 64), np.float32)})[0].shape, (1, 10))
 
+    def test_models_come_from_any_buffer(self):
+        bytes_ = dense_network().SerializeToString()
+        expected = bnrun.inspect(bytes_).to_dict()
+        spread = np.zeros(2 * len(bytes_), np.uint8)
+        spread[::2] = np.frombuffer(bytes_, np.uint8)
+        for same in (bytearray(bytes_), memoryview(bytes_), memoryview(bytes_[::-1])[::-1], spread[::2], spread[::2][::-1][::-1]):
+            self.assertEqual(bnrun.inspect(same).to_dict(), expected)
+            self.assertEqual(bnrun.fold(same).model, bnrun.fold(bytes_).model)
+
 
 class Threads(unittest.TestCase):
     def test_one_session_runs_in_many_threads(self):
@@ -220,6 +229,8 @@ class Errors(unittest.TestCase):
             (bnrun.InvalidInput, ValueError, "dict", lambda: session.run(None, [x])),
             (bnrun.InvalidModel, ValueError, "not an ONNX model", lambda: bnrun.InferenceSession(b"no model")),
             (bnrun.InputOutput, OSError, "nowhere.onnx", lambda: bnrun.InferenceSession("nowhere.onnx")),
+            (bnrun.InputOutput, OSError, "no such file", lambda: bnrun.fold("")),
+            (bnrun.InputOutput, OSError, "no such file", lambda: bnrun.inspect("")),
             (bnrun.Unsupported, NotImplementedError, "Frobnicate", lambda: session_of(unknown)),
             (bnrun.ResourceLimit, MemoryError, "5000", lambda: session_of(dense_network(), threads)),
             (TypeError, TypeError, "once", lambda: session.run(None, {"x": x}, output_names=None)),

@@ -232,20 +232,21 @@ py::dict inspect_model(const py::object& source) {
 
 }  // namespace
 
-ModelSource::ModelSource(const py::object& source) : keeper_(source) {
-  if (PyObject_CheckBuffer(source.ptr())) {
-    const auto buffer = py::buffer(source).request();
-    keeper_ = py::bytes(static_cast<const char*>(buffer.ptr),
-                        static_cast<std::size_t>(buffer.size * buffer.itemsize));
-    bytes_ = {reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(keeper_.ptr())),
-              static_cast<std::size_t>(PyBytes_GET_SIZE(keeper_.ptr()))};
+ModelSource::ModelSource(const py::object& source) {
+  if (!PyObject_CheckBuffer(source.ptr())) {
+    path_ = py::module_::import("os").attr("fspath")(source).cast<std::string>();
     return;
   }
-  path_ = py::module_::import("os").attr("fspath")(source).cast<std::string>();
+  // Bytes stay where they are; another buffer may change and may have strides.
+  keeper_ = PyBytes_Check(source.ptr()) ? source
+                                        : py::reinterpret_steal<py::object>(PyBytes_FromObject(source.ptr()));
+  if (!keeper_) throw py::error_already_set();
+  bytes_ = {reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(keeper_.ptr())),
+            static_cast<std::size_t>(PyBytes_GET_SIZE(keeper_.ptr()))};
 }
 
 Model ModelSource::load() const {
-  return path_.empty() ? Model::parse(bytes_) : Model::load(path_);
+  return path_ ? Model::load(*path_) : Model::parse(bytes_);
 }
 
 FoldOptions fold_options_of(const py::dict& options) {

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
 
 #include "bnrun/fold.h"
 #include "bnrun/model.h"
@@ -20,8 +22,8 @@ class ModelSource {
   Model load() const;
 
  private:
-  pybind11::object keeper_;
-  std::filesystem::path path_;
+  std::optional<std::filesystem::path> path_;
+  pybind11::object keeper_;  ///< of the bytes
   std::span<const std::byte> bytes_;
 };
 
