@@ -1,5 +1,6 @@
 #include "exec/executor.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "base/fail.h"
@@ -25,6 +26,24 @@ void check_pointer(const View& view, const char* what, const std::string& name) 
   if (view.bytes != nullptr || !view.defined()) [[likely]]
     return;
   if (view.elements() != 0) fail(ErrorCode::invalid_input, "{} '{}' is a null pointer", what, name);
+}
+
+/// Operators write outputs while others still read: throws invalid_input where two views share bytes.
+template <class View>
+void check_apart(const MutableTensorView& output, const std::string& name, const View& other,
+                 const char* what, const std::string& other_name) {
+  const auto begin_of = [](const auto& view) { return reinterpret_cast<std::uintptr_t>(view.bytes); };
+  const auto bytes_of = [](const auto& view) {
+    return view.defined() ? static_cast<std::size_t>(view.elements()) * element_bytes(view.dtype) : 0;
+  };
+  const std::size_t bytes = bytes_of(output);
+  const std::size_t other_bytes = bytes_of(other);
+  const bool apart = begin_of(output) + bytes <= begin_of(other) ||
+                     begin_of(other) + other_bytes <= begin_of(output) || bytes == 0 || other_bytes == 0;
+  if (apart) [[likely]]
+    return;
+  fail(ErrorCode::invalid_input, "output '{}' shares memory with {} '{}': give it a buffer of its own", name,
+       what, other_name);
 }
 
 }  // namespace
@@ -100,6 +119,10 @@ void Executor::run(std::span<const TensorView> inputs, std::span<const MutableTe
            to_string(slot.type), name_of(outputs[i].dtype), to_string(outputs[i].shape));
     }
     check_pointer(outputs[i], "output", ports[i].name);
+    for (std::size_t k = 0; k < inputs.size(); ++k)
+      check_apart(outputs[i], ports[i].name, inputs[k], "input", program_.inputs[k].name);
+    for (std::size_t k = 0; k < i; ++k)
+      check_apart(outputs[i], ports[i].name, outputs[k], "output", ports[k].name);
   }
   arena->run(plan, inputs, outputs, *pool_, progress);
   for (std::size_t i = 0; i < ports.size(); ++i) {

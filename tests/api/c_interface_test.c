@@ -87,6 +87,10 @@ static void test_a_run_into_own_buffers(const char* folder) {
   out.data = y;
   EXPECT(bnrun_session_run(session, &in, 1, &out, 1, NULL) == BNRUN_OK);
   EXPECT(y[0] == 1 && y[1] == 0 && y[2] == 9 && y[3] == 12);
+  out.data = x;
+  EXPECT(bnrun_session_run(session, &in, 1, &out, 1, NULL) == BNRUN_INVALID_INPUT);
+  EXPECT(strstr(bnrun_last_error(), "output 'y' shares memory with input 'x'") != NULL);
+  out.data = y;
 
   options.progress = count_calls;
   options.context = &call_count;

@@ -142,6 +142,36 @@ class Memory(unittest.TestCase):
         bytes_[:] = b"\0" * len(bytes_)
         self.assertEqual(session.run(None, {"x": np.ones((1, 64), np.float32)})[0].shape, (1, 10))
 
+    def test_an_output_lies_apart_from_inputs_and_other_outputs(self):
+        """Where an operator reads what another has written over, the numbers would be wrong."""
+        nodes = [helper.make_node("Transpose", ["x"], ["turned"]), helper.make_node("Neg", ["x"], ["negative"])]
+        session = session_of(model(nodes, {"x": (FLOAT, [2, 2])}, {"turned": (FLOAT, [2, 2]), "negative": (FLOAT, [2, 2])}))
+        memory = np.arange(12, dtype=np.float32)
+        given = memory[:4].reshape(2, 2)
+        apart = [memory[4:8].reshape(2, 2), memory[8:].reshape(2, 2)]
+        for outputs, both in [([given, None], "'turned'.*'x'"), ([None, given], "'negative'.*'x'"),
+                              ([None, memory[3:7].reshape(2, 2)], "'negative'.*'x'"),
+                              ([apart[0], apart[0]], "'negative'.*'turned'"),
+                              ([apart[0], memory[7:11].reshape(2, 2)], "'negative'.*'turned'")]:
+            with self.assertRaisesRegex(bnrun.InvalidInput, both):
+                session.run_into([given], outputs)
+        np.testing.assert_array_equal(memory, np.arange(12))
+        turned, negative = session.run_into([given], apart)
+        np.testing.assert_array_equal(turned, given.T)
+        np.testing.assert_array_equal(negative, -given)
+        empty = session_of(unary("Neg"))
+        x = np.zeros((0, 2), np.float32)
+        self.assertIs(empty.run_into([x], [x])[0], x)
+
+    def test_outputs_whose_shapes_depend_on_data_lie_apart_too(self):
+        nodes = [helper.make_node(op_type, [x], [y]) for op_type, x, y in
+                 [("NonZero", "x", "found"), ("Neg", "found", "negative")]]
+        session = session_of(model(nodes, {"x": (FLOAT, ["N"])}, {"found": (TensorProto.INT64, [1, None]),
+                                                                 "negative": (TensorProto.INT64, [1, None])}))
+        buffer = np.zeros((1, 2), np.int64)
+        with self.assertRaisesRegex(bnrun.InvalidInput, "'negative'.*'found'"):
+            session.run_into([np.array([0, 1, 1], np.float32)], [buffer, buffer])
+
     def test_models_come_from_any_buffer(self):
         bytes_ = dense_network().SerializeToString()
         expected = bnrun.inspect(bytes_).to_dict()

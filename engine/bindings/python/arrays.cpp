@@ -182,6 +182,10 @@ MutableTensorView borrow_output(PyObject* object, DType wanted, const std::strin
   return {dtype, shape_of(array, name), PyArray_DATA(array)};
 }
 
+bool may_share_memory(const py::object& a, const py::object& b) {
+  return py::module_::import("numpy").attr("may_share_memory")(a, b).cast<bool>();
+}
+
 py::object new_array(const TensorType& type) {
   npy_intp dims[Shape::kMaxRank];
   std::copy(type.shape.begin(), type.shape.end(), dims);

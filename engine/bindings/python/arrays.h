@@ -28,6 +28,9 @@ Borrowed borrow(PyObject* object, DType wanted, const std::string& name);
 /// A writable view of an array in C order. Throws invalid_input for any other object.
 MutableTensorView borrow_output(PyObject* object, DType wanted, const std::string& name);
 
+/// Whether the elements of two arrays may lie in one place, as numpy.may_share_memory says.
+bool may_share_memory(const pybind11::object& a, const pybind11::object& b);
+
 /// A new array, not initialised. REQUIRES: not strings.
 pybind11::object new_array(const TensorType& type);
 /// An array over the elements of `tensor`, which it keeps; strings become an array of str.

@@ -173,6 +173,7 @@ class Call {
   }
 
   void run_and_copy(const RunOptions& options) {
+    check_buffers();
     std::vector<Tensor> tensors;
     {
       const py::gil_scoped_release no_gil;
@@ -184,6 +185,18 @@ class Call {
         arrays_[i] = std::move(result);
       else
         copy(result, i);
+    }
+  }
+
+  /// Throws invalid_input for two outputs in one buffer, where the engine sees none.
+  void check_buffers() const {
+    for (std::size_t i = 0; i < arrays_.size(); ++i) {
+      for (std::size_t k = 0; k < i; ++k) {
+        if (arrays_[i] && arrays_[k] && may_share_memory(arrays_[i], arrays_[k]))
+          throw Error(ErrorCode::invalid_input, "output '" + state_.outputs[i].text +
+                                                    "' shares memory with output '" + state_.outputs[k].text +
+                                                    "': give it a buffer of its own");
+      }
     }
   }
 

@@ -154,7 +154,8 @@ BNRUN_API bnrun_status bnrun_session_fold_counts(const bnrun_session* session, b
 BNRUN_API bnrun_status bnrun_session_output_types(const bnrun_session* session, const bnrun_tensor* inputs,
                                                   size_t input_count, bnrun_tensor* outputs, size_t output_count);
 /* Runs on inputs in the model's order into buffers of the caller, which have the types and shapes that output_types
- * tells. Allocates nothing once this batch shape has been seen. Strings only go in. */
+ * tells. No output may share memory with an input or another output: BNRUN_INVALID_INPUT, with nothing written.
+ * Allocates nothing once this batch shape has been seen. Strings only go in. */
 BNRUN_API bnrun_status bnrun_session_run(const bnrun_session* session, const bnrun_tensor* inputs, size_t input_count,
                                          const bnrun_tensor* outputs, size_t output_count,
                                          const bnrun_run_options* options);
