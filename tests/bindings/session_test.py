@@ -1,6 +1,7 @@
 """bnrun.InferenceSession: numbers, memory, threads, errors."""
 
 import gc
+import os
 import pathlib
 import pickle
 import sys
@@ -241,6 +242,76 @@ class Threads(unittest.TestCase):
         one, two = session_of(dense_network(), options), session_of(dense_network(), options)
         x = np.ones((500, 64), np.float32)
         self.assertEqual(one.run(None, {"x": x})[0].shape, two.run(None, {"x": x})[0].shape)
+
+
+class Text(unittest.TestCase):
+    """Files may hold names in any encoding. Bytes that are not UTF-8 are lone surrogates, as in Python's file names."""
+
+    @staticmethod
+    def old_names():
+        made = dense_network()
+        made.graph.name = "graph@@"
+        made.producer_name = "producer@@"
+        made.opset_import[0].version = 15
+        made.graph.node[1].name = "bn@@"
+        made.graph.node[1].attribute.append(helper.make_attribute("training_mode", 1))
+        made.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N@@"
+        helper.set_model_props(made, {"author@@": "Jos@@"})
+        return made.SerializeToString().replace(b"@@", b"\xe9\xff")
+
+    def test_names_that_are_not_utf_8_come_through(self):
+        bytes_ = self.old_names()
+        odd = b"\xe9\xff".decode(errors="surrogateescape")
+        session = bnrun.InferenceSession(bytes_)
+        self.assertEqual(session.get_inputs()[0].shape, ["N" + odd, 64])
+        meta = session.get_modelmeta()
+        self.assertEqual((meta.graph_name, meta.producer_name), ("graph" + odd, "producer" + odd))
+        self.assertEqual(meta.custom_metadata_map, {"author" + odd: "Jos" + odd})
+        self.assertIn("bn" + odd, [entry["name"] for entry in session.fold_report.entries])
+        report = bnrun.fold(bytes_, as_inference=True, skip=["bn" + odd])
+        self.assertEqual({entry["name"]: entry["folded"] for entry in report.entries}, {"bn" + odd: False, "bn1": True})
+        self.assertEqual([entry["name"] for entry in report.converted], ["bn" + odd])
+        self.assertIn("bn" + odd, [layer["name"] for layer in bnrun.inspect(bytes_).layers])
+        self.assertTrue(bnrun.verify(report.model, report.model))
+
+    def test_errors_name_what_is_not_utf_8(self):
+        odd = b"\xe9\xff".decode(errors="surrogateescape")
+        made = model([helper.make_node("Frobnicate", ["x"], ["y"], name="node@@")], {"x": (FLOAT, [1])}, {"y": (FLOAT, [1])})
+        with self.assertRaisesRegex(bnrun.Unsupported, "node"):
+            bnrun.InferenceSession(made.SerializeToString().replace(b"@@", b"\xe9\xff"))
+        session = session_of(dense_network())
+        x = np.ones((1, 64), np.float32)
+        for name in ("z" + odd, "z\ud800"):
+            with self.assertRaises(bnrun.InvalidInput):
+                session.run(None, {"x": x, name: x})
+            with self.assertRaises(bnrun.InvalidInput):
+                session.run([name], {"x": x})
+            with self.assertRaises(bnrun.InvalidInput):
+                bnrun.verify(dense_network(), dense_network(), {name: x})
+
+    def test_inputs_are_found_by_names_that_are_not_utf_8(self):
+        odd = "x" + b"\xe9\xff".decode(errors="surrogateescape")
+        made = model([helper.make_node("Neg", ["x@@"], ["y"])], {"x@@": (FLOAT, ["N"])}, {"y": (FLOAT, ["N"])})
+        bytes_ = made.SerializeToString().replace(b"@@", b"\xe9\xff")
+        x = np.ones(3, np.float32)
+        self.assertEqual(bnrun.InferenceSession(bytes_).run(None, {odd: x})[0].tolist(), [-1, -1, -1])
+        self.assertTrue(bnrun.verify(bytes_, bytes_, {odd: x}))
+        self.assertTrue(bnrun.verify(bytes_, bytes_, shapes={odd: [5]}))
+
+    def test_paths_may_be_any_bytes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.fsencode(folder) + b"/m\xe9\xff.onnx"
+            with open(path, "wb") as file:
+                file.write(dense_network().SerializeToString())
+            path, target = os.fsdecode(path), os.fsdecode(path + b".folded.onnx")
+            self.assertEqual(len(bnrun.InferenceSession(path).get_inputs()), 1)
+            self.assertEqual(len(bnrun.InferenceSession(pathlib.Path(path)).get_inputs()), 1)
+            self.assertIsNone(bnrun.fold(path, target).model)
+            self.assertTrue(bnrun.verify(path, pathlib.Path(target)))
+            with self.assertRaises(bnrun.InputOutput):
+                bnrun.InferenceSession(path + "nowhere")
+            with self.assertRaises(bnrun.InputOutput):
+                bnrun.fold(path, os.path.join(path, "below.onnx"))
 
 
 class Errors(unittest.TestCase):

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "bindings/python/text.h"
 #include "bnrun/error.h"
 
 namespace bnrun::python {
@@ -109,10 +110,7 @@ std::string text_of(PyObject* item, const std::string& name) {
   if (!PyUnicode_Check(item))
     fail("input '" + name + "' holds an object of type " + Py_TYPE(item)->tp_name +
          ": neither text nor numbers");
-  const auto bytes =
-      py::reinterpret_steal<py::object>(PyUnicode_AsEncodedString(item, "utf-8", "surrogateescape"));
-  if (!bytes) throw py::error_already_set();
-  return {PyBytes_AS_STRING(bytes.ptr()), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.ptr()))};
+  return from_text(item, "a text of input '" + name + "'");
 }
 
 Tensor read_strings(PyArrayObject* array, const std::string& name) {
@@ -224,15 +222,10 @@ py::object to_array(Tensor tensor) {
 
 std::vector<py::object> to_objects(const Tensor& labels) {
   std::vector<py::object> objects;
-  const auto add = [&](PyObject* object) {
-    if (object == nullptr) throw py::error_already_set();
-    objects.push_back(py::reinterpret_steal<py::object>(object));
-  };
   if (labels.dtype() == DType::string) {
-    for (const std::string& text : labels.span<std::string>())
-      add(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape"));
+    for (const std::string& text : labels.span<std::string>()) objects.push_back(to_text(text));
   } else {
-    for (const std::int64_t number : labels.span<std::int64_t>()) add(PyLong_FromLongLong(number));
+    for (const std::int64_t number : labels.span<std::int64_t>()) objects.push_back(py::int_(number));
   }
   return objects;
 }

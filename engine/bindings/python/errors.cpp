@@ -1,7 +1,9 @@
 #include "bindings/python/errors.h"
 
 #include <new>
+#include <string_view>
 
+#include "bindings/python/text.h"
 #include "bnrun/error.h"
 
 namespace bnrun::python {
@@ -27,10 +29,10 @@ const char* class_of(ErrorCode code) {
   return "Internal";
 }
 
-void set_python_error(const char* name, const char* message) {
+void set_python_error(const char* name, std::string_view message) {
   try {
     const py::object type = py::module_::import("bnrun._errors").attr(name);
-    PyErr_SetString(type.ptr(), message);
+    PyErr_SetObject(type.ptr(), to_text(message).ptr());
   } catch (py::error_already_set& error) {
     error.restore();
   }

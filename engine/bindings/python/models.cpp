@@ -1,13 +1,12 @@
 #include "bindings/python/models.h"
 
-#include <pybind11/stl.h>
-
 #include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "bindings/python/arrays.h"
+#include "bindings/python/text.h"
 #include "bnrun/error.h"
 #include "bnrun/inspect.h"
 #include "bnrun/operators.h"
@@ -20,7 +19,7 @@ namespace py = pybind11;
 
 py::dict dict_of(const ModelCounts& counts) {
   py::dict dict;
-  dict["operators"] = counts.operators;
+  dict["operators"] = to_dict(counts.operators);
   dict["nodes"] = counts.nodes;
   dict["parameters"] = counts.parameters;
   return dict;
@@ -28,19 +27,19 @@ py::dict dict_of(const ModelCounts& counts) {
 
 py::dict dict_of(const FoldEntry& entry) {
   py::dict dict;
-  dict["name"] = entry.name;
-  dict["form"] = entry.form;
+  dict["name"] = to_text(entry.name);
+  dict["form"] = to_text(entry.form);
   dict["folded"] = entry.folded;
   dict["channels"] = entry.channels;
   if (entry.folded) {
-    dict["into"] = entry.into;
+    dict["into"] = to_text(entry.into);
     dict["direction"] = entry.direction == FoldDirection::forward ? "forward" : "backward";
     dict["max_scale"] = entry.max_scale;
     dict["max_growth"] = entry.max_growth;
     dict["centred_channels"] = entry.centred_channels;
   } else {
     dict["reason"] = std::string(name_of(entry.reason));
-    dict["detail"] = entry.detail;
+    dict["detail"] = to_text(entry.detail);
     dict["remedy"] = std::string(remedy_of(entry.reason));
   }
   return dict;
@@ -62,7 +61,7 @@ const char* name_of(Verdict verdict) {
 
 py::dict dict_of(const OutputComparison& output) {
   py::dict dict;
-  dict["name"] = output.name;
+  dict["name"] = to_text(output.name);
   dict["elements"] = output.elements;
   dict["max_absolute"] = output.max_absolute;
   dict["mean_absolute"] = output.mean_absolute;
@@ -78,7 +77,7 @@ py::dict dict_of(const OutputComparison& output) {
 py::dict dict_of(const VerifyReport& report) {
   py::dict dict;
   dict["verdict"] = name_of(report.verdict);
-  dict["why"] = report.why;
+  dict["why"] = to_text(report.why);
   dict["sets"] = report.sets;
   dict["rows"] = report.rows;
   dict["seed"] = report.seed;
@@ -86,9 +85,9 @@ py::dict dict_of(const VerifyReport& report) {
   py::list inputs;
   for (const InputOrigin& input : report.inputs) {
     py::dict entry;
-    entry["name"] = input.name;
+    entry["name"] = to_text(input.name);
     entry["shape"] = std::vector<std::int64_t>(input.shape.begin(), input.shape.end());
-    entry["origin"] = input.origin;
+    entry["origin"] = to_text(input.origin);
     inputs.append(entry);
   }
   dict["inputs"] = inputs;
@@ -98,8 +97,8 @@ py::dict dict_of(const VerifyReport& report) {
   dict["first_divergence"] = py::none();
   if (report.first_divergence) {
     py::dict first;
-    first["value"] = report.first_divergence->value;
-    first["node"] = report.first_divergence->node;
+    first["value"] = to_text(report.first_divergence->value);
+    first["node"] = to_text(report.first_divergence->node);
     first["max_absolute"] = report.first_divergence->max_absolute;
     dict["first_divergence"] = first;
   }
@@ -110,19 +109,19 @@ py::dict dict_of(const VerifyReport& report) {
 py::dict dict_of(const Inspection& inspection, const Model& model) {
   py::dict dict;
   dict["metadata"] = python::dict_of(model.metadata());
-  dict["class_names"] = model.class_names();
-  dict["opsets"] = inspection.opsets;
+  dict["class_names"] = to_texts(model.class_names());
+  dict["opsets"] = to_dict(inspection.opsets);
   py::list layers;
   for (const LayerInfo& layer : inspection.layers) {
     py::dict entry;
-    entry["op_type"] = layer.op_type;
-    entry["domain"] = layer.domain;
-    entry["name"] = layer.name;
-    entry["output"] = layer.output;
-    entry["type"] = layer.type;
+    entry["op_type"] = to_text(layer.op_type);
+    entry["domain"] = to_text(layer.domain);
+    entry["name"] = to_text(layer.name);
+    entry["output"] = to_text(layer.output);
+    entry["type"] = to_text(layer.type);
     entry["parameters"] = layer.parameters;
     entry["macs"] = layer.macs;
-    entry["problem"] = layer.problem;
+    entry["problem"] = to_text(layer.problem);
     layers.append(entry);
   }
   dict["layers"] = layers;
@@ -130,7 +129,7 @@ py::dict dict_of(const Inspection& inspection, const Model& model) {
   dict["parameter_bytes"] = inspection.parameter_bytes;
   dict["macs"] = inspection.macs;
   dict["fold"] = python::dict_of(inspection.fold);
-  dict["fold_problem"] = inspection.fold_problem;
+  dict["fold_problem"] = to_text(inspection.fold_problem);
   return dict;
 }
 
@@ -155,7 +154,7 @@ py::tuple fold_model(const py::object& source, const py::object& target, const p
     report = fold(*model, fold_options);
   }
   if (target.is_none()) return py::make_tuple(python::dict_of(report), bytes_of(*model));
-  const auto path = py::module_::import("os").attr("fspath")(target).cast<std::string>();
+  const std::filesystem::path path = to_path(target);
   {
     const py::gil_scoped_release no_gil;
     model->save(path);
@@ -168,7 +167,7 @@ std::vector<NamedTensor> tensors_of(const py::dict& arrays, const Model& model) 
   std::vector<NamedTensor> tensors;
   const auto ports = model.inputs();
   for (const auto& [key, array] : arrays) {
-    const auto name = key.cast<std::string>();
+    const std::string name = from_text(key, "the name of an input");
     DType dtype = DType::undefined;
     for (const PortInfo& port : ports) {
       if (port.name == name) dtype = port.dtype;
@@ -190,22 +189,23 @@ py::dict verify_models(const py::object& a, const py::object& b, const py::dict&
   }
   VerifyOptions options;
   for (const auto& set : given["inputs"])
-    options.inputs.push_back(tensors_of(set.cast<py::dict>(), *model_a));
+    options.inputs.push_back(tensors_of(cast_option<py::dict>(set, "inputs"), *model_a));
   if (!given["rtol"].is_none() || !given["atol"].is_none()) {
     options.tolerance.emplace();
-    if (!given["rtol"].is_none()) options.tolerance->rtol = given["rtol"].cast<double>();
-    if (!given["atol"].is_none()) options.tolerance->atol = given["atol"].cast<double>();
+    if (!given["rtol"].is_none()) options.tolerance->rtol = option<double>(given, "rtol");
+    if (!given["atol"].is_none()) options.tolerance->atol = option<double>(given, "atol");
   }
   if (!given["range"].is_none()) {
-    const auto [low, high] = given["range"].cast<std::pair<double, double>>();
+    const auto [low, high] = option<std::pair<double, double>>(given, "range");
     options.range = InputRange{low, high};
   }
-  for (const auto& [name, shape] : given["shapes"].cast<py::dict>())
-    options.shapes.push_back({name.cast<std::string>(), Shape(shape.cast<std::vector<std::int64_t>>())});
-  options.rows = given["rows"].cast<std::optional<std::int64_t>>();
-  options.batches = given["batches"].cast<int>();
-  options.seed = given["seed"].cast<std::uint64_t>();
-  options.budget = given["budget"].cast<double>();
+  for (const auto& [name, shape] : option<py::dict>(given, "shapes"))
+    options.shapes.push_back({from_text(name, "the name of an input"),
+                              Shape(cast_option<std::vector<std::int64_t>>(shape, "shapes"))});
+  options.rows = option<std::optional<std::int64_t>>(given, "rows");
+  options.batches = option<int>(given, "batches");
+  options.seed = option<std::uint64_t>(given, "seed");
+  options.budget = option<double>(given, "budget");
   options.progress = [](std::size_t, std::size_t) {
     const py::gil_scoped_acquire gil;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
@@ -234,7 +234,7 @@ py::dict inspect_model(const py::object& source) {
 
 ModelSource::ModelSource(const py::object& source) {
   if (!PyObject_CheckBuffer(source.ptr())) {
-    path_ = py::module_::import("os").attr("fspath")(source).cast<std::string>();
+    path_ = to_path(source);
     return;
   }
   // Bytes stay where they are; another buffer may change and may have strides.
@@ -252,19 +252,19 @@ Model ModelSource::load() const {
 FoldOptions fold_options_of(const py::dict& options) {
   FoldOptions result;
   for (const auto& [key, value] : options) {
-    const auto name = key.cast<std::string>();
+    const std::string name = from_text(key, "the name of an option");
     if (name == "only") {
-      result.only = value.cast<std::vector<std::string>>();
+      result.only = from_texts(value, "a pattern or name in '" + name + "'");
     } else if (name == "skip") {
-      result.skip = value.cast<std::vector<std::string>>();
+      result.skip = from_texts(value, "a pattern or name in '" + name + "'");
     } else if (name == "without") {
-      result.without = value.cast<std::vector<std::string>>();
+      result.without = from_texts(value, "a pattern or name in '" + name + "'");
     } else if (name == "as_inference") {
-      result.as_inference = value.cast<bool>();
+      result.as_inference = cast_option<bool>(value, name);
     } else if (name == "max_growth") {
-      result.max_growth = value.cast<double>();
+      result.max_growth = cast_option<double>(value, name);
     } else if (name == "max_rewrites") {
-      result.max_rewrites = value.cast<std::size_t>();
+      result.max_rewrites = cast_option<std::size_t>(value, name);
     } else {
       throw Error(ErrorCode::invalid_input, "folding has no option '" + name +
                                                 "', it has only, skip, without, as_inference, max_growth and "
@@ -276,13 +276,13 @@ FoldOptions fold_options_of(const py::dict& options) {
 
 py::dict dict_of(const ModelMetadata& metadata) {
   py::dict dict;
-  dict["producer_name"] = metadata.producer_name;
-  dict["producer_version"] = metadata.producer_version;
-  dict["graph_name"] = metadata.graph_name;
-  dict["domain"] = metadata.domain;
-  dict["description"] = metadata.doc_string;
+  dict["producer_name"] = to_text(metadata.producer_name);
+  dict["producer_version"] = to_text(metadata.producer_version);
+  dict["graph_name"] = to_text(metadata.graph_name);
+  dict["domain"] = to_text(metadata.domain);
+  dict["description"] = to_text(metadata.doc_string);
   dict["version"] = metadata.model_version;
-  dict["custom_metadata_map"] = metadata.properties;
+  dict["custom_metadata_map"] = to_dict(metadata.properties);
   return dict;
 }
 
@@ -294,13 +294,13 @@ py::dict dict_of(const FoldReport& report) {
   py::list converted;
   for (const Conversion& conversion : report.converted) {
     py::dict entry;
-    entry["name"] = conversion.name;
-    entry["op_type"] = conversion.op_type;
-    entry["now"] = conversion.now;
+    entry["name"] = to_text(conversion.name);
+    entry["op_type"] = to_text(conversion.op_type);
+    entry["now"] = to_text(conversion.now);
     converted.append(entry);
   }
   dict["converted"] = converted;
-  dict["simplifications"] = report.simplifications;
+  dict["simplifications"] = to_texts(report.simplifications);
   dict["before"] = dict_of(report.before);
   dict["after"] = dict_of(report.after);
   dict["rewrites"] = report.rewrites;

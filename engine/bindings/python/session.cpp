@@ -1,7 +1,5 @@
 #include "bindings/python/session.h"
 
-#include <pybind11/stl.h>
-
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -12,6 +10,7 @@
 #include "bindings/python/arrays.h"
 #include "bindings/python/errors.h"
 #include "bindings/python/models.h"
+#include "bindings/python/text.h"
 #include "bnrun/error.h"
 #include "bnrun/session.h"
 
@@ -45,9 +44,7 @@ struct State {
  private:
   static void add_ports(const std::vector<PortInfo>& infos, std::vector<Port>& ports) {
     for (const PortInfo& info : infos) {
-      PyObject* name = PyUnicode_DecodeUTF8(info.name.data(), static_cast<Py_ssize_t>(info.name.size()),
-                                            "surrogateescape");
-      if (name == nullptr) throw py::error_already_set();
+      PyObject* name = to_text(info.name).release().ptr();
       PyUnicode_InternInPlace(&name);
       std::vector<py::object> labels;
       if (info.labels.defined()) labels = to_objects(info.labels);
@@ -94,7 +91,7 @@ std::size_t find(const std::vector<Port>& ports, PyObject* name, const char* wha
     if (ports[i].name.equal(py::handle(name))) return i;
   }
   throw Error(ErrorCode::invalid_input, std::string("the model has no ") + what + " '" +
-                                            std::string(py::str(py::handle(name))) + "', it has " +
+                                            from_text(py::str(py::handle(name)), "its name") + "', it has " +
                                             names_of(ports));
 }
 
@@ -312,12 +309,12 @@ int init(PyObject* self, PyObject* args, PyObject* keywords) {
       throw py::error_already_set();
     const auto dict = py::reinterpret_borrow<py::dict>(options);
     SessionOptions session_options;
-    session_options.threads = dict["threads"].cast<int>();
+    session_options.threads = option<int>(dict, "threads");
     session_options.fold.reset();
-    if (!dict["fold"].is_none()) session_options.fold = fold_options_of(dict["fold"]);
-    if (dict["blas"].cast<bool>()) session_options.kernels = Kernels::blas;
+    if (!dict["fold"].is_none()) session_options.fold = fold_options_of(option<py::dict>(dict, "fold"));
+    if (option<bool>(dict, "blas")) session_options.kernels = Kernels::blas;
     if (!dict["pool"].is_none())
-      session_options.pool = dict["pool"].cast<std::shared_ptr<PoolHandle>>()->pool;
+      session_options.pool = option<std::shared_ptr<PoolHandle>>(dict, "pool")->pool;
     ModelSource model(py::reinterpret_borrow<py::object>(source));
     std::optional<Session> session;
     {
@@ -348,7 +345,7 @@ py::object shape_of(const PortInfo& port) {
     if (dim.extent)
       shape.append(*dim.extent);
     else if (dim.symbol != "?")
-      shape.append(dim.symbol);
+      shape.append(to_text(dim.symbol));
     else
       shape.append(py::none());
   }
@@ -407,7 +404,8 @@ void add_session(py::module_& module) {
     return describe(state(self).session.outputs(), state(self).outputs);
   });
   module.def("metadata", [=](const py::object& self) { return dict_of(state(self).session.metadata()); });
-  module.def("class_names", [=](const py::object& self) { return state(self).session.class_names(); });
+  module.def("class_names",
+             [=](const py::object& self) { return to_texts(state(self).session.class_names()); });
   module.def("threads", [=](const py::object& self) { return state(self).session.threads(); });
   module.def("fold_report",
              [=](const py::object& self) { return dict_of(state(self).session.fold_report()); });

@@ -1,13 +1,12 @@
 #include "bindings/python/training.h"
 
-#include <pybind11/stl.h>
-
 #include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "bindings/python/arrays.h"
+#include "bindings/python/text.h"
 #include "bnrun/error.h"
 #include "bnrun/train.h"
 
@@ -27,17 +26,17 @@ train::Activation activation_of(const std::string& name) {
 
 std::vector<train::LayerSpec> layers_of(const py::dict& given, std::int64_t outputs, bool classes) {
   std::vector<train::LayerSpec> layers;
-  const train::Activation activation = activation_of(given["activation"].cast<std::string>());
+  const train::Activation activation = activation_of(option<std::string>(given, "activation"));
   const bool he = activation == train::Activation::relu;
   const auto dense = [&](std::int64_t units, bool hidden) {
     return train::Dense{
         .units = units,
         .initializer = hidden && he ? train::Initializer::he_uniform : train::Initializer::glorot_uniform};
   };
-  for (const auto units : given["hidden"].cast<std::vector<std::int64_t>>()) {
+  for (const auto units : option<std::vector<std::int64_t>>(given, "hidden")) {
     layers.push_back(dense(units, true));
-    if (given["batch_normalization"].cast<bool>())
-      layers.push_back(train::BatchNormalization{.momentum = given["bn_momentum"].cast<double>()});
+    if (option<bool>(given, "batch_normalization"))
+      layers.push_back(train::BatchNormalization{.momentum = option<double>(given, "bn_momentum")});
     layers.push_back(activation);
   }
   layers.push_back(dense(outputs, false));
@@ -58,38 +57,38 @@ py::tuple fit_network(const py::object& features, const py::object& target, cons
   train::Dataset data;
   data.columns = features.attr("shape").attr("__getitem__")(1).cast<std::int64_t>();
   data.features = elements_of<float>(features, DType::float32, "X");
-  const bool classes = given["classes"].cast<std::int64_t>() > 0;
-  std::int64_t outputs = given["classes"].cast<std::int64_t>();
+  const bool classes = option<std::int64_t>(given, "classes") > 0;
+  std::int64_t outputs = option<std::int64_t>(given, "classes");
   if (classes) {
     data.labels = elements_of<std::int64_t>(target, DType::int64, "y");
   } else {
     data.targets = elements_of<float>(target, DType::float32, "y");
     outputs = target.attr("shape").attr("__getitem__")(1).cast<std::int64_t>();
   }
-  const auto seed = given["seed"].cast<std::uint64_t>();
+  const auto seed = option<std::uint64_t>(given, "seed");
   train::Network network(data.columns, layers_of(given, outputs, classes), seed);
-  if (given["standardize"].cast<bool>()) {
+  if (option<bool>(given, "standardize")) {
     network.set_input_scaling(train::Scaling::standardize(data.features, data.columns));
     if (!classes) network.set_target_scaling(train::Scaling::standardize(data.targets, outputs));
   }
   train::FitOptions options;
-  options.epochs = given["epochs"].cast<int>();
-  options.batch = given["batch_size"].cast<std::int64_t>();
-  options.validation = given["validation"].cast<double>();
+  options.epochs = option<int>(given, "epochs");
+  options.batch = option<std::int64_t>(given, "batch_size");
+  options.validation = option<double>(given, "validation");
   options.seed = seed;
-  const double rate = given["learning_rate"].cast<double>();
-  if (given["solver"].cast<std::string>() == "adam")
+  const double rate = option<double>(given, "learning_rate");
+  if (option<std::string>(given, "solver") == "adam")
     options.optimizer = train::Adam{.learning_rate = rate};
   else
-    options.optimizer = train::Sgd{.learning_rate = rate, .momentum = given["momentum"].cast<double>()};
+    options.optimizer = train::Sgd{.learning_rate = rate, .momentum = option<double>(given, "momentum")};
   options.on_epoch = [](const train::EpochReport&) {
     const py::gil_scoped_acquire gil;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   };
   train::ModelDescription description;
-  description.features = given["features"].cast<std::vector<std::string>>();
-  description.classes = given["class_names"].cast<std::vector<std::string>>();
-  description.target = given["target"].cast<std::string>();
+  description.features = from_texts(given["features"], "the name of a feature");
+  description.classes = from_texts(given["class_names"], "the name of a class");
+  description.target = from_text(given["target"], "the name of the target");
   std::vector<train::EpochReport> epochs;
   std::ostringstream model;
   {

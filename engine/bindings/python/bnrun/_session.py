@@ -119,7 +119,7 @@ class InferenceSession(_engine.Session):
         if isinstance(path_or_bytes, (bytearray, memoryview)):
             path_or_bytes = bytes(path_or_bytes)
         elif not isinstance(path_or_bytes, bytes):
-            path_or_bytes = os.path.abspath(os.fspath(path_or_bytes))
+            path_or_bytes = os.path.abspath(os.fsdecode(path_or_bytes))
         super().__init__(path_or_bytes, options._for_engine())
         self._source, self._options = path_or_bytes, options
         self._inputs, self._outputs = _engine.inputs(self), _engine.outputs(self)
