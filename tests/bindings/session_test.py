@@ -88,6 +88,16 @@ class Numbers(unittest.TestCase):
         np.testing.assert_array_equal(first, kept)
         self.assertTrue(first.flags.writeable and second.flags.owndata)
 
+    def test_outputs_are_named_by_any_iterable(self):
+        session = session_of(model([helper.make_node("Neg", ["x"], ["a"]), helper.make_node("Abs", ["x"], ["b"])],
+                                   {"x": (FLOAT, [1])}, {"a": (FLOAT, [1]), "b": (FLOAT, [1])}))
+        feed = {"x": np.array([-2], np.float32)}
+        for names, expected in [(None, [2, 2]), ([], [2, 2]), (iter(()), [2, 2]), (["b"], [2]), ((name for name in "ba"), [2, 2]),
+                                (iter(["b", "b", "a"]), [2, 2, 2]), ({"b": 1}, [2])]:
+            self.assertEqual([float(y[0]) for y in session.run(names, feed)], expected)
+        with self.assertRaisesRegex(bnrun.InvalidInput, "'c'"):
+            session.run((name for name in "ac"), feed)
+
     def test_an_optional_input_keeps_its_default(self):
         made = model([helper.make_node("Add", ["x", "b"], ["y"])], {"x": (FLOAT, ["N", 2]), "b": (FLOAT, [2])},
                      {"y": (FLOAT, ["N", 2])}, [numpy_helper.from_array(np.array([1, 2], np.float32), "b")])

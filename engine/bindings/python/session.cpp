@@ -230,21 +230,24 @@ void set_feed(Call& call, const State& state, PyObject* feed) {
   while (PyDict_Next(feed, &position, &name, nullptr)) find(state.inputs, name, "input");
 }
 
-PyObject* take_outputs(const Call& call, const State& state, PyObject* names) {
-  const bool all = names == Py_None || PyObject_Size(names) == 0;
-  PyErr_Clear();
-  if (all) {
-    PyObject* list = PyList_New(static_cast<Py_ssize_t>(state.outputs.size()));
-    if (list == nullptr) throw py::error_already_set();
-    auto owner = py::reinterpret_steal<py::object>(list);
-    for (std::size_t i = 0; i < state.outputs.size(); ++i)
-      PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i), call.take(i).release().ptr());
-    return owner.release().ptr();
-  }
-  py::list list;
-  for (const py::handle name : py::reinterpret_borrow<py::object>(names))
-    list.append(call.take(find(state.outputs, name.ptr(), "output")));
-  return list.release().ptr();
+/// Positions of the outputs asked for; none for all. Iterates over `names` once, as a generator allows.
+std::vector<std::size_t> find_outputs(const State& state, PyObject* names) {
+  std::vector<std::size_t> wanted;
+  if (names == Py_None) return wanted;
+  for (const py::handle name : py::list(py::reinterpret_borrow<py::object>(names)))
+    wanted.push_back(find(state.outputs, name.ptr(), "output"));
+  return wanted;
+}
+
+PyObject* take_outputs(const Call& call, const State& state, const std::vector<std::size_t>& wanted) {
+  const std::size_t count = wanted.empty() ? state.outputs.size() : wanted.size();
+  PyObject* list = PyList_New(static_cast<Py_ssize_t>(count));
+  if (list == nullptr) throw py::error_already_set();
+  auto owner = py::reinterpret_steal<py::object>(list);
+  for (std::size_t i = 0; i < count; ++i)
+    PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i),
+                    call.take(wanted.empty() ? i : wanted[i]).release().ptr());
+  return owner.release().ptr();
 }
 
 /// run(output_names, input_feed, run_options=None)
@@ -267,12 +270,9 @@ PyObject* run(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
       throw py::type_error("run() needs output_names (or None) and input_feed");
     Call call(state);
     set_feed(call, state, given[1]);
-    if (given[0] != Py_None) {  // before the work
-      for (const py::handle name : py::reinterpret_borrow<py::object>(given[0]))
-        find(state.outputs, name.ptr(), "output");
-    }
+    const auto wanted = find_outputs(state, given[0]);
     call.run(options_of(given[2]));
-    return take_outputs(call, state, given[0]);
+    return take_outputs(call, state, wanted);
   });
 }
 
@@ -295,7 +295,7 @@ PyObject* run_into(PyObject* self, PyObject* args) {
     for (std::size_t i = 0; i < in.size(); ++i) call.set_input(i, in[i].ptr());
     for (std::size_t i = 0; i < out.size(); ++i) call.set_output(i, out[i].ptr());
     call.run(options_of(options));
-    return take_outputs(call, state, Py_None);
+    return take_outputs(call, state, {});
   });
 }
 
