@@ -63,6 +63,27 @@ class Numbers(unittest.TestCase):
         for same in (np.asfortranarray(x), wide[::2, ::2], x.astype(">f4"), unaligned, x[::-1][::-1], x.tolist()):
             np.testing.assert_array_equal(session.run(None, {"x": same})[0], expected)
 
+    def test_numbers_in_lists_take_the_type_of_the_input_unchanged(self):
+        int64, uint8, int8, bfloat16 = TensorProto.INT64, TensorProto.UINT8, TensorProto.INT8, TensorProto.BFLOAT16
+        half, double, boolean, complex64 = TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BOOL, TensorProto.COMPLEX64
+        sessions = {element: session_of(unary("Transpose", element, ("N",), perm=[0]))
+                    for element in (FLOAT, half, double, int64, uint8, int8, boolean, complex64, bfloat16)}
+        for element, given in [(FLOAT, [1, 2]), (FLOAT, [0.5, 2]), (FLOAT, (True, 2)), (half, [0.5]), (double, [0.1]),
+                               (int64, [1, -2]), (int64, [True, False]), (int64, [np.int8(3)]), (uint8, [0, 255]), (int8, [-128]),
+                               (boolean, [True, False]), (boolean, [1, 0]), (complex64, [1, 0.5, 2j]), (bfloat16, [0x3F80]),
+                               (int64, []), (FLOAT, []), (boolean, ())]:
+            y, = sessions[element].run(None, {"x": given})
+            np.testing.assert_array_equal(y, np.array(given).astype(y.dtype))
+        for element, given in [(int64, [1.7, 2.9]), (int64, [1.0]), (uint8, [256]), (uint8, [-1]), (int8, [128]), (boolean, [2]),
+                               (boolean, [0.5]), (FLOAT, [1j]), (bfloat16, [1.0, -2.0]), (int64, [2**63]), (int64, [2**70]),
+                               (FLOAT, ["1"]), (int64, [None])]:
+            with self.assertRaisesRegex(bnrun.InvalidInput, "'x'", msg=given):
+                sessions[element].run(None, {"x": given})
+        scalar = session_of(unary("Neg", int64, ()))
+        self.assertEqual(scalar.run(None, {"x": 3})[0], -3)
+        with self.assertRaisesRegex(bnrun.InvalidInput, "'x'.*int64.*float64"):
+            scalar.run(None, {"x": 3.5})
+
     def test_shapes_may_change_from_run_to_run(self):
         session = session_of(dense_network())
         x = np.ones((7, 64), np.float32)

@@ -127,16 +127,43 @@ Tensor read_strings(PyArrayObject* array, const std::string& name) {
   return tensor;
 }
 
+bool is_whole(PyArrayObject* array) {
+  return PyArray_ISINTEGER(array) || PyArray_ISBOOL(array);
+}
+
+/// Numbers of a list in the type of the input: whole numbers where that holds them all, others where the kind stays.
+/// Text and what is no number are returned as they are.
+py::object with_type(py::object numbers, DType wanted, const std::string& name) {
+  auto* array = reinterpret_cast<PyArrayObject*>(numbers.ptr());
+  const int number = type_number(wanted);
+  if (PyArray_TYPE(array) == number || !(PyArray_ISNUMBER(array) || PyArray_ISBOOL(array))) return numbers;
+  const auto type =
+      py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyArray_DescrFromType(number)));
+  py::object result = numbers.attr("astype")(type);
+  const bool both_whole = is_whole(array) && is_whole(reinterpret_cast<PyArrayObject*>(result.ptr()));
+  const bool kept =
+      PyArray_SIZE(array) == 0 ||  // numpy calls an empty list float64
+      (both_whole ? bool(py::bool_(result.attr("__eq__")(numbers).attr("all")()))
+                  : PyArray_CanCastTypeTo(PyArray_DESCR(array), reinterpret_cast<PyArray_Descr*>(type.ptr()),
+                                          NPY_SAME_KIND_CASTING) != 0);
+  if (!kept)
+    fail("input '" + name + "' holds " + std::string(name_of(wanted)) + ", into which " +
+         from_text(py::str(numbers.attr("dtype")), "a type") + " numbers given do not go unchanged");
+  return result;
+}
+
 /// An array of `object`, in C order, aligned and in native byte order.
-py::object as_array(PyObject* object, DType wanted) {
-  PyArray_Descr* descr = nullptr;
+py::object as_array(PyObject* object, DType wanted, const std::string& name) {
   const bool takes_any_type = PyList_Check(object) || PyTuple_Check(object) || PyFloat_CheckExact(object) ||
                               PyLong_CheckExact(object) || PyBool_Check(object);
-  if (takes_any_type && wanted != DType::undefined) descr = PyArray_DescrFromType(type_number(wanted));
+  // numpy would make one length of texts of several.
+  PyArray_Descr* descr =
+      takes_any_type && wanted == DType::string ? PyArray_DescrFromType(NPY_OBJECT) : nullptr;
   auto array = py::reinterpret_steal<py::object>(
       PyArray_CheckFromAny(object, descr, 0, 0, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED, nullptr));
   if (!array) throw py::error_already_set();
-  return array;
+  const bool converts = takes_any_type && wanted != DType::string && wanted != DType::undefined;
+  return converts ? with_type(std::move(array), wanted, name) : array;
 }
 
 TensorView view_of(PyArrayObject* array, DType dtype, const std::string& name) {
@@ -153,7 +180,7 @@ Borrowed borrow(PyObject* object, DType wanted, const std::string& name) {
   Borrowed result;
   const bool in_place =
       PyArray_Check(object) && PyArray_ISCARRAY_RO(reinterpret_cast<PyArrayObject*>(object));
-  result.array = in_place ? py::reinterpret_borrow<py::object>(object) : as_array(object, wanted);
+  result.array = in_place ? py::reinterpret_borrow<py::object>(object) : as_array(object, wanted, name);
   auto* array = reinterpret_cast<PyArrayObject*>(result.array.ptr());
   DType dtype = dtype_of_array(array);
   if (dtype == DType::undefined) {

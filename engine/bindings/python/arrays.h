@@ -22,7 +22,8 @@ struct Borrowed {
 
 /// Views `object`, an array or what numpy makes one of, for an input of this type: without a copy where its
 /// elements lie in C order and native byte order. Numbers in lists take the type of the input; bits of bfloat16
-/// come as uint16. Throws invalid_input for element types that no tensor has.
+/// come as uint16. Throws invalid_input for element types that no tensor has, and for lists of numbers that would not
+/// stay what they are: fractions for integers, whole numbers out of range.
 Borrowed borrow(PyObject* object, DType wanted, const std::string& name);
 
 /// A writable view of an array in C order. Throws invalid_input for any other object.
