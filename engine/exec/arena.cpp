@@ -73,8 +73,9 @@ const RunPlan& Arena::prepare(std::span<const TensorView> inputs) {
   bound_ = nullptr;
   if (plan->arena_bytes > memory_.size()) memory_ = make_memory(plan->arena_bytes);
   if (plan->scratch_bytes > step_scratch_bytes_) {
-    step_scratch_bytes_ = (plan->scratch_bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
-    step_scratch_ = make_memory(step_scratch_bytes_ * workers_.size());
+    const std::size_t bytes = (plan->scratch_bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+    step_scratch_ = make_memory(bytes * workers_.size());
+    step_scratch_bytes_ = bytes;  // only now that it is there: an arena outlives a run that failed
   }
   plans_.insert(plans_.begin(), std::move(plan));
   if (plans_.size() > kPlans) plans_.pop_back();

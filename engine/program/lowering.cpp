@@ -30,8 +30,8 @@ std::optional<KernelForm> begin_dense(const Op& op, const FoldArgs& args) {
 std::optional<KernelForm> begin_convolution(const Op& op, const FoldArgs& args) {
   auto convolution = op.as_convolution(args);
   if (!convolution || !has_convolution_kernel(*convolution)) return std::nullopt;
-  // Its layout is told by its rank.
-  if (!args.inputs[0].ranked()) return std::nullopt;
+  // Its layout is told by its rank. A constant image lies with its channels first.
+  if (!args.inputs[0].ranked() || args.constant(0) != nullptr) return std::nullopt;
   const auto M = static_cast<std::size_t>(convolution->W.shape()[0]);
   KernelForm form{0, {}, std::nullopt, ChannelAffine{}.on_axis(1, M)};
   if (convolution->b.defined()) form.affine.shift = read_doubles(convolution->b);

@@ -10,22 +10,22 @@ namespace bnrun::train {
 namespace {
 
 /// The node name stem of a layer and its type in a summary.
-using Kind = std::pair<std::string_view, std::string_view>;
+using Naming = std::pair<std::string_view, std::string_view>;
 
 struct KindOf {
-  Kind operator()(const Dense& /*spec*/) const { return {"dense", "Dense"}; }
-  Kind operator()(const BatchNormalization& /*spec*/) const {
+  Naming operator()(const Dense& /*spec*/) const { return {"dense", "Dense"}; }
+  Naming operator()(const BatchNormalization& /*spec*/) const {
     return {"batch_normalization", "BatchNormalization"};
   }
-  Kind operator()(const LayerNormalization& /*spec*/) const {
+  Naming operator()(const LayerNormalization& /*spec*/) const {
     return {"layer_normalization", "LayerNormalization"};
   }
-  Kind operator()(const Dropout& /*spec*/) const { return {"dropout", "Dropout"}; }
-  Kind operator()(const LeakyRelu& /*spec*/) const { return {"leaky_relu", "LeakyReLU"}; }
-  Kind operator()(const Elu& /*spec*/) const { return {"elu", "ELU"}; }
-  Kind operator()(const Shortcut& /*spec*/) const { return {"add", "Add"}; }
-  Kind operator()(Activation kind) const {
-    constexpr std::array<Kind, 7> kActivations{{
+  Naming operator()(const Dropout& /*spec*/) const { return {"dropout", "Dropout"}; }
+  Naming operator()(const LeakyRelu& /*spec*/) const { return {"leaky_relu", "LeakyReLU"}; }
+  Naming operator()(const Elu& /*spec*/) const { return {"elu", "ELU"}; }
+  Naming operator()(const Shortcut& /*spec*/) const { return {"add", "Add"}; }
+  Naming operator()(Activation kind) const {
+    constexpr std::array<Naming, 7> kActivations{{
         {"linear", "Linear"},
         {"relu", "ReLU"},
         {"tanh", "Tanh"},

@@ -154,6 +154,8 @@ void compare_drawn(const Graph& a, const VerifyOptions& options, Verifier& verif
 }  // namespace
 
 VerifyReport verify(const Graph& a, const Graph& b, const VerifyOptions& options) {
+  if (options.rows && *options.rows < 0)
+    fail(ErrorCode::invalid_input, "{} rows cannot be compared", *options.rows);
   MatchedPorts inputs = match_inputs(a, b);
   MatchedPorts outputs = match_outputs(a, b);
   VerifyReport report;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bnrun/session.h"
+#include "passes/prepare.h"
 #include "program/compile.h"
 #include "support/graph_building.h"
 
@@ -188,6 +189,54 @@ TEST(Layouts, BitsDependNeitherOnTheBatchNorOnTheThreads) {
 TEST(Layouts, WeightsThatWereReadInAnotherLayoutAreNotKept) {
   const Program program = compile(graph_of_network(networks()[1]));
   for (const Tensor& constant : program.constants) EXPECT_FALSE(constant.defined());
+}
+
+/// Built packed and with BLAS, which knows no layouts; both give the same.
+void expect_same_as_blas(const Model& model, const Tensor& x) {
+  const std::vector<NamedTensor> inputs = {{"x", x}};
+  const auto packed = Session(model, {.kernels = Kernels::packed}).run(inputs);
+  const auto blas = Session(model, {.kernels = Kernels::blas}).run(inputs);
+  expect_close(packed[0].tensor, blas[0].tensor, 1e-5, 1e-5);
+}
+
+TEST(Layouts, PoolThatListsNoIndicesIsAPoolOfOneOutput) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 3, 13, 11});
+  const auto y = b.node("MaxPool", {conv(b, x, 3, 8, 3, 1)}, {{"kernel_shape", Ints{2, 2}}}, {"y", ""});
+  b.output(y[0]);
+  expect_same_as_blas(b.model(), random_tensor({2, 3, 13, 11}, 4));
+}
+
+TEST(Layouts, ImageWithoutColumnsHasNoneLater) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 64, "H", "W"});
+  b.output(b.op("Conv", {x, random_tensor({4, 64, 1, 1}, 1)},
+                {{"strides", Ints{1, 8}}, {"auto_pad", std::string("SAME_UPPER")}}));
+  expect_same_as_blas(b.model(), Tensor(F32, {1, 64, 5, 0}));
+}
+
+TEST(Layouts, PaddingAndDilationsOfAnySizeTakeNoMemoryOfTheirSize) {
+  for (const auto& [shape, attributes] :
+       {std::pair(Shape{1, 4, 3, 9},
+                  Attributes{{"dilations", Ints{1 << 26, 1}}, {"pads", Ints{1 << 26, 1, 1 << 26, 1}}}),
+        std::pair(Shape{1, 4, 3, 5},
+                  Attributes{{"strides", Ints{1, 1 << 27}}, {"pads", Ints{1, 1 << 30, 1, 1 << 30}}})}) {
+    GraphBuilder b;
+    const auto x = b.input("x", F32, {"N", 4, "H", "W"});
+    b.output(value(conv(b, x, 4, 4, 3, 1, attributes)));
+    expect_same_as_blas(b.model(), random_tensor(shape, 4));
+  }
+}
+
+TEST(Layouts, ConstantImageIsReadAsItLies) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 4, 3, 3});
+  const auto image = conv(b, random_tensor({1, 3, 3, 3}, 7), 3, 4, 3, 1);
+  b.output(b.op("Add", {x, image}));
+  Graph graph = b.graph();
+  infer_types(graph);  // and computes nothing ahead
+  const auto steps = steps_of(graph);
+  for (const std::string& step : steps) EXPECT_EQ(step.find("conversion"), std::string::npos) << step;
 }
 
 }  // namespace

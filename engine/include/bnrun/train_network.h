@@ -61,7 +61,7 @@ struct LayerNormalization {
 };
 
 /// In training each value is 0 with probability `rate`, else divided by 1 - rate; nothing at inference.
-/// Srivastava et al. 2014. The values that fall out depend on the seed of the network, the step and the
+/// Srivastava et al. 2014. The values that fall out depend on FitOptions::seed, the step and the
 /// position alone.
 struct Dropout {
   double rate = 0.5;

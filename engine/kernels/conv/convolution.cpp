@@ -18,6 +18,8 @@ namespace {
 
 /// What a task reads should stay in the second-level cache together with some columns of weights.
 constexpr std::int64_t kTaskBytes = std::int64_t{1} << 18;
+/// Of padded lines that a task holds: beyond, as for dilations and pads of the image's size, it gathers what it reads.
+constexpr double kMostPaddedBytes = 16.0 * (1 << 20);
 /// Fewer rows are not worth going through all weights.
 constexpr std::int64_t kLeastRows = 48;
 /// Outputs of a line that are fewer waste so much of each tile that copying rows is cheaper.
@@ -345,6 +347,7 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
   plan.batch = batch;
   plan.axes.fill({1, 1});
   std::ranges::copy(window.axes, plan.axes.end() - static_cast<std::ptrdiff_t>(window.axes.size()));
+  if (plan.rows() == 0) return plan;
   const auto& [d, h, w] = plan.axes;
   const std::int64_t in = C_ / groups_;
   const bool joined = groups_ == 1 && w.dilation == 1;
@@ -362,6 +365,8 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
     const std::int64_t most = std::max(kLeastRows, kTaskBytes / std::max<std::int64_t>(1, row_bytes));
     return std::clamp(ceil_div(rows, shares), std::min(kLeastRows, most), most);
   };
+  const double padded_bytes = static_cast<double>(d.reach()) * static_cast<double>(h.reach()) *
+                              static_cast<double>(plan.line_width) * static_cast<double>(C_ * bytes);
   const bool one_tap = std::ranges::all_of(plan.axes, [](const WindowAxis& axis) {
     return axis.kernel == 1 && axis.stride == 1 && axis.input == axis.output;
   });
@@ -374,7 +379,7 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
     plan.per_task = rows_of((C_ + (activation_ == Activation{} ? 0 : M_)) * bytes);
     plan.blocks = ceil_div(rows, plan.per_task);
     if (groups_ > 1) plan.stretches = 1;
-  } else if (!plan.pads_lines || w.output >= kLeastLine) {
+  } else if (!plan.pads_lines || (w.output >= kLeastLine && padded_bytes <= kMostPaddedBytes)) {
     plan.how = How::lines;
     const std::int64_t line_bytes = (h.stride * d.kernel * plan.line_width * C_ + w.output * M_) * bytes;
     const std::int64_t most =

@@ -120,7 +120,7 @@ class Pool final : public Op {
   std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
     const DType dtype = args.inputs[0].dtype;
     const bool known = dtype == DType::float32 || dtype == DType::float64;
-    if (!known || kind_ == Pooling::lp || !args.only_first_output_used() || !args.inputs[0].ranked() ||
+    if (!known || kind_ == Pooling::lp || args.outputs.size() != 1 || !args.inputs[0].ranked() ||
         args.inputs[0].rank() < 3)
       return std::nullopt;
     return ChannelsLast{
