@@ -32,6 +32,7 @@ TEST(MachineLimits, OfNoThreadsAreRefused) {
 
 TEST(FmaLoop, CountsTwoOperationsForEachLane) {
   const FmaLoop loop = widest_fma_loop();
+  // They are assembly, for x86-64 and AArch64; elsewhere there is none to count.
   if (loop.run == nullptr) GTEST_SKIP() << "no loop is written for this kind of processor";
   loop.run();  // no trap: the instructions exist
   const double lanes = loop.vectors == "AVX-512" ? 16 : loop.vectors == "AVX2" ? 8 : 4;

@@ -7,19 +7,12 @@
 #include "base/fail.h"
 
 namespace bnrun::train {
-namespace {
-
-template <class T>
-void round_to(T* out, std::span<const double> values) {
-  for (const double value : values) *out++ = static_cast<T>(value);
-}
-
-}  // namespace
 
 template <class T>
 BatchNormalizationLayer<T>::BatchNormalizationLayer(const BatchNormalization& spec, std::int64_t channels)
     : Layer<T>(channels, channels),
       spec_(spec),
+      map_(spec.scale, spec.center, channels),
       statistics_(count_of(2 * channels), 0.0),
       mean_(count_of(channels)),
       var_(count_of(channels)),
@@ -34,25 +27,6 @@ BatchNormalizationLayer<T>::BatchNormalizationLayer(const BatchNormalization& sp
     fail(ErrorCode::invalid_input, "BatchNormalization with epsilon {}, expected a positive number",
          spec.epsilon);
   std::fill(statistics_.begin() + channels, statistics_.end(), 1.0);
-}
-
-template <class T>
-void BatchNormalizationLayer<T>::bind(T* weights, T* gradients) {
-  if (spec_.scale) {
-    scale_ = weights;
-    dscale_ = gradients;
-  }
-  if (spec_.center) {
-    const std::int64_t first = spec_.scale ? C() : 0;
-    B_ = weights + first;
-    dB_ = gradients + first;
-  }
-}
-
-template <class T>
-void BatchNormalizationLayer<T>::initialize(Random& /*random*/) {
-  if (scale_ != nullptr) std::fill_n(scale_, C(), T(1));
-  if (B_ != nullptr) std::fill_n(B_, C(), T(0));
 }
 
 template <class T>
@@ -109,7 +83,7 @@ void BatchNormalizationLayer<T>::backward(std::int64_t rows, const T* x, const T
   std::fill(sum_n_.begin(), sum_n_.end(), 0.0);
   for (std::size_t c = 0; c < mean.size(); ++c) {
     inverse_[c] = batch_normalization_channel(1.0, 0.0, mean[c], var[c], spec_.epsilon).first;
-    slope_[c] = scale_at(c) * inverse_[c];
+    slope_[c] = map_.scale_at(c) * inverse_[c];
   }
   const auto n = [&](std::size_t c, std::int64_t i) {
     return (static_cast<double>(x[i]) - mean[c]) * inverse_[c];
@@ -118,7 +92,7 @@ void BatchNormalizationLayer<T>::backward(std::int64_t rows, const T* x, const T
     sum_[c] += static_cast<double>(dy[i]);
     sum_n_[c] += static_cast<double>(dy[i]) * n(c, i);
   });
-  set_gradients(sum_n_, sum_);
+  map_.set_gradients(sum_n_, sum_);
   if (dx == nullptr) return;
   const double share = frozen_ ? 0.0 : 1.0 / static_cast<double>(rows);
   each([&](std::size_t c, std::int64_t i) {
@@ -128,19 +102,13 @@ void BatchNormalizationLayer<T>::backward(std::int64_t rows, const T* x, const T
 }
 
 template <class T>
-void BatchNormalizationLayer<T>::set_gradients(std::span<const double> dscale, std::span<const double> dB) {
-  if (dscale_ != nullptr) round_to(dscale_, dscale);
-  if (dB_ != nullptr) round_to(dB_, dB);
-}
-
-template <class T>
 std::vector<std::pair<std::string, Tensor>> BatchNormalizationLayer<T>::weights() const {
   const Shape shape{C()};
   const auto [mean, var] = running();
   std::vector<T> values[4];
   for (std::size_t c = 0; c < mean.size(); ++c) {
-    values[0].push_back(static_cast<T>(scale_at(c)));
-    values[1].push_back(static_cast<T>(B_at(c)));
+    values[0].push_back(static_cast<T>(map_.scale_at(c)));
+    values[1].push_back(static_cast<T>(map_.B_at(c)));
     values[2].push_back(static_cast<T>(mean[c]));
     values[3].push_back(static_cast<T>(var[c]));
   }
@@ -155,7 +123,8 @@ void BatchNormalizationLayer<T>::normalize(std::int64_t rows, const T* x, T* y,
                                            const ChannelStatistics& with) const {
   std::vector<std::pair<double, double>> affine(mean_.size());
   for (std::size_t c = 0; c < affine.size(); ++c)
-    affine[c] = batch_normalization_channel(scale_at(c), B_at(c), with.mean[c], with.var[c], spec_.epsilon);
+    affine[c] =
+        batch_normalization_channel(map_.scale_at(c), map_.B_at(c), with.mean[c], with.var[c], spec_.epsilon);
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::size_t c = 0; c < affine.size(); ++c) {
       const std::size_t i = count_of(r * C()) + c;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "train/layers/layer.h"
+#include "train/layers/learned_map.h"
 
 namespace bnrun::train {
 
@@ -20,11 +21,11 @@ class BatchNormalizationLayer final : public Layer<T> {
  public:
   BatchNormalizationLayer(const BatchNormalization& spec, std::int64_t channels);
 
-  std::int64_t trainable() const override { return C() * ((spec_.scale ? 1 : 0) + (spec_.center ? 1 : 0)); }
+  std::int64_t trainable() const override { return map_.trainable(); }
   /// The running means, then the running variances.
   std::span<double> statistics() override { return statistics_; }
-  void bind(T* weights, T* gradients) override;
-  void initialize(Random& random) override;
+  void bind(T* weights, T* gradients) override { map_.bind(weights, gradients); }
+  void initialize(Random& /*random*/) override { map_.initialize(); }
   void freeze_statistics(bool frozen) override { frozen_ = frozen; }
   void forward(std::int64_t rows, const T* x, T* y) override;
   void infer(std::int64_t rows, const T* x, T* y) const override;
@@ -39,20 +40,15 @@ class BatchNormalizationLayer final : public Layer<T> {
   ChannelStatistics running() const;
   bool frozen() const { return frozen_; }
   double epsilon() const { return spec_.epsilon; }
-  double scale_at(std::size_t c) const { return scale_ != nullptr ? static_cast<double>(scale_[c]) : 1.0; }
-  double B_at(std::size_t c) const { return B_ != nullptr ? static_cast<double>(B_[c]) : 0.0; }
-  /// What is not learnt takes none.
-  void set_gradients(std::span<const double> dscale, std::span<const double> dB);
+  const LearnedMap<T>& map() const { return map_; }
+  LearnedMap<T>& map() { return map_; }
 
  private:
   std::int64_t C() const { return this->outputs(); }
   void normalize(std::int64_t rows, const T* x, T* y, const ChannelStatistics& with) const;
 
   BatchNormalization spec_;
-  T* scale_ = nullptr;
-  T* B_ = nullptr;
-  T* dscale_ = nullptr;
-  T* dB_ = nullptr;
+  LearnedMap<T> map_;
   bool frozen_ = false;
   std::vector<double> statistics_;
   std::vector<double> mean_, var_;                     // of the batch

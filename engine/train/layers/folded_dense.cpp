@@ -69,8 +69,8 @@ typename FoldedDenseLayer<T>::Folded FoldedDenseLayer<T>::fold() const {
   const auto running = normalization_->running();
   std::vector<double> slope(columns);
   for (std::size_t n = 0; n < columns; ++n) {
-    slope[n] = normalization_->scale_at(n) / sigma(running, n);
-    folded.b[n] = static_cast<T>((bias_at(n) - running.mean[n]) * slope[n] + normalization_->B_at(n));
+    slope[n] = normalization_->map().scale_at(n) / sigma(running, n);
+    folded.b[n] = static_cast<T>((bias_at(n) - running.mean[n]) * slope[n] + normalization_->map().B_at(n));
   }
   each_element(folded.W.size(), columns, [&](std::size_t i, std::size_t n) {
     folded.W[i] = static_cast<T>(static_cast<double>(folded.W[i]) * slope[n]);
@@ -100,7 +100,7 @@ void FoldedDenseLayer<T>::prepare(std::int64_t rows, const T* x) {
   for (std::size_t n = 0; normalization_ != nullptr && n < columns; ++n) {
     const auto with = frozen_ ? normalization_->running() : normalization_->batch();
     const double running = sigma(normalization_->running(), n);
-    slope_[n] = normalization_->scale_at(n) / running;
+    slope_[n] = normalization_->map().scale_at(n) / running;
     correction_[n] = frozen_ ? 1.0 : running / sigma(with, n);
     shift_[n] = (bias_at(n) - with.mean[n]) / sigma(with, n);
   }
@@ -118,8 +118,9 @@ void FoldedDenseLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
   const auto columns = count_of(N());
   std::vector<double> shift(columns);
   for (std::size_t n = 0; n < columns; ++n)
-    shift[n] = normalization_ == nullptr ? bias_at(n)
-                                         : normalization_->scale_at(n) * shift_[n] + normalization_->B_at(n);
+    shift[n] = normalization_ == nullptr
+                   ? bias_at(n)
+                   : normalization_->map().scale_at(n) * shift_[n] + normalization_->map().B_at(n);
   each_element(count_of(rows * N()), columns, [&](std::size_t i, std::size_t n) {
     y[i] = static_cast<T>(static_cast<double>(z_[i]) * correction_[n] + shift[n]);
   });
@@ -148,7 +149,7 @@ void FoldedDenseLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/
     std::vector<double> to_sigma(columns);  // over sigma, as h's distance from the mean is
     for (std::size_t n = 0; n < columns; ++n) {
       const double s = sigma(batch, n);
-      const double scale = normalization_->scale_at(n);
+      const double scale = normalization_->map().scale_at(n);
       to_mean[n] = -share * sum_[n] * scale / s;
       to_sigma[n] = -share * (sum_z_[n] * correction_[n] + sum_[n] * scale * shift_[n]) / (s * s);
     }
@@ -186,7 +187,7 @@ void FoldedDenseLayer<T>::backward_to_weights(std::int64_t rows) {
     const auto running = normalization_->running();
     for (std::size_t n = 0; n < columns; ++n)
       dscale_[n] = dscale_[n] / sigma(running, n) + sum_[n] * shift_[n];
-    normalization_->set_gradients(dscale_, sum_);
+    normalization_->map().set_gradients(dscale_, sum_);
     if (!frozen_)
       blas_gemm<T>(Transpose::yes, Transpose::no, K(), N(), rows, T(1), in_, K(), dh_.data(), N(), T(1),
                    dense_.dW(), N());

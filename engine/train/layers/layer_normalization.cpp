@@ -12,30 +12,12 @@ template <class T>
 LayerNormalizationLayer<T>::LayerNormalizationLayer(const LayerNormalization& spec, std::int64_t channels)
     : Layer<T>(channels, channels),
       spec_(spec),
+      map_(spec.scale, spec.center, channels),
       dscale_sum_(count_of(channels)),
       dB_sum_(count_of(channels)) {
   if (!(spec.epsilon > 0.0) || !std::isfinite(spec.epsilon))
     fail(ErrorCode::invalid_input, "LayerNormalization with epsilon {}, expected a positive number",
          spec.epsilon);
-}
-
-template <class T>
-void LayerNormalizationLayer<T>::bind(T* weights, T* gradients) {
-  if (spec_.scale) {
-    scale_ = weights;
-    dscale_ = gradients;
-  }
-  if (spec_.center) {
-    const std::int64_t first = spec_.scale ? C() : 0;
-    B_ = weights + first;
-    dB_ = gradients + first;
-  }
-}
-
-template <class T>
-void LayerNormalizationLayer<T>::initialize(Random& /*random*/) {
-  if (scale_ != nullptr) std::fill_n(scale_, C(), T(1));
-  if (B_ != nullptr) std::fill_n(B_, C(), T(0));
 }
 
 template <class T>
@@ -83,12 +65,7 @@ void LayerNormalizationLayer<T>::backward(std::int64_t rows, const T* x, const T
     }
     dx += C();
   }
-  const auto round_to = [](T* out, const std::vector<double>& values) {
-    if (out == nullptr) return;
-    for (const double value : values) *out++ = static_cast<T>(value);
-  };
-  round_to(dscale_, dscale_sum_);
-  round_to(dB_, dB_sum_);
+  map_.set_gradients(dscale_sum_, dB_sum_);
 }
 
 template <class T>
@@ -96,7 +73,7 @@ std::vector<std::pair<std::string, Tensor>> LayerNormalizationLayer<T>::weights(
   std::vector<T> scale;
   for (std::int64_t c = 0; c < C(); ++c) scale.push_back(static_cast<T>(scale_at(c)));
   std::vector<std::pair<std::string, Tensor>> list{{"scale", Tensor(Shape{C()}, scale)}};
-  if (B_ != nullptr) list.emplace_back("B", tensor_of({C()}, B_));
+  if (map_.B() != nullptr) list.emplace_back("B", tensor_of({C()}, map_.B()));
   return list;
 }
 

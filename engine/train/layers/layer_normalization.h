@@ -2,6 +2,7 @@
 #pragma once
 
 #include "train/layers/layer.h"
+#include "train/layers/learned_map.h"
 
 namespace bnrun::train {
 
@@ -12,9 +13,9 @@ class LayerNormalizationLayer final : public Layer<T> {
  public:
   LayerNormalizationLayer(const LayerNormalization& spec, std::int64_t channels);
 
-  std::int64_t trainable() const override { return C() * ((spec_.scale ? 1 : 0) + (spec_.center ? 1 : 0)); }
-  void bind(T* weights, T* gradients) override;
-  void initialize(Random& random) override;
+  std::int64_t trainable() const override { return map_.trainable(); }
+  void bind(T* weights, T* gradients) override { map_.bind(weights, gradients); }
+  void initialize(Random& /*random*/) override { map_.initialize(); }
   void forward(std::int64_t rows, const T* x, T* y) override { infer(rows, x, y); }
   void infer(std::int64_t rows, const T* x, T* y) const override;
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;
@@ -22,16 +23,13 @@ class LayerNormalizationLayer final : public Layer<T> {
 
  private:
   std::int64_t C() const { return this->outputs(); }
-  double scale_at(std::int64_t c) const { return scale_ != nullptr ? static_cast<double>(scale_[c]) : 1.0; }
-  double B_at(std::int64_t c) const { return B_ != nullptr ? static_cast<double>(B_[c]) : 0.0; }
+  double scale_at(std::int64_t c) const { return map_.scale_at(count_of(c)); }
+  double B_at(std::int64_t c) const { return map_.B_at(count_of(c)); }
   /// Mean and 1 / sqrt(var + epsilon) of a row.
   std::pair<double, double> measure(const T* x) const;
 
   LayerNormalization spec_;
-  T* scale_ = nullptr;
-  T* B_ = nullptr;
-  T* dscale_ = nullptr;
-  T* dB_ = nullptr;
+  LearnedMap<T> map_;
   std::vector<double> dscale_sum_, dB_sum_;
 };
 
