@@ -43,6 +43,22 @@ class Training(BntrainTest):
         self.assertEqual(self.read("k.onnx"), expected)
         self.assertFalse((self.folder / "ck.part").exists())
 
+    def test_a_finished_training_that_is_resumed_says_all_again(self):
+        arguments = ["--epochs", "5", "--checkpoint", "done", "--resume"]
+        _, first = self.fit(IRIS, "species", *arguments)
+        _, again = self.fit(IRIS, "species", *arguments)
+        self.assertIn("training   accuracy", first)
+        self.assertEqual(again, first)
+
+    def test_an_interrupt_among_the_folds_says_what_was_done(self):
+        run = self.start("-o", "f.onnx", "--folds", "5", "--epochs", "1000000")
+        time.sleep(0.3)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 130, errors)
+        self.assertIn(b"interrupted when 0 of 5 folds were measured: nothing is written; without --folds", errors)
+        self.assertFalse((self.folder / "f.onnx").exists())
+
     def test_an_interrupt_keeps_the_best_so_far(self):
         run = self.start("-o", "i.onnx", "--epochs", "1000000", "--checkpoint", "ick")
         while not (self.folder / "ick").exists():
@@ -57,7 +73,17 @@ class Training(BntrainTest):
     def test_resume_refuses_another_training(self):
         self.fit(IRIS, "species", "--epochs", "3", "--checkpoint", "c3")
         arguments = ["fit", IRIS, "--target", "species", "-o", "m.onnx", "-q", "--checkpoint", "c3", "--resume"]
-        self.fail_with(INVALID_INPUT, *arguments, "--batch", "16", message="c3: the checkpoint is of a training with another")
+        self.write("renamed.csv", IRIS.read_text().replace("petal_width", "width", 1))
+        for changed, message in [(["--batch", "16"], "batch: 32 there, 16 here"), (["--seed", "2"], "seed: 1 there, 2 here"),
+                                 (["--initializer", "he_normal"], "network"), (["--initial-scale", "0.5"], "network"),
+                                 (["--drop", "petal_width"], "list of columns"), (["--unknown", "error"], "rule for unknown categories"),
+                                 (["--missing", "zero"], "rule for missing values: error there, zero here"),
+                                 (["--holdout", "15"], "choice of rows held out"), (["--scale", "minmax"], "scaling of the inputs"),
+                                 (["--na", "-9"], "spelling of missing values")]:
+            with self.subTest(changed=changed):
+                self.fail_with(INVALID_INPUT, *arguments, *changed,
+                               message="c3: the checkpoint is of a training with another " + message)
+        self.fail_with(INVALID_INPUT, "fit", "renamed.csv", *arguments[2:], message="another list of columns")
         damaged = bytearray(self.read("c3"))
         damaged[200] ^= 4
         (self.folder / "c3").write_bytes(bytes(damaged))
@@ -72,6 +98,21 @@ class Training(BntrainTest):
         self.assertEqual(self.read("old"), before)
         self.succeed(*arguments, "--resume")
         self.assertNotEqual(self.read("old"), before)
+
+    def test_a_checkpoint_is_a_regular_file_or_a_link_to_one(self):
+        os.mkfifo(self.folder / "pipe")
+        (self.folder / "null").symlink_to("/dev/null")
+        for name in ["pipe", "null", "/dev/null", "."]:
+            for resume in [[], ["--resume"]]:
+                with self.subTest(name=name, resume=resume):
+                    self.fail_with(IO, "fit", IRIS, "--target", "species", "-o", "m.onnx", "--checkpoint", name, *resume,
+                                   message="is no regular file" if name != "." else "")
+        self.fit(IRIS, "species", "--epochs", "3", "--checkpoint", "real")
+        (self.folder / "link").symlink_to("real")
+        before = self.read("real")
+        self.fit(IRIS, "species", "--epochs", "4", "--checkpoint", "link", "--resume")
+        self.assertTrue((self.folder / "link").is_symlink())
+        self.assertNotEqual(self.read("real"), before)
 
     def test_a_full_disk_leaves_the_old_checkpoint(self):
         self.fit(IRIS, "species", "--epochs", "3", "--checkpoint", "full")
@@ -129,6 +170,13 @@ class Files(BntrainTest):
             with self.subTest(case=case):
                 self.fail_with(USAGE, *case, message="would be written twice")
         self.assertEqual([(self.folder / name).read_bytes() for name in ("data.csv", "rows.csv")], [data, data])
+        self.succeed(*fit[:6], "--epochs", "1", "-q", "--history", "/dev/null", "--curves", "/dev/null")
+
+    def test_an_option_that_says_nothing_is_refused(self):
+        for option in ["--layers", "--model", "--initializer", "--checkpoint", "--history", "--curves", "--validation-file",
+                       "--holdout-out"]:
+            self.fail_with(USAGE, "fit", IRIS, "--target", "species", "-o", "m.onnx", option, "", message="'' says nothing")
+        self.fail_with(USAGE, "fit", IRIS, "--target", "species", "-o", "m.onnx", "-q", "--layers", " ", message="a layer is missing")
 
     def test_history_as_table_or_json_and_curves_as_one_page(self):
         self.fit(IRIS, "species", "--epochs", "4", "--history", "h.csv", "--schedule", "step:2:0.5")
@@ -169,6 +217,15 @@ class Files(BntrainTest):
         errors, _ = self.fit(IRIS, "species", "--model", "n.json", "--epochs", "2")
         for layer in ["dense_1 (Dense)", "relu_1 (ReLU)", "batch_normalization_1 (", "dense_2 (Dense)", "softmax_1 ("]:
             self.assertIn(layer, errors)
+
+    def test_keras_json_that_does_not_fit_is_bad_input(self):
+        layer = {"class_name": "Dense", "config": {"name": "a", "units": 3, "batch_input_shape": [None, 7]}}
+        net = {"class_name": "Sequential", "config": {"layers": [layer]}}
+        for text, message in [("[" * 20000 + "]" * 20000, "nested deeper"), ('{"class_name":"Sequential","config":null}', "n.json: this"),
+                              ('{"class_name":"Sequential","config":{"layers":[3]}}', "3 is no layer"),
+                              (json.dumps(net), "its input has 7 values, a row of the data 4")]:
+            self.write("n.json", text)
+            self.fail_with(INVALID_INPUT, "fit", IRIS, "--target", "species", "-o", "m.onnx", "-q", "--model", "n.json", message=message)
 
     def test_folded_and_quantised_training_export_no_batch_normalization(self):
         import onnx

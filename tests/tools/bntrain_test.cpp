@@ -89,7 +89,7 @@ TEST(Layers, BlocksInTheSameNotation) {
 
 TEST(Layers, WhatIsNotUnderstoodIsAUsageError) {
   for (const char* text :
-       {"", "dense:", "dense:0,dense", "dense:x,dense", "dense:4:fast,dense", "dense,dense",
+       {"", " ", "dense:", "dense:0,dense", "dense:x,dense", "dense:4:fast,dense", "dense,dense",
         "dense:4,conv,dense", "dense:4,", "dense:5", "dense(4", "dense)4(,dense", "dense(1.5) dense",
         "bn(speed=1) dense", "bn(momentum=fast) dense", "relu(3) dense", "dropout(much) dense",
         "residual() dense()x", "dense(4),,dense"}) {
@@ -133,7 +133,114 @@ TEST(Keras, LayersAsToJsonWritesThem) {
        "elu(1.5) relu dense:3 softmax"},
       {R"({"class_name":"Activation","config":{"activation":"gelu"}},)" + head, "gelu dense:3 softmax"}};
   for (const auto& [layers, expected] : cases)
-    EXPECT_EQ(understood(parse_keras(keras(layers), "n.json", 3, true)), expected);
+    EXPECT_EQ(understood(parse_keras(keras(layers), "n.json", 3, true).layers), expected);
+}
+
+TEST(Keras, SettingsThatSayWhatIsDoneAnywayAreTaken) {
+  const std::string layers =
+      R"({"module":"keras.layers","class_name":"Dense","config":{"name":"d","trainable":true,"units":8,)"
+      R"("dtype":{"class_name":"DTypePolicy","config":{"name":"float32"}},"activation":"linear","use_bias":true,)"
+      R"("kernel_initializer":{"class_name":"GlorotUniform","config":{"seed":null}},)"
+      R"("bias_initializer":{"class_name":"Zeros","config":{}},"kernel_regularizer":null,"activity_regularizer":null}},)"
+      R"({"class_name":"BatchNormalization","config":{"axis":[1],"synchronized":false,"dtype":"float32",)"
+      R"("gamma_initializer":{"class_name":"Ones","config":{}},"beta_regularizer":null}},)"
+      R"({"class_name":"Dropout","config":{"rate":0.5,"noise_shape":null,"seed":7}},)"
+      R"({"class_name":"Dense","config":{"units":3,"activation":{"class_name":"LeakyReLU","config":)"
+      R"({"negative_slope":0.1}},"kernel_initializer":{"class_name":"VarianceScaling","config":)"
+      R"({"scale":4.0,"mode":"fan_in","distribution":"uniform","seed":null}}}})";
+  const auto network = parse_keras(keras(layers), "n.json", 3, true);
+  EXPECT_EQ(understood(network.layers),
+            "dense:8 bn(0.99,0.001) dropout(0.5) dense:3:lecun_uniform:*2 leaky(0.1) softmax");
+  EXPECT_EQ(network.input, (std::vector<std::int64_t>{4}));
+}
+
+TEST(Keras, SettingsThatWouldBePassedOverAreRefusedByName) {
+  struct Case {
+    const char* kind;
+    const char* settings;
+    const char* message;
+  };
+  const Case cases[] = {
+      {"Dense", R"("units":3.7)", "layer 'c' (Dense): units 3.7, expected a whole number"},
+      {"Dense", R"("units":true)", "units true"},
+      {"Dense", R"("units":1e30)", "units 1e+30"},
+      {"Dense", R"("use_bias":true)", "units is not given"},
+      {"Dense", R"("units":4,"use_bias":"no")", R"(use_bias "no", expected true or false)"},
+      {"Dense", R"("units":4,"kernel_regularizer":{"class_name":"L2","config":{"l2":0.01}})",
+       "layer 'c' (Dense): kernel_regularizer {"},
+      {"Dense", R"("units":4,"activity_regularizer":{"class_name":"L1"})", "activity_regularizer {"},
+      {"Dense", R"("units":4,"kernel_constraint":{"class_name":"MaxNorm"})", "kernel_constraint {"},
+      {"Dense", R"("units":4,"bias_initializer":{"class_name":"Ones","config":{}})", "bias_initializer {"},
+      {"Dense", R"("units":4,"bias_initializer":"ones")", R"(bias_initializer "ones")"},
+      {"Dense", R"("units":4,"trainable":false)", "trainable false"},
+      {"Dense", R"("units":4,"dtype":"mixed_float16")", R"(dtype "mixed_float16")"},
+      {"Dense", R"("units":4,"dtype":{"class_name":"DTypePolicy","config":{"name":"bfloat16"}})", "dtype {"},
+      {"Dense", R"("units":4,"lora_rank":2)", "lora_rank 2"},
+      {"Dense", R"("units":4,"activation":{"class_name":"LeakyReLU","config":{"cap":1}})", "cap 1"},
+      {"Dense", R"("units":4,"kernel_initializer":{"class_name":"RandomNormal","config":{"mean":0.5}})",
+       "mean 0.5"},
+      {"Dense",
+       R"("units":4,"kernel_initializer":{"class_name":"VarianceScaling","config":{"mode":"fan_out"}})",
+       "mode fan_out"},
+      {"BatchNormalization", R"("axis":2)", "layer 'c' (BatchNormalization): axis 2"},
+      {"BatchNormalization", R"("axis":[0])", "axis [0]"},
+      {"BatchNormalization", R"("renorm":true)", "renorm true"},
+      {"BatchNormalization", R"("momentum":"high")", R"(momentum "high", expected a number)"},
+      {"BatchNormalization", R"("beta_regularizer":{"class_name":"L2"})", "beta_regularizer"},
+      {"LayerNormalization", R"("axis":[1,2])", "axis [1,2]"},
+      {"LayerNormalization", R"("rms_scaling":true)", "rms_scaling true"},
+      {"Dropout", R"("rate":0.5,"noise_shape":[1,4])", "noise_shape [1,4]"},
+      {"ActivityRegularization", R"("l1":0.1)", "l1 0.1"},
+      {"Softmax", R"("axis":0)", "axis 0"},
+      {"ReLU", R"("max_value":6.0)", "max_value 6.0"},
+      {"ReLU", R"("threshold":0.5)", "threshold 0.5"},
+      {"ELU", R"("alpha":[1.0,2.0])", "alpha [1.0,2.0], expected a number"}};
+  const std::string head = R"({"class_name":"Dense","config":{"name":"z","units":3}})";
+  for (const auto& [kind, settings, expected] : cases) {
+    const std::string layer =
+        fmt::format(R"({{"class_name":"{}","config":{{"name":"c",{}}}}},)", kind, settings);
+    const std::string message = refusal([&] { parse_keras(keras(layer + head), "n.json", 3, true); });
+    EXPECT_NE(message.find(expected), std::string::npos) << message;
+  }
+}
+
+TEST(Keras, TextThatNoKerasWritesIsBadInput) {
+  const auto deep = [](std::size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
+  const auto functional = [](const std::string& nodes) {
+    return R"({"class_name":"Functional","config":{"layers":[{"class_name":"InputLayer","config":{"name":"i"},)"
+           R"("inbound_nodes":)" +
+           nodes + "}]}}";
+  };
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "no JSON"},
+      {"\xff", "no JSON"},
+      {"null", "this is not what Keras"},
+      {R"({"class_name":"Sequential","config":null})", "this is not what Keras"},
+      {R"({"class_name":"Sequential","config":3})", "this is not what Keras"},
+      {R"({"class_name":3,"config":{}})", "class 3"},
+      {R"({"class_name":"Sequential","config":{}})", "there are no layers"},
+      {R"({"class_name":"Sequential","config":{"layers":null}})", "there are no layers"},
+      {R"({"class_name":"Sequential","config":{"layers":{"a":1}}})", "there are no layers"},
+      {R"({"class_name":"Sequential","config":{"layers":[3]}})", "3 is no layer"},
+      {R"({"class_name":"Sequential","config":{"layers":[null]}})", "null is no layer"},
+      {R"({"class_name":"Sequential","config":{"layers":[{"class_name":7}]}})", "is no layer"},
+      {R"({"class_name":"Sequential","config":{"layers":[{"class_name":"Dense","config":3}]}})",
+       "its settings are 3"},
+      {R"({"class_name":"Sequential","config":{"layers":[{"class_name":"Dense","config":{"name":4,"units":3}}]}})",
+       "name 4"},
+      {R"({"class_name":"Sequential","config":{"layers":[{"class_name":"InputLayer","config":)"
+       R"({"batch_shape":[null,4294967296,4294967296]}}]}})",
+       "an input of the shape"},
+      {R"({"class_name":"Sequential","config":{"layers":[{"class_name":"InputLayer","config":)"
+       R"({"batch_shape":[null,null]}}]}})",
+       "an input of the shape"},
+      {deep(20000), "nested deeper"},
+      {functional(deep(20000)), "nested deeper"},
+      {R"({"class_name":"Sequential","config":)" + std::string(1000000, '['), "nested deeper"}};
+  for (const auto& [text, expected] : cases) {
+    const std::string message = refusal([&, &json = text] { parse_keras(json, "n.json", 3, true); });
+    EXPECT_NE(message.find(expected), std::string::npos) << message;
+  }
 }
 
 TEST(Keras, FunctionalModelsThatAreAChain) {
@@ -145,19 +252,21 @@ TEST(Keras, FunctionalModelsThatAreAChain) {
            R"("__keras_tensor__","config":{"keras_history":[")" +
            source + R"(",0,0]}}],"kwargs":{}}]}]}})";
   };
-  EXPECT_EQ(understood(parse_keras(text("a"), "n.json", 3, true)), "dense:4 dense:3 softmax");
-  EXPECT_NE(
-      refusal([&] { parse_keras(text("in"), "n.json", 3, true); }).find("layer 'b' takes something else"),
-      std::string::npos);
+  EXPECT_EQ(understood(parse_keras(text("a"), "n.json", 3, true).layers), "dense:4 dense:3 softmax");
+  EXPECT_NE(refusal([&] {
+              parse_keras(text("in"), "n.json", 3, true);
+            }).find("layer 'b' (Dense): takes something else"),
+            std::string::npos);
 }
 
 TEST(Keras, WhatIsNotKnownIsNamed) {
   const std::string head = R"({"class_name":"Dense","config":{"name":"z","units":3}})";
   const std::pair<std::string, const char*> cases[] = {
       {"[]", "n.json: this is not what Keras"},
-      {"{", "this is not what Keras"},
-      {R"({"class_name":"Tree","config":{}})", "class 'Tree'"},
-      {keras(R"({"class_name":"Conv2D","config":{"name":"c"}},)" + head), "layer 'c' is a Conv2D"},
+      {"{", "this is no JSON"},
+      {R"({"class_name":"Tree","config":{}})", "class \"Tree\""},
+      {keras(R"({"class_name":"Conv3D","config":{"name":"c"}},)" + head),
+       "layer 'c' (Conv3D): a Conv3D is not known"},
       {keras(R"({"class_name":"Activation","config":{"name":"c","activation":"mish"}},)" + head), "'mish'"},
       {keras(R"({"class_name":"Dense","config":{"name":"c","units":"many"}},)" + head), "layer 'c' (Dense)"},
       {keras(R"({"class_name":"Dense","config":{"name":"c","units":4}})"), "4 units, the target needs 3"},

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "samples.h"
@@ -70,16 +71,110 @@ TEST(Checkpoint, RefusesWhatIsDamagedOrOfAnotherTraining) {
     damaged[at] = static_cast<char>(damaged[at] ^ 1);
     expect_refused([&] { resume(damaged, data, with_everything(3)); }, "checkpoint");
   }
-  FitOptions other = with_everything(3);
-  other.batch = 9;
-  expect_refused([&] { resume(bytes, data, other); }, "other options");
-  Dataset changed = data;
-  changed.features[5] += 1.0F;
-  expect_refused([&] { resume(bytes, changed, with_everything(3)); }, "other data");
+  std::string older = bytes;
+  older[older.find('2')] = '1';
+  expect_refused([&] { resume(older, data, with_everything(3)); }, "another version");
+}
+
+TEST(Checkpoint, WhatDiffersFromTheTrainingThatItIsOfIsNamed) {
+  const Dataset data = labelled(61, 4, 3);
+  FitOptions given = with_everything(3);
+  given.bound_to = {{"list of columns", "a,b,c,d"}};
+  Network network = small();
+  Training training(network, data, given);
+  training.run_epoch();
+  const std::string bytes = training.checkpoint();
+  const auto message_of = [&](const std::function<void(FitOptions&, Dataset&)>& change,
+                              const std::function<Network()>& make = small) {
+    FitOptions options = given;
+    Dataset rows = data;
+    change(options, rows);
+    Network other = make();
+    return testing::expect_error(ErrorCode::invalid_input,
+                                 [&] { Training(other, rows, options).resume(bytes); });
+  };
+  struct Case {
+    const char* what;
+    std::function<void(FitOptions&, Dataset&)> change;
+  };
+  const Case cases[] = {
+      {"batch: 8 there, 9 here", [](FitOptions& o, Dataset&) { o.batch = 9; }},
+      {"seed: 1 there, 2 here", [](FitOptions& o, Dataset&) { o.seed = 2; }},
+      {"l2", [](FitOptions& o, Dataset&) { o.l2 = 0.5; }},
+      {"clipping", [](FitOptions& o, Dataset&) { o.clip_norm = 0.5; }},
+      {"optimiser", [](FitOptions& o, Dataset&) { o.optimizer = Lion{}; }},
+      {"optimiser", [](FitOptions& o, Dataset&) { std::get<AdamW>(o.optimizer).learning_rate = 0.5; }},
+      {"schedule", [](FitOptions& o, Dataset&) { o.schedule.warm_up = 1.0; }},
+      {"schedule", [](FitOptions& o, Dataset&) { o.schedule.kind = Schedule::Kind::cosine; }},
+      {"epoch to freeze statistics at: 7 there, none here",
+       [](FitOptions& o, Dataset&) { o.freeze_statistics.reset(); }},
+      {"plateau", [](FitOptions& o, Dataset&) { o.plateau->patience = 3; }},
+      {"early stopping", [](FitOptions& o, Dataset&) { o.early_stopping = EarlyStopping{}; }},
+      {"choice of weights to keep", [](FitOptions& o, Dataset&) { o.restore_best = false; }},
+      {"share to validate on", [](FitOptions& o, Dataset&) { o.validation = 0.2; }},
+      {"list of columns: a,b,c,d there, a,b,c here",
+       [](FitOptions& o, Dataset&) { o.bound_to[0].second = "a,b,c"; }},
+      {"list of columns: a,b,c,d there, none here", [](FitOptions& o, Dataset&) { o.bound_to.clear(); }},
+      {"table to train on", [](FitOptions&, Dataset& d) { d.features[5] += 1.0F; }},
+      {"table to train on", [](FitOptions&, Dataset& d) { d.labels[5] = (d.labels[5] + 1) % 3; }},
+  };
+  for (const Case& c : cases) {
+    const std::string message = message_of(c.change);
+    EXPECT_EQ(message.find(std::string("the checkpoint is of a training with another ") + c.what), 0U)
+        << c.what << ": " << message;
+  }
+  const auto nothing = [](FitOptions&, Dataset&) {};
+  const auto scaled_network = [] {
+    Network other = small();
+    other.set_input_scaling(Scaling::by(0.5, 4));
+    return other;
+  };
+  EXPECT_NE(message_of(nothing, scaled_network).find("another scaling of the inputs"), std::string::npos);
+  const auto wider = [] { return Network(4, {Dense{17}, Dense{3}, Activation::softmax}); };
+  EXPECT_NE(message_of(nothing, wider).find("another network"), std::string::npos);
+  const auto smoothed = [] {
+    Network other = small();
+    other.set_loss(Loss::cross_entropy, {.label_smoothing = 0.1});
+    return other;
+  };
+  EXPECT_NE(message_of(nothing, smoothed).find("another loss"), std::string::npos);
+  const auto weighted = [] {
+    Network other = small();
+    other.set_loss(Loss::cross_entropy, {.class_weights = {1.0, 2.0, 1.0}});
+    return other;
+  };
+  EXPECT_NE(message_of(nothing, weighted).find("another weighting of the classes"), std::string::npos);
+  const auto folded = [] {
+    Network other = small();
+    other.set_folding(Folding::folded);
+    return other;
+  };
+  EXPECT_NE(message_of(nothing, folded).find("another folding: none there, folded here"), std::string::npos);
+}
+
+TEST(Checkpoint, AFinishedTrainingThatIsResumedIsMeasuredAgain) {
+  const Dataset data = labelled(61, 4, 3);
+  for (const bool best : {false, true}) {
+    FitOptions options = with_everything(3);
+    options.restore_best = best;
+    Network network = small();
+    Training training(network, data, options);
+    while (!training.done()) training.run_epoch();
+    const std::string bytes = training.checkpoint();
+    training.finish();
+    Network again = small();
+    Training resumed(again, data, options);
+    resumed.resume(bytes);
+    EXPECT_TRUE(resumed.done());
+    resumed.finish();
+    EXPECT_TRUE(resumed.history().back().trained_loss.has_value());
+    EXPECT_EQ(resumed.history().back().trained_loss, training.history().back().trained_loss);
+    EXPECT_EQ(resumed.history().back().trained_metric, training.history().back().trained_metric);
+  }
 }
 
 constexpr std::size_t kHead =
-    std::string_view("bnrun training checkpoint 1\n").size() + sizeof(std::uint64_t);
+    std::string_view("bnrun training checkpoint 2\n").size() + sizeof(std::uint64_t);
 
 /// A checkpoint with this body and the checksum of it.
 std::string sealed(const std::string& checkpoint, const std::string& body) {

@@ -128,6 +128,26 @@ TEST(EarlyStopping, EndsAndRestoresTheBest) {
   EXPECT_EQ(evaluate(network, validation).loss, best->validation_loss.value());
 }
 
+/// The kernel halves at every step, and overflows on the row to watch until it is below 1.
+TEST(EarlyStopping, ALossThatIsNoNumberIsNoBest) {
+  Network network(
+      1, {Dense{.units = 2, .use_bias = false, .initializer = Initializer::ones, .initial_scale = 4.0},
+          Activation::softmax});
+  const FitOptions options{.epochs = 5,
+                           .optimizer = Sgd{.learning_rate = 0.5},
+                           .validation_data = Dataset{.columns = 1, .features = {3e38F}, .labels = {0}},
+                           .early_stopping = EarlyStopping{.patience = 100},
+                           .restore_best = true,
+                           .l2 = 0.5};
+  Training training(network, {.columns = 1, .features = {0.0F, 0.0F}, .labels = {0, 1}}, options);
+  while (!training.done()) training.run_epoch();
+  training.finish();
+  ASSERT_TRUE(std::isnan(training.history().front().validation_loss.value()));
+  ASSERT_TRUE(std::isfinite(training.history().back().validation_loss.value()));
+  EXPECT_TRUE(std::isfinite(
+      training.history()[static_cast<std::size_t>(training.kept_epoch() - 1)].validation_loss.value()));
+}
+
 TEST(Plateau, LowersTheRateButNotBelowTheLeast) {
   Network network = small();
   FitOptions options = overfitting();

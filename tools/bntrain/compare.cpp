@@ -265,7 +265,7 @@ int compare(const cli::Console& console, Options options) {
   cli::check_distinct({options.html, options.csv}, {options.table.data});
   for (const auto& path : {options.html, options.csv})
     if (!path.empty()) io::check_writable(path);
-  if (!options.network.layers.empty() || !options.network.keras.empty())
+  if (options.network.layers || options.network.keras)
     throw cli::UsageError("compare makes its networks from --hidden and --activation");
   if (options.training.fit.validation == 0.0) throw cli::UsageError("compare needs --validation above 0");
   if (options.training.learning_rate || options.training.patience)
@@ -334,8 +334,10 @@ void add_compare(cli::Program& program) {
       ->check(cli::positive_number());
   add("-t,--threads", o.threads, "Trainings at a time; the results do not depend on it (1)")
       ->check(cli::count());
-  add("--html", o.html, "Write table and curves to this page")->type_name("FILE");
-  add("--csv", o.csv, "Write every epoch of every training to this table")->type_name("FILE");
+  add("--html", o.html, "Write table and curves to this page")->type_name("FILE")->check(cli::not_empty());
+  add("--csv", o.csv, "Write every epoch of every training to this table")
+      ->type_name("FILE")
+      ->check(cli::not_empty());
 }
 
 }  // namespace bnrun

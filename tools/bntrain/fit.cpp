@@ -1,7 +1,9 @@
 // bntrain fit: a table in, a trained model out.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -148,17 +150,24 @@ void train_on(const Fit& fit, train::Training& training) {
   training.finish();
 }
 
-/// The options of this network: with folds each trains and is measured on the rows it did not see.
-void measure_folds(const Fit& fit, const train::FitOptions& options) {
+/// The options of this network: with folds each trains and is measured on the rows it did not see. False when
+/// that was interrupted.
+bool measure_folds(const Fit& fit, train::FitOptions options) {
+  options.stop = cli::interrupted;
+  const cli::DeferInterrupts until_told;
   const auto splits =
       train::fold_rows(fit.labelled.data, static_cast<std::size_t>(fit.options.folds), options.seed);
   std::vector<train::ClassificationScore> classes(splits.size());
   std::vector<train::RegressionScore> numbers(splits.size());
   std::vector<double> scores(splits.size());
+  std::atomic<std::size_t> measured{0};
   run_trials(splits.size(), fit.options.threads, [&](std::size_t f) {
+    if (cli::interrupted()) return;
     const auto [preparation, training] = prepare(fit.options.table, fit.labelled, splits[f].rest);
     auto network = make_network(fit.options.network, fit.labelled, training, options.seed);
     train::fit(network, training, options);
+    if (cli::interrupted()) return;
+    ++measured;
     const auto held_out = preparation.apply(train::take_rows(fit.labelled.data, splits[f].drawn));
     const auto y = network.predict(held_out.features);
     if (fit.classification()) {
@@ -169,6 +178,13 @@ void measure_folds(const Fit& fit, const train::FitOptions& options) {
       scores[f] = numbers[f].root_mean_squared_error;
     }
   });
+  if (cli::interrupted()) {
+    fit.console.note(
+        fmt::format("interrupted when {} of {} folds were measured: nothing is written; without --folds the "
+                    "model is trained at once",
+                    measured.load(), splits.size()));
+    return false;
+  }
   for (std::size_t f = 0; f < splits.size(); ++f) {
     fmt::print(fit.text, "fold {:<2}    ", f + 1);
     if (fit.classification())
@@ -181,6 +197,29 @@ void measure_folds(const Fit& fit, const train::FitOptions& options) {
   const auto [mean, deviation] = mean_and_deviation(scores);
   fmt::print(fit.text, "{} folds   {} {:.4f} +- {:.4f}\n", splits.size(),
              fit.classification() ? "accuracy" : "RMSE", mean, deviation);
+  std::fflush(fit.text);
+  return true;
+}
+
+/// What a checkpoint is bound to besides the numbers of the training: the model that is written tells it.
+train::Facts facts_of(const Options& options, const LabelledTable& labelled, const Prepared& prepared) {
+  const auto& description = labelled.description;
+  const auto& columns = prepared.preparation.columns;
+  std::vector<std::string> texts;
+  for (std::size_t t = 0; t < columns.texts.size(); ++t)
+    texts.push_back(
+        fmt::format("{}: {}", columns.texts[t].name, fmt::join(prepared.preparation.vocabularies[t], ",")));
+  return {
+      {"target", description.target},
+      {"list of classes", fmt::format("{}", fmt::join(description.classes, ","))},
+      {"list of columns", fmt::format("{}", fmt::join(description.features, ","))},
+      {"list of categories", fmt::format("{}", fmt::join(texts, "; "))},
+      {"rule for missing values", std::string(name_of(prepared.preparation.missing))},
+      {"rule for unknown categories", options.table.refuse_unknown ? "error" : "zero"},
+      {"spelling of missing values",
+       description.missing_spellings ? fmt::format("'{}'", fmt::join(*description.missing_spellings, "', '"))
+                                     : "the usual"},
+      {"choice of rows held out", fmt::format("{} by seed {}", options.holdout, options.holdout_seed)}};
 }
 
 void write_files(const Fit& fit, const std::vector<train::EpochReport>& history,
@@ -229,7 +268,8 @@ void check_paths(const Options& options) {
   cli::check_model_output(options.output, options.table.data);
   cli::check_distinct(
       {options.output, options.history, options.curves, options.holdout_out, options.checkpoint},
-      {options.table.data, options.validation_file, options.network.keras});
+      {options.table.data, options.validation_file, options.network.keras.value_or("")});
+  if (!options.checkpoint.empty()) io::check_keeps(options.checkpoint);
   if (!options.resume && !options.checkpoint.empty() && std::filesystem::exists(options.checkpoint))
     throw cli::UsageError(
         fmt::format("{}: is there already; --resume goes on from it, else delete it or name another file",
@@ -249,7 +289,7 @@ int fit(const cli::Console& console, Options options) {
   const auto split = train::split_rows(labelled.data, held_out_rows(options.holdout, labelled.rows.size()),
                                        options.holdout_seed);
   describe(console, table, labelled);
-  if (options.folds > 0) measure_folds(fit, fit_settings);
+  if (options.folds > 0 && !measure_folds(fit, fit_settings)) return cli::kDone;
   const Prepared prepared = prepare(options.table, labelled, split.rest);
   auto network = make_network(options.network, labelled, prepared.training, fit_settings.seed);
   if (!options.validation_file.empty()) {
@@ -257,12 +297,16 @@ int fit(const cli::Console& console, Options options) {
     fit_settings.validation_data = read_more(fit, options.validation_file, prepared.preparation);
   }
   fit_settings.stop = cli::interrupted;
+  fit_settings.bound_to = facts_of(options, labelled, prepared);
   print_summary(console, network);
 
   const cli::DeferInterrupts whole_files;  // the model so far is written before an interrupt ends the program
   train::Training training(network, prepared.training, fit_settings);
   train_on(fit, training);
-  if (training.history().empty()) return cli::kDone;  // interrupted in the first epoch: nothing to keep
+  if (training.history().empty()) {
+    console.note("interrupted in the first epoch: nothing is written");
+    return cli::kDone;
+  }
   cli::write_model(train::to_model(network, labelled.description, prepared.preparation), options.output);
   write_files(fit, training.history(), split.drawn);
   report(fit, network, training, prepared, split.drawn);
@@ -293,17 +337,20 @@ void add_fit(cli::Program& program) {
   const auto add = [&](const std::string& name, auto& value, const std::string& description) {
     return command.add_option(name, value, description)->group("Training")->type_name("");
   };
-  add("--validation-file", o.validation_file, "Watch the rows of this table instead")->type_name("FILE");
+  const auto add_file = [&](const std::string& name, std::string& path, const std::string& description) {
+    return add(name, path, description)->check(cli::not_empty());
+  };
+  add_file("--validation-file", o.validation_file, "Watch the rows of this table instead")->type_name("FILE");
   add("--folds", o.folds, "First measure by K folds: each is held out once, classes spread evenly")
       ->type_name("K")
       ->check(CLI::Range(2, 1000).description(""));
   add("-t,--threads", o.threads, "Folds at a time; the results do not depend on it (1)")->check(cli::count());
   add("--holdout", o.holdout, "Rows never seen in training: a fraction such as 0.2, or a number of rows");
   add("--holdout-seed", o.holdout_seed, "Which rows those are; apart from --seed, so that runs compare (1)");
-  add("--holdout-out", o.holdout_out, "Write those rows to this .csv file");
-  add("--history", o.history, "Write loss and metric of every epoch to this .csv or .json file");
-  add("--curves", o.curves, "Write learning curves to this .html file");
-  add("--checkpoint", o.checkpoint, "Write the state of the training to this file after every epoch")
+  add_file("--holdout-out", o.holdout_out, "Write those rows to this .csv file");
+  add_file("--history", o.history, "Write loss and metric of every epoch to this .csv or .json file");
+  add_file("--curves", o.curves, "Write learning curves to this .html file");
+  add_file("--checkpoint", o.checkpoint, "Write the state of the training to this file after every epoch")
       ->type_name("FILE");
   command.add_flag("--resume", o.resume, "Go on from the checkpoint, if there is one, to the same bits")
       ->group("Training");

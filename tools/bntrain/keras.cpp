@@ -1,9 +1,11 @@
 // Networks as Keras writes them: model.to_json() of versions 2 and 3.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "bnrun/error.h"
+#include "keras_settings.h"
 #include "layers.h"
 
 namespace bnrun {
@@ -17,18 +19,25 @@ class KerasReader {
  public:
   explicit KerasReader(const std::string& file) : file_(file) {}
 
-  std::vector<LayerSpec> read(const std::string& text) {
-    const json model = json::parse(text, nullptr, false);
-    if (model.is_discarded() || !model.is_object() || !model.contains("config"))
-      refuse("this is not what Keras's model.to_json() writes");
-    const json& config = model["config"];
-    const std::string kind = model.value("class_name", "");
+  KerasNetwork read(const std::string& text) {
+    const json model = parse_json(text, file_);
+    const auto part = [](const json& of, const char* key) {
+      const auto found = of.is_object() ? of.find(key) : of.end();
+      return found == of.end() ? json() : *found;
+    };
+    const json config = part(model, "config");
+    if (!config.is_structured()) refuse("this is not what Keras's model.to_json() writes");
+    const json kind = part(model, "class_name");
     if (kind != "Sequential" && kind != "Functional" && kind != "Model")
-      refuse(fmt::format("a model of the class '{}', expected Sequential or a functional one", kind));
-    const json& layers = config.is_array() ? config : config.value("layers", json::array());
+      refuse(fmt::format("a model of the class {}, expected Sequential or a functional one", kind.dump()));
+    const json layers = config.is_array() ? config : part(config, "layers");
+    if (!layers.is_array() || layers.empty()) refuse("there are no layers");
     for (const json& layer : layers) add(layer, kind == "Sequential");
     if (layers_.empty()) refuse("there are no layers");
-    return std::move(layers_);
+    const auto outputs = sources(part(config, "output_layers"));
+    if (!outputs.empty() && outputs != std::vector{last_})
+      refuse(fmt::format("its output is not that of the last layer, '{}'", last_));
+    return {std::move(layers_), std::move(input_)};
   }
 
  private:
@@ -37,29 +46,21 @@ class KerasReader {
   }
 
   void add(const json& layer, bool sequential) {
-    const std::string kind = layer.value("class_name", "");
-    const json config = layer.value("config", json::object());
-    const std::string name = config.value("name", kind);
-    try {
-      if (!sequential && !in_a_chain(layer, kind))
-        refuse(
-            fmt::format("layer '{}' takes something else than the layer before it: --layers with residual() "
-                        "can say such networks",
-                        name));
-      add_known(kind, config, name);
-    } catch (const json::exception&) {
-      refuse(fmt::format("layer '{}' ({}): its settings are not of the types that Keras writes", name, kind));
-    }
-    last_ = name;
+    KerasSettings settings(layer, file_);
+    if (!sequential && !in_a_chain(layer, settings.kind()))
+      settings.refuse(
+          "takes something else than the layer before it: --layers with residual() can say such networks");
+    if (last_.empty()) read_input(settings);
+    add_known(settings);
+    settings.end();
+    last_ = settings.name();
   }
 
-  /// Whether a layer of a functional model reads the one before it and nothing else: its inbound_nodes name
-  /// layers as [[["dense", 0, 0, {}]]] (version 2) or within "keras_history" (version 3).
-  bool in_a_chain(const json& layer, const std::string& kind) const {
-    if (kind == "InputLayer") return last_.empty();
-    std::vector<std::string> sources;
-    collect(layer.value("inbound_nodes", json::array()), sources);
-    return sources == std::vector<std::string>{last_};
+  /// Layers by name: [["dense", 0, 0, {}]] (version 2), or within "keras_history" (version 3).
+  static std::vector<std::string> sources(const json& node) {
+    std::vector<std::string> names;
+    collect(node, names);
+    return names;
   }
   static void collect(const json& node, std::vector<std::string>& names) {
     if (node.is_array() && node.size() >= 3 && node[0].is_string() && node[1].is_number_integer()) {
@@ -71,100 +72,131 @@ class KerasReader {
     }
   }
 
-  void add_known(const std::string& kind, const json& c, const std::string& name) {
-    if (kind == "InputLayer" || kind == "Flatten" || kind == "ActivityRegularization") return;
-    if (kind == "Dense") return add_dense(c, name);
-    if (kind == "BatchNormalization") {
-      layers_.emplace_back(train::BatchNormalization{c.value("momentum", 0.99), c.value("epsilon", 1e-3),
-                                                     c.value("center", true), c.value("scale", true)});
+  /// Whether a layer of a functional model reads the one before it and nothing else.
+  bool in_a_chain(const json& layer, const std::string& kind) const {
+    if (kind == "InputLayer") return last_.empty();
+    const auto inbound = layer.find("inbound_nodes");
+    return inbound != layer.end() && sources(*inbound) == std::vector<std::string>{last_};
+  }
+
+  /// [null, 28, 28, 1] of the first layer.
+  void read_input(KerasSettings& settings) {
+    const json* given = settings.find("batch_shape");
+    if (given == nullptr) given = settings.find("batch_input_shape");
+    if (given == nullptr) return;
+    const auto whole = [](const json& extent) { return extent.is_number_integer() && extent > 0; };
+    if (!given->is_array() || given->size() < 2 || !std::all_of(given->begin() + 1, given->end(), whole))
+      settings.refuse(fmt::format("an input of the shape {}", given->dump()));
+    constexpr std::int64_t kMost = std::int64_t{1} << 40;
+    std::int64_t values = 1;
+    for (auto extent = given->begin() + 1; extent != given->end(); ++extent) {
+      if (*extent > kMost / values) settings.refuse(fmt::format("an input of the shape {}", given->dump()));
+      input_.push_back(extent->get<std::int64_t>());
+      values *= input_.back();
+    }
+    rank_ = static_cast<std::int64_t>(given->size());
+  }
+
+  void add_known(KerasSettings& s) {
+    const std::string& kind = s.kind();
+    if (kind == "InputLayer") return;
+    if (kind == "Flatten") {
+      rank_ = 2;
+      s.expect("data_format", {"channels_last"});
+    } else if (kind == "Dense") {
+      add_dense(s);
+    } else if (kind == "BatchNormalization") {
+      check_axis(s);
+      layers_.emplace_back(train::BatchNormalization{s.number("momentum", 0.99), s.number("epsilon", 1e-3),
+                                                     s.flag("center", true), s.flag("scale", true)});
     } else if (kind == "LayerNormalization") {
-      layers_.emplace_back(train::LayerNormalization{c.value("epsilon", 1e-3), c.value("center", true),
-                                                     c.value("scale", true)});
+      check_axis(s);
+      layers_.emplace_back(train::LayerNormalization{s.number("epsilon", 1e-3), s.flag("center", true),
+                                                     s.flag("scale", true)});
     } else if (kind == "Dropout") {
-      layers_.emplace_back(train::Dropout{c.value("rate", 0.5)});
-    } else if (kind == "LeakyReLU") {
-      layers_.emplace_back(train::LeakyRelu{number(c, {"negative_slope", "alpha"}, 0.3)});
+      layers_.emplace_back(train::Dropout{s.number("rate", 0.5)});
+    } else if (kind == "ActivityRegularization") {
+      s.expect("l1", {0.0, 0});
+      s.expect("l2", {0.0, 0});
+    } else if (kind == "Activation") {
+      add_activation(s);
+    } else if (!add_activation_layer(s)) {
+      s.refuse(fmt::format("a {} is not known here", kind));
+    }
+  }
+
+  /// Normalises over the last axis.
+  void check_axis(KerasSettings& s) const {
+    const json last = rank_ - 1;
+    s.expect("axis", {-1, json::array({-1}), last, json::array({last})});
+  }
+
+  void add_dense(KerasSettings& s) {
+    train::Dense dense{.units = s.whole("units"), .use_bias = s.flag("use_bias", true)};
+    s.initializer(dense.initializer, dense.initial_scale);
+    layers_.emplace_back(dense);
+    add_activation(s);
+  }
+
+  /// The setting "activation": a word, or a layer.
+  void add_activation(KerasSettings& s) {
+    const auto [given, config] = s.object("activation", "linear");
+    const std::string kind = snake_case(given);
+    if (!config.empty()) {
+      KerasSettings inner(given, config, file_);
+      if (!add_activation_layer(inner)) s.refuse(fmt::format("the activation '{}' is not known here", given));
+      return inner.end();
+    }
+    const std::pair<const char*, LayerSpec> known[] = {
+        {"linear", Activation::linear},   {"relu", Activation::relu},
+        {"re_l_u", Activation::relu},     {"tanh", Activation::tanh},
+        {"sigmoid", Activation::sigmoid}, {"softmax", Activation::softmax},
+        {"gelu", Activation::gelu},       {"selu", Activation::selu},
+        {"elu", train::Elu{1.0}},         {"leaky_relu", train::LeakyRelu{0.2}}};
+    for (const auto& [word, layer] : known) {
+      if (kind != word) continue;
+      if (kind != "linear" || s.kind() == "Activation") layers_.push_back(layer);
+      return;
+    }
+    s.refuse(fmt::format("the activation '{}' is not known here", given));
+  }
+
+  /// False where it is none.
+  bool add_activation_layer(KerasSettings& s) {
+    const std::string& kind = s.kind();
+    if (kind == "LeakyReLU") {
+      layers_.emplace_back(train::LeakyRelu{s.number_of({"negative_slope", "alpha"}, 0.3)});
     } else if (kind == "ELU") {
-      layers_.emplace_back(train::Elu{number(c, {"alpha"}, 1.0)});
+      layers_.emplace_back(train::Elu{s.number("alpha", 1.0)});
     } else if (kind == "Softmax") {
+      check_axis(s);
       layers_.emplace_back(Activation::softmax);
     } else if (kind == "ReLU") {
-      if (!c.value("max_value", json()).is_null() || number(c, {"threshold"}, 0.0) != 0.0)
-        refuse(fmt::format("layer '{}': a ReLU with max_value or threshold is not known here", name));
-      add_slope(number(c, {"negative_slope"}, 0.0));
-    } else if (kind == "Activation") {
-      add_activation(c.value("activation", json("linear")), name);
+      s.expect("threshold", {0.0, 0, json::array({0.0})});
+      const double slope = s.number("negative_slope", 0.0);
+      if (slope == 0.0)
+        layers_.emplace_back(Activation::relu);
+      else
+        layers_.emplace_back(train::LeakyRelu{slope});
     } else {
-      refuse(fmt::format("layer '{}' is a {}, which is not known here", name, kind));
+      return false;
     }
-  }
-
-  void add_dense(const json& c, const std::string& name) {
-    train::Dense dense{.units = c.at("units").get<std::int64_t>(), .use_bias = c.value("use_bias", true)};
-    const json given = c.value("kernel_initializer", json("glorot_uniform"));
-    const std::string initializer =
-        given.is_object() ? snake_case(given.value("class_name", "")) : given.get<std::string>();
-    if (!find_initializer(initializer, dense.initializer))
-      refuse(fmt::format("layer '{}': the initialiser {} is not known here", name, initializer));
-    layers_.emplace_back(dense);
-    const json activation = c.value("activation", json("linear"));
-    if (activation != json("linear")) add_activation(activation, name);
-  }
-
-  void add_slope(double slope) {
-    if (slope == 0.0)
-      layers_.emplace_back(Activation::relu);
-    else
-      layers_.emplace_back(train::LeakyRelu{slope});
-  }
-
-  void add_activation(const json& given, const std::string& name) {
-    const std::string kind =
-        given.is_string() ? given.get<std::string>() : snake_case(given.value("class_name", ""));
-    const std::pair<const char*, LayerSpec> known[] = {
-        {"linear", Activation::linear},       {"relu", Activation::relu},
-        {"tanh", Activation::tanh},           {"sigmoid", Activation::sigmoid},
-        {"softmax", Activation::softmax},     {"gelu", Activation::gelu},
-        {"selu", Activation::selu},           {"elu", train::Elu{1.0}},
-        {"leaky_relu", train::LeakyRelu{0.2}}};
-    for (const auto& [word, layer] : known) {
-      if (kind == word) return layers_.push_back(layer);
-    }
-    refuse(fmt::format("layer '{}': the activation '{}' is not known here", name, kind));
-  }
-
-  static double number(const json& config, std::initializer_list<const char*> names, double otherwise) {
-    for (const char* name : names) {
-      const json value = config.value(name, json());
-      if (value.is_number()) return value.get<double>();
-      if (value.is_array() && !value.empty())
-        return value[0].get<double>();  // arrays as version 2 wrote them
-      if (value.is_object() && value.contains("value")) return value["value"].get<double>();
-    }
-    return otherwise;
-  }
-
-  /// "GlorotUniform" is "glorot_uniform".
-  static std::string snake_case(const std::string& name) {
-    std::string text;
-    for (const char letter : name) {
-      const bool upper = letter >= 'A' && letter <= 'Z';
-      if (upper && !text.empty()) text += '_';
-      text += upper ? static_cast<char>(letter - 'A' + 'a') : letter;
-    }
-    return text;
+    return true;
   }
 
   std::string file_;
   std::string last_;
+  std::int64_t rank_ = 2;  ///< of what the next layer receives, the batch among it
+  std::vector<std::int64_t> input_;
   std::vector<LayerSpec> layers_;
 };
 
 }  // namespace
 
-std::vector<LayerSpec> parse_keras(const std::string& json, const std::string& file, std::int64_t outputs,
-                                   bool classification) {
-  auto layers = KerasReader(file).read(json);
+KerasNetwork parse_keras(const std::string& json, const std::string& file, std::int64_t outputs,
+                         bool classification) {
+  auto network = KerasReader(file).read(json);
+  auto& layers = network.layers;
   const auto refuse = [&](const std::string& what) {
     throw Error(ErrorCode::invalid_input, fmt::format("{}: {}", file, what));
   };
@@ -181,7 +213,7 @@ std::vector<LayerSpec> parse_keras(const std::string& json, const std::string& f
     refuse("it ends in sigmoid: classes need softmax over as many units as there are classes");
   if (classification && !softmax) layers.emplace_back(Activation::softmax);
   if (!classification && softmax) refuse("it ends in softmax, but the target is a number to predict");
-  return layers;
+  return network;
 }
 
 }  // namespace bnrun

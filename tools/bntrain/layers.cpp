@@ -224,6 +224,7 @@ std::vector<LayerSpec> parse_layers(std::string_view text, std::int64_t outputs,
     refuse("'{}': a bracket is open or closes nothing", text);
   std::vector<Written> written;
   flatten(text, written, 0);
+  if (written.empty()) refuse("'{}': there are no layers", text);
   const auto last_dense =
       std::ranges::find(written.rbegin(), written.rend(), "dense", &Written::name).base() - written.begin() -
       1;

@@ -20,10 +20,15 @@ namespace bnrun {
 ///     relu selu gelu tanh sigmoid softmax linear  residual(LAYERS)
 std::vector<train::LayerSpec> parse_layers(std::string_view text, std::int64_t outputs, bool classification);
 
+struct KerasNetwork {
+  std::vector<train::LayerSpec> layers;
+  std::vector<std::int64_t> input;  ///< extents of one row, channels last; empty: it does not say
+};
 /// The network as Keras's model.to_json() writes it, Sequential or functional without branches. The last Dense
-/// layer must have `outputs` units. Throws invalid_input naming the layer that is not known here.
-std::vector<train::LayerSpec> parse_keras(const std::string& json, const std::string& file,
-                                          std::int64_t outputs, bool classification);
+/// layer must have `outputs` units. Throws invalid_input naming the layer, and its setting, that is not known
+/// here: no setting is passed over unless it says what is done anyway.
+KerasNetwork parse_keras(const std::string& json, const std::string& file, std::int64_t outputs,
+                         bool classification);
 
 /// The initialiser of that name; "he" is he_uniform. False when there is none.
 bool find_initializer(std::string_view name, train::Initializer& found);

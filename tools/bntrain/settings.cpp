@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "common/numbers.h"
 #include "common/program.h"
@@ -45,12 +47,21 @@ train::Scaling scaling_for(const std::string& scale, const train::Dataset& data,
   return scaling;
 }
 
-std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::int64_t outputs,
-                                        bool classification) {
-  auto layers = settings.keras.empty()
-                    ? parse_layers(settings.layers.empty() ? layers_text(settings.hidden) : settings.layers,
-                                   outputs, classification)
-                    : parse_keras(io::read_file(settings.keras), settings.keras, outputs, classification);
+std::vector<train::LayerSpec> read_keras(const std::string& file, std::int64_t inputs, std::int64_t outputs,
+                                         bool classification) {
+  auto [layers, input] = parse_keras(io::read_file(file), file, outputs, classification);
+  const auto values = std::accumulate(input.begin(), input.end(), std::int64_t{1}, std::multiplies<>{});
+  if (!input.empty() && values != inputs)
+    throw Error(ErrorCode::invalid_input,
+                fmt::format("{}: its input has {} values, a row of the data {}", file, values, inputs));
+  return layers;
+}
+
+std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::int64_t inputs,
+                                        std::int64_t outputs, bool classification) {
+  auto layers = settings.keras ? read_keras(*settings.keras, inputs, outputs, classification)
+                               : parse_layers(settings.layers.value_or(layers_text(settings.hidden)), outputs,
+                                              classification);
   for (auto& layer : layers) {
     if (auto* normalization = std::get_if<train::BatchNormalization>(&layer))
       normalization->momentum = settings.bn_momentum.value_or(normalization->momentum);
@@ -151,7 +162,8 @@ train::Network make_network(const NetworkSettings& settings, const LabelledTable
                             const train::Dataset& training, std::uint64_t seed) {
   const bool classification = table.classification();
   const auto outputs = classification ? static_cast<std::int64_t>(table.description.classes.size()) : 1;
-  train::Network network(training.columns, layers_of(settings, outputs, classification), seed);
+  train::Network network(training.columns, layers_of(settings, training.columns, outputs, classification),
+                         seed);
   set_loss(settings, training, classification, network);
   network.set_input_scaling(scaling_for(settings.scale, training, table.columns.numbers.size()));
   if (!classification) network.set_target_scaling(train::Scaling::standardize(training.targets, 1));
@@ -219,10 +231,12 @@ void add_network_settings(CLI::App& command, NetworkSettings& o) {
   auto* layers =
       add("--layers", o.layers,
           "Layer by layer: \"dense(32) bn relu residual(dense(32) bn relu) dropout(0.2) dense\"; also "
-          "ln, gelu, elu, selu, leaky_relu, tanh, sigmoid, and within dense he_normal, nobias, ...");
+          "ln, gelu, elu, selu, leaky_relu, tanh, sigmoid, and within dense he_normal, nobias, ...")
+          ->check(cli::not_empty());
   auto* keras = command.add_option("--model", o.keras, "The layers that Keras's model.to_json() wrote")
                     ->group(group)
                     ->type_name("JSON")
+                    ->check(cli::not_empty())
                     ->excludes(layers);
   const auto add_block = [&](const std::string& name, auto& value, const std::string& description) {
     return add(name, value, description)->excludes(layers)->excludes(keras);
@@ -250,7 +264,8 @@ void add_network_settings(CLI::App& command, NetworkSettings& o) {
   add("--bn-momentum", o.bn_momentum,
       "What each step keeps of the running statistics of BatchNormalization (0.9, or what --model says)")
       ->check(cli::fraction());
-  add("--initializer", o.initializer, "First weights of the dense layers, as in Keras (glorot_uniform)");
+  add("--initializer", o.initializer, "First weights of the dense layers, as in Keras (glorot_uniform)")
+      ->check(cli::not_empty());
   add("--initial-scale", o.initial_scale, "The first weights times this (1)")->check(cli::positive_number());
   add("--scale", o.scale, "Of the features: standardize, minmax, none or factor:NUMBER (standardize)");
   add("--loss", o.loss, "auto, cross-entropy, mse, mae or huber (auto)")

@@ -21,8 +21,8 @@ struct TableSettings {
 void add_table_settings(CLI::App& command, TableSettings& settings);
 
 struct NetworkSettings {
-  std::string layers;
-  std::string keras;
+  std::optional<std::string> layers;
+  std::optional<std::string> keras;
   HiddenLayers hidden;
   std::optional<double> bn_momentum;
   std::string initializer;

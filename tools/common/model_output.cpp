@@ -63,8 +63,12 @@ void check_distinct(const std::vector<std::string>& written, const std::vector<s
   const auto real = [&](const std::string& path) {
     return fs::weakly_canonical(fs::absolute(path, none), none);
   };
+  const auto is_file = [&](const std::string& path) {  // a device or pipe takes all that comes
+    const auto status = fs::status(path, none);
+    return path != "-" && !path.empty() && (!fs::exists(status) || !fs::is_other(status));
+  };
   const auto same = [&](const std::string& a, const std::string& b) {
-    return !a.empty() && !b.empty() && a != "-" && real(a) == real(b);
+    return is_file(a) && !b.empty() && real(a) == real(b);
   };
   for (std::size_t i = 0; i < written.size(); ++i) {
     for (std::size_t k = 0; k < i; ++k) {

@@ -12,8 +12,8 @@ namespace bnrun::cli {
 /// the file `input` ("-": none), which would be lost; io when a file could not be written there.
 void check_model_output(const std::string& output, const std::string& input);
 
-/// Throws UsageError when a file that is to be written is one of those read, or is to be written twice. "-"
-/// and "" are no files.
+/// Throws UsageError when a file that is to be written is one of those read, or is to be written twice. "-",
+/// "", devices and pipes are no files.
 void check_distinct(const std::vector<std::string>& written, const std::vector<std::string>& read);
 
 /// Writes the model whole or not at all; to standard output without external data.

@@ -57,4 +57,9 @@ CLI::Validator count_or_zero() {
   return whole_number(0, "a whole number of 0 or more");
 }
 
+CLI::Validator not_empty() {
+  return CLI::Validator(
+      [](const std::string& text) { return std::string(text.empty() ? "'' says nothing" : ""); }, "");
+}
+
 }  // namespace bnrun::cli

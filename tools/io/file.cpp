@@ -155,13 +155,23 @@ void write_file(const std::string& path, const std::function<void(std::ostream&)
   if (error) fail(ErrorCode::io, "{}: cannot be replaced: {}", path, error.message());
 }
 
+void check_keeps(const std::string& path) {
+  std::error_code error;
+  const auto status = fs::status(path, error);
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    fail(ErrorCode::io, "{}: is no regular file, and would keep nothing", path);
+}
+
 void write_durably(const std::string& path, std::string_view bytes) {
+  check_keeps(path);
+  std::error_code none;
+  const fs::path target = fs::exists(path, none) ? fs::canonical(path) : fs::path(path);
   const auto refuse = [&] { fail(ErrorCode::io, "{}: cannot be written: {}", path, std::strerror(errno)); };
   struct Descriptor {
     int number;
     ~Descriptor() { ::close(number); }
   };
-  const Unfinished part{path + ".part"};
+  const Unfinished part{target.string() + ".part"};
   {
     const Descriptor file{::open(part.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
     if (file.number < 0) refuse();
@@ -173,8 +183,8 @@ void write_durably(const std::string& path, std::string_view bytes) {
     }
     if (::fsync(file.number) != 0) refuse();
   }
-  if (::rename(part.path.c_str(), path.c_str()) != 0) refuse();
-  fs::path folder = fs::path(path).parent_path();
+  if (::rename(part.path.c_str(), target.c_str()) != 0) refuse();
+  const fs::path folder = target.parent_path();
   const Descriptor opened{::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (opened.number < 0 || (::fsync(opened.number) != 0 && errno != EINVAL)) refuse();
 }

@@ -23,13 +23,17 @@ bool is_gzip(std::string_view bytes);
 /// folder is missing or may not be written to.
 void check_writable(const std::string& path);
 
+/// Throws io when there is something at `path` that is no regular file (or a link to one): a pipe or a device
+/// would keep nothing, and reading it might never end.
+void check_keeps(const std::string& path);
+
 /// Writes what `produce` puts into the stream: beside the target first, then renamed over it, so that the
 /// target is there whole or not at all. "-" is standard output. Devices and pipes are written in place.
 void write_file(const std::string& path, const std::function<void(std::ostream&)>& produce);
 
 /// Writes the bytes so that after a crash, of the machine too, `path` holds what it held or all of them: beside
-/// it, as `path`.part, flushed to the disk, then renamed, then the folder flushed. Throws io; `path` is then as
-/// it was.
+/// it, as `path`.part, flushed to the disk, then renamed, then the folder flushed. A link is followed. Throws
+/// io; `path` is then as it was.
 void write_durably(const std::string& path, std::string_view bytes);
 
 }  // namespace bnrun::io

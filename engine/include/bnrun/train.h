@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -106,11 +107,14 @@ struct EpochReport {
   std::optional<double> validation_metric;
   double learning_rate = 0.0;  ///< of the last step
   double seconds = 0.0;        ///< of training, validation not counted
-  /// Of the last epoch: the rows trained on after it, as the exported model computes them (with running
-  /// statistics).
+  /// Of the last epoch, once `finish` has been called: the rows trained on, as the exported model computes
+  /// them (with running statistics).
   std::optional<double> trained_loss;
   std::optional<double> trained_metric;
 };
+
+/// Names and values.
+using Facts = std::vector<std::pair<std::string, std::string>>;
 
 struct FitOptions {
   int epochs = 20;
@@ -136,6 +140,8 @@ struct FitOptions {
   std::optional<int> freeze_statistics;
   /// Asked before each step; true ends training there, with the best epoch so far.
   std::function<bool()> stop;
+  /// What else a checkpoint is bound to, such as the names of the columns: `resume` compares it.
+  Facts bound_to;
 };
 
 /// A training that can be left and taken up again. Not thread-safe; network and options.on_epoch outlive it.
@@ -152,7 +158,8 @@ class BNRUN_API Training {
   /// Throws invalid_input naming epoch and step when training diverges: the loss of a step or a weight is no
   /// longer finite. The network then holds what it held after the last good epoch.
   void run_epoch();
-  /// Gives the network its best weights where that was asked for, or training was interrupted in an epoch.
+  /// Gives the network its best weights where that was asked for, or training was interrupted in an epoch, and
+  /// measures it on the rows that it was trained on.
   void finish();
 
   bool interrupted() const;
@@ -163,8 +170,8 @@ class BNRUN_API Training {
   /// Everything that the rest of the training depends on, after an epoch, with a checksum.
   std::string checkpoint() const;
   /// REQUIRES: no epoch has run. The rest then gives the bits of a training that was never interrupted.
-  /// Throws invalid_input when the bytes are damaged, or of another network, other data or other options;
-  /// only `epochs` may differ, unless the schedule is cosine. The training is then as it was before.
+  /// Throws invalid_input when the bytes are damaged, or of another network, other data or other options, and
+  /// names what differs; only `epochs` may, unless the schedule is cosine. The training is then as it was.
   void resume(std::string_view checkpoint);
 
  private:

@@ -12,11 +12,26 @@
 
 namespace bnrun::train {
 
-/// FNV-1a, 64 bits: finds damage, not malice.
+/// FNV-1a, 64 bits, of bytes as they come: finds damage, not malice.
+class Checksum {
+ public:
+  void add(std::string_view bytes) {
+    for (const char byte : bytes) hash_ = (hash_ ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  }
+  template <class V>
+  void add(const std::vector<V>& values) {
+    add(std::string_view(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(V)));
+  }
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  std::uint64_t hash_ = 0xcbf29ce484222325;
+};
+
 inline std::uint64_t checksum(std::string_view bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
-  return hash;
+  Checksum sum;
+  sum.add(bytes);
+  return sum.value();
 }
 
 class ByteWriter {

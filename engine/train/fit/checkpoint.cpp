@@ -9,7 +9,25 @@
 namespace bnrun::train {
 namespace {
 
-constexpr std::string_view kHeader = "bnrun training checkpoint 1\n";
+constexpr std::string_view kAnyHeader = "bnrun training checkpoint ";
+constexpr std::string_view kHeader = "bnrun training checkpoint 2\n";
+
+void put(ByteWriter& out, const Facts& facts) {
+  out.put(std::uint64_t{facts.size()});
+  for (const auto& [name, value] : facts) {
+    out.put(std::string_view(name));
+    out.put(std::string_view(value));
+  }
+}
+void get(ByteReader& in, Facts& facts) {
+  std::uint64_t count = 0;
+  in.get(count);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    auto& [name, value] = facts.emplace_back();
+    in.get(name);
+    in.get(value);
+  }
+}
 
 void put(ByteWriter& out, const Snapshot& snapshot) {
   out.put(snapshot.epoch);
@@ -56,7 +74,7 @@ void get(ByteReader& in, EpochReport& report) {
 std::string to_bytes(const Checkpoint& from) {
   const Progress& p = from.progress;
   ByteWriter out;
-  out.put(from.fingerprint);
+  put(out, from.facts);
   out.put(p.step);
   out.put(from.optimizer_steps);
   out.put(from.first);
@@ -79,6 +97,8 @@ std::string to_bytes(const Checkpoint& from) {
 }
 
 Checkpoint read_checkpoint(std::string_view bytes) {
+  if (bytes.starts_with(kAnyHeader) && !bytes.starts_with(kHeader))
+    fail(ErrorCode::invalid_input, "the checkpoint is damaged, or of another version of this program");
   if (!bytes.starts_with(kHeader)) fail(ErrorCode::invalid_input, "this is no checkpoint of a training");
   ByteReader head(bytes.substr(kHeader.size()));
   std::uint64_t sum = 0;
@@ -89,7 +109,7 @@ Checkpoint read_checkpoint(std::string_view bytes) {
   ByteReader in(body);
   Checkpoint to;
   Progress& p = to.progress;
-  in.get(to.fingerprint);
+  get(in, to.facts);
   in.get(p.step);
   in.get(to.optimizer_steps);
   in.get(to.first);

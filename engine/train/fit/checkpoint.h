@@ -35,7 +35,7 @@ struct Progress {
 };
 
 struct Checkpoint {
-  std::uint64_t fingerprint = 0;
+  Facts facts;  ///< what the training depends on
   Progress progress;
   int optimizer_steps = 0;
   std::vector<float> first;   ///< moments of the optimiser

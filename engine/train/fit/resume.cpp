@@ -39,13 +39,31 @@ bool within(int count, const std::vector<EpochReport>& history) {
 
 }  // namespace
 
-std::string Training::State::checkpoint() const {
-  return to_bytes({.fingerprint = fingerprint(),
+std::string Training::State::checkpoint() {
+  return to_bytes({.facts = facts(),
                    .progress = *this,
                    .optimizer_steps = optimizer.steps(),
                    .first = optimizer.first(),
                    .second = optimizer.second(),
                    .random = random.state()});
+}
+
+void Training::State::check_facts(const Facts& there) {
+  constexpr std::size_t kReadable = 60;
+  const auto value_in = [](const Facts& all, const std::string& name) {
+    const auto found = std::ranges::find(all, name, &Facts::value_type::first);
+    return found == all.end() ? std::string("none") : found->second;
+  };
+  const Facts& here = facts();
+  for (const Facts* all : {&here, &there}) {
+    for (const auto& [name, value] : *all) {
+      const std::string before = value_in(there, name);
+      const std::string now = value_in(here, name);
+      if (before == now) continue;
+      fail(ErrorCode::invalid_input, "the checkpoint is of a training with another {}{}", name,
+           before.size() + now.size() > kReadable ? "" : fmt::format(": {} there, {} here", before, now));
+    }
+  }
 }
 
 void Training::State::check_sense(const Checkpoint& from) const {
@@ -75,9 +93,7 @@ void Training::State::check_sense(const Checkpoint& from) const {
 
 void Training::State::resume(std::string_view bytes) {
   Checkpoint from = read_checkpoint(bytes);
-  if (from.fingerprint != fingerprint())
-    fail(ErrorCode::invalid_input,
-         "the checkpoint is of a training with another network, other data or other options");
+  check_facts(from.facts);
   check_sense(from);
   if (!random.set_state(from.random))
     fail(ErrorCode::invalid_input, "the checkpoint is damaged: its random numbers have no such state");

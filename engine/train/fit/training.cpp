@@ -154,18 +154,12 @@ void Training::State::run_epoch() {
   }
   history.push_back(report);
   watch(report);
-  const bool over = epoch == options.epochs || stopped_early;
-  if (over && !options.restore_best) {
-    const auto evaluation = evaluate(network, training);
-    history.back().trained_loss = evaluation.loss;
-    history.back().trained_metric = evaluation.metric;
-  }
 }
 
 void Training::State::watch(const EpochReport& report) {
   const double loss = report.validation_loss.value_or(report.loss);
   last = snapshot(loss);
-  if (best.epoch == 0 || loss < best.loss) best = last;
+  if (best.epoch == 0 || loss < best.loss || std::isnan(best.loss)) best = last;
   if (options.plateau) {
     if (loss < plateau_loss) {
       plateau_loss = loss;
@@ -187,8 +181,7 @@ void Training::State::watch(const EpochReport& report) {
 }
 
 void Training::State::finish() {
-  if (!options.restore_best && !interrupted) return;
-  if (best.epoch > 0) restore(best);
+  if ((options.restore_best || interrupted) && best.epoch > 0) restore(best);
   if (history.empty()) return;
   const auto evaluation = evaluate(network, training);
   history.back().trained_loss = evaluation.loss;

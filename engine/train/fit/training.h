@@ -1,6 +1,7 @@
 // What a Training is made of.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,13 +17,15 @@ struct Training::State : Progress {
 
   void run_epoch();
   void finish();
-  std::string checkpoint() const;
+  std::string checkpoint();
   /// Changes nothing when it throws.
   void resume(std::string_view bytes);
   /// Throws invalid_input when no training of this network, data and options comes to such numbers.
   void check_sense(const Checkpoint& from) const;
-  /// Which network, data and options this is, as a number.
-  std::uint64_t fingerprint() const;
+  /// Throws invalid_input naming the first that is another there.
+  void check_facts(const Facts& there);
+  /// Which network, data and options this is, gathered when first asked for: the data may be large.
+  const Facts& facts();
 
   Snapshot snapshot(double loss) const;
   void restore(const Snapshot& from);
@@ -43,6 +46,7 @@ struct Training::State : Progress {
   bool needs_two = false;
   std::int64_t steps_per_epoch = 0;
   bool interrupted = false;
+  std::optional<Facts> facts_;
 };
 
 }  // namespace bnrun::train
