@@ -15,7 +15,7 @@ double check_gradients(const Network& network, const Dataset& batch) {
   const Batch<double> rows{data.rows(), features.data(), data.labels.data(), targets.data()};
 
   const auto& trained = network.state().stack;
-  Stack<double> stack(network.inputs(), trained.specs());
+  Stack<double> stack(network.input_shape(), trained.specs());
   stack.set_objective(trained.objective());
   const auto weights = stack.weights();
   std::ranges::copy(trained.weights(), weights.begin());

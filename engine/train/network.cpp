@@ -24,6 +24,15 @@ struct KindOf {
   Naming operator()(const LeakyRelu& /*spec*/) const { return {"leaky_relu", "LeakyReLU"}; }
   Naming operator()(const Elu& /*spec*/) const { return {"elu", "ELU"}; }
   Naming operator()(const Shortcut& /*spec*/) const { return {"add", "Add"}; }
+  Naming operator()(const Conv2D& /*spec*/) const { return {"conv2d", "Conv2D"}; }
+  Naming operator()(const Pooling2D& spec) const {
+    if (spec.kind == Pooling2D::Kind::maximum) return {"max_pooling2d", "MaxPooling2D"};
+    return {"average_pooling2d", "AveragePooling2D"};
+  }
+  Naming operator()(const GlobalAveragePooling2D& /*spec*/) const {
+    return {"global_average_pooling2d", "GlobalAveragePooling2D"};
+  }
+  Naming operator()(const Flatten& /*spec*/) const { return {"flatten", "Flatten"}; }
   Naming operator()(Activation kind) const {
     constexpr std::array<Naming, 7> kActivations{{
         {"linear", "Linear"},
@@ -63,7 +72,9 @@ void check_finite(const std::vector<float>& values, std::int64_t columns, std::s
 }  // namespace
 
 Network::Network(std::int64_t inputs, std::vector<LayerSpec> layers, std::uint64_t seed)
-    : state_(std::make_unique<State>(inputs, std::move(layers))) {
+    : Network(Shape{inputs}, std::move(layers), seed) {}
+Network::Network(const Shape& input, std::vector<LayerSpec> layers, std::uint64_t seed)
+    : state_(std::make_unique<State>(input, std::move(layers))) {
   Random random(seed);
   state_->stack.initialize(random);
 }
@@ -73,6 +84,9 @@ Network::~Network() = default;
 
 std::int64_t Network::inputs() const {
   return state_->stack.inputs();
+}
+const Shape& Network::input_shape() const {
+  return state_->stack.shapes()[0];
 }
 std::int64_t Network::outputs() const {
   return state_->stack.outputs();
@@ -87,6 +101,11 @@ Folding Network::folding() const {
   return state_->stack.folding();
 }
 void Network::set_folding(Folding folding) {
+  const auto summaries = layers();
+  const auto convolution = std::ranges::find(summaries, "Conv2D", &LayerSummary::type);
+  if (folding == Folding::int8 && convolution != summaries.end())
+    fail(ErrorCode::invalid_input, "{}: a convolution cannot be trained in int8, but folded in float32",
+         convolution->name);
   state_->stack.set_folding(folding);
 }
 const Scaling& Network::input_scaling() const {
@@ -103,7 +122,8 @@ std::vector<LayerSummary> Network::layers() const {
     const auto [stem, type] = std::visit(KindOf{}, specs[i]);
     const auto number = 1 + std::ranges::count(list, type, &LayerSummary::type);
     auto& layer = *state_->stack.layers()[i];
-    list.push_back({fmt::format("{}_{}", stem, number), std::string(type), layer.outputs(), layer.trainable(),
+    list.push_back({fmt::format("{}_{}", stem, number), std::string(type), layer.outputs(),
+                    state_->stack.shapes()[i + 1], layer.trainable(),
                     static_cast<std::int64_t>(layer.statistics().size())});
   }
   return list;

@@ -9,7 +9,7 @@
 namespace bnrun::train {
 
 struct Network::State {
-  State(std::int64_t inputs, std::vector<LayerSpec> layers) : stack(inputs, std::move(layers)) {}
+  State(const Shape& input, std::vector<LayerSpec> layers) : stack(input, std::move(layers)) {}
 
   Stack<float> stack;
   Scaling input_scaling;

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "base/fail.h"
-#include "train/layers/folded_dense.h"
+#include "train/layers/folded_linear.h"
+#include "train/layers/shapes.h"
 
 namespace bnrun::train {
 namespace {
@@ -20,30 +21,23 @@ std::int64_t stage_behind(const std::vector<Stage<T>>& stages, std::int64_t laye
 }  // namespace
 
 template <class T>
-Stack<T>::Stack(std::int64_t inputs, std::vector<LayerSpec> specs)
-    : specs_(std::move(specs)), objective_(Loss::mean_squared_error) {
-  check_specs(inputs);
-  widest_ = inputs;
+Stack<T>::Stack(const Shape& input, std::vector<LayerSpec> specs)
+    : specs_(std::move(specs)), shapes_{input}, objective_(Loss::mean_squared_error) {
+  check_specs();
+  widest_ = input.elements();
   std::int64_t trainable = 0;
-  std::vector<std::int64_t> widths{inputs};  // of the features and of each layer
   for (const LayerSpec& spec : specs_) {
-    if (const auto* shortcut = std::get_if<Shortcut>(&spec)) {
-      const auto back = static_cast<std::size_t>(shortcut->layers);
-      if (shortcut->layers < 1 || back >= widths.size())
-        fail(ErrorCode::invalid_input, "a shortcut over {} layers behind {}", shortcut->layers,
-             widths.size() - 1);
-      const std::int64_t from = widths[widths.size() - 1 - back];
-      if (from != widths.back())
-        fail(ErrorCode::invalid_input,
-             "a shortcut adds {} values to {}: the layers of a residual block end in as many units as they "
-             "receive",
-             from, widths.back());
-    }
-    layers_.push_back(make_layer<T>(spec, widths.back()));
-    widths.push_back(outputs());
+    if (const auto* shortcut = std::get_if<Shortcut>(&spec)) check_shortcut(*shortcut);
+    const Shape behind = shape_behind(spec, shapes_.back());
+    layers_.push_back(make_layer<T>(spec, shapes_.back()));
+    shapes_.push_back(behind);
     widest_ = std::max(widest_, outputs());
     trainable += layers_.back()->trainable();
   }
+  if (is_image(shapes_.back()))
+    fail(ErrorCode::invalid_input,
+         "a network that puts out images of {}: a flatten layer or a global average makes rows of them",
+         text_of(shapes_.back()));
   weights_.resize(static_cast<std::size_t>(trainable));
   gradients_.resize(weights_.size());
   std::size_t first = 0;
@@ -58,11 +52,32 @@ Stack<T>::Stack(std::int64_t inputs, std::vector<LayerSpec> specs)
 }
 
 template <class T>
-void Stack<T>::check_specs(std::int64_t inputs) const {
-  if (inputs < 1) fail(ErrorCode::invalid_input, "a network of {} inputs", inputs);
-  const auto is_dense = [](const LayerSpec& spec) { return std::holds_alternative<Dense>(spec); };
-  if (std::none_of(specs_.begin(), specs_.end(), is_dense))
-    fail(ErrorCode::invalid_input, "a network needs at least one dense layer");
+void Stack<T>::check_specs() const {
+  const Shape& input = shapes_[0];
+  constexpr std::int64_t kWidest = std::int64_t{1} << 32;
+  if ((input.rank() != 1 && !is_image(input)) ||
+      std::ranges::any_of(input, [](std::int64_t extent) { return extent < 1 || extent > kWidest; }))
+    fail(ErrorCode::invalid_input, "a network of {} inputs", text_of(input));
+  const auto multiplies = [](const LayerSpec& spec) {
+    return std::holds_alternative<Dense>(spec) || std::holds_alternative<Conv2D>(spec);
+  };
+  if (std::none_of(specs_.begin(), specs_.end(), multiplies))
+    fail(ErrorCode::invalid_input, "a network needs at least one dense layer or convolution");
+}
+
+/// That the layer which comes next may add what stands that far back.
+template <class T>
+void Stack<T>::check_shortcut(const Shortcut& shortcut) const {
+  const auto back = static_cast<std::size_t>(shortcut.layers);
+  if (shortcut.layers < 1 || back >= shapes_.size())
+    fail(ErrorCode::invalid_input, "a shortcut over {} layers behind {}", shortcut.layers,
+         shapes_.size() - 1);
+  const Shape& from = shapes_[shapes_.size() - 1 - back];
+  if (from != shapes_.back())
+    fail(ErrorCode::invalid_input,
+         "a shortcut adds {} values to {}: the layers of a residual block end in as many units as they "
+         "receive",
+         text_of(from), text_of(shapes_.back()));
 }
 
 /// Whether some Shortcut adds what goes into layer `value`.
@@ -80,16 +95,16 @@ void Stack<T>::make_stages() {
   stages_.clear();
   folded_.clear();
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    auto* dense = dynamic_cast<DenseLayer<T>*>(layers_[i].get());
+    auto* linear = dynamic_cast<LinearLayer<T>*>(layers_[i].get());
     auto* behind =
         i + 1 < layers_.size() ? dynamic_cast<BatchNormalizationLayer<T>*>(layers_[i + 1].get()) : nullptr;
     if (behind != nullptr && value_is_added(i + 1)) behind = nullptr;
     const bool quantised = folding_ == Folding::int8;
-    if (dense == nullptr || folding_ == Folding::none || (behind == nullptr && !quantised)) {
+    if (linear == nullptr || folding_ == Folding::none || (behind == nullptr && !quantised)) {
       stages_.push_back({layers_[i].get(), i});
       continue;
     }
-    folded_.push_back(std::make_unique<FoldedDenseLayer<T>>(*dense, behind, quantised));
+    folded_.push_back(std::make_unique<FoldedLinearLayer<T>>(*linear, behind, quantised));
     if (behind != nullptr) ++i;
     stages_.push_back({folded_.back().get(), i});
   }
@@ -223,13 +238,14 @@ std::span<const T> Stack<T>::output(const Batch<T>& batch) const {
 
 template <class T>
 void Stack<T>::infer(std::int64_t rows, const T* x, T* y, const Visit& visit) const {
-  constexpr std::int64_t kRowsAtOnce = 256;
-  const std::int64_t most = std::min(rows, kRowsAtOnce);
+  constexpr std::int64_t kNumbersAtOnce = std::int64_t{1} << 22;
+  const std::int64_t at_once = std::clamp<std::int64_t>(kNumbersAtOnce / widest_, 1, 256);
+  const std::int64_t most = std::min(rows, at_once);
   std::vector<T> from(static_cast<std::size_t>(most * widest_));
   std::vector<T> to(from.size());
   std::vector<std::vector<T>> kept(stages_.size());
-  for (std::int64_t first = 0; first < rows; first += kRowsAtOnce) {
-    const std::int64_t count = std::min(kRowsAtOnce, rows - first);
+  for (std::int64_t first = 0; first < rows; first += at_once) {
+    const std::int64_t count = std::min(at_once, rows - first);
     const T* const features = x + first * inputs();
     std::copy_n(features, count * inputs(), from.begin());
     for (std::size_t s = 0; s < stages_.size(); ++s) {

@@ -24,12 +24,15 @@ template <class T>
 class Stack {
  public:
   /// Throws invalid_input when the layers make no network.
-  Stack(std::int64_t inputs, std::vector<LayerSpec> specs);
+  Stack(const Shape& input, std::vector<LayerSpec> specs);
+  Stack(std::int64_t inputs, std::vector<LayerSpec> specs) : Stack(Shape{inputs}, std::move(specs)) {}
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
 
   std::int64_t inputs() const { return layers_.front()->inputs(); }
   std::int64_t outputs() const { return layers_.back()->outputs(); }
+  /// Of a row: shapes()[0] of what comes in, shapes()[i + 1] of what layer i puts out.
+  const std::vector<Shape>& shapes() const { return shapes_; }
   const std::vector<LayerSpec>& specs() const { return specs_; }
   const std::vector<std::unique_ptr<Layer<T>>>& layers() const { return layers_; }
   /// In the order in which they run; without folding they are the layers.
@@ -72,12 +75,14 @@ class Stack {
 
  private:
   void reserve(std::int64_t rows);
-  void check_specs(std::int64_t inputs) const;
+  void check_specs() const;
+  void check_shortcut(const Shortcut& shortcut) const;
   void make_stages();
   bool value_is_added(std::size_t value) const;
   const T* input_of(std::size_t s, const Batch<T>& batch) const;
 
   std::vector<LayerSpec> specs_;
+  std::vector<Shape> shapes_;
   Objective objective_;
   Folding folding_ = Folding::none;
   std::int64_t widest_ = 0;

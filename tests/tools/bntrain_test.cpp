@@ -44,6 +44,25 @@ struct Understood {
   std::string operator()(const train::Shortcut& shortcut) const {
     return fmt::format("+{}", shortcut.layers);
   }
+  static std::string windows(const train::Size2D& size, const train::Size2D& strides,
+                             train::Padding padding) {
+    return fmt::format("{}x{}/{}x{}{}", size.height, size.width, strides.height, strides.width,
+                       padding == train::Padding::same ? ":same" : "");
+  }
+  std::string operator()(const train::Conv2D& conv) const {
+    std::string text =
+        fmt::format("conv:{}:{}{}", conv.filters, windows(conv.kernel, conv.strides, conv.padding),
+                    conv.use_bias ? "" : ":nobias");
+    if (conv.initializer != train::Initializer::glorot_uniform)
+      text += fmt::format(":{}", name_of(conv.initializer));
+    return text + (conv.initial_scale == 1.0 ? "" : fmt::format(":*{}", conv.initial_scale));
+  }
+  std::string operator()(const train::Pooling2D& pool) const {
+    return fmt::format("{}:{}", pool.kind == train::Pooling2D::Kind::maximum ? "max" : "mean",
+                       windows(pool.window, pool.strides, pool.padding));
+  }
+  std::string operator()(const train::GlobalAveragePooling2D& /*layer*/) const { return "gap"; }
+  std::string operator()(const train::Flatten& /*layer*/) const { return "flatten"; }
   std::string operator()(Activation kind) const {
     constexpr const char* kNames[] = {"linear", "relu", "tanh", "sigmoid", "softmax", "gelu", "selu"};
     return kNames[static_cast<std::size_t>(kind)];

@@ -59,10 +59,23 @@ const Layers kNetwork{Dense{8, false},
                       Dense{3},
                       Activation::softmax};
 
+const Layers kImageNetwork{
+    Conv2D{.filters = 3, .kernel = {3, 2}, .padding = Padding::same, .use_bias = false},
+    BatchNormalization{},
+    Activation::relu,
+    Pooling2D{},
+    Conv2D{.filters = 4, .kernel = {2, 2}, .strides = {1, 2}},
+    BatchNormalization{.epsilon = 1e-5},
+    Activation::tanh,
+    Flatten{},
+    Dense{3},
+    Activation::softmax};
+
 /// Two stacks of one network, the second folded.
 template <class T>
 struct Pair {
-  explicit Pair(const Layers& layers) : plain(4, layers), folded(4, layers) {
+  explicit Pair(const Layers& layers) : Pair(Shape{4}, layers) {}
+  Pair(const Shape& input, const Layers& layers) : plain(input, layers), folded(input, layers) {
     Random random(3);
     plain.initialize(random);
     std::ranges::copy(plain.weights(), folded.weights().begin());
@@ -89,7 +102,8 @@ struct Pair {
 /// Trains both for three epochs of 10 steps; the largest difference after each step.
 template <class T>
 std::vector<double> train_both(Pair<T>& pair, const Optimizer& optimizer, int freeze_from) {
-  const Dataset data = labelled(320, 4, 3);
+  const std::int64_t width = pair.plain.inputs();
+  const Dataset data = labelled(320, width, 3);
   const std::vector<T> features(data.features.begin(), data.features.end());
   OptimizerState<T> for_plain(optimizer, pair.plain.weights().size());
   OptimizerState<T> for_folded(optimizer, pair.plain.weights().size());
@@ -97,7 +111,7 @@ std::vector<double> train_both(Pair<T>& pair, const Optimizer& optimizer, int fr
   for (int epoch = 1; epoch <= 3; ++epoch) {
     for (auto* stack : {&pair.plain, &pair.folded}) stack->freeze_statistics(epoch >= freeze_from);
     for (std::int64_t first = 0; first < 320; first += 32) {
-      const Batch<T> batch{32, features.data() + first * 4, data.labels.data() + first, nullptr};
+      const Batch<T> batch{32, features.data() + first * width, data.labels.data() + first, nullptr};
       for (auto* stack : {&pair.plain, &pair.folded}) {
         stack->forward(batch);
         stack->backward(batch);
@@ -110,15 +124,22 @@ std::vector<double> train_both(Pair<T>& pair, const Optimizer& optimizer, int fr
   return differences;
 }
 
-class FoldedTraining : public ::testing::TestWithParam<int> {};  // the epoch in which statistics freeze
+struct FoldedCase {
+  const char* name;
+  Shape input;
+  Layers layers;
+  int freeze_from;  ///< the epoch in which statistics freeze
+};
+
+class FoldedTraining : public ::testing::TestWithParam<FoldedCase> {};
 
 TEST_P(FoldedTraining, IsTheSameInDoubleStepByStep) {
   for (const Optimizer& optimizer :
        {Optimizer(Sgd{.learning_rate = 0.05, .momentum = 0.9}), Optimizer(Adam{})}) {
-    Pair<double> pair(kNetwork);
+    Pair<double> pair(GetParam().input, GetParam().layers);
     ASSERT_EQ(pair.folded.stages().size() + 2, pair.plain.stages().size());
     const auto before = pair.plain.statistics();
-    const auto differences = train_both(pair, optimizer, GetParam());
+    const auto differences = train_both(pair, optimizer, GetParam().freeze_from);
     for (std::size_t step = 0; step < differences.size(); ++step)
       ASSERT_LT(differences[step], 1e-12) << "step " << step + 1;
     EXPECT_NE(before, pair.plain.statistics());
@@ -126,12 +147,18 @@ TEST_P(FoldedTraining, IsTheSameInDoubleStepByStep) {
 }
 
 TEST_P(FoldedTraining, IsTheSameInFloatAfterThreeEpochs) {
-  Pair<float> pair(kNetwork);
-  const auto differences = train_both(pair, Sgd{.learning_rate = 0.05, .momentum = 0.9}, GetParam());
+  Pair<float> pair(GetParam().input, GetParam().layers);
+  const auto differences =
+      train_both(pair, Sgd{.learning_rate = 0.05, .momentum = 0.9}, GetParam().freeze_from);
   EXPECT_LT(differences.back(), 1e-6);
 }
 
-INSTANTIATE_TEST_SUITE_P(Freeze, FoldedTraining, ::testing::Values(4, 2));
+INSTANTIATE_TEST_SUITE_P(Networks, FoldedTraining,
+                         ::testing::Values(FoldedCase{"Rows", {4}, kNetwork, 4},
+                                           FoldedCase{"RowsFrozen", {4}, kNetwork, 2},
+                                           FoldedCase{"Images", {6, 5, 2}, kImageNetwork, 4},
+                                           FoldedCase{"ImagesFrozen", {6, 5, 2}, kImageNetwork, 2}),
+                         [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(FoldedTraining, ScalesOfZeroAreNoDivision) {
   Pair<double> pair({Dense{5}, BatchNormalization{}, Dense{3}, Activation::softmax});

@@ -1,4 +1,4 @@
-// Training: networks of Dense, normalisation and activation layers, exported as standard ONNX models.
+// Training: networks of Dense, convolution, pooling, normalisation and activation layers, exported as standard ONNX models.
 // Everything runs on one thread, in float32 with statistics in double, and the same seed gives the same bits
 // on the same machine.
 #pragma once
@@ -200,14 +200,18 @@ struct ModelDescription {
   std::vector<std::string> features;  ///< column names in the table's order, "bnrun.features" as a JSON array
   std::vector<std::string> classes;   ///< "bnrun.classes"
   std::string target;                 ///< "bnrun.target"
+  /// How one row of an image lies in the model's input, such as [28,28]: its elements in the same order, so that
+  /// the input is [N, 28, 28]. Empty: [N, inputs].
+  Shape row;
   /// What was a missing value besides a blank cell, where it was not the usual: "bnrun.na" as a JSON array.
   std::optional<std::vector<std::string>> missing_spellings;
 };
 
-/// The network at inference: input "input" float32 [N, inputs]; output "probabilities" or "prediction"
+/// The network at inference: input "input" float32 [N, inputs], or as the description says; output "probabilities" or "prediction"
 /// [N, outputs]; opset 17. Scaling is Sub and Mul, Dense is Gemm, and each BatchNormalization stays one: to
 /// take them away is what folding is for. A network that is trained folded has them folded already; with int8
-/// every Gemm stands between QuantizeLinear and DequantizeLinear.
+/// every Gemm stands between QuantizeLinear and DequantizeLinear. Images are Conv, MaxPool, AveragePool and
+/// GlobalAveragePool, to which a Reshape or a Transpose brings the channels first.
 ///
 /// With a preparation the input is what a table has: "input" float32 [N, numbers] with NaN for what is
 /// missing, and for each column of text a string [N, 1] of its name, "" for what is missing; "bnrun.columns"

@@ -18,7 +18,8 @@ namespace bnrun::train {
 // -------- layers
 
 /// How the first weights of a layer are drawn, named as in Keras. Normal ones with a fan are cut off at two
-/// standard deviations and widened by 1/0.8796, so that their variance is as stated.
+/// standard deviations and widened by 1/0.8796, so that their variance is as stated. For the kernel of a
+/// convolution inputs and units are channels and filters, times the elements of the window.
 enum class Initializer {
   glorot_uniform,    ///< +-sqrt(6 / (inputs + units)): Glorot and Bengio 2010
   he_uniform,        ///< +-sqrt(6 / inputs), for ReLU: He et al. 2015, arXiv 1502.01852
@@ -43,6 +44,7 @@ struct Dense {
   double initial_scale = 1.0;  ///< the drawn weights times this
 };
 
+/// For each number of a row, or each channel of an image:
 /// running = running * momentum + batch * (1 - momentum). The default momentum is 0.9, not
 /// the 0.99 of Keras: a table of some thousand rows gives only a few hundred steps, and
 /// with 0.99 the running statistics would still be those of early weights.
@@ -85,8 +87,46 @@ struct Shortcut {
   std::int64_t layers = 2;
 };
 
+// Images: a row of numbers that lie as [height, width, channels].
+
+struct Size2D {
+  std::int64_t height = 1;
+  std::int64_t width = 1;
+};
+
+/// same: an image is as large behind a layer as before it, over the strides, rounded up; what lies around it
+/// is 0 for a convolution and not there for pooling, and of an odd number the larger part is below and to the
+/// right.
+enum class Padding { valid, same };
+
+/// y[h,w,m] = sum over window and channels c of x[h * strides + i, w * strides + j, c] * W[i,j,c,m], + b[m]
+struct Conv2D {
+  std::int64_t filters = 1;
+  Size2D kernel{3, 3};
+  Size2D strides{1, 1};
+  Padding padding = Padding::valid;
+  bool use_bias = true;
+  Initializer initializer = Initializer::glorot_uniform;
+  double initial_scale = 1.0;  ///< the drawn weights times this
+};
+
+/// The largest of each window, or their mean, channel by channel.
+struct Pooling2D {
+  enum class Kind { maximum, average };
+  Kind kind = Kind::maximum;
+  Size2D window{2, 2};
+  Size2D strides{2, 2};
+  Padding padding = Padding::valid;
+};
+
+/// The mean of each channel: a row of as many numbers.
+struct GlobalAveragePooling2D {};
+
+/// An image as the row of numbers that it is.
+struct Flatten {};
+
 using LayerSpec = std::variant<Dense, BatchNormalization, Activation, LayerNormalization, Dropout, LeakyRelu,
-                               Elu, Shortcut>;
+                               Elu, Shortcut, Conv2D, Pooling2D, GlobalAveragePooling2D, Flatten>;
 
 // -------- losses
 
@@ -114,7 +154,7 @@ BNRUN_API std::vector<double> balanced_class_weights(std::span<const std::int64_
 
 // -------- folding while training
 
-/// How a Dense layer with a BatchNormalization right behind it is trained.
+/// How a Dense layer, or a convolution, with a BatchNormalization right behind it is trained.
 enum class Folding {
   none,  ///< as two layers
   /// As one, with the weights W * scale / sigma of the running statistics, corrected by sigma of the running
@@ -122,7 +162,8 @@ enum class Folding {
   /// 3.2; Krishnamoorthi 2018, arXiv 1806.08342, section 3.2.2. The same function as `none`.
   folded,
   /// `folded`, with weights and inputs of every Dense layer rounded to what int8 can hold: weights
-  /// symmetric for each unit, inputs to 0..255 over a moving range; gradients pass through the rounding.
+  /// symmetric for each unit, inputs to 0..255 over a moving range; gradients pass through the rounding. Not
+  /// for networks that have convolutions.
   int8,
 };
 
@@ -132,7 +173,8 @@ enum class Folding {
 struct LayerSummary {
   std::string name;  ///< of its node in the exported model, e.g. "batch_normalization_1"
   std::string type;
-  std::int64_t outputs = 0;
+  std::int64_t outputs = 0;  ///< numbers in a row
+  Shape shape;               ///< [outputs], or [height, width, channels]
   std::int64_t trainable = 0;
   std::int64_t fixed = 0;  ///< running statistics
 };
@@ -151,14 +193,17 @@ struct Spread {
 /// A feed-forward network and its weights. Movable. Const use is thread-safe.
 class BNRUN_API Network {
  public:
-  /// Initial weights drawn from `seed`. Throws invalid_input unless there is a Dense layer and every number
-  /// makes sense.
+  /// Initial weights drawn from `seed`. Throws invalid_input unless there is a Dense layer or a convolution,
+  /// every layer can read what the one before it puts out and every number makes sense.
   Network(std::int64_t inputs, std::vector<LayerSpec> layers, std::uint64_t seed = 1);
+  /// A row is as many numbers as the shape has elements: [inputs], or an image [height, width, channels].
+  Network(const Shape& input, std::vector<LayerSpec> layers, std::uint64_t seed = 1);
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;
   ~Network();
 
   std::int64_t inputs() const;
+  const Shape& input_shape() const;
   std::int64_t outputs() const;
   std::vector<LayerSummary> layers() const;
   std::vector<Weight> weights() const;
@@ -170,7 +215,8 @@ class BNRUN_API Network {
   void set_loss(Loss loss, LossOptions options = {});
 
   Folding folding() const;
-  /// Weights and running statistics stay as they are; ranges of an earlier int8 are forgotten.
+  /// Weights and running statistics stay as they are; ranges of an earlier int8 are forgotten. Throws
+  /// invalid_input naming the first convolution when that is to be int8.
   void set_folding(Folding folding);
 
   /// Applied to features before the first layer; the exported model does the same.

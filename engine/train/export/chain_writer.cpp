@@ -1,7 +1,5 @@
 #include "train/export/chain_writer.h"
 
-#include "train/export/preparation.h"
-
 namespace bnrun::train {
 
 ValueId ChainWriter::constant(std::string name, Tensor tensor) {
@@ -18,18 +16,17 @@ ChainWriter::Ref ChainWriter::keep(std::string name, std::string op_type, std::v
   return kept_.size() - 1;
 }
 
-void ChainWriter::follow(std::string name, std::string op_type, std::int64_t width,
+void ChainWriter::follow(std::string name, std::string op_type, ValueType type,
                          const std::vector<ValueId>& constants, Attributes attributes) {
-  last_ = add(std::move(name), std::move(op_type), last_, constants, rows_of(width), std::move(attributes));
+  last_ = add(std::move(name), std::move(op_type), last_, constants, std::move(type), std::move(attributes));
 }
 
-void ChainWriter::join(std::string name, std::string op_type, std::int64_t width, Ref other) {
-  follow_of(std::move(name), std::move(op_type), width, {last_, other});
+void ChainWriter::join(std::string name, std::string op_type, ValueType type, Ref other) {
+  follow_of(std::move(name), std::move(op_type), std::move(type), {last_, other});
 }
 
-void ChainWriter::follow_of(std::string name, std::string op_type, std::int64_t width,
-                            std::vector<Ref> inputs) {
-  last_ = keep(std::move(name), std::move(op_type), std::move(inputs), rows_of(width), {});
+void ChainWriter::follow_of(std::string name, std::string op_type, ValueType type, std::vector<Ref> inputs) {
+  last_ = keep(std::move(name), std::move(op_type), std::move(inputs), std::move(type), {});
 }
 
 ChainWriter::Ref ChainWriter::add(std::string name, std::string op_type, Ref input,

@@ -22,13 +22,13 @@ class ChainWriter {
   Ref last() const { return last_; }
   ValueId constant(std::string name, Tensor tensor);
 
-  /// A node of the last value and constants; its output, [N, width], is now the last.
-  void follow(std::string name, std::string op_type, std::int64_t width,
-              const std::vector<ValueId>& constants, Attributes attributes = {});
+  /// A node of the last value and constants; its output, of that type, is now the last.
+  void follow(std::string name, std::string op_type, ValueType type, const std::vector<ValueId>& constants,
+              Attributes attributes = {});
   /// A node of the last value and another.
-  void join(std::string name, std::string op_type, std::int64_t width, Ref other);
+  void join(std::string name, std::string op_type, ValueType type, Ref other);
   /// A node of any values.
-  void follow_of(std::string name, std::string op_type, std::int64_t width, std::vector<Ref> inputs);
+  void follow_of(std::string name, std::string op_type, ValueType type, std::vector<Ref> inputs);
   /// A node beside the chain: the last value stays the last.
   Ref add(std::string name, std::string op_type, Ref input, const std::vector<ValueId>& constants,
           ValueType type, Attributes attributes);

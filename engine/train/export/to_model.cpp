@@ -8,34 +8,69 @@
 #include "bnrun/version.h"
 #include "train/export/chain_writer.h"
 #include "train/export/preparation.h"
+#include "train/layers/shapes.h"
 #include "train/network.h"
 
 namespace bnrun::train {
 namespace {
 
-/// One element where all are the same, so that a fixed factor stays a scalar.
-Tensor shortest(const std::vector<float>& values) {
+/// One element where all are the same, so that a fixed factor stays a scalar; else of the shape of a row.
+Tensor shortest(const std::vector<float>& values, const Shape& row) {
   const bool uniform = std::all_of(values.begin(), values.end(), [&](float v) { return v == values[0]; });
-  return uniform ? Tensor(Shape{}, std::vector<float>{values[0]})
-                 : Tensor(Shape{static_cast<std::int64_t>(values.size())}, values);
+  return uniform ? Tensor(Shape{}, std::vector<float>{values[0]}) : Tensor(row, values);
 }
 
-void append_scaling(ChainWriter& chain, const Scaling& scaling, const std::string& stem, std::int64_t width) {
+/// [N, row...]
+ValueType batch_of(const Shape& row) {
+  Dims dims{Dim::symbol("N")};
+  for (const std::int64_t extent : row) dims.emplace_back(extent);
+  return {DType::float32, std::move(dims)};
+}
+
+/// As ONNX has images: channels first.
+ValueType type_of(const Shape& row) {
+  return batch_of(is_image(row) ? Shape{row[2], row[0], row[1]} : row);
+}
+
+void append_scaling(ChainWriter& chain, const Scaling& scaling, const std::string& stem, const Shape& row) {
   if (scaling.identity()) return;
   const auto append = [&](const std::string& name, const char* op_type, const std::vector<float>& values,
                           float neutral) {
     if (std::all_of(values.begin(), values.end(), [=](float v) { return v == neutral; })) return;
-    chain.follow(stem + "_" + name, op_type, width, {chain.constant(stem + "." + name, shortest(values))});
+    chain.follow(stem + "_" + name, op_type, batch_of(row),
+                 {chain.constant(stem + "." + name, shortest(values, row))});
   };
   append("offset", "Sub", scaling.offset, 0.0F);
   append("factor", "Mul", scaling.factor, 1.0F);
 }
 
+void append_reshape(ChainWriter& chain, const std::string& name, const ValueType& type,
+                    const std::vector<std::int64_t>& row) {
+  std::vector<std::int64_t> shape{0};  // the batch stays
+  shape.insert(shape.end(), row.begin(), row.end());
+  const auto extents = static_cast<std::int64_t>(shape.size());
+  chain.follow(name, "Reshape", type, {chain.constant(name + ".shape", Tensor(Shape{extents}, shape))});
+}
+
+/// From rows as they come to images with channels first.
+void append_images(ChainWriter& chain, const Shape& row, const Shape& image) {
+  const std::vector<std::int64_t> last(image.begin(), image.end());
+  if (image[2] == 1) return append_reshape(chain, "images", type_of(image), {1, image[0], image[1]});
+  if (row != image) append_reshape(chain, "images_channels_last", batch_of(image), last);
+  chain.follow("images", "Transpose", type_of(image), {}, {{"perm", std::vector<std::int64_t>{0, 3, 1, 2}}});
+}
+
 /// Writes the nodes of one stage; `name` is that of its first layer, which stands before the names of all.
 class StageWriter {
  public:
-  StageWriter(ChainWriter& chain, std::string name, const Layer<float>& layer)
-      : chain_(chain), name_(std::move(name)), width_(layer.outputs()), inputs_(layer.inputs()) {
+  StageWriter(ChainWriter& chain, std::string name, const Layer<float>& layer, const Shape& below,
+              const Shape& behind)
+      : chain_(chain),
+        name_(std::move(name)),
+        below_(below),
+        width_(layer.outputs()),
+        inputs_(layer.inputs()),
+        type_(type_of(behind)) {
     for (auto& [suffix, tensor] : layer.weights())
       constants_.emplace_back(suffix, chain.constant(name_ + "." + suffix, std::move(tensor)));
   }
@@ -54,6 +89,25 @@ class StageWriter {
     node("LayerNormalization", {{"axis", std::int64_t{-1}}, {"epsilon", static_cast<float>(spec.epsilon)}});
   }
   void operator()(const Dropout& /*spec*/) {}  // nothing at inference
+  void operator()(const Conv2D& spec) { node("Conv", of_windows(windows_of(spec, below_))); }
+  void operator()(const Pooling2D& spec) {
+    Attributes attributes = of_windows(windows_of(spec, below_));
+    const bool average = spec.kind == Pooling2D::Kind::average;
+    if (average) attributes["count_include_pad"] = std::int64_t{0};
+    node(average ? "AveragePool" : "MaxPool", std::move(attributes));
+  }
+  void operator()(const GlobalAveragePooling2D& /*spec*/) {
+    chain_.follow(name_ + "_pixel", "GlobalAveragePool", type_of(Shape{1, 1, below_[2]}), {});
+    node("Flatten", {{"axis", std::int64_t{1}}});
+  }
+  /// Numbers lie as the trainer's do: channels last.
+  void operator()(const Flatten& /*spec*/) {
+    if (!is_image(below_)) return;
+    if (below_[2] > 1 && below_[0] * below_[1] > 1)
+      chain_.follow(name_ + "_channels_last", "Transpose", batch_of(below_), {},
+                    {{"perm", std::vector<std::int64_t>{0, 2, 3, 1}}});
+    node("Flatten", {{"axis", std::int64_t{1}}});
+  }
   void operator()(const LeakyRelu& spec) { node("LeakyRelu", {{"alpha", static_cast<float>(spec.alpha)}}); }
   void operator()(const Elu& spec) { node("Elu", {{"alpha", static_cast<float>(spec.alpha)}}); }
   void operator()(const Shortcut& /*spec*/) {
@@ -75,7 +129,14 @@ class StageWriter {
   void node(const char* op_type, Attributes attributes = {}) {
     std::vector<ValueId> ids;
     for (const auto& entry : constants_) ids.push_back(entry.second);
-    chain_.follow(name_, op_type, width_, ids, std::move(attributes));
+    chain_.follow(name_, op_type, type_, ids, std::move(attributes));
+  }
+
+  static Attributes of_windows(const Windows& w) {
+    using Ints = std::vector<std::int64_t>;
+    return {{"kernel_shape", Ints{w.size.height, w.size.width}},
+            {"pads", Ints{w.top, w.left, w.bottom, w.right}},
+            {"strides", Ints{w.strides.height, w.strides.width}}};
   }
 
   /// x * 0.5 * (1 + erf(x / sqrt(2))): the operator Gelu is younger than the opset that is written.
@@ -84,11 +145,11 @@ class StageWriter {
       return chain_.constant(name_ + "." + suffix, Tensor(Shape{}, std::vector{static_cast<float>(value)}));
     };
     const auto x = chain_.last();
-    chain_.follow(name_ + "_scaled", "Div", width_, {scalar("sqrt_2", std::numbers::sqrt2)});
-    chain_.follow(name_ + "_erf", "Erf", width_, {});
-    chain_.follow(name_ + "_sum", "Add", width_, {scalar("one", 1.0)});
-    chain_.follow(name_ + "_half", "Mul", width_, {scalar("half", 0.5)});
-    chain_.join(name_, "Mul", width_, x);
+    chain_.follow(name_ + "_scaled", "Div", type_, {scalar("sqrt_2", std::numbers::sqrt2)});
+    chain_.follow(name_ + "_erf", "Erf", type_, {});
+    chain_.follow(name_ + "_sum", "Add", type_, {scalar("one", 1.0)});
+    chain_.follow(name_ + "_half", "Mul", type_, {scalar("half", 0.5)});
+    chain_.join(name_, "Mul", type_, x);
   }
 
   void quantised_gemm() {
@@ -107,13 +168,15 @@ class StageWriter {
                        {DType::float32, Dims{Dim(inputs_), Dim(width_)}}, 1);
     const auto b =
         add("_b", "DequantizeLinear", *find("b"), {*find("b_scale")}, {DType::float32, Dims{Dim(width_)}}, 0);
-    chain_.follow_of(name_, "Gemm", width_, {x, W, b});
+    chain_.follow_of(name_, "Gemm", type_, {x, W, b});
   }
 
   ChainWriter& chain_;
   std::string name_;
+  Shape below_;
   std::int64_t width_;
   std::int64_t inputs_;
+  ValueType type_;
   std::vector<std::pair<std::string, ValueId>> constants_;
 };
 
@@ -125,11 +188,13 @@ void append_stages(ChainWriter& chain, const Network& network) {
   std::size_t first = 0;  // layer of the stage
   for (std::size_t s = 0; s < stack.stages().size(); ++s) {
     const auto& stage = stack.stages()[s];
+    const Shape& behind = stack.shapes()[stage.last + 1];
     if (const auto added = stack.added_to(s))
-      chain.join(infos[first].name, "Add", stage.layer->outputs(),
+      chain.join(infos[first].name, "Add", type_of(behind),
                  *added < 0 ? features : outputs[static_cast<std::size_t>(*added)]);
     else
-      std::visit(StageWriter(chain, infos[first].name, *stage.layer), stack.specs()[first]);
+      std::visit(StageWriter(chain, infos[first].name, *stage.layer, stack.shapes()[first], behind),
+                 stack.specs()[first]);
     outputs.push_back(chain.last());
     first = stage.last + 1;
   }
@@ -142,17 +207,25 @@ Model to_model(const Network& network, const ModelDescription& description, cons
   if (prepared && preparation.outputs() != network.inputs())
     fail(ErrorCode::invalid_input, "the preparation makes {} columns, the network has {} inputs",
          preparation.outputs(), network.inputs());
+  if (description.row.rank() > 0 && prepared)
+    fail(ErrorCode::invalid_input, "rows of {} and the columns of a table: give one",
+         text_of(description.row));
+  if (description.row.rank() > 0 && description.row.elements() != network.inputs())
+    fail(ErrorCode::invalid_input, "rows of {} for a network of {} inputs", text_of(description.row),
+         network.inputs());
+  const Shape row = description.row.rank() > 0 ? description.row : Shape{network.inputs()};
   const auto infos = network.layers();
   const auto text_names = text_inputs(preparation, infos);
   Graph graph;
   graph.name = "network";
   graph.opsets[""] = 17;
-  const ValueId first = prepared ? append_preparation(graph, preparation, text_names)
-                                 : graph.add_input("input", rows_of(network.inputs()));
+  const ValueId first =
+      prepared ? append_preparation(graph, preparation, text_names) : graph.add_input("input", batch_of(row));
   ChainWriter chain(std::move(graph), first);
-  append_scaling(chain, network.input_scaling(), "input", network.inputs());
+  append_scaling(chain, network.input_scaling(), "input", row);
+  if (is_image(network.input_shape())) append_images(chain, row, network.input_shape());
   append_stages(chain, network);
-  append_scaling(chain, network.target_scaling().inverted(), "target", network.outputs());
+  append_scaling(chain, network.target_scaling().inverted(), "target", Shape{network.outputs()});
 
   ModelMetadata metadata;
   metadata.producer_name = "bnrun";

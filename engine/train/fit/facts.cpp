@@ -6,6 +6,7 @@
 
 #include "train/fit/bytes.h"
 #include "train/fit/training.h"
+#include "train/layers/shapes.h"
 
 namespace bnrun::train {
 namespace {
@@ -49,6 +50,20 @@ struct DescribeLayer {
   std::string operator()(const Dropout& d) const { return fmt::format("dropout({})", d.rate); }
   std::string operator()(const LeakyRelu& l) const { return fmt::format("leaky_relu({})", l.alpha); }
   std::string operator()(const Elu& e) const { return fmt::format("elu({})", e.alpha); }
+  static std::string of_windows(const Size2D& size, const Size2D& strides, Padding padding) {
+    return fmt::format("{}x{}, {}x{}{}", size.height, size.width, strides.height, strides.width,
+                       padding == Padding::same ? ", same" : "");
+  }
+  std::string operator()(const Conv2D& c) const {
+    return fmt::format("conv({}, {}{}, {} * {})", c.filters, of_windows(c.kernel, c.strides, c.padding),
+                       c.use_bias ? "" : ", nobias", name_of(c.initializer), c.initial_scale);
+  }
+  std::string operator()(const Pooling2D& p) const {
+    return fmt::format("{}({})", p.kind == Pooling2D::Kind::maximum ? "maxpool" : "avgpool",
+                       of_windows(p.window, p.strides, p.padding));
+  }
+  std::string operator()(const GlobalAveragePooling2D& /*spec*/) const { return "gap"; }
+  std::string operator()(const Flatten& /*spec*/) const { return "flatten"; }
   std::string operator()(const Shortcut& s) const { return fmt::format("shortcut({})", s.layers); }
   std::string operator()(Activation kind) const {
     constexpr std::array<const char*, 7> kNames{"linear",  "relu", "tanh", "sigmoid",
@@ -92,7 +107,7 @@ const Facts& Training::State::facts() {
   Facts& facts = facts_.emplace();
   std::vector<std::string> layers;
   for (const LayerSpec& spec : stack.specs()) layers.push_back(std::visit(DescribeLayer{}, spec));
-  facts.emplace_back("network", fmt::format("{}", fmt::join(layers, " ")));
+  facts.emplace_back("network", fmt::format("{}: {}", text_of(stack.shapes()[0]), fmt::join(layers, " ")));
   const LossOptions& loss = stack.objective().options();
   facts.emplace_back("loss", fmt::format("{}, smoothing {}, delta {}", name_of(stack.objective().loss()),
                                          loss.label_smoothing, loss.huber_delta));

@@ -9,9 +9,11 @@
 namespace bnrun::train {
 
 template <class T>
-BatchNormalizationLayer<T>::BatchNormalizationLayer(const BatchNormalization& spec, std::int64_t channels)
-    : Layer<T>(channels, channels),
+BatchNormalizationLayer<T>::BatchNormalizationLayer(const BatchNormalization& spec, std::int64_t channels,
+                                                    std::int64_t positions)
+    : Layer<T>(channels * positions, channels * positions),
       spec_(spec),
+      channels_(channels),
       map_(spec.scale, spec.center, channels),
       statistics_(count_of(2 * channels), 0.0),
       mean_(count_of(channels)),
@@ -36,21 +38,21 @@ ChannelStatistics BatchNormalizationLayer<T>::running() const {
 }
 
 template <class T>
-void BatchNormalizationLayer<T>::measure(std::int64_t rows, const T* x) {
+void BatchNormalizationLayer<T>::measure(std::int64_t points, const T* x) {
   const auto each = [&](auto visit) {
-    for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t r = 0; r < points; ++r) {
       for (std::int64_t c = 0; c < C(); ++c) visit(count_of(c), static_cast<double>(x[r * C() + c]));
     }
   };
   std::fill(mean_.begin(), mean_.end(), 0.0);
   each([this](std::size_t c, double value) { mean_[c] += value; });
-  for (double& mean : mean_) mean /= static_cast<double>(rows);
+  for (double& mean : mean_) mean /= static_cast<double>(points);
   std::fill(var_.begin(), var_.end(), 0.0);
   each([this](std::size_t c, double value) {
     const double distance = value - mean_[c];
     var_[c] += distance * distance;
   });
-  for (double& var : var_) var /= static_cast<double>(rows);
+  for (double& var : var_) var /= static_cast<double>(points);
   const auto follow = [this](double& running, double batch) {
     running = running * spec_.momentum + batch * (1.0 - spec_.momentum);
   };
@@ -62,19 +64,20 @@ void BatchNormalizationLayer<T>::measure(std::int64_t rows, const T* x) {
 
 template <class T>
 void BatchNormalizationLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
-  if (!frozen_) measure(rows, x);
-  normalize(rows, x, y, frozen_ ? running() : batch());
+  if (!frozen_) measure(points_of(rows), x);
+  normalize(points_of(rows), x, y, frozen_ ? running() : batch());
 }
 
 template <class T>
 void BatchNormalizationLayer<T>::infer(std::int64_t rows, const T* x, T* y) const {
-  normalize(rows, x, y, running());
+  normalize(points_of(rows), x, y, running());
 }
 
 template <class T>
 void BatchNormalizationLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/, const T* dy, T* dx) {
+  const std::int64_t points = points_of(rows);
   const auto each = [&](auto visit) {
-    for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t r = 0; r < points; ++r) {
       for (std::int64_t c = 0; c < C(); ++c) visit(count_of(c), r * C() + c);
     }
   };
@@ -94,7 +97,7 @@ void BatchNormalizationLayer<T>::backward(std::int64_t rows, const T* x, const T
   });
   map_.set_gradients(sum_n_, sum_);
   if (dx == nullptr) return;
-  const double share = frozen_ ? 0.0 : 1.0 / static_cast<double>(rows);
+  const double share = frozen_ ? 0.0 : 1.0 / static_cast<double>(points);
   each([&](std::size_t c, std::int64_t i) {
     dx[i] =
         static_cast<T>(slope_[c] * (static_cast<double>(dy[i]) - share * (sum_[c] + n(c, i) * sum_n_[c])));
@@ -119,13 +122,13 @@ std::vector<std::pair<std::string, Tensor>> BatchNormalizationLayer<T>::weights(
 }
 
 template <class T>
-void BatchNormalizationLayer<T>::normalize(std::int64_t rows, const T* x, T* y,
+void BatchNormalizationLayer<T>::normalize(std::int64_t points, const T* x, T* y,
                                            const ChannelStatistics& with) const {
   std::vector<std::pair<double, double>> affine(mean_.size());
   for (std::size_t c = 0; c < affine.size(); ++c)
     affine[c] =
         batch_normalization_channel(map_.scale_at(c), map_.B_at(c), with.mean[c], with.var[c], spec_.epsilon);
-  for (std::int64_t r = 0; r < rows; ++r) {
+  for (std::int64_t r = 0; r < points; ++r) {
     for (std::size_t c = 0; c < affine.size(); ++c) {
       const std::size_t i = count_of(r * C()) + c;
       y[i] = static_cast<T>(affine[c].first * static_cast<double>(x[i]) + affine[c].second);

@@ -19,7 +19,8 @@ struct ChannelStatistics {
 template <class T>
 class BatchNormalizationLayer final : public Layer<T> {
  public:
-  BatchNormalizationLayer(const BatchNormalization& spec, std::int64_t channels);
+  /// Of rows that are `positions` times all channels: the pixels of an image, or 1.
+  BatchNormalizationLayer(const BatchNormalization& spec, std::int64_t channels, std::int64_t positions);
 
   std::int64_t trainable() const override { return map_.trainable(); }
   /// The running means, then the running variances.
@@ -34,8 +35,8 @@ class BatchNormalizationLayer final : public Layer<T> {
 
   // -------- for the layer that folds it
 
-  /// Mean and population variance of x, kept as `batch()`; the running ones follow.
-  void measure(std::int64_t rows, const T* x);
+  /// Mean and population variance of x[points, channels], kept as `batch()`; the running ones follow.
+  void measure(std::int64_t points, const T* x);
   ChannelStatistics batch() const { return {mean_, var_}; }
   ChannelStatistics running() const;
   bool frozen() const { return frozen_; }
@@ -44,10 +45,12 @@ class BatchNormalizationLayer final : public Layer<T> {
   LearnedMap<T>& map() { return map_; }
 
  private:
-  std::int64_t C() const { return this->outputs(); }
-  void normalize(std::int64_t rows, const T* x, T* y, const ChannelStatistics& with) const;
+  std::int64_t C() const { return channels_; }
+  std::int64_t points_of(std::int64_t rows) const { return rows * (this->outputs() / channels_); }
+  void normalize(std::int64_t points, const T* x, T* y, const ChannelStatistics& with) const;
 
   BatchNormalization spec_;
+  std::int64_t channels_;
   LearnedMap<T> map_;
   bool frozen_ = false;
   std::vector<double> statistics_;

@@ -1,40 +1,26 @@
 // Dense: Y[M,N] = X[M,K] * W[K,N] + b[N].
 #pragma once
 
-#include "train/layers/layer.h"
+#include "train/layers/linear.h"
 
 namespace bnrun::train {
 
-//   dW = X' * dY,  db = column sums of dY,  dX = dY * W'
 template <class T>
-class DenseLayer final : public Layer<T> {
+class DenseLayer final : public LinearLayer<T> {
  public:
   DenseLayer(const Dense& spec, std::int64_t inputs);
 
-  std::int64_t trainable() const override { return K() * N() + (spec_.use_bias ? N() : 0); }
-  std::int64_t kernel_elements() const override { return K() * N(); }
-  void bind(T* weights, T* gradients) override;
-  void initialize(Random& random) override;
   void forward(std::int64_t rows, const T* x, T* y) override { infer(rows, x, y); }
-  void infer(std::int64_t rows, const T* x, T* y) const override;
+  void infer(std::int64_t rows, const T* x, T* y) const override { this->multiply(rows, x, y); }
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;
-  std::vector<std::pair<std::string, Tensor>> weights() const override;
 
-  /// For the layer that folds it: its weights, and where their gradients go; b and db are null without bias.
-  const T* W() const { return W_; }
-  const T* b() const { return b_; }
-  T* dW() const { return dW_; }
-  T* db() const { return db_; }
-
- private:
-  std::int64_t K() const { return this->inputs(); }
-  std::int64_t N() const { return this->outputs(); }
-
-  Dense spec_;
-  T* W_ = nullptr;
-  T* b_ = nullptr;
-  T* dW_ = nullptr;
-  T* db_ = nullptr;
+  void apply(const T* W, const T* b, std::int64_t rows, const T* x, T* y) const override {
+    this->multiply(W, b, rows, x, y);
+  }
+  bool reads_whole() const override { return true; }
+  void gather(std::int64_t rows, const T* x, T* panels) const override;
+  void scatter(std::int64_t rows, const T* dpanels, T* dx) const override;
+  Tensor kernel_tensor(const T* W) const override;
 };
 
 extern template class DenseLayer<float>;

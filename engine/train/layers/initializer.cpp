@@ -52,10 +52,10 @@ std::string_view name_of(Initializer initializer) {
 }
 
 void draw_weights(Initializer initializer, std::int64_t inputs, std::int64_t units, Random& random,
-                  std::span<double> W) {
+                  std::span<double> W, std::int64_t window) {
   constexpr double kSmall = 0.05;  // Keras's for distributions that know no fan
   const auto fan_in = static_cast<double>(inputs);
-  const auto fans = static_cast<double>(inputs + units);
+  const auto fans = static_cast<double>(inputs + units * window);
   const auto uniform = [&](double limit) {
     for (double& w : W) w = random.uniform(-limit, limit);
   };

@@ -57,12 +57,12 @@ class Layer {
   std::int64_t outputs_;
 };
 
-/// Throws invalid_input when a number in `spec` makes no sense.
+/// The layer over rows that `shape_behind` accepted. Throws invalid_input when a number in `spec` makes no sense.
 template <class T>
-std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec, std::int64_t inputs);
+std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec, const Shape& below);
 
-extern template std::unique_ptr<Layer<float>> make_layer(const LayerSpec&, std::int64_t);
-extern template std::unique_ptr<Layer<double>> make_layer(const LayerSpec&, std::int64_t);
+extern template std::unique_ptr<Layer<float>> make_layer(const LayerSpec&, const Shape&);
+extern template std::unique_ptr<Layer<double>> make_layer(const LayerSpec&, const Shape&);
 
 inline std::size_t count_of(std::int64_t elements) {
   return static_cast<std::size_t>(elements);

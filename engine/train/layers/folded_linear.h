@@ -1,25 +1,26 @@
-// A Dense layer and the BatchNormalization behind it as one: training with folded weights.
+// A Dense layer, or a convolution, and the BatchNormalization behind it as one: training with folded weights.
 #pragma once
 
 #include <optional>
 
 #include "train/layers/batch_normalization.h"
-#include "train/layers/dense.h"
+#include "train/layers/linear.h"
 #include "train/layers/quantiser.h"
 
 namespace bnrun::train {
 
-// With s = scale / sigma_running, Wf = Q(W * s), sigma = sqrt(var + epsilon) and h = x * W + b:
-//   y = (x * Wf) * sigma_running / sigma_batch + scale * (b - mean_batch) / sigma_batch + B
+// On the panels P of x that the layer multiplies: x itself, or what its windows see.
+// With s = scale / sigma_running, Wf = Q(W * s), sigma = sqrt(var + epsilon) and h = P * W + b:
+//   y = (P * Wf) * sigma_running / sigma_batch + scale * (b - mean_batch) / sigma_batch + B
 // until the statistics are frozen, then with the running ones in place of the batch's, which leaves no
 // correction (Jacob et al. 2017, arXiv 1712.05877, section 3.2; Krishnamoorthi 2018, arXiv 1806.08342, section
 // 3.2.2). Nothing is divided by the scale, which may be 0. Q is the identity without quantising; gradients
 // pass through it. The weights and statistics stay those of the two layers, which must outlive this one.
 template <class T>
-class FoldedDenseLayer final : public Layer<T> {
+class FoldedLinearLayer final : public Layer<T> {
  public:
-  /// Without `normalization` it is the Dense layer alone, quantised.
-  FoldedDenseLayer(DenseLayer<T>& dense, BatchNormalizationLayer<T>* normalization, bool quantised);
+  /// Without `normalization` it is the layer alone, quantised. REQUIRES: one that is quantised is Dense.
+  FoldedLinearLayer(LinearLayer<T>& linear, BatchNormalizationLayer<T>* normalization, bool quantised);
 
   std::span<double> statistics() override;
   void freeze_statistics(bool frozen) override { frozen_ = frozen; }
@@ -37,10 +38,10 @@ class FoldedDenseLayer final : public Layer<T> {
     std::vector<T> b;
   };
 
-  std::int64_t K() const { return this->inputs(); }
-  std::int64_t N() const { return this->outputs(); }
+  std::int64_t K() const { return linear_.K(); }
+  std::int64_t N() const { return linear_.N(); }
   double bias_at(std::size_t n) const {
-    return dense_.b() != nullptr ? static_cast<double>(dense_.b()[n]) : 0.0;
+    return linear_.b() != nullptr ? static_cast<double>(linear_.b()[n]) : 0.0;
   }
   double sigma(const ChannelStatistics& statistics, std::size_t n) const;
   /// With the running statistics, not quantised.
@@ -48,29 +49,31 @@ class FoldedDenseLayer final : public Layer<T> {
   /// What one step of the bias of unit n is worth.
   float bias_step(float weight_step) const;
   void prepare(std::int64_t rows, const T* x);
-  void backward_to_weights(std::int64_t rows);
+  void backward_to_weights(std::int64_t M);
+  void backward_to_input(std::int64_t rows, bool by_batch, T* dx);
 
-  DenseLayer<T>& dense_;
+  LinearLayer<T>& linear_;
   BatchNormalizationLayer<T>* normalization_;
   bool quantised_;
   bool frozen_ = false;
   MovingRange range_;
 
   // Of the last `forward`, as far as `backward` needs them.
-  const T* in_ = nullptr;
-  std::vector<T> rounded_;           // x, where quantised
-  std::vector<T> h_;                 // x * W + b
-  std::vector<T> z_;                 // x * Wf
+  const T* panels_ = nullptr;        // P
+  std::vector<T> gathered_;          // P, where it is not x itself
+  std::vector<T> h_;                 // P * W + b
+  std::vector<T> z_;                 // P * Wf
   std::vector<T> W_;                 // Wf
   std::vector<double> slope_;        // s
   std::vector<double> correction_;   // sigma_running / sigma_batch
   std::vector<double> shift_;        // (b - mean) / sigma
   std::vector<T> dz_, dh_, dW_;      // of backward
+  std::vector<T> dpanels_;           // likewise, where P is not x itself
   std::vector<double> sum_, sum_z_;  // of dy, and of dy * z
   std::vector<double> dscale_;
 };
 
-extern template class FoldedDenseLayer<float>;
-extern template class FoldedDenseLayer<double>;
+extern template class FoldedLinearLayer<float>;
+extern template class FoldedLinearLayer<double>;
 
 }  // namespace bnrun::train

@@ -1,4 +1,4 @@
-#include "train/layers/folded_dense.h"
+#include "train/layers/folded_linear.h"
 
 #include <algorithm>
 #include <cmath>
@@ -33,10 +33,10 @@ std::vector<float> round_weights(std::vector<T>& W, std::size_t columns) {
 }  // namespace
 
 template <class T>
-FoldedDenseLayer<T>::FoldedDenseLayer(DenseLayer<T>& dense, BatchNormalizationLayer<T>* normalization,
-                                      bool quantised)
-    : Layer<T>(dense.inputs(), dense.outputs()),
-      dense_(dense),
+FoldedLinearLayer<T>::FoldedLinearLayer(LinearLayer<T>& linear, BatchNormalizationLayer<T>* normalization,
+                                        bool quantised)
+    : Layer<T>(linear.inputs(), linear.outputs()),
+      linear_(linear),
       normalization_(normalization),
       quantised_(quantised),
       W_(count_of(K() * N())),
@@ -49,19 +49,19 @@ FoldedDenseLayer<T>::FoldedDenseLayer(DenseLayer<T>& dense, BatchNormalizationLa
       dscale_(count_of(N())) {}
 
 template <class T>
-std::span<double> FoldedDenseLayer<T>::statistics() {
+std::span<double> FoldedLinearLayer<T>::statistics() {
   return quantised_ ? range_.state() : std::span<double>();
 }
 
 template <class T>
-double FoldedDenseLayer<T>::sigma(const ChannelStatistics& statistics, std::size_t n) const {
+double FoldedLinearLayer<T>::sigma(const ChannelStatistics& statistics, std::size_t n) const {
   return std::sqrt(statistics.var[n] + normalization_->epsilon());
 }
 
 template <class T>
-typename FoldedDenseLayer<T>::Folded FoldedDenseLayer<T>::fold() const {
+typename FoldedLinearLayer<T>::Folded FoldedLinearLayer<T>::fold() const {
   const auto columns = count_of(N());
-  Folded folded{std::vector<T>(dense_.W(), dense_.W() + K() * N()), std::vector<T>(columns)};
+  Folded folded{std::vector<T>(linear_.W(), linear_.W() + K() * N()), std::vector<T>(columns)};
   if (normalization_ == nullptr) {
     for (std::size_t n = 0; n < columns; ++n) folded.b[n] = static_cast<T>(bias_at(n));
     return folded;
@@ -80,22 +80,27 @@ typename FoldedDenseLayer<T>::Folded FoldedDenseLayer<T>::fold() const {
 
 /// Everything of `forward` but its result.
 template <class T>
-void FoldedDenseLayer<T>::prepare(std::int64_t rows, const T* x) {
+void FoldedLinearLayer<T>::prepare(std::int64_t rows, const T* x) {
   const auto columns = count_of(N());
-  in_ = x;
+  const std::int64_t M = rows * linear_.positions();
+  panels_ = x;
   if (quantised_) {
-    const std::span<const T> values(x, count_of(rows * K()));
+    const std::span<const T> values(x, count_of(rows * this->inputs()));
     if (!frozen_) range_.observe(values);
     const InputSteps steps = range_.steps();
-    rounded_.resize(values.size());
-    std::transform(values.begin(), values.end(), rounded_.begin(), [&](T v) { return steps.rounded(v); });
-    in_ = rounded_.data();
+    gathered_.resize(values.size());
+    std::transform(values.begin(), values.end(), gathered_.begin(), [&](T v) { return steps.rounded(v); });
+    panels_ = gathered_.data();
+  } else if (!linear_.reads_whole()) {
+    gathered_.resize(count_of(M * K()));
+    linear_.gather(rows, x, gathered_.data());
+    panels_ = gathered_.data();
   }
-  z_.resize(count_of(rows * N()));
+  z_.resize(count_of(M * N()));
   if (normalization_ != nullptr && !frozen_) {
     h_.resize(z_.size());
-    dense_.infer(rows, in_, h_.data());
-    normalization_->measure(rows, h_.data());
+    linear_.multiply(M, panels_, h_.data());
+    normalization_->measure(M, h_.data());
   }
   for (std::size_t n = 0; normalization_ != nullptr && n < columns; ++n) {
     const auto with = frozen_ ? normalization_->running() : normalization_->batch();
@@ -105,15 +110,16 @@ void FoldedDenseLayer<T>::prepare(std::int64_t rows, const T* x) {
     shift_[n] = (bias_at(n) - with.mean[n]) / sigma(with, n);
   }
   each_element(W_.size(), columns, [&](std::size_t i, std::size_t n) {
-    W_[i] = static_cast<T>(static_cast<double>(dense_.W()[i]) * slope_[n]);
+    W_[i] = static_cast<T>(static_cast<double>(linear_.W()[i]) * slope_[n]);
   });
   if (quantised_) round_weights(W_, columns);
 }
 
 template <class T>
-void FoldedDenseLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
+void FoldedLinearLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
   prepare(rows, x);
-  blas_gemm<T>(Transpose::no, Transpose::no, rows, N(), K(), T(1), in_, K(), W_.data(), N(), T(0), z_.data(),
+  const std::int64_t M = rows * linear_.positions();
+  blas_gemm<T>(Transpose::no, Transpose::no, M, N(), K(), T(1), panels_, K(), W_.data(), N(), T(0), z_.data(),
                N());
   const auto columns = count_of(N());
   std::vector<double> shift(columns);
@@ -121,15 +127,16 @@ void FoldedDenseLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
     shift[n] = normalization_ == nullptr
                    ? bias_at(n)
                    : normalization_->map().scale_at(n) * shift_[n] + normalization_->map().B_at(n);
-  each_element(count_of(rows * N()), columns, [&](std::size_t i, std::size_t n) {
+  each_element(count_of(M * N()), columns, [&](std::size_t i, std::size_t n) {
     y[i] = static_cast<T>(static_cast<double>(z_[i]) * correction_[n] + shift[n]);
   });
 }
 
 template <class T>
-void FoldedDenseLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/, const T* dy, T* dx) {
+void FoldedLinearLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/, const T* dy, T* dx) {
   const auto columns = count_of(N());
-  const auto elements = count_of(rows * N());
+  const std::int64_t M = rows * linear_.positions();
+  const auto elements = count_of(M * N());
   std::fill(sum_.begin(), sum_.end(), 0.0);
   std::fill(sum_z_.begin(), sum_z_.end(), 0.0);
   dz_.resize(elements);
@@ -144,7 +151,7 @@ void FoldedDenseLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/
     // d sigma = -dy * z * correction / sigma - dy * scale * shift / sigma,  d mean = -dy * scale / sigma
     dh_.resize(elements);
     const auto batch = normalization_->batch();
-    const double share = 1.0 / static_cast<double>(rows);
+    const double share = 1.0 / static_cast<double>(M);
     std::vector<double> to_mean(columns);
     std::vector<double> to_sigma(columns);  // over sigma, as h's distance from the mean is
     for (std::size_t n = 0; n < columns; ++n) {
@@ -157,31 +164,43 @@ void FoldedDenseLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/
       dh_[i] = static_cast<T>(to_mean[n] + to_sigma[n] * (static_cast<double>(h_[i]) - batch.mean[n]));
     });
   }
-  backward_to_weights(rows);
+  backward_to_weights(M);
   if (dx == nullptr) return;
-  blas_gemm<T>(Transpose::no, Transpose::yes, rows, K(), N(), T(1), dz_.data(), N(), W_.data(), N(), T(0), dx,
-               K());
-  if (by_batch)
-    blas_gemm<T>(Transpose::no, Transpose::yes, rows, K(), N(), T(1), dh_.data(), N(), dense_.W(), N(), T(1),
-                 dx, K());
+  backward_to_input(rows, by_batch, dx);
   if (!quantised_) return;
   const InputSteps steps = range_.steps();
   const double low = -static_cast<double>(steps.step) * steps.zero_point;
   const double high = low + static_cast<double>(steps.step) * 255.0;
-  for (std::size_t i = 0; i < count_of(rows * K()); ++i) {
+  for (std::size_t i = 0; i < count_of(rows * this->inputs()); ++i) {
     if (static_cast<double>(x[i]) < low || static_cast<double>(x[i]) > high) dx[i] = T(0);
   }
 }
 
 template <class T>
-void FoldedDenseLayer<T>::backward_to_weights(std::int64_t rows) {
+void FoldedLinearLayer<T>::backward_to_input(std::int64_t rows, bool by_batch, T* dx) {
+  const std::int64_t M = rows * linear_.positions();
+  T* dP = dx;
+  if (!linear_.reads_whole()) {
+    dpanels_.resize(count_of(M * K()));
+    dP = dpanels_.data();
+  }
+  blas_gemm<T>(Transpose::no, Transpose::yes, M, K(), N(), T(1), dz_.data(), N(), W_.data(), N(), T(0), dP,
+               K());
+  if (by_batch)
+    blas_gemm<T>(Transpose::no, Transpose::yes, M, K(), N(), T(1), dh_.data(), N(), linear_.W(), N(), T(1),
+                 dP, K());
+  if (dP != dx) linear_.scatter(rows, dP, dx);
+}
+
+template <class T>
+void FoldedLinearLayer<T>::backward_to_weights(std::int64_t M) {
   const auto columns = count_of(N());
-  blas_gemm<T>(Transpose::yes, Transpose::no, K(), N(), rows, T(1), in_, K(), dz_.data(), N(), T(0),
+  blas_gemm<T>(Transpose::yes, Transpose::no, K(), N(), M, T(1), panels_, K(), dz_.data(), N(), T(0),
                dW_.data(), N());
   std::fill(dscale_.begin(), dscale_.end(), 0.0);
   each_element(dW_.size(), columns, [&](std::size_t i, std::size_t n) {
-    dscale_[n] += static_cast<double>(dense_.W()[i]) * static_cast<double>(dW_[i]);
-    dense_.dW()[i] = static_cast<T>(static_cast<double>(dW_[i]) * slope_[n]);
+    dscale_[n] += static_cast<double>(linear_.W()[i]) * static_cast<double>(dW_[i]);
+    linear_.dW()[i] = static_cast<T>(static_cast<double>(dW_[i]) * slope_[n]);
   });
   if (normalization_ != nullptr) {
     const auto running = normalization_->running();
@@ -189,31 +208,26 @@ void FoldedDenseLayer<T>::backward_to_weights(std::int64_t rows) {
       dscale_[n] = dscale_[n] / sigma(running, n) + sum_[n] * shift_[n];
     normalization_->map().set_gradients(dscale_, sum_);
     if (!frozen_)
-      blas_gemm<T>(Transpose::yes, Transpose::no, K(), N(), rows, T(1), in_, K(), dh_.data(), N(), T(1),
-                   dense_.dW(), N());
+      blas_gemm<T>(Transpose::yes, Transpose::no, K(), N(), M, T(1), panels_, K(), dh_.data(), N(), T(1),
+                   linear_.dW(), N());
   }
-  if (dense_.db() == nullptr) return;
+  if (linear_.db() == nullptr) return;
   for (std::size_t n = 0; n < columns; ++n) {
     // What the batch's mean takes away again has no gradient.
     const double slope = normalization_ == nullptr ? 1.0 : frozen_ ? slope_[n] : 0.0;
-    dense_.db()[n] = static_cast<T>(sum_[n] * slope);
+    linear_.db()[n] = static_cast<T>(sum_[n] * slope);
   }
 }
 
 template <class T>
-float FoldedDenseLayer<T>::bias_step(float weight_step) const {
+float FoldedLinearLayer<T>::bias_step(float weight_step) const {
   return range_.steps().step * weight_step;
 }
 
 template <class T>
-void FoldedDenseLayer<T>::infer(std::int64_t rows, const T* x, T* y) const {
+void FoldedLinearLayer<T>::infer(std::int64_t rows, const T* x, T* y) const {
   Folded folded = fold();
-  if (!quantised_) {
-    for (std::int64_t m = 0; m < rows; ++m) std::copy_n(folded.b.begin(), N(), y + m * N());
-    blas_gemm<T>(Transpose::no, Transpose::no, rows, N(), K(), T(1), x, K(), folded.W.data(), N(), T(1), y,
-                 N());
-    return;
-  }
+  if (!quantised_) return linear_.apply(folded.W.data(), folded.b.data(), rows, x, y);
   // With the engine's kernel, so that the exported model gives the same bits.
   const auto steps = round_weights(folded.W, count_of(N()));
   for (std::size_t n = 0; n < steps.size(); ++n) {
@@ -229,9 +243,10 @@ void FoldedDenseLayer<T>::infer(std::int64_t rows, const T* x, T* y) const {
 }
 
 template <class T>
-std::vector<std::pair<std::string, Tensor>> FoldedDenseLayer<T>::weights() const {
+std::vector<std::pair<std::string, Tensor>> FoldedLinearLayer<T>::weights() const {
   const Folded folded = fold();
-  if (!quantised_) return {{"W", Tensor(Shape{K(), N()}, folded.W)}, {"b", Tensor(Shape{N()}, folded.b)}};
+  if (!quantised_)
+    return {{"W", linear_.kernel_tensor(folded.W.data())}, {"b", Tensor(Shape{N()}, folded.b)}};
   const auto steps = weight_steps(std::span<const T>(folded.W), count_of(N()));
   std::vector<std::int8_t> W;
   for (std::size_t i = 0; i < folded.W.size(); ++i)
@@ -252,7 +267,7 @@ std::vector<std::pair<std::string, Tensor>> FoldedDenseLayer<T>::weights() const
           {"x_zero_point", Tensor(Shape{}, std::vector<std::uint8_t>{input.zero_point})}};
 }
 
-template class FoldedDenseLayer<float>;
-template class FoldedDenseLayer<double>;
+template class FoldedLinearLayer<float>;
+template class FoldedLinearLayer<double>;
 
 }  // namespace bnrun::train
