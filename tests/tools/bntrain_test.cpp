@@ -1,5 +1,6 @@
 // bntrain: layers as written on the command line, tables as data.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -70,9 +71,9 @@ struct Understood {
 };
 
 std::string understood(const std::vector<LayerSpec>& layers) {
-  std::string text;
-  for (const LayerSpec& layer : layers) text += (text.empty() ? "" : " ") + std::visit(Understood{}, layer);
-  return text;
+  Names texts;
+  for (const LayerSpec& layer : layers) texts.push_back(std::visit(Understood{}, layer));
+  return fmt::format("{}", fmt::join(texts, " "));
 }
 
 TEST(Layers, LastDenseTakesTheOutputsAndClassesEndInSoftmax) {
@@ -90,6 +91,12 @@ TEST(Layers, SettingsInBracketsAndBlocksWithinBlocks) {
       {"ln(noscale),dropout(0.25) leaky_relu(0.1)\tleaky_relu elu(2) gelu selu dense",
        "ln(0.001,noscale) dropout(0.25) leaky(0.1) leaky(0.3) elu(2) gelu selu dense:3 softmax"},
       {"dense(4) residual(dense(4) bn relu) dense", "dense:4 dense:4 bn(0.9,0.001) relu +3 dense:3 softmax"},
+      {"conv(6,5,same) bn relu maxpool(2) conv(16, 3x5, strides=2x1, nobias, he_normal, scale=2) "
+       "avgpool(3x2, "
+       "strides=2, same) flatten dense",
+       "conv:6:5x5/1x1:same bn(0.9,0.001) relu max:2x2/2x2 conv:16:3x5/2x1:nobias:he_normal:*2 "
+       "mean:3x2/2x2:same flatten dense:3 softmax"},
+      {"conv:3:1:valid maxpool avgpool gap", "conv:3:1x1/1x1 max:2x2/2x2 mean:2x2/2x2 gap softmax"},
       {"residual(dense(4), residual(relu bn), dense(4)) dense",
        "dense:4 relu bn(0.9,0.001) +2 dense:4 +5 dense:3 softmax"}};
   for (const auto& [text, expected] : cases) EXPECT_EQ(understood(parse_layers(text, 3, true)), expected);
@@ -107,11 +114,37 @@ TEST(Layers, BlocksInTheSameNotation) {
 }
 
 TEST(Layers, WhatIsNotUnderstoodIsAUsageError) {
-  for (const char* text :
-       {"", " ", "dense:", "dense:0,dense", "dense:x,dense", "dense:4:fast,dense", "dense,dense",
-        "dense:4,conv,dense", "dense:4,", "dense:5", "dense(4", "dense)4(,dense", "dense(1.5) dense",
-        "bn(speed=1) dense", "bn(momentum=fast) dense", "relu(3) dense", "dropout(much) dense",
-        "residual() dense()x", "dense(4),,dense"}) {
+  for (const char* text : {"",
+                           " ",
+                           "dense:",
+                           "dense:0,dense",
+                           "dense:x,dense",
+                           "dense:4:fast,dense",
+                           "dense,dense",
+                           "dense:4,conv,dense",
+                           "conv(4) dense",
+                           "conv(0,3) dense",
+                           "conv(1.5,3) dense",
+                           "conv(4,0) dense",
+                           "conv(4,3x) dense",
+                           "conv(4,3,strides=x) dense",
+                           "conv(4,3,same,valid) dense",
+                           "conv(4,3,big) dense",
+                           "maxpool(2,3) dense",
+                           "avgpool(2,strides=0) dense",
+                           "gap(2) dense",
+                           "flatten(2) dense",
+                           "dense:4,",
+                           "dense:5",
+                           "dense(4",
+                           "dense)4(,dense",
+                           "dense(1.5) dense",
+                           "bn(speed=1) dense",
+                           "bn(momentum=fast) dense",
+                           "relu(3) dense",
+                           "dropout(much) dense",
+                           "residual() dense()x",
+                           "dense(4),,dense"}) {
     EXPECT_THROW(parse_layers(text, 3, true), cli::UsageError) << text;
   }
   EXPECT_THROW(parse_layers("dense,softmax", 1, false), cli::UsageError);
@@ -258,6 +291,60 @@ TEST(Keras, TextThatNoKerasWritesIsBadInput) {
       {R"({"class_name":"Sequential","config":)" + std::string(1000000, '['), "nested deeper"}};
   for (const auto& [text, expected] : cases) {
     const std::string message = refusal([&, &json = text] { parse_keras(json, "n.json", 3, true); });
+    EXPECT_NE(message.find(expected), std::string::npos) << message;
+  }
+}
+
+TEST(Keras, LayersOfImages) {
+  const std::string input = R"({"class_name":"InputLayer","config":{"batch_shape":[null,8,8,3]}},)";
+  const std::string conv =
+      R"({"class_name":"Conv2D","config":{"filters":4,"kernel_size":[3,2],"strides":[2,1],"padding":"same",)"
+      R"("data_format":"channels_last","dilation_rate":[1,1],"groups":1,"use_bias":false,"activation":"relu",)"
+      R"("kernel_initializer":{"class_name":"HeNormal","config":{}}}},)"
+      R"({"class_name":"BatchNormalization","config":{"axis":[3]}},)"
+      R"({"class_name":"MaxPooling2D","config":{"pool_size":[2,2],"strides":null,"padding":"valid"}},)";
+  const std::string head = R"({"class_name":"Dense","config":{"units":3}})";
+  const auto network_of = [](const std::string& layers) {
+    return parse_keras(R"({"class_name":"Sequential","config":{"layers":[)" + layers + "]}}", "n.json", 3,
+                       true);
+  };
+  const auto flat = network_of(input + conv + R"({"class_name":"Flatten","config":{}},)" + head);
+  EXPECT_EQ(understood(flat.layers),
+            "conv:4:3x2/2x1:same:nobias:he_normal relu bn(0.99,0.001) max:2x2/2x2 flatten dense:3 softmax");
+  EXPECT_EQ(flat.input, (std::vector<std::int64_t>{8, 8, 3}));
+  const std::string average =
+      R"({"class_name":"AveragePooling2D","config":{"pool_size":3,"strides":1,"padding":"same"}},)"
+      R"({"class_name":"GlobalAveragePooling2D","config":{"keepdims":false}},)";
+  EXPECT_EQ(
+      understood(network_of(conv + average + head).layers),
+      "conv:4:3x2/2x1:same:nobias:he_normal relu bn(0.99,0.001) max:2x2/2x2 mean:3x3/1x1:same gap dense:3 "
+      "softmax");
+  const std::pair<std::string, const char*> refused[] = {
+      {input + head, "layer 'Dense': reads images: a Flatten"},
+      {input + R"({"class_name":"BatchNormalization","config":{"axis":1}},)" + head, "axis 1"},
+      {input + R"({"class_name":"LayerNormalization","config":{"axis":-1}},)" + head,
+       "over images is not known"},
+      {input + R"({"class_name":"Conv2D","config":{"kernel_size":3}},)" + head, "filters is not given"},
+      {input + R"({"class_name":"Conv2D","config":{"filters":3}},)" + head, "kernel_size is not given"},
+      {input + R"({"class_name":"Conv2D","config":{"filters":3,"kernel_size":[3]}},)" + head,
+       "kernel_size [3]"},
+      {input + R"({"class_name":"Conv2D","config":{"filters":3,"kernel_size":3.5}},)" + head,
+       "kernel_size 3.5"},
+      {input + R"({"class_name":"Conv2D","config":{"filters":3,"kernel_size":3,"groups":3}},)" + head,
+       "groups 3"},
+      {input + R"({"class_name":"Conv2D","config":{"filters":3,"kernel_size":3,"dilation_rate":2}},)" + head,
+       "dilation_rate 2"},
+      {input + R"({"class_name":"Conv2D","config":{"filters":3,"kernel_size":3,"padding":"causal"}},)" + head,
+       R"(padding "causal")"},
+      {input +
+           R"({"class_name":"Conv2D","config":{"filters":3,"kernel_size":3,"data_format":"channels_first"}},)" +
+           head,
+       "data_format"},
+      {R"({"class_name":"Dense","config":{"units":4}},)" + conv + head,
+       "reads images [height, width, channels]"},
+      {conv + R"({"class_name":"GlobalAveragePooling2D","config":{}})", "last Conv2D layer has 4 filters"}};
+  for (const auto& [layers, expected] : refused) {
+    const std::string message = refusal([&, &text = layers] { network_of(text); });
     EXPECT_NE(message.find(expected), std::string::npos) << message;
   }
 }

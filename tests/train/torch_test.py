@@ -16,12 +16,76 @@ TRAIN_STEPS = sys.argv.pop()
 ROWS, COLUMNS, OUTPUTS, STEPS, MOMENTUM = 32, 6, 3, 50, 0.9
 
 
-def modules(layers):
+def same_padding(extent, size, stride):
+    """Before and behind, as Keras pads."""
+    around = max(0, (-(-extent // stride) - 1) * stride + size - extent)
+    return around // 2, around - around // 2
+
+
+Module = torch.nn.Module if torch else object
+
+
+class ChannelsFirst(Module):
+    """Rows of an image of one channel."""
+
+    def __init__(self, image):
+        super().__init__()
+        self.image = image
+
+    def forward(self, x):
+        return x.reshape(len(x), 1, *self.image)
+
+
+class FlattenLast(Module):
+    """Rows with channels last."""
+
+    def forward(self, x):
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class Mean(Module):
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+def windowed(name, words, channels, extents):
+    """The modules of conv(...), maxpool(...) or avgpool(...), and how large the image is behind them."""
+    size = int(words[1 if name == "conv" else 0])
+    stride = next((int(w.split("=")[1]) for w in words if w.startswith("strides=")), 1 if name == "conv" else size)
+    made = []
+    if "same" in words:
+        rows, columns = (same_padding(e, size, stride) for e in extents)
+        made.append(nn.ConstantPad2d((*columns, *rows), 0.0 if name == "conv" else -torch.inf))
+        extents = [-(-e // stride) for e in extents]
+    else:
+        extents = [(e - size) // stride + 1 for e in extents]
+    made.append(nn.Conv2d(channels, int(words[0]), size, stride) if name == "conv" else
+                nn.MaxPool2d(size, stride) if name == "maxpool" else nn.AvgPool2d(size, stride))
+    return made, extents
+
+
+def modules(layers, image):
     """The torch modules of "dense(8) bn relu dense", in double."""
-    made, width = [], COLUMNS
+    made, width, extents = [], COLUMNS, None
+    if image:
+        extents = [int(e) for e in image.split("x")]
+        made, width = [ChannelsFirst(extents)], 1
     for layer in layers.split():
         name, _, inside = layer.rstrip(")").partition("(")
-        if name == "dense":
+        if name in ("conv", "maxpool", "avgpool"):
+            words = inside.split(",")
+            more, extents = windowed(name, words, width, extents)
+            made += more
+            width = int(words[0]) if name == "conv" else width
+        elif name == "flatten":
+            made.append(FlattenLast())
+            width, extents = width * extents[0] * extents[1], None
+        elif name == "gap":
+            made.append(Mean())
+            extents = None
+        elif name == "bn" and extents:
+            made.append(nn.BatchNorm2d(width, eps=1e-3, momentum=1 - MOMENTUM))
+        elif name == "dense":
             units = int(inside or OUTPUTS)
             made.append(nn.Linear(width, units))
             width = units
@@ -36,10 +100,10 @@ def modules(layers):
 
 
 def parameters(model):
-    """In our order: kernels [inputs, units], then biases; scales, then shifts."""
+    """In our order: kernels [inputs, units] or [height, width, channels, filters], then biases; scales, then shifts."""
     for module in model:
         for parameter in ([module.weight, module.bias] if hasattr(module, "weight") else []):
-            yield parameter, isinstance(module, nn.Linear) and parameter.dim() == 2
+            yield parameter, isinstance(module, (nn.Linear, nn.Conv2d)) and parameter.dim() >= 2
 
 
 def loss_function(name, weights):
@@ -62,13 +126,17 @@ def optimizer(name, model):
             "rmsprop": lambda: torch.optim.RMSprop(p, lr=0.001, alpha=0.95, eps=1e-7, momentum=0.5)}[name]()
 
 
+NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d) if torch else ()
+
+
 @unittest.skipUnless(torch, "PyTorch is not installed")
 class Torch(unittest.TestCase):
     # Biases before a BatchNormalization have no gradient but rounding, which Adam blows up to whole steps; the
     # others of a network do not feel it, and these are compared through what comes out.
-    def compare(self, layers, loss, name):
-        ours = json.loads(subprocess.run([TRAIN_STEPS, layers, loss, name], check=True, stdout=subprocess.PIPE).stdout)
-        model = modules(layers)
+    def compare(self, layers, loss, name, image=""):
+        arguments = [TRAIN_STEPS, layers, loss, name, *([image] if image else [])]
+        ours = json.loads(subprocess.run(arguments, check=True, stdout=subprocess.PIPE).stdout)
+        model = modules(layers, image)
 
         def to_torch(flat):
             tensors, at = [], 0
@@ -76,14 +144,19 @@ class Torch(unittest.TestCase):
                 values = torch.tensor(flat[at:at + parameter.numel()], dtype=torch.double)
                 at += parameter.numel()
                 shape = parameter.shape
-                tensors.append(values.reshape(shape[1], shape[0]).T if transposed else values.reshape(shape))
+                if not transposed:
+                    tensors.append(values.reshape(shape))
+                elif len(shape) == 2:
+                    tensors.append(values.reshape(shape[1], shape[0]).T)
+                else:
+                    tensors.append(values.reshape(*shape[2:], shape[1], shape[0]).permute(3, 2, 0, 1))
             self.assertEqual(at, len(flat))
             return tensors
 
         with torch.no_grad():
             for (parameter, _), first in zip(parameters(model), to_torch(ours["first"])):
                 parameter.copy_(first)
-        x = torch.tensor(ours["x"], dtype=torch.double).reshape(STEPS, ROWS, COLUMNS)
+        x = torch.tensor(ours["x"], dtype=torch.double).reshape(STEPS, ROWS, -1)
         targets = torch.tensor(ours["targets"], dtype=torch.double).reshape(STEPS, ROWS, OUTPUTS)
         labels = torch.tensor(ours["labels"]).reshape(STEPS, ROWS)
         function = loss_function(loss, torch.tensor([0.5, 2.0, 1.0], dtype=torch.double))
@@ -94,23 +167,26 @@ class Torch(unittest.TestCase):
             self.assertAlmostEqual(value.item(), ours["losses"][step], delta=1e-5, msg=f"step {step + 1}")
             value.backward()
             steps.step()
-        dead = {id(a.bias) for a, b in zip(model, list(model)[1:]) if isinstance(b, nn.BatchNorm1d) and hasattr(a, "bias")}
+        dead = {id(a.bias) for a, b in zip(model, list(model)[1:]) if isinstance(b, NORMALIZATIONS) and hasattr(a, "bias")}
         for (parameter, _), last in zip(parameters(model), to_torch(ours["last"])):
             if id(parameter) not in dead:
                 self.assertLess((parameter - last).abs().max().item(), 1e-5)
-        self.compare_statistics(model, ours["statistics"])
+        self.compare_statistics(model, ours["statistics"], x[0])
 
-    def compare_statistics(self, model, flat):
+    def compare_statistics(self, model, flat, x):
         """PyTorch's running variance is of a sample, ours of the batch as a population."""
         at = 0
         for module in model:
-            if not isinstance(module, nn.BatchNorm1d):
+            if isinstance(module, (nn.MaxPool2d, nn.Conv2d, nn.AvgPool2d, nn.ConstantPad2d, ChannelsFirst, FlattenLast, Mean)):
+                x = module(x)
+            if not isinstance(module, NORMALIZATIONS):
                 continue
             width = module.num_features
+            count = ROWS * (x.shape[2] * x.shape[3] if x.dim() == 4 else 1)
             mean, var = (torch.tensor(flat[at + i * width:at + (i + 1) * width], dtype=torch.double) for i in (0, 1))
             at += 2 * width
             left = MOMENTUM ** STEPS
-            var = (var - left) * ROWS / (ROWS - 1) + left
+            var = (var - left) * count / (count - 1) + left
             self.assertLess((module.running_mean - mean).abs().max().item(), 1e-5)
             self.assertLess((module.running_var - var).abs().max().item(), 1e-5)
         self.assertEqual(at, len(flat))
@@ -130,6 +206,12 @@ class Torch(unittest.TestCase):
                        "dense(8) elu dense(8) selu dense", "dense(8) leaky_relu dense(8) sigmoid dense", "dense"]:
             with self.subTest(layers):
                 self.compare(layers, "cross-entropy", "sgd")
+
+    def test_images(self):
+        for layers in ["conv(4,3,same) bn relu maxpool(2) conv(5,2) bn relu flatten dense(8) bn relu dense",
+                       "conv(3,3,same,strides=2) tanh avgpool(2) flatten dense", "conv(4,2,same) elu maxpool(3,strides=2,same) bn gap dense"]:
+            with self.subTest(layers):
+                self.compare(layers, "cross-entropy", "sgd", image="7x6")
 
 
 if __name__ == "__main__":

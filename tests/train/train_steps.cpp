@@ -1,6 +1,6 @@
 // Fifty steps of the trainer in double, as JSON, for comparing with another trainer:
-//   train_steps LAYERS LOSS OPTIMIZER
-// LAYERS as bntrain takes them; data, first weights, the loss of each step, and weights and statistics at the end.
+//   train_steps LAYERS LOSS OPTIMIZER [IMAGE]
+// LAYERS as bntrain takes them, over rows of 6 numbers or an IMAGE such as 6x5, one channel; data, first weights, the loss of each step, and weights and statistics at the end.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,7 +16,6 @@ namespace bnrun::train {
 namespace {
 
 constexpr std::int64_t kRows = 32;
-constexpr std::int64_t kColumns = 6;
 constexpr std::int64_t kOutputs = 3;
 
 Objective objective_of(const std::string& name) {
@@ -41,16 +40,17 @@ Optimizer optimizer_of(const std::string& name) {
   return optimizers.at(name);
 }
 
-int run(const std::string& layers, const std::string& loss, const std::string& optimizer) {
+int run(const std::string& layers, const std::string& loss, const std::string& optimizer, const Shape& row) {
+  const std::int64_t columns = row.elements();
   constexpr int kSteps = 50;
   const Objective objective = objective_of(loss);
   auto specs = parse_layers(layers, kOutputs, objective.takes_labels());
   if (loss == "binary") specs.emplace_back(Activation::sigmoid);
-  Stack<double> stack(kColumns, specs);
+  Stack<double> stack(row, specs);
   Random random(5);
   stack.initialize(random);
   stack.set_objective(objective);
-  std::vector<double> x(static_cast<std::size_t>(kSteps * kRows * kColumns));
+  std::vector<double> x(static_cast<std::size_t>(kSteps * kRows * columns));
   for (double& value : x) value = random.normal();
   std::vector<double> targets(static_cast<std::size_t>(kSteps * kRows * kOutputs));
   for (double& target : targets)
@@ -62,7 +62,7 @@ int run(const std::string& layers, const std::string& loss, const std::string& o
   json["first"] = std::vector<double>(first.begin(), first.end());
   OptimizerState<double> state(optimizer_of(optimizer), stack.weights().size());
   for (int step = 0; step < kSteps; ++step) {
-    const Batch<double> batch{kRows, x.data() + step * kRows * kColumns, labels.data() + step * kRows,
+    const Batch<double> batch{kRows, x.data() + step * kRows * columns, labels.data() + step * kRows,
                               targets.data() + step * kRows * kOutputs};
     json["losses"].push_back(stack.forward(batch));
     stack.backward(batch);
@@ -78,9 +78,14 @@ int run(const std::string& layers, const std::string& loss, const std::string& o
 }  // namespace bnrun::train
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::cerr << "usage: train_steps LAYERS LOSS OPTIMIZER\n";
+  if (argc != 4 && argc != 5) {
+    std::cerr << "usage: train_steps LAYERS LOSS OPTIMIZER [IMAGE]\n";
     return 2;
   }
-  return bnrun::train::run(argv[1], argv[2], argv[3]);
+  bnrun::Shape row{6};
+  if (argc == 5) {
+    const auto size = bnrun::read_size(argv[4]).value();
+    row = {size.height, size.width, 1};
+  }
+  return bnrun::train::run(argv[1], argv[2], argv[3], row);
 }

@@ -299,11 +299,17 @@ void fill_features(const io::Table& table, const std::vector<std::size_t>& colum
 }  // namespace
 
 LabelledTable label_table(const io::Table& table, const Choice& choice) {
+  const auto columns = feature_columns(table, table.find(choice.target), choice);
+  LabelledTable result = label_rows(table, choice);
+  for (const std::size_t c : columns) result.description.features.push_back(table.name(c));
+  fill_features(table, columns, choice, result);
+  return result;
+}
+
+LabelledTable label_rows(const io::Table& table, const Choice& choice) {
   const std::size_t target = table.find(choice.target);
-  const auto columns = feature_columns(table, target, choice);
   LabelledTable result;
   result.rows = rows_with_target(table, target, choice.missing_target);
-  for (const std::size_t c : columns) result.description.features.push_back(table.name(c));
   result.description.target = choice.target;
   Decision decision{choice.task, "--task says so"};
   if (choice.task == Task::automatic) decision = decide_task(table, target, result.rows);
@@ -317,7 +323,6 @@ LabelledTable label_table(const io::Table& table, const Choice& choice) {
       refuse("{}: column '{}' holds one class only", table.source(), choice.target);
     result.data.labels = labels_of(table, target, result.rows, names, result.description.classes);
   }
-  fill_features(table, columns, choice, result);
   return result;
 }
 

@@ -27,6 +27,7 @@ struct Choice {
 struct LabelledTable {
   train::Dataset data;  ///< its columns are those of `columns`
   train::TableColumns columns;
+  std::vector<std::int64_t> row;  ///< of an array, which has no columns with names: the shape of a row
   std::vector<std::size_t> rows;  ///< of the table: those that have a target
   train::ModelDescription description;
   std::string reason;  ///< why it is this task
@@ -38,6 +39,8 @@ struct LabelledTable {
 /// is, unless it holds dates, numbers among it, or nearly as many values as rows. Throws invalid_input naming
 /// the cell or the column and the option that helps.
 LabelledTable label_table(const io::Table& table, const Choice& choice);
+/// The targets alone.
+LabelledTable label_rows(const io::Table& table, const Choice& choice);
 
 /// The target of a table for a trained model.
 struct Truth {

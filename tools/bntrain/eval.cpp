@@ -5,11 +5,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "arrays.h"
 #include "bnrun/session.h"
 #include "commands.h"
 #include "common/printable.h"
 #include "common/table_options.h"
 #include "data.h"
+#include "io/data.h"
 #include "report.h"
 
 namespace bnrun {
@@ -19,6 +21,7 @@ struct Options {
   std::string model;
   std::string data;
   std::string target;
+  std::string labels;
   bool json = false;
   MissingTarget missing_target = MissingTarget::error;
   io::TableRules tables;
@@ -97,26 +100,56 @@ void report_numbers(const Options& options, const Truth& truth, std::span<const 
       score.elements, score.mean_squared_error, score.mean_absolute_error, score.r2);
 }
 
-int evaluate(const cli::Console& console, const Options& options) {
-  const Model model = Model::load(options.model);
+/// What the model makes of the rows of an array, and the labels of those.
+struct Scored {
+  Truth truth;
+  Tensor output;
+  std::size_t rows = 0;
+};
+
+Scored score_array(const Options& options, const Model& model) {
+  const auto table = read_labels(options.labels);
+  const auto ports = model.inputs();
+  if (ports.size() != 1)
+    throw Error(ErrorCode::invalid_input,
+                fmt::format("{}: has {} inputs, expected one", options.model, ports.size()));
+  Scored scored{.truth = read_truth(model, table, 0, options.missing_target)};
+  const Tensor rows = io::to_tensor(read_array(options.data), true, options.data, ports[0]);
+  scored.rows = static_cast<std::size_t>(rows.shape()[0]);
+  if (scored.rows != table.rows())
+    throw Error(ErrorCode::invalid_input, fmt::format("{}: {} labels for the {} rows of {}", options.labels,
+                                                      table.rows(), scored.rows, options.data));
+  scored.output = Session(model).run({{ports[0].name, rows}}).at(0).tensor;
+  return scored;
+}
+
+Scored score_table(const cli::Console& console, const Options& options, const Model& model) {
   io::TableRules rules = cli::rules_for(model, options.tables);
   rules.reading.expected = rules.order;
   rules.reading.expected.push_back(options.target);
   const auto table = io::read_csv(options.data, rules.reading);
   console.detail(table.source() + ": " + table.reading());
   const std::size_t target = table.find(options.target);
-  const Truth truth = read_truth(model, table, target, options.missing_target);
-  if (truth.rows.size() < table.rows())
-    console.note(fmt::format("{}: left out {} of {} rows, which have no target", table.source(),
-                             table.rows() - truth.rows.size(), table.rows()));
+  Truth truth = read_truth(model, table, target, options.missing_target);
   const auto inputs = io::table_inputs(table, model.inputs(), rules, std::span(&target, 1));
-  const Session session(model);
-  const Tensor output = session.run(inputs).at(0).tensor;
+  return {std::move(truth), Session(model).run(inputs).at(0).tensor, table.rows()};
+}
+
+int evaluate(const cli::Console& console, const Options& options) {
+  if (options.target.empty() && options.labels.empty())
+    throw cli::UsageError("--target is required, or --labels for an IDX or npy file");
+  const Model model = Model::load(options.model);
+  const auto [truth, output, rows] =
+      options.labels.empty() ? score_table(console, options, model) : score_array(options, model);
+  if (truth.rows.size() < rows)
+    console.note(fmt::format("{}: left out {} of {} rows, which have no target",
+                             options.labels.empty() ? options.data : options.labels, rows - truth.rows.size(),
+                             rows));
   if (output.dtype() != DType::float32) {
     throw Error(ErrorCode::unsupported, fmt::format("{}: its output is {}, expected float32", options.model,
                                                     name_of(output.dtype())));
   }
-  const auto scored = take_rows(output, truth.rows, table.rows());
+  const auto scored = take_rows(output, truth.rows, rows);
   if (!truth.classes.empty()) {
     report_classes(options, truth, scored);
   } else {
@@ -134,7 +167,10 @@ void add_eval(cli::Program& program) {
                               [&program, options] { return evaluate(program.console(), *options); });
   command.add_option("MODEL", options->model, "A model with one output")->required();
   command.add_option("DATA", options->data, "A .csv or .csv.gz file; - is standard input")->required();
-  command.add_option("--target", options->target, "The column that the model predicts")->required();
+  auto* target = command.add_option("--target", options->target, "The column that the model predicts");
+  command
+      .add_option("--labels", options->labels, "DATA is an IDX or npy file, and this one holds its labels")
+      ->excludes(target);
   command.add_flag("--json", options->json, "Print JSON");
   cli::add_choice<MissingTarget>(command, "--missing-target", options->missing_target,
                                  {{"error", MissingTarget::error}, {"drop", MissingTarget::drop}},

@@ -11,6 +11,7 @@
 #include <memory>
 #include <numeric>
 
+#include "arrays.h"
 #include "commands.h"
 #include "common/interrupt.h"
 #include "common/model_output.h"
@@ -28,6 +29,7 @@ struct Options {
   NetworkSettings network;
   TrainingSettings training;
   std::string output;
+  std::string labels;
   std::string validation_file;
   int folds = 0;
   int threads = 1;
@@ -89,7 +91,7 @@ void warn_of_statistics(const cli::Console& console, const train::FitOptions& op
 struct Fit {
   const cli::Console& console;
   const Options& options;
-  const io::Table& table;
+  const io::Table& table;  ///< of an array: its labels
   const LabelledTable& labelled;
   std::FILE* text;  ///< where results are printed
 
@@ -163,12 +165,12 @@ bool measure_folds(const Fit& fit, train::FitOptions options) {
   std::atomic<std::size_t> measured{0};
   run_trials(splits.size(), fit.options.threads, [&](std::size_t f) {
     if (cli::interrupted()) return;
-    const auto [preparation, training] = prepare(fit.options.table, fit.labelled, splits[f].rest);
-    auto network = make_network(fit.options.network, fit.labelled, training, options.seed);
-    train::fit(network, training, options);
+    const Prepared prepared = prepare(fit.options.table, fit.labelled, splits[f].rest);
+    auto network = make_network(fit.options.network, fit.labelled, prepared.training, options.seed);
+    train::fit(network, prepared.training, options);
     if (cli::interrupted()) return;
     ++measured;
-    const auto held_out = preparation.apply(train::take_rows(fit.labelled.data, splits[f].drawn));
+    const auto held_out = prepared.apply(train::take_rows(fit.labelled.data, splits[f].drawn));
     const auto y = network.predict(held_out.features);
     if (fit.classification()) {
       classes[f] = train::score_classes(y, held_out.labels, network.outputs());
@@ -248,7 +250,7 @@ void report(const Fit& fit, const train::Network& network, const train::Training
   if (training.kept_epoch() != static_cast<int>(history.size()))
     fit.console.note(fmt::format("kept epoch {} of {}", training.kept_epoch(), history.size()));
   if (held_out.empty()) return;
-  const auto rows = prepared.preparation.apply(train::take_rows(fit.labelled.data, held_out));
+  const auto rows = prepared.apply(train::take_rows(fit.labelled.data, held_out));
   print_result(fit.text, "held-out", classes, train::evaluate(network, rows));
   const auto y = network.predict(rows.features);
   if (classes)
@@ -261,6 +263,14 @@ void report(const Fit& fit, const train::Network& network, const train::Training
                train::score_predictions(y, rows.targets).r2);
 }
 
+void check_source(const Options& options) {
+  const bool table = options.labels.empty();
+  if (table && options.table.choice.target.empty())
+    throw cli::UsageError("--target is required, or --labels for an IDX or npy file");
+  if (!table && (!options.holdout_out.empty() || !options.validation_file.empty()))
+    throw cli::UsageError("--holdout-out and --validation-file are for tables, not for arrays with --labels");
+}
+
 void check_paths(const Options& options) {
   if (!options.holdout_out.empty() && held_out_rows(options.holdout, std::numeric_limits<int>::max()) == 0)
     throw cli::UsageError("--holdout-out needs --holdout");
@@ -268,7 +278,7 @@ void check_paths(const Options& options) {
   cli::check_model_output(options.output, options.table.data);
   cli::check_distinct(
       {options.output, options.history, options.curves, options.holdout_out, options.checkpoint},
-      {options.table.data, options.validation_file, options.network.keras.value_or("")});
+      {options.table.data, options.labels, options.validation_file, options.network.keras.value_or("")});
   if (!options.checkpoint.empty()) io::check_keeps(options.checkpoint);
   if (!options.resume && !options.checkpoint.empty() && std::filesystem::exists(options.checkpoint))
     throw cli::UsageError(
@@ -279,16 +289,25 @@ void check_paths(const Options& options) {
 }
 
 int fit(const cli::Console& console, Options options) {
+  check_source(options);
   check_paths(options);
   options.table.table.expected = {options.table.choice.target};
   auto fit_settings = fit_options(options.training);
-  const auto table = io::read_csv(options.table.data, options.table.table);
-  auto labelled = label_table(table, options.table.choice);
+  const bool array = !options.labels.empty();
+  const auto table =
+      array ? read_labels(options.labels) : io::read_csv(options.table.data, options.table.table);
+  auto labelled = array ? label_array(options.table.data, table, options.table.choice)
+                        : label_table(table, options.table.choice);
+  if (array) options.table.choice.target = table.name(0);
   labelled.description.missing_spellings = options.table.table.missing;
+  labelled.description.row = Shape(labelled.row);
   const Fit fit{console, options, table, labelled, options.output == "-" ? stderr : stdout};
   const auto split = train::split_rows(labelled.data, held_out_rows(options.holdout, labelled.rows.size()),
                                        options.holdout_seed);
-  describe(console, table, labelled);
+  if (array)
+    describe_array(console, options.table.data, table, labelled);
+  else
+    describe(console, table, labelled);
   if (options.folds > 0 && !measure_folds(fit, fit_settings)) return cli::kDone;
   const Prepared prepared = prepare(options.table, labelled, split.rest);
   auto network = make_network(options.network, labelled, prepared.training, fit_settings.seed);
@@ -329,6 +348,13 @@ void add_fit(cli::Program& program) {
       "      --layers dense:32,bn,relu,dense:32,bn,relu,dense --holdout 360 --holdout-out held_out.csv",
       [&program, options] { return fit(program.console(), *options); });
   add_table_settings(command, o.table);
+  auto* target = command.get_option("--target")->required(false);
+  command
+      .add_option("--labels", o.labels,
+                  "DATA is an IDX or npy file of images or rows of numbers, and this one holds their labels")
+      ->type_name("FILE")
+      ->check(cli::not_empty())
+      ->excludes(target);
   command.add_option("-o,--output", o.output, "The model to write; - is standard output")
       ->required()
       ->type_name("FILE");

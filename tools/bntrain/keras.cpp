@@ -101,8 +101,22 @@ class KerasReader {
     const std::string& kind = s.kind();
     if (kind == "InputLayer") return;
     if (kind == "Flatten") {
-      rank_ = 2;
       s.expect("data_format", {"channels_last"});
+      if (rank_ > 2) layers_.emplace_back(train::Flatten{});
+      rank_ = 2;
+    } else if (kind == "Conv2D") {
+      add_convolution(s);
+    } else if (kind == "MaxPooling2D" || kind == "AveragePooling2D") {
+      need_image(s);
+      const auto window = s.size("pool_size", train::Size2D{2, 2});
+      using Kind = train::Pooling2D::Kind;
+      layers_.emplace_back(train::Pooling2D{kind == "MaxPooling2D" ? Kind::maximum : Kind::average, window,
+                                            s.size("strides", window), s.padding()});
+    } else if (kind == "GlobalAveragePooling2D") {
+      need_image(s);
+      s.expect("keepdims", {false});
+      layers_.emplace_back(train::GlobalAveragePooling2D{});
+      rank_ = 2;
     } else if (kind == "Dense") {
       add_dense(s);
     } else if (kind == "BatchNormalization") {
@@ -110,6 +124,7 @@ class KerasReader {
       layers_.emplace_back(train::BatchNormalization{s.number("momentum", 0.99), s.number("epsilon", 1e-3),
                                                      s.flag("center", true), s.flag("scale", true)});
     } else if (kind == "LayerNormalization") {
+      if (rank_ != 2) s.refuse("over images is not known here");
       check_axis(s);
       layers_.emplace_back(train::LayerNormalization{s.number("epsilon", 1e-3), s.flag("center", true),
                                                      s.flag("scale", true)});
@@ -131,7 +146,30 @@ class KerasReader {
     s.expect("axis", {-1, json::array({-1}), last, json::array({last})});
   }
 
+  /// That what comes is an image with channels last, which a first layer that does not tell its input is taken
+  /// to receive.
+  void need_image(KerasSettings& s) {
+    s.expect("data_format", {"channels_last"});
+    if (layers_.empty() && input_.empty()) rank_ = 4;
+    if (rank_ != 4) s.refuse("reads images [height, width, channels]");
+  }
+
+  void add_convolution(KerasSettings& s) {
+    need_image(s);
+    train::Conv2D conv{.filters = s.whole("filters"),
+                       .kernel = s.size("kernel_size", std::nullopt),
+                       .strides = s.size("strides", train::Size2D{1, 1}),
+                       .padding = s.padding(),
+                       .use_bias = s.flag("use_bias", true)};
+    s.expect("dilation_rate", {1, json::array({1, 1})});
+    s.expect("groups", {1});
+    s.initializer(conv.initializer, conv.initial_scale);
+    layers_.emplace_back(conv);
+    add_activation(s);
+  }
+
   void add_dense(KerasSettings& s) {
+    if (rank_ != 2) s.refuse("reads images: a Flatten in front makes rows of them");
     train::Dense dense{.units = s.whole("units"), .use_bias = s.flag("use_bias", true)};
     s.initializer(dense.initializer, dense.initial_scale);
     layers_.emplace_back(dense);
@@ -200,13 +238,18 @@ KerasNetwork parse_keras(const std::string& json, const std::string& file, std::
   const auto refuse = [&](const std::string& what) {
     throw Error(ErrorCode::invalid_input, fmt::format("{}: {}", file, what));
   };
-  const auto dense = std::find_if(layers.rbegin(), layers.rend(), [](const LayerSpec& layer) {
-    return std::holds_alternative<train::Dense>(layer);
-  });
-  if (dense == layers.rend()) refuse("there is no Dense layer");
-  if (std::get<train::Dense>(*dense).units != outputs)
-    refuse(fmt::format("its last Dense layer has {} units, the target needs {}",
-                       std::get<train::Dense>(*dense).units, outputs));
+  const auto width_of = [](const LayerSpec& layer) -> std::int64_t {
+    if (const auto* dense = std::get_if<train::Dense>(&layer)) return dense->units;
+    const auto* conv = std::get_if<train::Conv2D>(&layer);
+    return conv != nullptr ? conv->filters : 0;
+  };
+  const auto multiplies = std::find_if(layers.rbegin(), layers.rend(),
+                                       [&](const LayerSpec& layer) { return width_of(layer) > 0; });
+  if (multiplies == layers.rend()) refuse("there is no Dense layer");
+  const bool dense = std::holds_alternative<train::Dense>(*multiplies);
+  if (width_of(*multiplies) != outputs)
+    refuse(fmt::format("its last {} layer has {} {}, the target needs {}", dense ? "Dense" : "Conv2D",
+                       width_of(*multiplies), dense ? "units" : "filters", outputs));
   const auto* last = std::get_if<Activation>(&layers.back());
   const bool softmax = last != nullptr && *last == Activation::softmax;
   if (classification && last != nullptr && *last == Activation::sigmoid)

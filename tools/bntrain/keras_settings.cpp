@@ -124,6 +124,24 @@ std::string KerasSettings::word(const std::string& key, const std::string& other
   return value->get<std::string>();
 }
 
+train::Size2D KerasSettings::size(const std::string& key, const std::optional<train::Size2D>& otherwise) {
+  const json* value = find(key);
+  if (value == nullptr && otherwise) return *otherwise;
+  if (value == nullptr) refuse(fmt::format("{} is not given", key));
+  const json both = value->is_array() ? *value : json::array({*value, *value});
+  const auto side = [](const json& number) {
+    return number.is_number_integer() && number > 0 && number < 65536;
+  };
+  if (both.size() != 2 || !side(both[0]) || !side(both[1]))
+    refuse(fmt::format("{} {}, expected one or two whole numbers", key, shown(*value)));
+  return {both[0].get<std::int64_t>(), both[1].get<std::int64_t>()};
+}
+
+train::Padding KerasSettings::padding() {
+  expect("padding", {"same", "valid"});
+  return word("padding", "valid") == "same" ? train::Padding::same : train::Padding::valid;
+}
+
 std::pair<std::string, json> KerasSettings::object(const std::string& key, const std::string& otherwise) {
   const json* value = find(key);
   if (value == nullptr) return {otherwise, json::object()};

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -37,6 +38,9 @@ class KerasSettings {
   std::string word(const std::string& key, const std::string& otherwise);
   /// The first of these that is given.
   double number_of(std::initializer_list<const char*> keys, double otherwise);
+  /// A number or two.
+  train::Size2D size(const std::string& key, const std::optional<train::Size2D>& otherwise);
+  train::Padding padding();
   /// The name of a function or of a class, and its own settings.
   std::pair<std::string, nlohmann::json> object(const std::string& key, const std::string& otherwise);
   /// "kernel_initializer" and what stands in it.

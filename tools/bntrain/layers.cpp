@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -114,6 +115,30 @@ class Words {
     if (number) left_.erase(left_.begin());
     return number;
   }
+  /// A size alone, as the first word.
+  std::optional<train::Size2D> take_size() {
+    const auto size = left_.empty() ? std::nullopt : read_size(left_[0]);
+    if (size) left_.erase(left_.begin());
+    return size;
+  }
+  /// "NAME=SIZE".
+  std::optional<train::Size2D> take_size(std::string_view name) {
+    for (auto word = left_.begin(); word != left_.end(); ++word) {
+      const auto equals = word->find('=');
+      if (equals == std::string_view::npos || trimmed(word->substr(0, equals)) != name) continue;
+      const auto size = read_size(trimmed(word->substr(equals + 1)));
+      if (!size) refuse("'{}': {} is no size such as 2 or 2x3", layer_.whole, *word);
+      left_.erase(word);
+      return size;
+    }
+    return std::nullopt;
+  }
+  train::Padding take_padding() {
+    const bool same = take("same");
+    if (same && take("valid")) refuse("'{}': same and valid, give one", layer_.whole);
+    if (!same) take("valid");
+    return same ? train::Padding::same : train::Padding::valid;
+  }
   template <class F>
   void take_if(F accepts) {
     std::erase_if(left_, accepts);
@@ -188,7 +213,41 @@ void flatten(std::string_view text, std::vector<Written>& layers, int depth) {
   }
 }
 
+LayerSpec make_convolution(const Written& layer) {
+  Words words(layer);
+  const auto filters = words.take_number();
+  if (!filters || !(*filters >= 1.0 && *filters <= 65536.0) || *filters != std::floor(*filters))
+    refuse("'{}': filters and the size of the kernel are missing, as in conv(6, 5)", layer.whole);
+  train::Conv2D conv{.filters = static_cast<std::int64_t>(*filters)};
+  const auto kernel = words.take_size();
+  if (!kernel)
+    refuse("'{}': the size of the kernel is missing, as in conv(6, 5) or conv(6, 3x5)", layer.whole);
+  conv.kernel = *kernel;
+  conv.strides = words.take_size("strides").value_or(conv.strides);
+  conv.padding = words.take_padding();
+  conv.use_bias = !words.take("nobias");
+  words.take("scale", conv.initial_scale);
+  words.take_if([&](std::string_view word) { return find_initializer(word, conv.initializer); });
+  words.end("same, valid, strides=SIZE, nobias, scale=NUMBER or an initialiser such as he_uniform");
+  return conv;
+}
+
+LayerSpec make_pooling(const Written& layer, train::Pooling2D::Kind kind) {
+  Words words(layer);
+  train::Pooling2D pooling{.kind = kind};
+  pooling.window = words.take_size().value_or(pooling.window);
+  pooling.strides = words.take_size("strides").value_or(pooling.window);
+  pooling.padding = words.take_padding();
+  words.end("same, valid or strides=SIZE");
+  return pooling;
+}
+
 LayerSpec make_layer(const Written& layer, std::int64_t outputs, bool last_dense) {
+  if (layer.name == "conv") return make_convolution(layer);
+  if (layer.name == "maxpool") return make_pooling(layer, train::Pooling2D::Kind::maximum);
+  if (layer.name == "avgpool") return make_pooling(layer, train::Pooling2D::Kind::average);
+  if (layer.name == "gap" && layer.words.empty()) return train::GlobalAveragePooling2D{};
+  if (layer.name == "flatten" && layer.words.empty()) return train::Flatten{};
   if (layer.name == "dense") return make_dense(layer, outputs, last_dense);
   if (layer.name == "bn") return make_normalization<train::BatchNormalization>(layer);
   if (layer.name == "ln") return make_normalization<train::LayerNormalization>(layer);
@@ -201,12 +260,25 @@ LayerSpec make_layer(const Written& layer, std::int64_t outputs, bool last_dense
   if (found == kActivations.end() || !layer.words.empty())
     refuse(
         "'{}' is no layer; known: dense(UNITS), bn, ln, dropout(RATE), relu, leaky_relu(ALPHA), elu(ALPHA), "
-        "selu, gelu, tanh, sigmoid, linear, softmax, residual(LAYERS)",
+        "selu, gelu, tanh, sigmoid, linear, softmax, residual(LAYERS), and of images conv(FILTERS, SIZE), "
+        "maxpool(SIZE), avgpool(SIZE), gap, flatten",
         layer.whole);
   return found->second;
 }
 
 }  // namespace
+
+std::optional<train::Size2D> read_size(std::string_view text) {
+  const auto side = [](std::string_view number) {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    return error == std::errc{} && end == number.data() + number.size() ? value : -1;
+  };
+  const auto by = text.find('x');
+  const train::Size2D size{side(text.substr(0, by)), side(by == text.npos ? text : text.substr(by + 1))};
+  if (size.height < 1 || size.width < 1) return std::nullopt;
+  return size;
+}
 
 bool find_initializer(std::string_view name, train::Initializer& found) {
   for (int i = 0; i <= static_cast<int>(train::Initializer::ones); ++i) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,8 @@ namespace bnrun {
 ///     dense(UNITS, nobias, INITIALIZER, scale=S)  bn(momentum=M, epsilon=E, nocenter, noscale)
 ///     ln(epsilon=E, nocenter, noscale)  dropout(RATE)  leaky_relu(ALPHA)  elu(ALPHA)
 ///     relu selu gelu tanh sigmoid softmax linear  residual(LAYERS)
+///     conv(FILTERS, SIZE, same, strides=SIZE, nobias, INITIALIZER, scale=S)  maxpool(SIZE, same, strides=SIZE)
+///     avgpool(SIZE, same, strides=SIZE)  gap  flatten, where a SIZE is 5 or 3x5
 std::vector<train::LayerSpec> parse_layers(std::string_view text, std::int64_t outputs, bool classification);
 
 struct KerasNetwork {
@@ -29,6 +32,9 @@ struct KerasNetwork {
 /// here: no setting is passed over unless it says what is done anyway.
 KerasNetwork parse_keras(const std::string& json, const std::string& file, std::int64_t outputs,
                          bool classification);
+
+/// A size such as "5" or "3x5"; nullopt where it is none.
+std::optional<train::Size2D> read_size(std::string_view text);
 
 /// The initialiser of that name; "he" is he_uniform. False when there is none.
 bool find_initializer(std::string_view name, train::Initializer& found);

@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -71,14 +72,20 @@ std::string_view metric_name(bool classification) {
 }
 
 void print_summary(const cli::Console& console, const train::Network& network) {
-  console.note(fmt::format("{:<45} {:>8} {:>9}", "layer", "output", "weights"));
+  const auto layers = network.layers();
+  const auto text_of = [](const train::LayerSummary& layer) {
+    return fmt::format("[N, {}]", fmt::join(layer.shape, ", "));
+  };
+  std::size_t width = 8;
+  for (const auto& layer : layers) width = std::max(width, text_of(layer).size());
+  console.note(fmt::format("{:<45} {:>{}} {:>9}", "layer", "output", width, "weights"));
   std::int64_t trainable = 0;
   std::int64_t fixed = 0;
-  for (const auto& layer : network.layers()) {
+  for (const auto& layer : layers) {
     trainable += layer.trainable;
     fixed += layer.fixed;
-    console.note(fmt::format("{:<45} {:>8} {:>9}", fmt::format("{} ({})", layer.name, layer.type),
-                             fmt::format("[N, {}]", layer.outputs), layer.trainable + layer.fixed));
+    console.note(fmt::format("{:<45} {:>{}} {:>9}", fmt::format("{} ({})", layer.name, layer.type),
+                             text_of(layer), width, layer.trainable + layer.fixed));
   }
   console.note(fmt::format("{} weights, {} of them learned, {} running statistics; loss: {}\n",
                            trainable + fixed, trainable, fixed, name_of(network.loss())));
@@ -160,7 +167,10 @@ std::string terminal_curves(const std::vector<train::EpochReport>& history) {
       chart_of("loss", column(history, &EpochReport::loss), column(history, &EpochReport::validation_loss)));
 }
 
-void describe(const cli::Console& console, const io::Table& table, const LabelledTable& labelled) {
+namespace {
+
+/// The task and the rows that are left out.
+void describe_target(const cli::Console& console, const io::Table& table, const LabelledTable& labelled) {
   const std::string task = labelled.classification() ? fmt::format("classification into {} classes",
                                                                    labelled.description.classes.size())
                                                      : "regression";
@@ -168,6 +178,19 @@ void describe(const cli::Console& console, const io::Table& table, const Labelle
   if (labelled.rows.size() < table.rows())
     console.note(fmt::format("{}: left out {} of {} rows, which have no target", table.source(),
                              table.rows() - labelled.rows.size(), table.rows()));
+}
+
+}  // namespace
+
+void describe_array(const cli::Console& console, const std::string& source, const io::Table& table,
+                    const LabelledTable& labelled) {
+  describe_target(console, table, labelled);
+  console.note(fmt::format("{}: {} rows of {}, labels of {}", source, labelled.rows.size(),
+                           fmt::join(labelled.row, "x"), table.source()));
+}
+
+void describe(const cli::Console& console, const io::Table& table, const LabelledTable& labelled) {
+  describe_target(console, table, labelled);
   const auto& columns = labelled.columns;
   console.note(fmt::format(
       "{}: {} rows, {} features{}, target '{}'", table.source(), labelled.rows.size(), columns.count(),

@@ -34,6 +34,9 @@ std::string terminal_curves(const std::vector<train::EpochReport>& history);
 
 /// Task, rows and columns, and what is odd about them.
 void describe(const cli::Console& console, const io::Table& table, const LabelledTable& labelled);
+/// The same of an array from `source` whose labels `table` holds.
+void describe_array(const cli::Console& console, const std::string& source, const io::Table& table,
+                    const LabelledTable& labelled);
 
 /// These rows of the table, as CSV with decimal points.
 void write_rows(const std::string& path, const io::Table& table, const std::vector<std::size_t>& rows);

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <functional>
-#include <numeric>
 
 #include "common/numbers.h"
 #include "common/program.h"
@@ -47,30 +45,80 @@ train::Scaling scaling_for(const std::string& scale, const train::Dataset& data,
   return scaling;
 }
 
-std::vector<train::LayerSpec> read_keras(const std::string& file, std::int64_t inputs, std::int64_t outputs,
-                                         bool classification) {
+/// Of all pixels alike: some of them never change, and neighbours belong together.
+train::Scaling scaling_of_images(const std::string& scale, const train::Dataset& data) {
+  const train::Dataset pixels{.columns = 1, .features = data.features};
+  train::Scaling scaling = scaling_for(scale, pixels);
+  if (scaling.identity()) return scaling;
+  const auto width = static_cast<std::size_t>(data.columns);
+  return {std::vector<float>(width, scaling.offset[0]), std::vector<float>(width, scaling.factor[0])};
+}
+
+bool reads_images(const train::LayerSpec& layer) {
+  return std::holds_alternative<train::Conv2D>(layer) || std::holds_alternative<train::Pooling2D>(layer) ||
+         std::holds_alternative<train::GlobalAveragePooling2D>(layer);
+}
+
+/// What a row is to the network: an image [height, width, channels], or [columns].
+Shape row_of(const NetworkSettings& settings, const std::vector<std::int64_t>& given, std::int64_t columns) {
+  std::vector<std::int64_t> row = given;
+  if (settings.image) {
+    row.clear();
+    const std::string& text = *settings.image;
+    const auto last = text.rfind('x');
+    const auto size = read_size(text);
+    const auto with_channels = size ? std::nullopt : read_size(text.substr(0, last));
+    const auto channels = with_channels ? read_size(text.substr(last + 1)) : std::nullopt;
+    if ((!size || text.find('x') == text.npos) && !channels)
+      throw cli::UsageError(
+          fmt::format("--image '{}': expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, as in 28x28", text));
+    const auto& sides = size ? *size : *with_channels;
+    row = {sides.height, sides.width, size ? 1 : channels->height};
+    if (Shape(row).elements() != columns)
+      throw cli::UsageError(fmt::format("--image {} are {} numbers, a row of the data has {}", text,
+                                        Shape(row).elements(), columns));
+  }
+  if (row.size() == 2) row.push_back(1);
+  return row.size() == 3 ? Shape(row) : Shape{columns};
+}
+
+template <class Layer>
+void set_first_weights(const NetworkSettings& settings, Layer& layer) {
+  layer.initial_scale *= settings.initial_scale;
+  if (!settings.initializer.empty() && !find_initializer(settings.initializer, layer.initializer))
+    throw cli::UsageError(fmt::format("--initializer '{}' is none of Keras's that are known here: {}",
+                                      settings.initializer, "glorot_uniform, he_normal, orthogonal, ..."));
+}
+
+/// The layers, and the row where the file says that it is an image.
+std::vector<train::LayerSpec> read_keras(const std::string& file, std::int64_t outputs, bool classification,
+                                         Shape& row) {
   auto [layers, input] = parse_keras(io::read_file(file), file, outputs, classification);
-  const auto values = std::accumulate(input.begin(), input.end(), std::int64_t{1}, std::multiplies<>{});
-  if (!input.empty() && values != inputs)
-    throw Error(ErrorCode::invalid_input,
-                fmt::format("{}: its input has {} values, a row of the data {}", file, values, inputs));
+  const Shape wanted(input);
+  if (!input.empty() && wanted.elements() != row.elements())
+    throw Error(ErrorCode::invalid_input, fmt::format("{}: its input has {} values, a row of the data {}",
+                                                      file, wanted.elements(), row.elements()));
+  if (wanted.rank() == 3) row = wanted;
   return layers;
 }
 
-std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::int64_t inputs,
-                                        std::int64_t outputs, bool classification) {
-  auto layers = settings.keras ? read_keras(*settings.keras, inputs, outputs, classification)
+/// `row` becomes what they take it for.
+std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::int64_t outputs,
+                                        bool classification, Shape& row) {
+  auto layers = settings.keras ? read_keras(*settings.keras, outputs, classification, row)
                                : parse_layers(settings.layers.value_or(layers_text(settings.hidden)), outputs,
                                               classification);
+  if (!settings.keras && !settings.layers && row.rank() == 3) layers.insert(layers.begin(), train::Flatten{});
+  if (row.rank() != 3 && std::ranges::any_of(layers, reads_images))
+    throw cli::UsageError(
+        fmt::format("there are layers of images, but a row of the data is {} numbers: --image HEIGHTxWIDTH "
+                    "says how they lie",
+                    row.elements()));
   for (auto& layer : layers) {
     if (auto* normalization = std::get_if<train::BatchNormalization>(&layer))
       normalization->momentum = settings.bn_momentum.value_or(normalization->momentum);
-    auto* dense = std::get_if<train::Dense>(&layer);
-    if (dense == nullptr) continue;
-    dense->initial_scale *= settings.initial_scale;
-    if (!settings.initializer.empty() && !find_initializer(settings.initializer, dense->initializer))
-      throw cli::UsageError(fmt::format("--initializer '{}' is none of Keras's that are known here: {}",
-                                        settings.initializer, "glorot_uniform, he_normal, orthogonal, ..."));
+    if (auto* dense = std::get_if<train::Dense>(&layer)) set_first_weights(settings, *dense);
+    if (auto* conv = std::get_if<train::Conv2D>(&layer)) set_first_weights(settings, *conv);
   }
   return layers;
 }
@@ -162,10 +210,18 @@ train::Network make_network(const NetworkSettings& settings, const LabelledTable
                             const train::Dataset& training, std::uint64_t seed) {
   const bool classification = table.classification();
   const auto outputs = classification ? static_cast<std::int64_t>(table.description.classes.size()) : 1;
-  train::Network network(training.columns, layers_of(settings, training.columns, outputs, classification),
-                         seed);
+  Shape row = row_of(settings, table.row, training.columns);
+  auto layers = layers_of(settings, outputs, classification, row);
+  train::Network network(row, std::move(layers), seed);
+  if (network.outputs() != outputs)
+    throw cli::UsageError(
+        fmt::format("the network puts out {} numbers, the target needs {}", network.outputs(), outputs));
   set_loss(settings, training, classification, network);
-  network.set_input_scaling(scaling_for(settings.scale, training, table.columns.numbers.size()));
+  const auto columns = static_cast<std::size_t>(training.columns);
+  network.set_input_scaling(row.rank() == 3
+                                ? scaling_of_images(settings.scale, training)
+                                : scaling_for(settings.scale, training,
+                                              table.row.empty() ? table.columns.numbers.size() : columns));
   if (!classification) network.set_target_scaling(train::Scaling::standardize(training.targets, 1));
   if (settings.fold_training) network.set_folding(train::Folding::folded);
   if (!settings.quantised.empty()) network.set_folding(train::Folding::int8);
@@ -174,7 +230,8 @@ train::Network make_network(const NetworkSettings& settings, const LabelledTable
 
 Prepared prepare(const TableSettings& settings, const LabelledTable& labelled,
                  const std::vector<std::size_t>& training_rows) {
-  const auto rows = train::take_rows(labelled.data, training_rows);
+  auto rows = train::take_rows(labelled.data, training_rows);
+  if (!labelled.row.empty()) return {{}, std::move(rows)};
   auto preparation =
       train::Preparation::learn(rows, labelled.columns, settings.choice.missing, settings.refuse_unknown);
   auto training = preparation.apply(rows);
@@ -231,8 +288,12 @@ void add_network_settings(CLI::App& command, NetworkSettings& o) {
   auto* layers =
       add("--layers", o.layers,
           "Layer by layer: \"dense(32) bn relu residual(dense(32) bn relu) dropout(0.2) dense\"; also "
-          "ln, gelu, elu, selu, leaky_relu, tanh, sigmoid, and within dense he_normal, nobias, ...")
+          "ln, gelu, elu, selu, leaky_relu, tanh, sigmoid, within dense he_normal, nobias, ..., and of "
+          "images "
+          "\"conv(6, 5, same) bn relu maxpool(2) flatten\", avgpool(2), gap")
           ->check(cli::not_empty());
+  add("--image", o.image, "A row of the data is an image of HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS")
+      ->check(cli::not_empty());
   auto* keras = command.add_option("--model", o.keras, "The layers that Keras's model.to_json() wrote")
                     ->group(group)
                     ->type_name("JSON")
@@ -302,7 +363,7 @@ void add_training_settings(CLI::App& command, TrainingSettings& o) {
   command.add_flag("--nesterov", o.nesterov, "Nesterov's momentum, of sgd")->group(group);
   add("--weight-decay", o.weight_decay, "Of adamw (0.004) and lion (0)")
       ->check(cli::number_of_zero_or_more());
-  add("--l2", o.fit.l2, "Penalty on the squares of the dense layers' weights (0)")
+  add("--l2", o.fit.l2, "Penalty on the squares of the weights of dense layers and convolutions (0)")
       ->check(cli::number_of_zero_or_more());
   add("--clip-norm", o.fit.clip_norm, "Largest norm of the gradients of a step (none)")
       ->check(cli::positive_number());

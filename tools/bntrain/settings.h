@@ -23,6 +23,7 @@ void add_table_settings(CLI::App& command, TableSettings& settings);
 struct NetworkSettings {
   std::optional<std::string> layers;
   std::optional<std::string> keras;
+  std::optional<std::string> image;
   HiddenLayers hidden;
   std::optional<double> bn_momentum;
   std::string initializer;
@@ -53,14 +54,19 @@ void add_training_settings(CLI::App& command, TrainingSettings& settings);
 train::FitOptions fit_options(const TrainingSettings& settings);
 train::Optimizer optimizer_of(const TrainingSettings& settings);
 
-/// A network for the table, its features scaled as the training rows ask. `seed` is of its first weights.
+/// A network for the table, its features scaled as the training rows ask, all pixels of images alike. `seed`
+/// is of its first weights.
 train::Network make_network(const NetworkSettings& settings, const LabelledTable& table,
                             const train::Dataset& training, std::uint64_t seed);
 
 /// Rows as the network takes them, and the way there.
 struct Prepared {
-  train::Preparation preparation;
+  train::Preparation preparation;  ///< of an array: none
   train::Dataset training;
+
+  train::Dataset apply(const train::Dataset& rows) const {
+    return preparation.columns.count() == 0 ? rows : preparation.apply(rows);
+  }
 };
 Prepared prepare(const TableSettings& settings, const LabelledTable& labelled,
                  const std::vector<std::size_t>& training_rows);

@@ -133,7 +133,8 @@ struct FitOptions {
   std::optional<EarlyStopping> early_stopping;
   /// The network ends with the weights and statistics of the epoch whose watched loss was least.
   bool restore_best = false;
-  double l2 = 0.0;  ///< adds l2 * sum of squares of the kernels of Dense layers to the loss, as Keras does
+  double l2 =
+      0.0;  ///< adds l2 * sum of squares of the kernels of Dense and Conv2D to the loss, as Keras does
   double clip_norm = 0.0;   ///< scales all gradients of a step down to this Euclidean norm; 0: does not
   double clip_value = 0.0;  ///< cuts each gradient to this size; 0: does not
   /// From this epoch on (from 1) training normalises with the running statistics and leaves them as they are.

@@ -107,7 +107,7 @@ const Facts& Training::State::facts() {
   Facts& facts = facts_.emplace();
   std::vector<std::string> layers;
   for (const LayerSpec& spec : stack.specs()) layers.push_back(std::visit(DescribeLayer{}, spec));
-  facts.emplace_back("network", fmt::format("{}: {}", text_of(stack.shapes()[0]), fmt::join(layers, " ")));
+  facts.emplace_back("network", fmt::format("{}", fmt::join(layers, " ")));
   const LossOptions& loss = stack.objective().options();
   facts.emplace_back("loss", fmt::format("{}, smoothing {}, delta {}", name_of(stack.objective().loss()),
                                          loss.label_smoothing, loss.huber_delta));
@@ -131,6 +131,7 @@ const Facts& Training::State::facts() {
   facts.emplace_back("choice of weights to keep", options.restore_best ? "the best" : "the last");
   facts.emplace_back("share to validate on", fmt::format("{}", options.validation));
   facts.insert(facts.end(), options.bound_to.begin(), options.bound_to.end());
+  facts.emplace_back("shape of a row", text_of(stack.shapes()[0]));
   facts.emplace_back("table to train on", sum_of(training));
   facts.emplace_back("table to validate on", sum_of(validation));
   facts.emplace_back("scaling of the inputs", sum_of(network.input_scaling()));
