@@ -206,7 +206,7 @@ class Tables(BntrainTest):
 
     def test_accuracy_is_that_of_the_written_model(self):
         """Running statistics that trail behind are found out and told."""
-        options = ["--epochs", "20", "--validation", "0", "--bn-momentum", "0.999", "--learning-rate", "0.01"]
+        options = ["--epochs", "20", "--validation", "0", "--recipe", "keras", "--bn-momentum", "0.999", "--learning-rate", "0.01"]
         errors, output = self.fit(IRIS, "species", *options)
         said = output.split("training   accuracy ")[1].split()[0]
         self.assertTrue(self.succeed("eval", "m.onnx", IRIS, "--target", "species").decode().startswith(f"accuracy {said}"))

@@ -5,7 +5,9 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
+#include "bnrun/train_recipe.h"
 #include "samples.h"
 #include "train/fit/optimizer.h"
 #include "train/fit/schedule.h"
@@ -72,6 +74,35 @@ TEST(Optimizer, OthersByHand) {
               1e-15);
   EXPECT_NEAR(after_two_steps(AdamW{.learning_rate = 0.1, .weight_decay = 0.5}),
               (0.95 - 0.1) * 0.95 + (after_two_steps(adam) - first), 1e-6);
+}
+
+TEST(Recipe, FollowsFromRowsAndEpochs) {
+  struct {
+    std::int64_t rows;
+    int epochs;
+    std::int64_t batch, steps;
+    double rate, momentum;
+    std::optional<int> freeze_from;
+  } constexpr kCases[] = {
+      {1437, 20, 32, 900, 0.01, 1.0 - 1.0 / 30.0, 11},  // a short one
+      {100, 3, 32, 12, 0.01, 0.9, std::nullopt},        // hardly one
+      {32000, 4, 32, 4000, 0.3 / std::numbers::sqrt2 / std::sqrt(2000.0), 0.99, 3},
+      {32001, 5, 64, 2505, 0.3 / std::sqrt(2505.0), 1.0 - 30.0 / 2505.0, 3},
+      {10'000'000, 20, 256, 781260, 0.001, 0.99, 11},  // Keras's rate
+  };
+  for (const auto& c : kCases) {
+    SCOPED_TRACE(c.rows);
+    const Recipe recipe = choose_recipe(c.rows, c.epochs);
+    EXPECT_EQ(recipe.batch, c.batch);
+    EXPECT_EQ(recipe.steps, c.steps);
+    EXPECT_NEAR(recipe.learning_rate, c.rate, 1e-15);
+    EXPECT_NEAR(recipe.bn_momentum, c.momentum, 1e-15);
+    EXPECT_EQ(recipe.freeze_from, c.freeze_from);
+  }
+  EXPECT_EQ(choose_recipe(100, 20, 10).steps, 200);
+  EXPECT_DOUBLE_EQ(choose_recipe(1000, 20).weight_decay(2000), 0.3);
+  EXPECT_DOUBLE_EQ(choose_recipe(100, 20).weight_decay(2000), 0.75);
+  expect_refused([] { choose_recipe(0, 20); }, "20 epochs of 0 rows");
 }
 
 TEST(Schedule, FactorsByHand) {

@@ -13,6 +13,7 @@
 #include "common/text_table.h"
 #include "curves.h"
 #include "io/file.h"
+#include "recipe.h"
 #include "report.h"
 #include "settings.h"
 #include "trials.h"
@@ -101,7 +102,10 @@ void run(const Options& options, const LabelledTable& labelled, const Prepared& 
   fit.validation = 0.0;
   fit.validation_data = train::take_rows(prepared.training, split.drawn);
   fit.seed = trial.seed;
+  const auto recipe = recipe_for(training, std::ssize(split.rest), false);
+  if (recipe) settings.usual_momentum = recipe->bn_momentum;
   auto network = make_network(settings, labelled, prepared.training, trial.seed);
+  if (recipe) complete(training, *recipe, learned_weights(network), fit);
   train::Training training_run(network, train::take_rows(prepared.training, split.rest), fit);
   const std::size_t watched = watched_layer(network);
   try {

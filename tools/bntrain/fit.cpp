@@ -17,6 +17,7 @@
 #include "common/model_output.h"
 #include "common/numbers.h"
 #include "io/file.h"
+#include "recipe.h"
 #include "report.h"
 #include "settings.h"
 #include "trials.h"
@@ -154,7 +155,7 @@ void train_on(const Fit& fit, train::Training& training) {
 
 /// The options of this network: with folds each trains and is measured on the rows it did not see. False when
 /// that was interrupted.
-bool measure_folds(const Fit& fit, train::FitOptions options) {
+bool measure_folds(const Fit& fit, const std::optional<train::Recipe>& recipe, train::FitOptions options) {
   options.stop = cli::interrupted;
   const cli::DeferInterrupts until_told;
   const auto splits =
@@ -167,7 +168,9 @@ bool measure_folds(const Fit& fit, train::FitOptions options) {
     if (cli::interrupted()) return;
     const Prepared prepared = prepare(fit.options.table, fit.labelled, splits[f].rest);
     auto network = make_network(fit.options.network, fit.labelled, prepared.training, options.seed);
-    train::fit(network, prepared.training, options);
+    auto mine = options;
+    if (recipe) complete(fit.options.training, *recipe, learned_weights(network), mine);
+    train::fit(network, prepared.training, mine);
     if (cli::interrupted()) return;
     ++measured;
     const auto held_out = prepared.apply(train::take_rows(fit.labelled.data, splits[f].drawn));
@@ -308,7 +311,11 @@ int fit(const cli::Console& console, Options options) {
     describe_array(console, options.table.data, table, labelled);
   else
     describe(console, table, labelled);
-  if (options.folds > 0 && !measure_folds(fit, fit_settings)) return cli::kDone;
+  const double watched = options.validation_file.empty() ? fit_settings.validation : 0.0;
+  const auto recipe = recipe_for(options.training, rows_to_learn_from(std::ssize(split.rest), watched),
+                                 !options.checkpoint.empty());
+  if (recipe) options.network.usual_momentum = recipe->bn_momentum;
+  if (options.folds > 0 && !measure_folds(fit, recipe, fit_settings)) return cli::kDone;
   const Prepared prepared = prepare(options.table, labelled, split.rest);
   auto network = make_network(options.network, labelled, prepared.training, fit_settings.seed);
   if (!options.validation_file.empty()) {
@@ -318,6 +325,10 @@ int fit(const cli::Console& console, Options options) {
   fit_settings.stop = cli::interrupted;
   fit_settings.bound_to = facts_of(options, labelled, prepared);
   print_summary(console, network);
+  if (recipe) {
+    complete(options.training, *recipe, learned_weights(network), fit_settings);
+    console.note(told(fit_settings, *recipe));
+  }
 
   const cli::DeferInterrupts whole_files;  // the model so far is written before an interrupt ends the program
   train::Training training(network, prepared.training, fit_settings);

@@ -173,9 +173,8 @@ LayerSpec make_dense(const Written& layer, std::int64_t outputs, bool last) {
 }
 
 template <class Normalization>
-LayerSpec make_normalization(const Written& layer) {
+LayerSpec make_normalization(const Written& layer, Normalization spec) {
   Words words(layer);
-  Normalization spec;
   words.take("epsilon", spec.epsilon);
   if constexpr (std::is_same_v<Normalization, train::BatchNormalization>)
     words.take("momentum", spec.momentum);
@@ -242,15 +241,16 @@ LayerSpec make_pooling(const Written& layer, train::Pooling2D::Kind kind) {
   return pooling;
 }
 
-LayerSpec make_layer(const Written& layer, std::int64_t outputs, bool last_dense) {
+LayerSpec make_layer(const Written& layer, std::int64_t outputs, bool last_dense,
+                     const train::BatchNormalization& usual) {
   if (layer.name == "conv") return make_convolution(layer);
   if (layer.name == "maxpool") return make_pooling(layer, train::Pooling2D::Kind::maximum);
   if (layer.name == "avgpool") return make_pooling(layer, train::Pooling2D::Kind::average);
   if (layer.name == "gap" && layer.words.empty()) return train::GlobalAveragePooling2D{};
   if (layer.name == "flatten" && layer.words.empty()) return train::Flatten{};
   if (layer.name == "dense") return make_dense(layer, outputs, last_dense);
-  if (layer.name == "bn") return make_normalization<train::BatchNormalization>(layer);
-  if (layer.name == "ln") return make_normalization<train::LayerNormalization>(layer);
+  if (layer.name == "bn") return make_normalization(layer, usual);
+  if (layer.name == "ln") return make_normalization(layer, train::LayerNormalization{});
   if (layer.name == "dropout") return make_with_number(layer, &train::Dropout::rate);
   if (layer.name == "leaky_relu") return make_with_number(layer, &train::LeakyRelu::alpha);
   if (layer.name == "elu") return make_with_number(layer, &train::Elu::alpha);
@@ -291,7 +291,8 @@ bool find_initializer(std::string_view name, train::Initializer& found) {
   return false;
 }
 
-std::vector<LayerSpec> parse_layers(std::string_view text, std::int64_t outputs, bool classification) {
+std::vector<LayerSpec> parse_layers(std::string_view text, std::int64_t outputs, bool classification,
+                                    const train::BatchNormalization& usual) {
   if (std::ranges::count(text, '(') != std::ranges::count(text, ')'))
     refuse("'{}': a bracket is open or closes nothing", text);
   std::vector<Written> written;
@@ -302,7 +303,7 @@ std::vector<LayerSpec> parse_layers(std::string_view text, std::int64_t outputs,
       1;
   std::vector<LayerSpec> layers;
   for (std::size_t i = 0; i < written.size(); ++i)
-    layers.push_back(make_layer(written[i], outputs, std::cmp_equal(i, last_dense)));
+    layers.push_back(make_layer(written[i], outputs, std::cmp_equal(i, last_dense), usual));
   const auto* last = std::get_if<Activation>(&layers.back());
   const bool softmax = last != nullptr && *last == Activation::softmax;
   if (classification && !softmax) layers.emplace_back(Activation::softmax);

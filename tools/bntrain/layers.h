@@ -13,7 +13,7 @@ namespace bnrun {
 
 /// "dense(32) bn relu dense": layers with spaces or commas between them; numbers and words of a layer stand in
 /// brackets or behind colons, as in "dense:32:nobias". A dense layer without units is the last and has
-/// `outputs`. Classification ends in softmax whether it is written or not. Throws cli::UsageError naming the
+/// `outputs`. Classification ends in softmax whether it is written or not. `usual`: what `bn` alone means. Throws cli::UsageError naming the
 /// part that is not understood.
 ///
 ///     dense(UNITS, nobias, INITIALIZER, scale=S)  bn(momentum=M, epsilon=E, nocenter, noscale)
@@ -21,7 +21,8 @@ namespace bnrun {
 ///     relu selu gelu tanh sigmoid softmax linear  residual(LAYERS)
 ///     conv(FILTERS, SIZE, same, strides=SIZE, nobias, INITIALIZER, scale=S)  maxpool(SIZE, same, strides=SIZE)
 ///     avgpool(SIZE, same, strides=SIZE)  gap  flatten, where a SIZE is 5 or 3x5
-std::vector<train::LayerSpec> parse_layers(std::string_view text, std::int64_t outputs, bool classification);
+std::vector<train::LayerSpec> parse_layers(std::string_view text, std::int64_t outputs, bool classification,
+                                           const train::BatchNormalization& usual = {});
 
 struct KerasNetwork {
   std::vector<train::LayerSpec> layers;

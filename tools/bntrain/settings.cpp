@@ -107,7 +107,7 @@ std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::in
                                         bool classification, Shape& row) {
   auto layers = settings.keras ? read_keras(*settings.keras, outputs, classification, row)
                                : parse_layers(settings.layers.value_or(layers_text(settings.hidden)), outputs,
-                                              classification);
+                                              classification, {.momentum = settings.usual_momentum});
   if (!settings.keras && !settings.layers && row.rank() == 3) layers.insert(layers.begin(), train::Flatten{});
   if (row.rank() != 3 && std::ranges::any_of(layers, reads_images))
     throw cli::UsageError(
@@ -161,14 +161,15 @@ std::vector<double> numbers_behind(const std::string& option, const std::string&
 
 train::Optimizer optimizer_of(const TrainingSettings& settings) {
   const auto& rate = settings.learning_rate;
-  const auto& name = settings.optimizer;
-  const bool decays = name == "adamw" || name == "lion";
+  const std::string name = settings.optimizer.empty() ? "adam" : settings.optimizer;
+  const bool decays = name == "adamw" || name == "lion" || settings.optimizer.empty();
   if (settings.weight_decay && !decays)
     throw cli::UsageError(fmt::format("--weight-decay is of adamw and lion; with {} --l2 does it", name));
   if (settings.nesterov && name != "sgd")
     throw cli::UsageError(fmt::format("--nesterov is of sgd, not of {}", name));
-  if (name == "adam") return train::Adam{.learning_rate = rate.value_or(train::Adam{}.learning_rate)};
-  if (name == "adamw")
+  if (name == "adam" && !settings.weight_decay)
+    return train::Adam{.learning_rate = rate.value_or(train::Adam{}.learning_rate)};
+  if (name == "adam" || name == "adamw")
     return train::AdamW{.learning_rate = rate.value_or(train::AdamW{}.learning_rate),
                         .weight_decay = settings.weight_decay.value_or(train::AdamW{}.weight_decay)};
   if (name == "rmsprop")
@@ -184,7 +185,10 @@ train::Optimizer optimizer_of(const TrainingSettings& settings) {
 train::FitOptions fit_options(const TrainingSettings& settings) {
   train::FitOptions options = settings.fit;
   options.optimizer = optimizer_of(settings);
-  const std::string kind = settings.schedule.substr(0, settings.schedule.find(':'));
+  options.batch = settings.batch.value_or(options.batch);
+  if (settings.freeze_from.value_or(0) > 0) options.freeze_statistics = settings.freeze_from;
+  const std::string kind =
+      settings.schedule.empty() ? "constant" : settings.schedule.substr(0, settings.schedule.find(':'));
   const auto numbers = numbers_behind("--schedule", settings.schedule);
   const std::size_t most = kind == "step" ? 2 : kind == "cosine" ? 1 : 0;
   if ((kind != "constant" && kind != "step" && kind != "cosine") || numbers.size() > most)
@@ -323,7 +327,9 @@ void add_network_settings(CLI::App& command, NetworkSettings& o) {
   add_block("--dropout", o.hidden.dropout, "Share of the hidden values that drop out in training (0)")
       ->check(cli::fraction());
   add("--bn-momentum", o.bn_momentum,
-      "What each step keeps of the running statistics of BatchNormalization (0.9, or what --model says)")
+      "What each step keeps of the running statistics of BatchNormalization (by the recipe 0.9 to 0.99; 0.9, "
+      "or "
+      "what --layers or --model says)")
       ->check(cli::fraction());
   add("--initializer", o.initializer, "First weights of the dense layers, as in Keras (glorot_uniform)")
       ->check(cli::not_empty());
@@ -354,14 +360,22 @@ void add_training_settings(CLI::App& command, TrainingSettings& o) {
     return command.add_option(name, value, description)->group(group)->type_name("");
   };
   add("--epochs", o.fit.epochs, "Passes over the rows (20)")->check(cli::count());
-  add("--batch", o.fit.batch, "Rows per step (32)")->check(cli::count());
-  add("--optimizer", o.optimizer, "adam, adamw, sgd, rmsprop or lion (adam)")
+  cli::add_choice<RecipeChoice>(
+      command, "--recipe", o.recipe,
+      {{"auto", RecipeChoice::automatic}, {"steps", RecipeChoice::steps}, {"keras", RecipeChoice::keras}},
+      "Where what is not given comes from. steps: chosen from rows and epochs; keras: Keras's defaults; "
+      "auto: "
+      "keras if the end is open (--checkpoint, --early-stopping, --plateau), else steps (auto)")
+      ->group(group)
+      ->type_name("");
+  add("--batch", o.batch, "Rows per step (by the recipe 32 to 256; 32)")->check(cli::count());
+  add("--optimizer", o.optimizer, "adam, adamw, sgd, rmsprop or lion (by the recipe adamw; adam)")
       ->check(one_of({"adam", "adamw", "sgd", "rmsprop", "lion"}));
-  add("--learning-rate", o.learning_rate, "0.001; 0.01 for sgd, 0.0001 for lion")
+  add("--learning-rate", o.learning_rate, "By the recipe 0.001 to 0.01; 0.001; 0.01 for sgd, 0.0001 for lion")
       ->check(cli::positive_number());
   add("--momentum", o.momentum, "Of sgd (0.9)")->check(cli::fraction());
   command.add_flag("--nesterov", o.nesterov, "Nesterov's momentum, of sgd")->group(group);
-  add("--weight-decay", o.weight_decay, "Of adamw (0.004) and lion (0)")
+  add("--weight-decay", o.weight_decay, "Of adamw (by the recipe 0 to 0.75; 0.004) and lion (0)")
       ->check(cli::number_of_zero_or_more());
   add("--l2", o.fit.l2, "Penalty on the squares of the weights of dense layers and convolutions (0)")
       ->check(cli::number_of_zero_or_more());
@@ -369,7 +383,8 @@ void add_training_settings(CLI::App& command, TrainingSettings& o) {
       ->check(cli::positive_number());
   add("--clip-value", o.fit.clip_value, "Largest size of a gradient (none)")->check(cli::positive_number());
   add("--schedule", o.schedule,
-      "Of the learning rate: constant, step:EPOCHS:FACTOR or cosine:FACTOR, down to that part (constant)");
+      "Of the learning rate: constant, step:EPOCHS:FACTOR or cosine:FACTOR, down to that part (by the recipe "
+      "cosine; constant)");
   add("--warm-up", o.fit.schedule.warm_up, "Epochs over which the learning rate first grows (0)")
       ->check(cli::number_of_zero_or_more());
   add("--plateau", o.plateau, "A tenth of the learning rate when the loss has not fallen for N epochs")
@@ -379,10 +394,11 @@ void add_training_settings(CLI::App& command, TrainingSettings& o) {
       "End when the validation loss has not fallen for N epochs, with the weights of the best")
       ->type_name("N")
       ->check(cli::count());
-  add("--freeze-bn", o.fit.freeze_statistics,
-      "From this epoch on normalise with the running statistics and leave them as they are")
+  add("--freeze-bn", o.freeze_from,
+      "From this epoch on normalise with the running statistics and leave them as they are; 0: never (by the "
+      "recipe the second half; 0)")
       ->type_name("EPOCH")
-      ->check(cli::count());
+      ->check(cli::count_or_zero());
   add("--seed", o.fit.seed, "Of weights, validation rows and order: the same seed gives the same model (1)")
       ->check(cli::count_or_zero());
   add("--validation", o.fit.validation, "Fraction of the training rows to watch, not learn (0.2)")

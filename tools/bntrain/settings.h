@@ -26,6 +26,7 @@ struct NetworkSettings {
   std::optional<std::string> image;
   HiddenLayers hidden;
   std::optional<double> bn_momentum;
+  double usual_momentum = train::BatchNormalization{}.momentum;  ///< where none is written
   std::string initializer;
   double initial_scale = 1.0;
   std::string scale = "standardize";
@@ -37,20 +38,26 @@ struct NetworkSettings {
 };
 void add_network_settings(CLI::App& command, NetworkSettings& settings);
 
+/// Where what was not asked for comes from; steps: chosen even if the end is open.
+enum class RecipeChoice { automatic, steps, keras };
+
 struct TrainingSettings {
   train::FitOptions fit{.validation = 0.2};
-  std::string optimizer = "adam";
+  RecipeChoice recipe = RecipeChoice::automatic;
+  std::optional<std::int64_t> batch;
+  std::string optimizer;  ///< empty: none was asked for
   std::optional<double> learning_rate;
   double momentum = 0.9;
   bool nesterov = false;
   std::optional<double> weight_decay;
-  std::string schedule = "constant";
+  std::string schedule;  ///< empty: none was asked for
   std::optional<int> plateau;
   std::optional<int> patience;
+  std::optional<int> freeze_from;  ///< 0: never
 };
 void add_training_settings(CLI::App& command, TrainingSettings& settings);
 
-/// Throws cli::UsageError where what was given does not fit together.
+/// What was given, and Keras's defaults. Throws cli::UsageError where it does not fit together.
 train::FitOptions fit_options(const TrainingSettings& settings);
 train::Optimizer optimizer_of(const TrainingSettings& settings);
 

@@ -1,0 +1,69 @@
+#include "recipe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace bnrun {
+namespace {
+
+/// AdamW, unless another optimiser or penalty was asked for.
+train::Optimizer chosen_optimizer(const TrainingSettings& settings, const train::Recipe& recipe,
+                                  std::int64_t weights) {
+  const double rate = settings.learning_rate.value_or(recipe.learning_rate);
+  if (settings.optimizer.empty() && settings.fit.l2 == 0.0)
+    return train::AdamW{.learning_rate = rate,
+                        .weight_decay = settings.weight_decay.value_or(recipe.weight_decay(weights))};
+  auto optimizer = optimizer_of(settings);
+  if (auto* adam = std::get_if<train::Adam>(&optimizer)) adam->learning_rate = rate;
+  if (auto* adam = std::get_if<train::AdamW>(&optimizer)) adam->learning_rate = rate;
+  return optimizer;
+}
+
+}  // namespace
+
+std::int64_t learned_weights(const train::Network& network) {
+  std::int64_t weights = 0;
+  for (const auto& layer : network.layers()) weights += layer.trainable;
+  return weights;
+}
+
+std::optional<train::Recipe> recipe_for(const TrainingSettings& settings, std::int64_t rows, bool open) {
+  if (settings.recipe == RecipeChoice::keras) return std::nullopt;
+  if (settings.recipe == RecipeChoice::automatic && (open || settings.plateau || settings.patience))
+    return std::nullopt;
+  return train::choose_recipe(rows, settings.fit.epochs, settings.batch);
+}
+
+std::int64_t rows_to_learn_from(std::int64_t rows, double validation) {
+  return std::max<std::int64_t>(1, rows - std::llround(validation * static_cast<double>(rows)));
+}
+
+void complete(const TrainingSettings& settings, const train::Recipe& recipe, std::int64_t weights,
+              train::FitOptions& options) {
+  options.batch = recipe.batch;
+  options.optimizer = chosen_optimizer(settings, recipe, weights);
+  if (settings.schedule.empty()) {
+    options.schedule.kind = train::Schedule::Kind::cosine;
+    options.schedule.factor = 0.0;
+  }
+  if (!settings.freeze_from) options.freeze_statistics = recipe.freeze_from;
+}
+
+std::string told(const train::FitOptions& options, const train::Recipe& recipe) {
+  std::string text = fmt::format("chosen for {} steps, where nothing else was asked for: batch {}",
+                                 recipe.steps, options.batch);
+  const double rate =
+      std::visit([](const auto& optimizer) { return optimizer.learning_rate; }, options.optimizer);
+  text += fmt::format(", learning rate {:.2g}", rate);
+  if (options.schedule.kind == train::Schedule::Kind::cosine) text += " falling by cosine";
+  if (const auto* adam = std::get_if<train::AdamW>(&options.optimizer))
+    text += fmt::format(", weight decay {:.2g}", adam->weight_decay);
+  text += fmt::format(", BatchNormalization momentum {:.3g}", recipe.bn_momentum);
+  if (options.freeze_statistics)
+    text += fmt::format(" and its statistics frozen from epoch {}", *options.freeze_statistics);
+  return text + "; --recipe keras takes Keras's defaults";
+}
+
+}  // namespace bnrun

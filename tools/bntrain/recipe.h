@@ -1,0 +1,27 @@
+// What was not asked for on the command line, chosen from rows and epochs.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "bnrun/train_recipe.h"
+#include "settings.h"
+
+namespace bnrun {
+
+/// Nullopt where Keras's defaults are asked for, or the end is `open` and nothing was asked for.
+std::optional<train::Recipe> recipe_for(const TrainingSettings& settings, std::int64_t rows, bool open);
+
+/// The rows that are left to learn from when a share of them is validated on.
+std::int64_t rows_to_learn_from(std::int64_t rows, double validation);
+
+std::int64_t learned_weights(const train::Network& network);
+
+/// Sets in `options` what was not given, for a network of so many weights.
+void complete(const TrainingSettings& settings, const train::Recipe& recipe, std::int64_t weights,
+              train::FitOptions& options);
+
+/// One line of what was chosen.
+std::string told(const train::FitOptions& options, const train::Recipe& recipe);
+
+}  // namespace bnrun
