@@ -329,14 +329,19 @@ LabelledTable label_rows(const io::Table& table, const Choice& choice) {
 Truth read_truth(const Model& model, const io::Table& table, std::size_t target, MissingTarget missing) {
   const auto outputs = model.outputs();
   if (outputs.size() != 1) refuse("the model must have one output to be measured on a table");
+  auto classes = cli::list_property(model, "bnrun.classes");
+  const bool classes_unnamed = outputs[0].name == "probabilities" && classes.empty();
+  if (classes_unnamed && outputs[0].dims && outputs[0].dims->size() == 2 && (*outputs[0].dims)[1].extent) {
+    for (std::int64_t c = 0; c < *(*outputs[0].dims)[1].extent; ++c) classes.push_back(fmt::format("{}", c));
+  }
+  return read_truth(table, target, missing, std::move(classes));
+}
+
+Truth read_truth(const io::Table& table, std::size_t target, MissingTarget missing,
+                 std::vector<std::string> classes) {
   Truth truth;
   truth.rows = rows_with_target(table, target, missing);
-  truth.classes = cli::list_property(model, "bnrun.classes");
-  const bool classes_unnamed = outputs[0].name == "probabilities" && truth.classes.empty();
-  if (classes_unnamed && outputs[0].dims && outputs[0].dims->size() == 2 && (*outputs[0].dims)[1].extent) {
-    for (std::int64_t c = 0; c < *(*outputs[0].dims)[1].extent; ++c)
-      truth.classes.push_back(fmt::format("{}", c));
-  }
+  truth.classes = std::move(classes);
   if (!truth.classes.empty()) {
     truth.labels =
         labels_of(table, target, truth.rows, class_names(table, target, truth.rows), truth.classes);
@@ -344,6 +349,22 @@ Truth read_truth(const Model& model, const io::Table& table, std::size_t target,
     for (const std::size_t r : truth.rows) truth.targets.push_back(narrow(table, r, target));
   }
   return truth;
+}
+
+std::vector<std::string> classes_of(const io::Table& table, std::size_t target, MissingTarget missing,
+                                    std::size_t count) {
+  const auto rows = rows_with_target(table, target, missing);
+  const auto sorted = sorted_classes(table, target, rows, class_names(table, target, rows));
+  std::vector<std::string> numbers;
+  for (std::size_t c = 0; c < count; ++c) numbers.push_back(fmt::format("{}", c));
+  const auto is_number = [&](const std::string& name) {
+    return std::find(numbers.begin(), numbers.end(), name) != numbers.end();
+  };
+  if (std::all_of(sorted.begin(), sorted.end(), is_number)) return numbers;
+  if (sorted.size() != count)
+    refuse("{}: column '{}' holds {} classes, and the model tells {} apart: number them from 0 as it does",
+           table.source(), table.name(target), sorted.size(), count);
+  return sorted;
 }
 
 }  // namespace bnrun

@@ -52,4 +52,12 @@ struct Truth {
 /// Throws invalid_input naming the line whose target is missing, or none of the model's classes.
 Truth read_truth(const Model& model, const io::Table& table, std::size_t target, MissingTarget missing);
 
+/// The same for these classes, none where a number is predicted.
+Truth read_truth(const io::Table& table, std::size_t target, MissingTarget missing,
+                 std::vector<std::string> classes);
+/// The classes of a target for a model that does not name its `count` classes: 0, 1, ... where the target holds
+/// nothing else, or as many names as there are, sorted. Throws invalid_input when they are fewer or more.
+std::vector<std::string> classes_of(const io::Table& table, std::size_t target, MissingTarget missing,
+                                    std::size_t count);
+
 }  // namespace bnrun

@@ -17,6 +17,7 @@
 #include "common/model_output.h"
 #include "common/numbers.h"
 #include "io/file.h"
+#include "loop.h"
 #include "recipe.h"
 #include "report.h"
 #include "settings.h"
@@ -43,27 +44,6 @@ struct Options {
   bool resume = false;
   int progress = 2;
 };
-
-/// How many of `rows` rows "--holdout" keeps apart: digits alone are a number of rows, others a fraction.
-std::size_t held_out_rows(const std::string& text, std::size_t rows) {
-  const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
-  double number = 0.0;
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  if (parsed.ec != std::errc{} || parsed.ptr != end || !(number >= 0.0 && std::isfinite(number)))
-    throw cli::UsageError(
-        fmt::format("--holdout {}: expected a fraction below 1, or a number of rows", text));
-  if (number == 0.0) return 0;
-  if (!digits && number > 1.0)
-    throw cli::UsageError(fmt::format("--holdout {} is neither a fraction nor a number of rows", text));
-  const double wanted = digits ? number : number * static_cast<double>(rows);
-  const auto count = static_cast<std::size_t>(std::llround(std::min(wanted, static_cast<double>(rows))));
-  if (count == 0 || count >= rows)
-    throw cli::UsageError(fmt::format("--holdout {} keeps {} of {} rows apart, which leaves nothing to {}{}",
-                                      text, count, rows, count == 0 ? "measure" : "train on",
-                                      !digits && number == 1.0 ? "; one row is --holdout 1" : ""));
-  return count;
-}
 
 /// Says so where the model does worse than the batches it was trained on.
 void warn_of_statistics(const cli::Console& console, const train::FitOptions& options,
@@ -125,32 +105,6 @@ train::Dataset read_more(const Fit& fit, const std::string& path, const train::P
   train::Preparation way = preparation;
   way.columns = more.columns;
   return way.apply(more.data);
-}
-
-/// Trains as the options say, with checkpoints, until it is done or interrupted.
-void train_on(const Fit& fit, train::Training& training) {
-  const auto& path = fit.options.checkpoint;
-  if (fit.options.resume && std::filesystem::exists(path)) {
-    cli::in_file(path, [&] { training.resume(io::read_file(path)); });
-    fit.console.note(fmt::format("resumed behind epoch {} of {}", training.history().size(), path));
-  }
-  cli::Progress bar(fit.console, "training", static_cast<std::size_t>(fit.options.training.fit.epochs));
-  while (!training.done()) {
-    try {
-      training.run_epoch();
-    } catch (const Error& error) {
-      if (path.empty() || training.history().empty()) throw;
-      throw Error(error.code(),
-                  fmt::format("{}; {} holds epoch {}", error.what(), path, training.history().size()));
-    }
-    if (training.interrupted()) break;
-    if (!path.empty()) io::write_durably(path, training.checkpoint());
-    const auto line =
-        epoch_line(training.history().back(), fit.options.training.fit.epochs, fit.classification());
-    if (fit.options.progress == 2) fit.console.note(line);
-    if (fit.options.progress == 1) bar.update(training.history().size(), line);
-  }
-  training.finish();
 }
 
 /// The options of this network: with folds each trains and is measured on the rows it did not see. False when
@@ -332,7 +286,13 @@ int fit(const cli::Console& console, Options options) {
 
   const cli::DeferInterrupts whole_files;  // the model so far is written before an interrupt ends the program
   train::Training training(network, prepared.training, fit_settings);
-  train_on(fit, training);
+  train_on({.console = console,
+            .checkpoint = options.checkpoint,
+            .resume = options.resume,
+            .progress = options.progress,
+            .epochs = fit_settings.epochs,
+            .classification = fit.classification()},
+           training);
   if (training.history().empty()) {
     console.note("interrupted in the first epoch: nothing is written");
     return cli::kDone;

@@ -51,18 +51,20 @@ void complete(const TrainingSettings& settings, const train::Recipe& recipe, std
   if (!settings.freeze_from) options.freeze_statistics = recipe.freeze_from;
 }
 
-std::string told(const train::FitOptions& options, const train::Recipe& recipe) {
+std::string told(const train::FitOptions& options, const train::Recipe& recipe, bool momentum) {
   std::string text = fmt::format("chosen for {} steps, where nothing else was asked for: batch {}",
                                  recipe.steps, options.batch);
   const double rate =
       std::visit([](const auto& optimizer) { return optimizer.learning_rate; }, options.optimizer);
   text += fmt::format(", learning rate {:.2g}", rate);
   if (options.schedule.kind == train::Schedule::Kind::cosine) text += " falling by cosine";
-  if (const auto* adam = std::get_if<train::AdamW>(&options.optimizer))
+  const auto* adam = std::get_if<train::AdamW>(&options.optimizer);
+  if (adam != nullptr && adam->weight_decay > 0.0)
     text += fmt::format(", weight decay {:.2g}", adam->weight_decay);
-  text += fmt::format(", BatchNormalization momentum {:.3g}", recipe.bn_momentum);
+  if (momentum) text += fmt::format(", BatchNormalization momentum {:.3g}", recipe.bn_momentum);
   if (options.freeze_statistics)
-    text += fmt::format(" and its statistics frozen from epoch {}", *options.freeze_statistics);
+    text += fmt::format("{} statistics frozen from epoch {}", momentum ? " and its" : ", running",
+                        *options.freeze_statistics);
   return text + "; --recipe keras takes Keras's defaults";
 }
 

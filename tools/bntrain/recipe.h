@@ -21,7 +21,7 @@ std::int64_t learned_weights(const train::Network& network);
 void complete(const TrainingSettings& settings, const train::Recipe& recipe, std::int64_t weights,
               train::FitOptions& options);
 
-/// One line of what was chosen.
-std::string told(const train::FitOptions& options, const train::Recipe& recipe);
+/// One line of what was chosen; `momentum`: that of BatchNormalization, too.
+std::string told(const train::FitOptions& options, const train::Recipe& recipe, bool momentum = true);
 
 }  // namespace bnrun

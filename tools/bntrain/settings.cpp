@@ -123,6 +123,8 @@ std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::in
   return layers;
 }
 
+}  // namespace
+
 void set_loss(const NetworkSettings& settings, const train::Dataset& training, bool classification,
               train::Network& network) {
   const bool for_classes = settings.loss == "cross-entropy";
@@ -141,8 +143,6 @@ void set_loss(const NetworkSettings& settings, const train::Dataset& training, b
   if (settings.loss == "huber") loss = train::Loss::huber;
   network.set_loss(loss, options);
 }
-
-}  // namespace
 
 std::vector<double> numbers_behind(const std::string& option, const std::string& text) {
   std::vector<double> numbers;
@@ -335,6 +335,14 @@ void add_network_settings(CLI::App& command, NetworkSettings& o) {
       ->check(cli::not_empty());
   add("--initial-scale", o.initial_scale, "The first weights times this (1)")->check(cli::positive_number());
   add("--scale", o.scale, "Of the features: standardize, minmax, none or factor:NUMBER (standardize)");
+  add_objective_settings(command, o);
+}
+
+void add_objective_settings(CLI::App& command, NetworkSettings& o) {
+  const std::string group = "Network";
+  const auto add = [&](const std::string& name, auto& value, const std::string& description) {
+    return command.add_option(name, value, description)->group(group)->type_name("");
+  };
   add("--loss", o.loss, "auto, cross-entropy, mse, mae or huber (auto)")
       ->check(one_of({"auto", "cross-entropy", "mse", "mae", "huber"}));
   add("--huber-delta", o.loss_options.huber_delta, "Errors beyond it count linearly (1)")
@@ -354,12 +362,14 @@ void add_network_settings(CLI::App& command, NetworkSettings& o) {
       ->check(one_of({"int8"}));
 }
 
-void add_training_settings(CLI::App& command, TrainingSettings& o) {
+void add_training_settings(CLI::App& command, TrainingSettings& o, bool may_be_none) {
   const std::string group = "Training";
   const auto add = [&](const std::string& name, auto& value, const std::string& description) {
     return command.add_option(name, value, description)->group(group)->type_name("");
   };
-  add("--epochs", o.fit.epochs, "Passes over the rows (20)")->check(cli::count());
+  add("--epochs", o.fit.epochs,
+      may_be_none ? "Passes over the rows; 0: change no weight (20)" : "Passes over the rows (20)")
+      ->check(may_be_none ? cli::count_or_zero() : cli::count());
   cli::add_choice<RecipeChoice>(
       command, "--recipe", o.recipe,
       {{"auto", RecipeChoice::automatic}, {"steps", RecipeChoice::steps}, {"keras", RecipeChoice::keras}},

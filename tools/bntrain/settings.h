@@ -37,6 +37,8 @@ struct NetworkSettings {
   std::string quantised;
 };
 void add_network_settings(CLI::App& command, NetworkSettings& settings);
+/// The last of these: what it minimises, and in which form it is trained.
+void add_objective_settings(CLI::App& command, NetworkSettings& settings);
 
 /// Where what was not asked for comes from; steps: chosen even if the end is open.
 enum class RecipeChoice { automatic, steps, keras };
@@ -55,7 +57,7 @@ struct TrainingSettings {
   std::optional<int> patience;
   std::optional<int> freeze_from;  ///< 0: never
 };
-void add_training_settings(CLI::App& command, TrainingSettings& settings);
+void add_training_settings(CLI::App& command, TrainingSettings& settings, bool may_be_none = false);
 
 /// What was given, and Keras's defaults. Throws cli::UsageError where it does not fit together.
 train::FitOptions fit_options(const TrainingSettings& settings);
@@ -65,6 +67,10 @@ train::Optimizer optimizer_of(const TrainingSettings& settings);
 /// is of its first weights.
 train::Network make_network(const NetworkSettings& settings, const LabelledTable& table,
                             const train::Dataset& training, std::uint64_t seed);
+
+/// What the network is to minimise on these rows. Throws cli::UsageError where it does not fit the target.
+void set_loss(const NetworkSettings& settings, const train::Dataset& training, bool classification,
+              train::Network& network);
 
 /// Rows as the network takes them, and the way there.
 struct Prepared {

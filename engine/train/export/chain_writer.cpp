@@ -2,8 +2,8 @@
 
 namespace bnrun::train {
 
-ValueId ChainWriter::constant(std::string name, Tensor tensor) {
-  return graph_.add_constant(std::move(name), std::move(tensor));
+ValueId ChainWriter::constant(const std::string& name, Tensor tensor) {
+  return graph_.add_constant(graph_.fresh_name(name), std::move(tensor));
 }
 
 ChainWriter::Ref ChainWriter::keep(std::string name, std::string op_type, std::vector<Ref> inputs,
@@ -45,7 +45,8 @@ Graph ChainWriter::finish(const std::string& output_name) {
   };
   for (Kept& kept : kept_) {
     const bool is_last = last_ == Ref(outputs.size());
-    outputs.push_back(graph_.add_value(is_last ? output_name : kept.node.name + ".Y", std::move(kept.type)));
+    outputs.push_back(graph_.add_value(is_last ? output_name : graph_.fresh_name(kept.node.name + ".Y"),
+                                       std::move(kept.type)));
     for (const Ref& ref : kept.inputs) kept.node.inputs.push_back(resolve(ref));
     kept.node.outputs = {outputs.back()};
     graph_.add_node(std::move(kept.node));

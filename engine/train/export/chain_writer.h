@@ -20,7 +20,8 @@ class ChainWriter {
   ChainWriter(Graph graph, ValueId first) : graph_(std::move(graph)), last_(first) {}
 
   Ref last() const { return last_; }
-  ValueId constant(std::string name, Tensor tensor);
+  /// Called `name`, or where that is taken as Graph::fresh_name says.
+  ValueId constant(const std::string& name, Tensor tensor);
 
   /// A node of the last value and constants; its output, of that type, is now the last.
   void follow(std::string name, std::string op_type, ValueType type, const std::vector<ValueId>& constants,

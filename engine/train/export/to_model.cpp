@@ -6,8 +6,8 @@
 #include "api/model_access.h"
 #include "base/fail.h"
 #include "bnrun/version.h"
-#include "train/export/chain_writer.h"
 #include "train/export/preparation.h"
+#include "train/export/stages.h"
 #include "train/layers/shapes.h"
 #include "train/network.h"
 
@@ -32,6 +32,8 @@ ValueType type_of(const Shape& row) {
   return batch_of(is_image(row) ? Shape{row[2], row[0], row[1]} : row);
 }
 
+}  // namespace
+
 void append_scaling(ChainWriter& chain, const Scaling& scaling, const std::string& stem, const Shape& row) {
   if (scaling.identity()) return;
   const auto append = [&](const std::string& name, const char* op_type, const std::vector<float>& values,
@@ -43,6 +45,8 @@ void append_scaling(ChainWriter& chain, const Scaling& scaling, const std::strin
   append("offset", "Sub", scaling.offset, 0.0F);
   append("factor", "Mul", scaling.factor, 1.0F);
 }
+
+namespace {
 
 void append_reshape(ChainWriter& chain, const std::string& name, const ValueType& type,
                     const std::vector<std::int64_t>& row) {
@@ -180,13 +184,15 @@ class StageWriter {
   std::vector<std::pair<std::string, ValueId>> constants_;
 };
 
-void append_stages(ChainWriter& chain, const Network& network) {
+}  // namespace
+
+void append_stages(ChainWriter& chain, const Network& network, std::size_t left_out) {
   const auto infos = network.layers();
   const auto& stack = network.state().stack;
   std::vector<ChainWriter::Ref> outputs;  // of each stage
   const auto features = chain.last();
   std::size_t first = 0;  // layer of the stage
-  for (std::size_t s = 0; s < stack.stages().size(); ++s) {
+  for (std::size_t s = 0; s + left_out < stack.stages().size(); ++s) {
     const auto& stage = stack.stages()[s];
     const Shape& behind = stack.shapes()[stage.last + 1];
     if (const auto added = stack.added_to(s))
@@ -199,8 +205,6 @@ void append_stages(ChainWriter& chain, const Network& network) {
     first = stage.last + 1;
   }
 }
-
-}  // namespace
 
 Model to_model(const Network& network, const ModelDescription& description, const Preparation& preparation) {
   const bool prepared = preparation.columns.count() > 0;

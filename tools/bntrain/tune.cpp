@@ -1,0 +1,252 @@
+// bntrain tune: goes on training a network that a model holds.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "bnrun/train_tune.h"
+#include "commands.h"
+#include "common/interrupt.h"
+#include "common/metadata.h"
+#include "common/model_output.h"
+#include "common/numbers.h"
+#include "common/table_options.h"
+#include "data.h"
+#include "io/file.h"
+#include "loop.h"
+#include "recipe.h"
+#include "report.h"
+#include "settings.h"
+
+namespace bnrun {
+namespace {
+
+struct Options {
+  std::string model;
+  std::string data;
+  std::string target;
+  Task task = Task::automatic;
+  MissingTarget missing_target = MissingTarget::error;
+  io::TableRules tables;
+  std::string output;
+  NetworkSettings network;
+  TrainingSettings training;
+  bool recalibrate = false;
+  std::string holdout = "0";
+  std::uint64_t holdout_seed = 1;
+  std::string history;
+  std::string curves;
+  std::string checkpoint;
+  bool resume = false;
+  int progress = 2;
+};
+
+void check_options(const Options& options) {
+  if (options.resume && options.checkpoint.empty()) throw cli::UsageError("--resume needs --checkpoint");
+  const std::vector<std::string> written{options.output, options.history, options.curves, options.checkpoint};
+  cli::check_model_output(options.output, options.model);
+  cli::check_distinct(written, {options.model, options.data});
+  if (!options.checkpoint.empty()) io::check_keeps(options.checkpoint);
+  if (!options.resume && !options.checkpoint.empty() && std::filesystem::exists(options.checkpoint))
+    throw cli::UsageError(
+        fmt::format("{}: is there already; --resume goes on from it, else delete it or name another file",
+                    options.checkpoint));
+  for (const auto& path : {options.history, options.curves, options.checkpoint})
+    if (!path.empty()) io::check_writable(path);
+}
+
+/// The classes of the target in the order of the model's outputs; none where it predicts a number.
+std::vector<std::string> classes_for(const Options& options, const Model& model,
+                                     const train::LoadedNetwork& loaded, const io::Table& table,
+                                     std::size_t target) {
+  if (!loaded.labels()) return {};
+  const auto outputs = static_cast<std::size_t>(loaded.network().outputs());
+  const std::size_t count = outputs == 1 ? 2 : outputs;  // a sigmoid alone tells two apart
+  auto names = model.class_names();
+  if (names.size() == count) return names;
+  return classes_of(table, target, options.missing_target, count);
+}
+
+/// The rows of the table that have a target, as the network takes them; with sigmoids 1 for the row's class.
+train::Dataset read_rows(const train::LoadedNetwork& loaded, const std::vector<NamedTensor>& inputs,
+                         const Truth& truth) {
+  train::Dataset all{.columns = loaded.network().inputs(), .features = loaded.features(inputs)};
+  train::Dataset rows = train::take_rows(all, truth.rows);
+  rows.targets = truth.targets;
+  rows.labels = truth.labels;
+  if (loaded.network().loss() != train::Loss::binary_cross_entropy) return rows;
+  const std::int64_t outputs = loaded.network().outputs();
+  for (const std::int64_t label : truth.labels) {
+    for (std::int64_t c = 0; c < outputs; ++c)
+      rows.targets.push_back((outputs == 1 ? label == 1 : label == c) ? 1.0F : 0.0F);
+  }
+  return rows;
+}
+
+/// Trains; the epochs that it took.
+std::vector<train::EpochReport> train_on_rows(const cli::Console& console, const Options& options,
+                                              const train::Dataset& rows, train::LoadedNetwork& loaded) {
+  auto fit = fit_options(options.training);
+  auto recipe = recipe_for(options.training, rows_to_learn_from(rows.rows(), fit.validation),
+                           !options.checkpoint.empty());
+  if (recipe) {
+    constexpr double kOfTheFirstRate = 0.1;  // what was learned is to be kept
+    recipe->learning_rate *= kOfTheFirstRate;
+    complete(options.training, *recipe, 0, fit);
+    console.note(told(fit, *recipe, false));
+  }
+  fit.stop = cli::interrupted;
+  train::Training training(loaded.network(), rows, fit);
+  train_on({.console = console,
+            .checkpoint = options.checkpoint,
+            .resume = options.resume,
+            .progress = options.progress,
+            .epochs = fit.epochs,
+            .classification = loaded.labels()},
+           training);
+  return training.history();
+}
+
+void report(const Options& options, const train::LoadedNetwork& loaded, const Truth& truth,
+            const train::Dataset& training, const train::Dataset& held_out) {
+  std::FILE* const text = options.output == "-" ? stderr : stdout;
+  const bool classes = loaded.labels();
+  print_result(text, "training", classes, train::evaluate(loaded.network(), training));
+  if (held_out.rows() == 0) return;
+  print_result(text, "held-out", classes, train::evaluate(loaded.network(), held_out));
+  const auto y = loaded.network().predict(held_out.features);
+  if (loaded.network().outputs() > 1 && classes)
+    fmt::print(
+        text, "{}",
+        class_report(train::report_classes(y, held_out.labels, loaded.network().outputs()), truth.classes));
+  else if (!classes)
+    fmt::print(text, "held-out   RMSE {:.4f}\n",
+               train::score_predictions(y, held_out.targets).root_mean_squared_error);
+}
+
+/// Names classes and target in a model that did not, where its outputs are what bntrain eval reads.
+void describe_outputs(const Options& options, const train::LoadedNetwork& loaded, const Truth& truth,
+                      Model& model) {
+  auto& properties = model.metadata().properties;
+  properties.try_emplace("bnrun.target", options.target);
+  const bool probabilities = static_cast<std::size_t>(loaded.network().outputs()) == truth.classes.size();
+  if (probabilities && model.class_names().empty())
+    properties["bnrun.classes"] =
+        nlohmann::json(truth.classes).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+int tune(const cli::Console& console, Options options) {
+  check_options(options);
+  const Model model = Model::load(options.model);
+  std::optional<bool> labels;
+  if (options.task != Task::automatic) labels = options.task == Task::classification;
+  auto loaded = cli::in_file(options.model, [&] { return train::LoadedNetwork(model, labels); });
+  auto& network = loaded.network();
+
+  io::TableRules rules = cli::rules_for(model, options.tables);
+  rules.reading.expected = rules.order;
+  rules.reading.expected.push_back(options.target);
+  const auto table = io::read_csv(options.data, rules.reading);
+  console.detail(table.source() + ": " + table.reading());
+  const std::size_t target = table.find(options.target);
+  const Truth truth =
+      read_truth(table, target, options.missing_target, classes_for(options, model, loaded, table, target));
+  const auto rows =
+      read_rows(loaded, io::table_inputs(table, model.inputs(), rules, std::span(&target, 1)), truth);
+  const auto split = train::split_rows(
+      rows, held_out_rows(options.holdout, static_cast<std::size_t>(rows.rows())), options.holdout_seed);
+  const auto training = train::take_rows(rows, split.rest);
+  const auto held_out = train::take_rows(rows, split.drawn);
+  console.note(fmt::format("{}: {} rows, target '{}'", table.source(), rows.rows(), options.target));
+  set_loss(options.network, training, loaded.labels(), network);
+  print_summary(console, network);
+  print_result(options.output == "-" ? stderr : stdout, "before", loaded.labels(),
+               train::evaluate(network, training));
+
+  if (options.recalibrate) train::recalibrate(network, training);
+  if (options.network.fold_training) network.set_folding(train::Folding::folded);
+  if (!options.network.quantised.empty()) {
+    network.set_folding(train::Folding::int8);
+    train::calibrate_ranges(network, training);
+  }
+  const cli::DeferInterrupts whole_files;
+  std::vector<train::EpochReport> history;
+  if (options.training.fit.epochs > 0) {
+    history = train_on_rows(console, options, training, loaded);
+    if (history.empty()) {
+      console.note("interrupted in the first epoch: nothing is written");
+      return cli::kDone;
+    }
+  }
+  Model tuned = loaded.model();
+  describe_outputs(options, loaded, truth, tuned);
+  cli::write_model(tuned, options.output);
+  write_history(options.history, loaded.labels(), history);
+  write_curves(options.curves, fmt::format("{} by {}", options.target, options.output), loaded.labels(),
+               history);
+  report(options, loaded, truth, training, held_out);
+  if (options.output != "-") console.note(fmt::format("wrote {}", options.output));
+  std::fflush(stdout);
+  return cli::kDone;
+}
+
+}  // namespace
+
+void add_tune(cli::Program& program) {
+  const auto options = std::make_shared<Options>();
+  Options& o = *options;
+  auto& command = program.add(
+      "tune", "Go on training the network of a model, recalibrate it, fold it, or quantise it",
+      "  bntrain tune iris.onnx models/data/iris.csv --target species -o tuned.onnx --epochs 10\n"
+      "  bntrain tune iris.onnx models/data/iris.csv --target species -o int8.onnx --epochs 0 --qat int8",
+      [&program, options] { return tune(program.console(), *options); });
+  command
+      .add_option("MODEL", o.model,
+                  "A model of dense layers, BatchNormalization and activations, from anywhere")
+      ->required()
+      ->type_name("");
+  command.add_option("DATA", o.data, "A .csv or .csv.gz file; - is standard input")
+      ->required()
+      ->type_name("");
+  command.add_option("--target", o.target, "The column that the model predicts")
+      ->required()
+      ->type_name("COLUMN");
+  cli::add_choice<Task>(
+      command, "--task", o.task,
+      {{"auto", Task::automatic}, {"classification", Task::classification}, {"regression", Task::regression}},
+      "auto: classes where the model has several outputs or ends in softmax or sigmoid (auto)")
+      ->type_name("");
+  command.add_option("-o,--output", o.output, "The model to write; - is standard output")
+      ->required()
+      ->type_name("FILE");
+  command.add_flag(
+      "--recalibrate", o.recalibrate,
+      "First estimate the statistics of BatchNormalization anew on these rows, without gradients");
+  cli::add_choice<MissingTarget>(command, "--missing-target", o.missing_target,
+                                 {{"error", MissingTarget::error}, {"drop", MissingTarget::drop}},
+                                 "Rows without a target: an error, or left out (error)");
+  cli::add_table_options(command, o.tables);
+  add_objective_settings(command, o.network);
+  add_training_settings(command, o.training, true);
+  const auto add = [&](const std::string& name, auto& value, const std::string& description) {
+    return command.add_option(name, value, description)->group("Training")->type_name("");
+  };
+  const auto add_file = [&](const std::string& name, std::string& path, const std::string& description) {
+    return add(name, path, description)->check(cli::not_empty());
+  };
+  add("--holdout", o.holdout, "Rows never seen in training: a fraction such as 0.2, or a number of rows");
+  add("--holdout-seed", o.holdout_seed, "Which rows those are; apart from --seed, so that runs compare (1)");
+  add_file("--history", o.history, "Write loss and metric of every epoch to this .csv or .json file");
+  add_file("--curves", o.curves, "Write learning curves to this .html file");
+  add_file("--checkpoint", o.checkpoint, "Write the state of the training to this file after every epoch")
+      ->type_name("FILE");
+  command.add_flag("--resume", o.resume, "Go on from the checkpoint, if there is one, to the same bits")
+      ->group("Training");
+  add("--progress", o.progress, "0: none, 1: a bar, 2: a line for every epoch (2)")
+      ->check(CLI::IsMember({0, 1, 2}).description(""));
+}
+
+}  // namespace bnrun
