@@ -36,6 +36,9 @@ Inspection inspect(const Model& model) {
 std::optional<std::int64_t> macs_per_row(const Model& model) {
   return macs_per_row(graph_of(model));
 }
+bool keeps_rows_apart(const Model& model) {
+  return keeps_rows_apart(graph_of(model));
+}
 
 VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options) {
   return verify(graph_of(a), graph_of(b), options);

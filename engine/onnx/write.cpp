@@ -306,18 +306,25 @@ void check_holds_no_weights(const OnnxSource* source, const std::filesystem::pat
   }
 }
 
-/// The file that a name stands for, with symbolic links followed.
+/// The file that a name stands for, with symbolic links followed, also one to a file that is not there yet.
 std::filesystem::path behind_links(const std::filesystem::path& path) {
-  std::error_code none;
-  auto real = std::filesystem::canonical(path, none);
-  return none ? path : real;
+  std::error_code error;
+  const auto real = std::filesystem::weakly_canonical(path, error);
+  if (error) fail(ErrorCode::io, "cannot write '{}': {}", path.string(), error.message());
+  if (!std::filesystem::is_symlink(real, error)) return real;
+  return behind_links(real.parent_path() / std::filesystem::read_symlink(real));
 }
 
 }  // namespace
 
 void write_model(const Graph& graph, const ModelMetadata& metadata, const OnnxSource* source,
                  const std::filesystem::path& named, ExternalData external_data) {
-  const std::filesystem::path path = behind_links(named);
+  std::error_code none;
+  const auto status = std::filesystem::status(named, none);
+  if (status.type() == std::filesystem::file_type::none)  // links in a circle, say
+    fail(ErrorCode::io, "cannot write '{}': {}", named.string(), none.message());
+  const bool in_place = exists(status) && !is_regular_file(status);  // a pipe, a device
+  const std::filesystem::path path = in_place ? named : behind_links(named);
   std::size_t bytes = 0;
   for (const ValueId id : graph.live_values()) {
     const Tensor& constant = graph.value(id).constant;
@@ -326,9 +333,6 @@ void write_model(const Graph& graph, const ModelMetadata& metadata, const OnnxSo
   const bool outside = external_data == ExternalData::always ||
                        (external_data == ExternalData::automatic &&
                         ((source != nullptr && !source->data_files.empty()) || bytes > kAutomaticLimitBytes));
-  std::error_code none;
-  const auto status = std::filesystem::status(path, none);
-  const bool in_place = exists(status) && !is_regular_file(status);  // a pipe, a device
   if (in_place && (outside || is_directory(status)))
     fail(ErrorCode::io, "'{}' is not a regular file, so that external data cannot be written next to it",
          path.string());

@@ -21,6 +21,23 @@ class Bench(ProgramTest):
                                  for rows in (1, 3) for fold in (True, False)])
         self.assertEqual(result["limits"], [])
 
+    def test_a_model_of_fixed_batch_is_timed_once_with_its_own_rows(self):
+        result = self.run_program("bench", MODELS / "fixed.onnx", "-b", "1,64", "-o", "json", *QUICK)
+        cell, = json.loads(result.stdout)["cells"]
+        self.assertEqual(cell["rows"], 2)
+        self.assertEqual(result.stderr.decode(), f"{MODELS / 'fixed.onnx'}: a run of it is always 2 rows, whatever -b says\n")
+        result = self.run_program("profile", MODELS / "fixed.onnx", "-b", "64", "--no-limits")
+        self.assertIn(b"One run of 2 rows", result.stdout)
+        self.assertIn(b"always 2 rows", result.stderr)
+
+    def test_sizes_that_the_model_leaves_open_are_given(self):
+        sizes = ("--size", "height=3", "--size", "width=5")
+        cells = json.loads(self.succeed("bench", MODELS / "open.onnx", "-b", "2,4", *sizes, "-o", "json", *QUICK))["cells"]
+        self.assertEqual([cell["rows"] for cell in cells], [2, 4])
+        self.assertIn(str(2 * 4 * (2 * 3 * 5)), self.succeed("profile", MODELS / "open.onnx", "-b", "2", *sizes, "--no-limits").decode())
+        for command in ("bench", "profile"):
+            self.fail_with(USAGE, command, MODELS / "open.onnx", "--no-limits", message="say --size height=N")
+
     def test_tells_times_rates_and_what_dominates(self):
         cell, = json.loads(self.succeed("bench", MLP, "-b", "7", "-o", "json", *QUICK))["cells"]
         times = cell["microseconds"]

@@ -29,7 +29,8 @@ class ProgramTest(unittest.TestCase):
         def limit():
             resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
 
-        return subprocess.run([PROGRAMS / self.program, *map(str, arguments)], cwd=self.folder, input=stdin,
+        feed = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        return subprocess.run([PROGRAMS / self.program, *map(str, arguments)], cwd=self.folder, **feed,
                               stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=False,
                               preexec_fn=limit if address_space else None)
 

@@ -140,5 +140,39 @@ TEST(Inspect, AContradictionIsAnInvalidModel) {
   }
 }
 
+struct RowsCase {
+  const char* what;
+  const char* op_type;
+  std::vector<DimSpec> x;
+  bool both;  ///< the second operand is x too, not a constant [3,3]
+  Attributes attributes;
+  bool apart;
+};
+
+TEST(Inspect, TellsWhetherRowsAreApart) {
+  const std::vector<RowsCase> cases = {
+      {"a dense layer", "MatMul", {"N", 3}, false, {}, true},
+      {"a sum of rows with themselves", "Add", {"N", 3}, true, {}, true},
+      {"a sum that grows a row into many", "Add", {"N"}, false, {}, false},
+      {"a product of rows with each other", "Gemm", {"N", 3}, true, {{"transB", std::int64_t{1}}}, false},
+      {"rows one behind the other", "Concat", {"N", 3}, true, {{"axis", std::int64_t{0}}}, false},
+      {"a batch of fixed size", "MatMul", {2, 3}, false, {}, false},
+      {"columns for rows", "Gemm", {3, "N"}, false, {{"transA", std::int64_t{1}}}, false},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.what);
+    Graph graph = GraphBuilder().graph();
+    const ValueId x = graph.add_input("x", {DType::float32, Dims(c.x.begin(), c.x.end())});
+    Node node;
+    node.op_type = c.op_type;
+    node.attributes = c.attributes;
+    node.inputs = {x, c.both ? x : graph.add_constant("W", zeros({3, 3}))};
+    node.outputs = {graph.add_value("y")};
+    graph.add_output(node.outputs[0]);
+    graph.add_node(std::move(node));
+    EXPECT_EQ(keeps_rows_apart(make_model(graph)), c.apart);
+  }
+}
+
 }  // namespace
 }  // namespace bnrun

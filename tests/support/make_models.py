@@ -17,9 +17,9 @@ def constants(**arrays):
     return [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()]
 
 
-def model(nodes, inputs, outputs, initializers, opset=13):
+def model(nodes, inputs, outputs, initializers, opset=13, domains=()):
     graph = helper.make_graph(nodes, "graph", inputs, outputs, initializers)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8,
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 2) for domain in domains)], ir_version=8,
                              producer_name="make_models", producer_version="1")
     onnx.checker.check_model(made)
     return made
@@ -105,6 +105,52 @@ def training():
                  constants(training=np.array(True), **{k: np.asarray(v, np.float32) for k, v in arrays.items()}), opset=15)
 
 
+def classifier(last, outputs, **properties):
+    """x[N,2] -> `last`, nodes that read h = [a, b, a + b] -> outputs."""
+    made = model([helper.make_node("Gemm", ["x", "W"], ["h"], name="fc"), *last], [value("x", ["N", 2])], outputs,
+                 constants(W=np.float32([[1, 0, 1], [0, 1, 1]]), zero=np.int64([0]), one=np.int64([1])), domains=("ai.onnx.ml",))
+    helper.set_model_props(made, properties)
+    return made
+
+
+def classifiers(folder):
+    softmax = helper.make_node("Softmax", ["h"], ["p"], name="softmax", axis=1)
+    names = {"bnrun.classes": '["low", "high", "sum"]', "bnrun.features": '["a", "b"]', "bnrun.target": "kind"}
+    onnx.save(classifier([softmax], [value("p", ["N", 3])], **names), folder / "classes.onnx")
+    onnx.save(classifier([softmax], [value("p", ["N", 3])]), folder / "nameless.onnx")
+    onnx.save(classifier([helper.make_node("Identity", ["h"], ["s"])], [value("s", ["N", 3])], **names), folder / "scores.onnx")
+    second = [helper.make_node("Slice", ["h", "zero", "one", "one"], ["first"]), helper.make_node("Sigmoid", ["first"], ["p"])]
+    binary = classifier(second, [value("p", ["N", 1])], **{"bnrun.classes": '["no", "yes"]', "bnrun.features": '["a", "b"]'})
+    onnx.save(binary, folder / "binary.onnx")
+    single = [second[0], helper.make_node("Identity", ["first"], ["p"])]
+    logit = classifier(single, [value("p", ["N", 1])], **{"bnrun.classes": '["no", "yes"]'})
+    onnx.save(logit, folder / "single.onnx")
+    # As scikit-learn's converter writes a classifier: labels, and one dict for each row.
+    label = [softmax, helper.make_node("ArgMax", ["p"], ["best"], axis=1, keepdims=0),
+             helper.make_node("LabelEncoder", ["best"], ["output_label"], domain="ai.onnx.ml", keys_int64s=[0, 1, 2],
+                              values_strings=["ant", "bee", "cat"]),
+             helper.make_node("ZipMap", ["p"], ["output_probability"], domain="ai.onnx.ml", classlabels_strings=["ant", "bee", "cat"])]
+    maps = onnx.TypeProto()
+    maps.sequence_type.elem_type.map_type.key_type = TensorProto.STRING
+    maps.sequence_type.elem_type.map_type.value_type.tensor_type.elem_type = FLOAT
+    onnx.save(classifier(label, [value("output_label", ["N"], TensorProto.STRING),
+                                 onnx.ValueInfoProto(name="output_probability", type=maps)]), folder / "zipmap.onnx")
+
+
+def open_sizes(folder):
+    relu = [helper.make_node("Relu", ["x"], ["y"], name="relu")]
+    for name, shape in (("fixed", [2, 3]), ("open", ["N", 1, "height", "width"]), ("unnamed", ["N", None])):
+        onnx.save(model(relu, [value("x", shape)], [value("y", shape)], []), folder / f"{name}.onnx")
+    wide = model([helper.make_node("MatMul", ["x", "W"], ["y"])], [value("x", ["N", 1])], [value("y", ["N", 500])],
+                 constants(W=np.ones((1, 500), np.float32)))
+    onnx.save(wide, folder / "wide.onnx")
+    crossing = model([helper.make_node("ReduceSum", ["x"], ["s"], keepdims=1), helper.make_node("Add", ["x", "s"], ["y"])],
+                     [value("x", ["N", 1])], [value("y", ["N", 1])], [])
+    onnx.save(crossing, folder / "crossing.onnx")
+    images = model([helper.make_node("Flatten", ["x"], ["y"])], [value("x", ["N", 784])], [value("y", ["N", 784])], [])
+    onnx.save(images, folder / "images.onnx")
+
+
 def oddly_named(made):
     """A copy whose names are markup."""
     copy = onnx.ModelProto()
@@ -168,6 +214,8 @@ def main(folder):
         opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(clash, folder / "clash.onnx")
 
+    classifiers(folder)
+    open_sizes(folder)
     (folder / "truncated.onnx").write_bytes((folder / "mlp.onnx").read_bytes()[:-50])
     (folder / "foreign.onnx").write_text("this is no model\n")
 

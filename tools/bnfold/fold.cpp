@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "common/interrupt.h"
 #include "common/model_output.h"
+#include "common/model_source.h"
 #include "common/numbers.h"
 #include "document.h"
 #include "io/data.h"
@@ -61,6 +62,7 @@ void check_options(const Options& options) {
   if (!options.dry_run) cli::check_model_output(options.output, options.model);
   std::vector<std::string> read{options.model};
   for (const auto& input : options.verify.inputs) read.push_back(io::parse_input_file(input).path);
+  cli::check_one_reads_standard_input(read);
   cli::check_distinct({options.dry_run ? "" : options.output, options.report}, read);
   if (options.report.empty()) return;
   writer_of(options.report);
@@ -135,14 +137,14 @@ void print(const cli::Console& console, const Options& options, const FoldDocume
 
 int run(const cli::Console& console, const Options& options) {
   check_options(options);
-  const Model original = Model::load(options.model);
+  const Model original = cli::load_model(options.model);
   if (const auto unmatched = unmatched_patterns(original, options.fold); !unmatched.empty())
     throw cli::UsageError(fmt::format("{}: no node matches '{}' (`bnrun inspect` lists their names)",
                                       options.model, fmt::join(unmatched, "', '")));
   const VerifyOptions verification = read_verify_options(options.verify, original);
   Model folded = original;
   FoldDocument document{.model = options.model};
-  cli::in_file(options.model, [&] {
+  cli::in_file(io::display_name(options.model), [&] {
     document.fold = fold(folded, options.fold);
     document.macs_before = macs_per_row(original);
     document.macs_after = macs_per_row(folded);
@@ -176,7 +178,7 @@ void add_fold(cli::Program& program) {
   const auto options = std::make_shared<Options>();
   auto& command = program.add("fold", "Fold a model, verify the fold, write it", kExample,
                               [&program, options] { return run(program.console(), *options); });
-  command.add_option("MODEL", options->model, "The model to fold")->required();
+  command.add_option("MODEL", options->model, "The model to fold; - is standard input")->required();
   command.add_option("-o,--output", options->output, "Where the folded model goes; - is standard output");
   command.add_option("--report", options->report,
                      "Write what was done, and why not, as a page or as JSON: FILE.html or FILE.json");

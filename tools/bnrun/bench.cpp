@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "common/interrupt.h"
 #include "common/model_output.h"
+#include "common/model_source.h"
 #include "common/numbers.h"
 #include "common/printable.h"
 #include "common/text_table.h"
@@ -158,6 +159,7 @@ void print_json(std::ostream& out, const cli::BenchResult& result) {
 int run(const cli::Console& console, const Options& options) {
   const BenchFormat format = format_of(options.output);
   const std::string target = is_file(options.output) ? options.output : "-";
+  cli::check_one_reads_standard_input(options.bench.models);
   cli::check_distinct({target}, options.bench.models);
   io::check_writable(target);
   cli::BenchOptions bench_options = options.bench;
@@ -168,6 +170,7 @@ int run(const cli::Console& console, const Options& options) {
   const auto result = cli::bench(
       bench_options, [&](std::size_t part, const std::string& what) { progress.update(part, what); });
   progress.wipe();
+  for (const auto& remark : result.remarks) console.note(remark);
   std::optional<cli::DeferInterrupts> whole;
   if (target != "-") whole.emplace();
   io::write_file(target, [&](std::ostream& out) {
@@ -185,7 +188,9 @@ void add_bench(cli::Program& program) {
   auto& command =
       program.add("bench", "Time models: latency, rows per second, share of what the machine can do",
                   kExample, [&program, options] { return run(program.console(), *options); });
-  command.add_option("MODEL", options->bench.models, "Models to time, each on numbers made up for it")
+  command
+      .add_option("MODEL", options->bench.models,
+                  "Models to time, each on numbers made up for it; - is standard input")
       ->required();
   command.add_option("-b,--batch", options->bench.rows, "Rows of a batch (1,8,64)")
       ->type_name("N,...")
@@ -200,6 +205,7 @@ void add_bench(cli::Program& program) {
       ->type_name("on|off|on,off")
       ->delimiter(',')
       ->check(CLI::IsMember({"on", "off"}).description(""));
+  cli::add_size_option(command, options->bench.sizes);
   cli::add_choice<Kernels>(
       command, "--kernels", options->bench.kernels,
       {{"auto", Kernels::automatic}, {"packed", Kernels::packed}, {"blas", Kernels::blas}},

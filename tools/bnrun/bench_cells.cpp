@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "common/bound_run.h"
+#include "common/model_source.h"
 #include "common/program.h"
 #include "common/turns.h"
 #include "footprint.h"
+#include "io/file.h"
 
 namespace bnrun::cli {
 namespace {
@@ -25,16 +28,25 @@ SessionOptions session_options(const BenchOptions& options, bool fold, int threa
 class Subject {
  public:
   Subject(const std::string& path, const BenchOptions& options, bool fold, int threads)
-      : fold_(fold), session_(Session::load(path, session_options(options, fold, threads))) {}
+      : name_(io::display_name(path)),
+        fold_(fold),
+        sizes_(options.sizes),
+        session_(open_session(path, session_options(options, fold, threads))) {}
 
-  void bind(std::int64_t rows) { run_ = std::make_unique<BoundRun>(session_, rows); }
+  /// Returns the rows of a run: these, or the model's own.
+  std::int64_t bind(std::int64_t rows) {
+    run_ = in_file(name_, [&] { return std::make_unique<BoundRun>(session_, rows, sizes_); });
+    return run_->rows();
+  }
   void run() { run_->run(); }
   bool fold() const { return fold_; }
   int threads() const { return session_.threads(); }
   Profile profile() const { return session_.profile(run_->inputs()); }
 
  private:
+  std::string name_;
   bool fold_;
+  const Sizes& sizes_;
   Session session_;
   std::unique_ptr<BoundRun> run_;
 };
@@ -47,10 +59,11 @@ class Bench {
   BenchResult run() {
     // First of all, while this process is as small as a program that only runs the model.
     for (const auto& path : options_.models) {
+      if (path == "-") load_model(path);  // the copies of this process cannot read it
       for (const bool fold : options_.fold) {
         begin("loading " + path);
         const auto rows = *std::max_element(options_.rows.begin(), options_.rows.end());
-        footprints_.push_back(footprint_of(path, session_options(options_, fold, 1), rows));
+        footprints_.push_back(footprint_of(path, session_options(options_, fold, 1), rows, options_.sizes));
       }
     }
     if (options_.limits) {
@@ -61,7 +74,7 @@ class Bench {
     }
     for (std::size_t i = 0; i < options_.models.size(); ++i) {
       const auto& path = options_.models[i];
-      in_file(path, [&] { measure_model(path, i); });
+      measure_model(path, i);
     }
     return std::move(result_);
   }
@@ -74,8 +87,12 @@ class Bench {
       std::vector<std::unique_ptr<Subject>> subjects;
       for (const bool fold : options_.fold)
         subjects.push_back(std::make_unique<Subject>(path, options_, fold, options_.threads[t]));
-      for (const auto rows : options_.rows) {
-        begin(fmt::format("{}, {} rows", path, rows));
+      std::set<std::int64_t> timed;
+      for (const auto asked : options_.rows) {
+        begin(fmt::format("{}, {} rows", path, asked));
+        const auto rows = subjects[0]->bind(asked);
+        if (rows != asked) remark_own_rows(path, rows);
+        if (!timed.insert(rows).second) continue;
         std::vector<std::function<void()>> things;
         for (const auto& subject : subjects) {
           subject->bind(rows);
@@ -93,6 +110,13 @@ class Bench {
         }
       }
     }
+  }
+
+  void remark_own_rows(const std::string& path, std::int64_t rows) {
+    const auto remark =
+        fmt::format("{}: a run of it is always {} row{}, whatever -b says", path, rows, rows == 1 ? "" : "s");
+    auto& remarks = result_.remarks;
+    if (std::find(remarks.begin(), remarks.end(), remark) == remarks.end()) remarks.push_back(remark);
   }
 
   BenchCell cell_of(const Subject& subject, std::int64_t rows, const std::vector<double>& latencies,

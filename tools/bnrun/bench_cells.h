@@ -9,6 +9,7 @@
 
 #include "bnrun/machine.h"
 #include "bnrun/session.h"
+#include "common/made_up.h"
 #include "limits.h"
 
 namespace bnrun::cli {
@@ -19,6 +20,7 @@ struct BenchOptions {
   std::vector<int> threads{1};
   std::vector<bool> fold{true};
   Kernels kernels = Kernels::automatic;
+  Sizes sizes;
   double seconds = 0.5;  ///< for one cell
   bool limits = true;
 };
@@ -45,6 +47,7 @@ struct BenchCell {
 struct BenchResult {
   std::vector<MachineLimits> limits;  ///< one for each number of threads; empty: not measured
   std::vector<BenchCell> cells;
+  std::vector<std::string> remarks;  ///< on models that have a number of rows of their own
 };
 
 /// How many times `progress` is called: before each part of the work, with its number and what it is.

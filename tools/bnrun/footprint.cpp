@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "common/bound_run.h"
+#include "common/model_source.h"
 
 namespace bnrun::cli {
 namespace {
@@ -23,24 +24,25 @@ std::int64_t peak_resident_bytes() {
   return 0;
 }
 
-Footprint measure(const std::string& path, const SessionOptions& options, std::int64_t rows) {
+Footprint measure(const std::string& path, const SessionOptions& options, std::int64_t rows,
+                  const Sizes& sizes) {
   const auto start = std::chrono::steady_clock::now();
-  const Session session = Session::load(path, options);
+  const Session session = open_session(path, options);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  const BoundRun run(session, rows);
+  const BoundRun run(session, rows, sizes);
   return {seconds.count(), peak_resident_bytes()};
 }
 
 }  // namespace
 
 std::optional<Footprint> footprint_of(const std::string& path, const SessionOptions& options,
-                                      std::int64_t rows) {
+                                      std::int64_t rows, const Sizes& sizes) {
   int ends[2];
   if (::pipe(ends) != 0) return std::nullopt;
   const pid_t child = ::fork();
   if (child == 0) {
     try {
-      const Footprint found = measure(path, options, rows);
+      const Footprint found = measure(path, options, rows, sizes);
       ::_exit(::write(ends[1], &found, sizeof found) == static_cast<ssize_t>(sizeof found) ? 0 : 1);
     } catch (...) {
       ::_exit(1);

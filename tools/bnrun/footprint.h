@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bnrun/session.h"
+#include "common/made_up.h"
 
 namespace bnrun::cli {
 
@@ -17,6 +18,6 @@ struct Footprint {
 /// Measured in a process of its own, a copy of this one, which should not have done anything yet. nullopt where the
 /// model does not load or run, for which the caller will find the reason, or the system does not tell.
 std::optional<Footprint> footprint_of(const std::string& path, const SessionOptions& options,
-                                      std::int64_t rows);
+                                      std::int64_t rows, const Sizes& sizes = {});
 
 }  // namespace bnrun::cli

@@ -2,14 +2,20 @@
 #include "bnrun/inspect.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "commands.h"
 #include "common/fold_report.h"
+#include "common/metadata.h"
+#include "common/model_source.h"
 #include "common/printable.h"
 #include "common/text_table.h"
+#include "io/file.h"
 
 namespace bnrun {
 namespace {
@@ -43,6 +49,22 @@ void print_ports(const char* title, const std::vector<PortInfo>& ports) {
                cli::printable(dims_of(port)), port.optional ? " (has a default)" : "");
 }
 
+void print_list(const char* title, const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 20;
+  if (names.empty()) return;
+  const auto shown = std::span(names).first(std::min(names.size(), kShown));
+  fmt::print("{:<9} {}: {}{}\n", title, names.size(),
+             cli::printable(fmt::format("{}", fmt::join(shown, ", "))), names.size() > kShown ? ", ..." : "");
+}
+
+/// The Scaler of ONNX, and what bntrain puts in front of a network and behind it.
+bool scales_inputs(const LayerInfo& layer, const ModelMetadata& metadata) {
+  const bool ours = metadata.producer_name == "bnrun" &&
+                    (layer.name.starts_with("input_") || layer.name.starts_with("target_")) &&
+                    (layer.op_type == "Sub" || layer.op_type == "Mul" || layer.op_type == "Add");
+  return ours || layer.op_type == "Scaler";
+}
+
 std::string or_unknown(const std::optional<std::int64_t>& number) {
   return number ? std::to_string(*number) : "?";
 }
@@ -58,6 +80,14 @@ void print_header(const Model& model, const Inspection& inspection) {
   fmt::print("{:<9} {} (IR version {})\n", "opset", cli::printable(opsets), metadata.ir_version);
   print_ports("input", model.inputs());
   print_ports("output", model.outputs());
+  print_list("features", cli::features_of(model));
+  print_list("classes", model.class_names());
+  if (const auto target = metadata.properties.find("bnrun.target"); target != metadata.properties.end())
+    fmt::print("{:<9} {}\n", "target", cli::printable(target->second));
+  for (const auto& layer : inspection.layers) {
+    if (scales_inputs(layer, metadata))
+      fmt::print("{:<9} {} '{}'\n", "scaling", layer.op_type, cli::printable(layer.name));
+  }
 }
 
 void print_layers(const Inspection& inspection) {
@@ -129,6 +159,8 @@ json json_of(const Model& model, const Inspection& inspection) {
                  {"ir_version", metadata.ir_version},
                  {"opsets", std::move(opsets)},
                  {"metadata", metadata.properties},
+                 {"features", cli::features_of(model)},
+                 {"classes", model.class_names()},
                  {"inputs", json_of(model.inputs())},
                  {"outputs", json_of(model.outputs())},
                  {"layers", std::move(layers)},
@@ -142,8 +174,8 @@ json json_of(const Model& model, const Inspection& inspection) {
 }
 
 int run(const Options& options) {
-  const Model model = Model::load(options.model);
-  const Inspection inspection = cli::in_file(options.model, [&] { return inspect(model); });
+  const Model model = cli::load_model(options.model);
+  const Inspection inspection = cli::in_file(io::display_name(options.model), [&] { return inspect(model); });
   if (options.json) {
     fmt::print("{}\n", json_of(model, inspection).dump(2, ' ', false, json::error_handler_t::replace));
   } else {
@@ -160,7 +192,7 @@ void add_inspect(cli::Program& program) {
   const auto options = std::make_shared<Options>();
   auto& command = program.add("inspect", "Layers, shapes, parameters, costs, and what folding would do",
                               kExample, [options] { return run(*options); });
-  command.add_option("MODEL", options->model, "The model to look at")->required();
+  command.add_option("MODEL", options->model, "The model to look at; - is standard input")->required();
   command.add_flag("--json", options->json, "Print JSON");
 }
 

@@ -6,8 +6,10 @@ int main(int argc, char** argv) {
                               "Runs ONNX models with BatchNormalization folded away.\n"
                               "`bnrun MODEL` is short for `bnrun run MODEL`.",
                               "  bnrun model.onnx -i rows.csv\n"
+                              "  bnrun predict model.onnx -i rows.csv\n"
                               "  bnrun inspect model.onnx");
   bnrun::add_run(program);
+  bnrun::add_predict(program);
   bnrun::add_inspect(program);
   bnrun::add_bench(program);
   bnrun::add_profile(program);

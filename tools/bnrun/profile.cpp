@@ -12,6 +12,7 @@
 #include "common/bound_run.h"
 #include "common/interrupt.h"
 #include "common/model_output.h"
+#include "common/model_source.h"
 #include "common/numbers.h"
 #include "common/printable.h"
 #include "common/text_table.h"
@@ -27,6 +28,7 @@ struct Options {
   std::string model;
   std::string output;
   std::int64_t rows = 64;
+  cli::Sizes sizes;
   SessionOptions session;
   bool no_limits = false;
 };
@@ -87,11 +89,16 @@ void print_table(const Profile& profile, const std::optional<MachineLimits>& lim
 int run(const cli::Console& console, const Options& options) {
   cli::check_distinct({options.output}, {options.model});
   if (!options.output.empty()) io::check_writable(options.output);
-  const auto session = Session::load(options.model, options.session);
-  const auto profile = cli::in_file(options.model, [&] {
-    const cli::BoundRun run(session, options.rows);
+  const auto session = cli::open_session(options.model, options.session);
+  std::int64_t rows = 0;
+  const auto profile = cli::in_file(io::display_name(options.model), [&] {
+    const cli::BoundRun run(session, options.rows, options.sizes);
+    rows = run.rows();
     return session.profile(run.inputs());
   });
+  if (rows != options.rows)
+    console.note(fmt::format("{}: a run of it is always {} row{}, whatever -b says", options.model, rows,
+                             rows == 1 ? "" : "s"));
   cli::Progress progress(console, "measuring the limits of the machine", 1);
   progress.update(0);
   const auto limits =
@@ -107,9 +114,9 @@ int run(const cli::Console& console, const Options& options) {
   }
   if (trace_to_stdout) return cli::kDone;
   print_table(profile, limits);
-  fmt::print("One run of {} row{} takes {:.3f} us on {} thread{}: {}.\n", options.rows,
-             options.rows > 1 ? "s" : "", profile.seconds * 1e6, profile.threads,
-             profile.threads > 1 ? "s" : "", cli::printable(cli::what_dominates(profile, limits)));
+  fmt::print("One run of {} row{} takes {:.3f} us on {} thread{}: {}.\n", rows, rows > 1 ? "s" : "",
+             profile.seconds * 1e6, profile.threads, profile.threads > 1 ? "s" : "",
+             cli::printable(cli::what_dominates(profile, limits)));
   return cli::kDone;
 }
 
@@ -120,7 +127,9 @@ void add_profile(cli::Program& program) {
   auto& command =
       program.add("profile", "Where the time of a run goes: each step, its kernel, costs and share", kExample,
                   [&program, options] { return run(program.console(), *options); });
-  command.add_option("MODEL", options->model, "The model, run on numbers made up for it")->required();
+  command
+      .add_option("MODEL", options->model, "The model, run on numbers made up for it; - is standard input")
+      ->required();
   command
       .add_option("-o,--output", options->output,
                   "Where a trace for Chrome and Perfetto goes; - is standard output")
@@ -129,6 +138,7 @@ void add_profile(cli::Program& program) {
       ->type_name("N")
       ->check(cli::count())
       ->capture_default_str();
+  cli::add_size_option(command, options->sizes);
   command.add_option("-t,--threads", options->session.threads, "Threads; 0: as many as there are processors")
       ->type_name("N")
       ->check(cli::count_or_zero())

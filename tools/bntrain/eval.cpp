@@ -8,6 +8,7 @@
 #include "arrays.h"
 #include "bnrun/session.h"
 #include "commands.h"
+#include "common/model_source.h"
 #include "common/printable.h"
 #include "common/table_options.h"
 #include "data.h"
@@ -138,7 +139,9 @@ Scored score_table(const cli::Console& console, const Options& options, const Mo
 int evaluate(const cli::Console& console, const Options& options) {
   if (options.target.empty() && options.labels.empty())
     throw cli::UsageError("--target is required, or --labels for an IDX or npy file");
-  const Model model = Model::load(options.model);
+  const std::string read[] = {options.model, options.data, options.labels};
+  cli::check_one_reads_standard_input(read);
+  const Model model = cli::load_model(options.model);
   const auto [truth, output, rows] =
       options.labels.empty() ? score_table(console, options, model) : score_array(options, model);
   if (truth.rows.size() < rows)
@@ -165,7 +168,7 @@ void add_eval(cli::Program& program) {
   auto& command = program.add("eval", "Accuracy and confusion matrix, or the error of predicted numbers",
                               "  bntrain eval iris.onnx models/data/iris.csv --target species",
                               [&program, options] { return evaluate(program.console(), *options); });
-  command.add_option("MODEL", options->model, "A model with one output")->required();
+  command.add_option("MODEL", options->model, "A model with one output; - is standard input")->required();
   command.add_option("DATA", options->data, "A .csv or .csv.gz file; - is standard input")->required();
   auto* target = command.add_option("--target", options->target, "The column that the model predicts");
   command

@@ -5,16 +5,18 @@
 #include <vector>
 
 #include "bnrun/session.h"
+#include "common/made_up.h"
 
 namespace bnrun::cli {
 
 class BoundRun {
  public:
-  /// `session` outlives it. Dynamic dimensions of the inputs are taken for the batch; numbers lie around 0 in an input
-  /// of floating point and are 0 in another (an index is then in range). Runs once. Throws as Session does, and
-  /// unsupported for an input of unknown rank.
-  BoundRun(const Session& session, std::int64_t rows);
+  /// `session` outlives it. Inputs are made up (made_up.h) with so many rows, where the model leaves them open. Runs
+  /// once. Throws as Session and made_up_inputs do.
+  BoundRun(const Session& session, std::int64_t rows, const Sizes& sizes = {});
 
+  /// Rows of a run: those asked for, or the model's own.
+  std::int64_t rows() const { return rows_of(views_); }
   void run() { session_.run(views_, output_views_); }
   const std::vector<TensorView>& inputs() const { return views_; }
   const std::vector<Tensor>& outputs() const { return outputs_; }

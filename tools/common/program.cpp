@@ -13,8 +13,26 @@
 #include "common/command_pages.h"
 #include "common/interrupt.h"
 #include "common/printable.h"
+#include "io/names.h"
 
 namespace bnrun::cli {
+namespace {
+
+/// " (nearest: 'inspect')", or nothing.
+std::string nearest_among(const std::string& name, const std::vector<std::string>& names) {
+  const std::string nearest = io::nearest_name(name, names);
+  return nearest.empty() ? "" : " (nearest: '" + nearest + "')";
+}
+
+std::vector<std::string> names_of_options(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+}  // namespace
 
 int exit_code(ErrorCode code) {
   switch (code) {
@@ -65,21 +83,59 @@ int Program::main(int argc, const char* const* argv) {
   if (arguments == std::vector<std::string>{"--man-page"})
     return print(man_page(app_, app_.get_name() + " " BNRUN_VERSION));
   if (arguments.size() == 2 && arguments[0] == "--completion") return print(completion(app_, arguments[1]));
+  if (arguments.empty()) return print(app_.help());
+  if (arguments[0] == "help") {  // `help COMMAND` is `COMMAND --help`
+    arguments.erase(arguments.begin());
+    arguments.emplace_back("--help");
+  }
   const auto first = std::find_if(arguments.begin(), arguments.end(),
                                   [](const std::string& a) { return a == "-" || !a.starts_with('-'); });
-  if (!default_.empty() && first != arguments.end() &&
-      std::find(commands_.begin(), commands_.end(), *first) == commands_.end())
+  if (first != arguments.end() && std::find(commands_.begin(), commands_.end(), *first) == commands_.end()) {
+    if (is_mistyped_command(*first)) {
+      console_.error("there is no command '" + *first + "'" + nearest_among(*first, commands_) +
+                     " (see --help)");
+      return kUsage;
+    }
     arguments.insert(arguments.begin(), default_);
+  }
   std::reverse(arguments.begin(), arguments.end());  // the order CLI11 wants
   try {
     app_.parse(arguments);
   } catch (const CLI::ParseError& error) {
+    if (const std::string unknown = unknown_argument(); !unknown.empty() && error.get_exit_code() != 0) {
+      console_.error(unknown + " (see --help)");
+      return kUsage;
+    }
     return app_.exit(error) == 0 ? kDone : kUsage;
   }
   return run_chosen();
 }
 
-/// A page that packages install.
+/// A word that stands where a command or a model may: no file is called so, and it looks like a command.
+bool Program::is_mistyped_command(const std::string& word) const {
+  if (default_.empty()) return true;
+  std::error_code none;
+  return word.find_first_of("./") == std::string::npos && word != "-" &&
+         !std::filesystem::exists(word, none) && !io::nearest_name(word, commands_).empty();
+}
+
+/// What is wrong with the first argument that no option and no place took; empty where all were taken. An option comes
+/// first: what stands behind it may have been meant for it.
+std::string Program::unknown_argument() const {
+  const auto left = app_.remaining(true);
+  const auto option = std::find_if(left.begin(), left.end(),
+                                   [](const std::string& a) { return a.size() > 1 && a[0] == '-'; });
+  if (option == left.end()) return left.empty() ? "" : "'" + left[0] + "' is one argument too many";
+  std::vector<std::string> known = names_of_options(app_);
+  for (const CLI::App* command : app_.get_subcommands()) {
+    const auto own = names_of_options(*command);
+    known.insert(known.end(), own.begin(), own.end());
+  }
+  const std::string name = option->substr(0, option->find('='));
+  return "there is no option '" + name + "'" + nearest_among(name, known);
+}
+
+/// The help, or a page that packages install.
 int Program::print(const std::string& page) const {
   if (page.empty()) {
     console_.error("--completion takes bash, zsh or fish");

@@ -72,11 +72,13 @@ class Program {
   /// The subcommand meant when the command line names none.
   void set_default(const std::string& name) { default_ = name; }
 
-  /// Parses, runs, reports: what `main` returns.
+  /// Parses, runs, reports: what `main` returns. Without arguments, and for `help [COMMAND]`, it prints a page.
   int main(int argc, const char* const* argv);
 
  private:
   int run_chosen();
+  bool is_mistyped_command(const std::string& word) const;
+  std::string unknown_argument() const;
   int print(const std::string& page) const;
 
   Console console_;

@@ -19,40 +19,6 @@
 namespace bnrun::io {
 namespace {
 
-std::string describe(const PortInfo& port) {
-  std::string dims = "?";
-  if (port.dims) {
-    dims.clear();
-    for (const auto& dim : *port.dims)
-      dims += (dims.empty() ? "" : ",") + (dim.extent ? std::to_string(*dim.extent) : dim.symbol);
-  }
-  return fmt::format("input '{}' ({}[{}])", port.name, name_of(port.dtype), dims);
-}
-
-bool fits(const Shape& shape, const PortInfo& port) {
-  if (!port.dims) return true;
-  return std::equal(
-      shape.begin(), shape.end(), port.dims->begin(), port.dims->end(),
-      [](std::int64_t extent, const DimInfo& dim) { return !dim.extent || *dim.extent == extent; });
-}
-
-/// [rows, trailing dimensions of the port], when those are known and hold `width` elements per row.
-std::optional<Shape> shape_of_rows(std::int64_t rows, std::int64_t width, const PortInfo& port) {
-  if (!port.dims) return Shape{rows, width};
-  if (port.dims->empty()) return std::nullopt;
-  Shape shape{rows};
-  std::size_t unknown = 0;  // an axis that takes what is left
-  for (std::size_t axis = 1; axis < port.dims->size(); ++axis) {
-    const auto& extent = (*port.dims)[axis].extent;
-    if (!extent && unknown != 0) return std::nullopt;
-    if (!extent) unknown = axis;
-    shape.push_back(extent.value_or(1));
-  }
-  const std::int64_t known = shape.elements(1, shape.rank());
-  if (unknown != 0 && known != 0 && width % known == 0) shape[unknown] = width / known;
-  return shape.elements(1, shape.rank()) == width && fits(shape, port) ? std::optional(shape) : std::nullopt;
-}
-
 /// A number as an element of T; false when T cannot hold it.
 template <class T>
 bool store(double number, T& element) {
@@ -186,19 +152,26 @@ class Feed {
   void add(const InputFile& file) {
     TableOptions options = rules_.reading;
     options.expected = names_in(columns_, file.name);
-    const Data data = read_data(file.path, options);
+    options.expected.insert(options.expected.end(), rules_.apart.begin(), rules_.apart.end());
+    Data data = read_data(file.path, options);
     if (data.table) {
-      add_table(*data.table, file.name);
-    } else if (data.arrays.size() == 1 && (data.arrays[0].name.empty() || !file.name.empty())) {
+      const auto table = std::make_shared<const Table>(std::move(*data.table));
+      if (rules_.on_table) rules_.on_table(table);
+      add_table(*table, file.name);
+    } else if (data.arrays.size() == 1 && !(file.name.empty() && knows(data.arrays[0].name))) {
       const std::size_t i = file.name.empty() ? next(data.source) : find(file.name, data.source);
-      set(i, to_tensor(data.arrays[0].tensor, data.untyped, data.source, ports_[i]), data.source);
+      const std::string& name = data.arrays[0].name;
+      if (rules_.on_reading && !name.empty() && name != ports_[i].name)
+        rules_.on_reading(
+            fmt::format("{}: its one array '{}' feeds input '{}'", data.source, name, ports_[i].name));
+      set(i, to_tensor(data.arrays[0].tensor, data.untyped, data.source, ports_[i], rules_), data.source);
     } else {
       if (!file.name.empty())
         fail(ErrorCode::invalid_input, "{}: holds several arrays; give it without '{}='", data.source,
              file.name);
       for (const auto& [name, tensor] : data.arrays) {
         const std::size_t i = find(name, data.source);
-        set(i, to_tensor(tensor, false, data.source, ports_[i]), data.source);
+        set(i, to_tensor(tensor, false, data.source, ports_[i], rules_), data.source);
       }
     }
   }
@@ -220,7 +193,7 @@ class Feed {
   void add_table(const Table& table, const std::string& name) {
     if (rules_.on_reading) rules_.on_reading(table.source() + ": " + table.reading());
     if (name.empty() && columns_.size() > 1 && table.columns() > 1) {
-      for (auto& [port, tensor] : table_inputs(table, ports_, rules_))
+      for (auto& [port, tensor] : table_inputs(table, ports_, rules_, apart(table)))
         set(find(port, table.source()), std::move(tensor), table.source());
       return;
     }
@@ -228,11 +201,20 @@ class Feed {
     // The one column of a file for one input may have any name.
     const bool own = rules_.columns.empty() && table.columns() == 1;
     const auto names = own ? std::vector<std::string>() : names_in(columns_, ports_[i].name);
-    const auto columns =
-        by_name(table, rules_) && !names.empty() ? columns_named(table, names) : all_columns(table);
+    const auto columns = by_name(table, rules_) && !names.empty() ? columns_named(table, names)
+                                                                  : columns_but(table, apart(table));
     set(i, tensor_by(rules_, table, columns, ports_[i]), table.source());
   }
 
+  std::vector<std::size_t> apart(const Table& table) const {
+    std::vector<std::size_t> columns;
+    for (const std::string& name : rules_.apart) columns.push_back(table.find(name));
+    return columns;
+  }
+
+  bool knows(const std::string& name) const {
+    return std::any_of(ports_.begin(), ports_.end(), [&](const PortInfo& port) { return port.name == name; });
+  }
   std::size_t find(const std::string& name, const std::string& source) const {
     std::vector<std::string> names;
     for (std::size_t i = 0; i < ports_.size(); ++i) {
@@ -347,22 +329,6 @@ Tensor to_tensor(const Table& table, std::span<const std::size_t> columns, const
     copy_numbers(table, columns, port, takes_missing, tensor);
   }
   return tensor;
-}
-
-Tensor to_tensor(const Tensor& array, bool untyped, const std::string& source, const PortInfo& port) {
-  const auto mismatch = [&] {
-    fail(ErrorCode::invalid_input, "{}: {}{} does not fit {}", source, name_of(array.dtype()),
-         to_string(array.shape()), describe(port));
-  };
-  if (!untyped && array.dtype() != port.dtype) mismatch();
-  Tensor tensor = array;
-  if (!fits(array.shape(), port)) {
-    if (!untyped || array.shape().rank() == 0) mismatch();
-    const auto shape = shape_of_rows(array.shape()[0], array.shape().elements(1, array.shape().rank()), port);
-    if (!shape) mismatch();
-    tensor = array.reshaped(*shape);
-  }
-  return tensor.dtype() == port.dtype ? tensor : convert(tensor, port.dtype);
 }
 
 InputFile parse_input_file(const std::string& argument) {

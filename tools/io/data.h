@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,7 +28,7 @@ struct Data {
 /// by its name. "-" is standard input. Throws io, invalid_input, resource_limit.
 Data read_data(const std::string& path, const TableOptions& options = {});
 
-/// How tables become the inputs of a model.
+/// How tables and arrays become the inputs of a model.
 struct TableRules {
   TableOptions reading;
   /// Names of the columns that make up an input, in order. Where it is empty and the model has several inputs
@@ -38,8 +39,12 @@ struct TableRules {
   bool by_position = false;  ///< take columns in order, whatever they are called
   /// The model has a rule for missing values: they are handed to it as NaN, in text as "".
   bool takes_missing = false;
-  /// Hears how a table was read.
+  std::vector<std::string> apart;  ///< columns of these names are part of no input
+  bool round = false;  ///< numbers of an array that the input's type cannot hold are rounded, not refused
+  /// Hears how a table was read, and what was done to an array so that it fits.
   std::function<void(const std::string&)> on_reading;
+  /// Hears of each table that is read.
+  std::function<void(std::shared_ptr<const Table>)> on_table;
 };
 
 /// The columns of a table as inputs of a model, `excluded` ones left out: by name where the table has a
@@ -55,9 +60,17 @@ std::vector<std::size_t> all_columns(const Table& table);
 Tensor to_tensor(const Table& table, std::span<const std::size_t> columns, const PortInfo& port,
                  bool takes_missing = false);
 
-/// An array as a tensor for `port`; an untyped one is converted and reshaped where its rows fit.
-/// Throws invalid_input naming source, input and what was expected.
-Tensor to_tensor(const Tensor& array, bool untyped, const std::string& source, const PortInfo& port);
+/// "input 'x' (float32[N,8])"
+std::string describe(const PortInfo& port);
+/// [rows, trailing dimensions of the port], when those are known and hold `width` elements per row.
+std::optional<Shape> shape_of_rows(std::int64_t rows, std::int64_t width, const PortInfo& port);
+
+/// An array as a tensor for `port`. Rows that hold as many elements as those of the port take its shape (images where
+/// it wants vectors), and a single one gets its batch dimension. Numbers are converted where the port's type holds
+/// them exactly, or all of them for an untyped array and with `rules.round`. Throws invalid_input naming source, input,
+/// what was expected and what makes it fit.
+Tensor to_tensor(const Tensor& array, bool untyped, const std::string& source, const PortInfo& port,
+                 const TableRules& rules = {});
 
 /// A file the user gave, for the input `name` or, when empty, for the next that has none.
 struct InputFile {
@@ -69,7 +82,7 @@ struct InputFile {
 InputFile parse_input_file(const std::string& argument);
 
 /// Reads files and matches them to the inputs of a model. An .npz without NAME feeds the inputs its arrays
-/// are named after; a table without NAME whose columns the rules share out feeds all of these. Throws
+/// are named after, or a single array of another name the next input; a table without NAME whose columns the rules share out feeds all of these. Throws
 /// invalid_input when a name is unknown, given twice, or a required input is left without.
 std::vector<NamedTensor> read_inputs(std::span<const InputFile> files, std::span<const PortInfo> ports,
                                      const TableRules& rules = {});

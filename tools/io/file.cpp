@@ -57,6 +57,15 @@ bool only_zeros(const z_stream& stream, std::string_view later) {
          later.find_first_not_of('\0') == std::string_view::npos;
 }
 
+/// Where a file of this name is, or will be: links are followed, also one to a file that is not there yet.
+fs::path behind_links(const std::string& path) {
+  std::error_code error;
+  const fs::path real = fs::weakly_canonical(path, error);
+  if (error) fail(ErrorCode::io, "{}: cannot be written: {}", path, error.message());
+  if (!fs::is_symlink(real, error)) return real;
+  return behind_links((real.parent_path() / fs::read_symlink(real)).string());
+}
+
 /// Removes an unfinished file unless it was renamed.
 struct Unfinished {
   fs::path path;
@@ -122,13 +131,21 @@ std::string read_file(const std::string& path) {
   }
 }
 
+bool keeps_what_is_written(const std::string& path) {
+  std::error_code none;
+  const auto status = fs::status(path, none);
+  return path != "-" && (!fs::exists(status) || fs::is_regular_file(status) || fs::is_directory(status));
+}
+
 void check_writable(const std::string& path) {
   if (path == "-") return;
   std::error_code error;
   const auto status = fs::status(path, error);
   if (fs::is_directory(status)) fail(ErrorCode::io, "{}: is a directory", path);
+  if (status.type() == fs::file_type::none)  // links in a circle, say
+    fail(ErrorCode::io, "{}: cannot be written: {}", path, error.message());
   const bool in_place = fs::exists(status) && !fs::is_regular_file(status);
-  fs::path changed = in_place ? fs::path(path) : fs::path(path).parent_path();
+  fs::path changed = in_place ? fs::path(path) : behind_links(path).parent_path();
   if (changed.empty()) changed = ".";
   if (!in_place && !fs::is_directory(changed, error))
     fail(ErrorCode::io, "{}: there is no folder {}", path, changed.string());
@@ -141,8 +158,9 @@ void write_file(const std::string& path, const std::function<void(std::ostream&)
   std::error_code error;
   const auto kind = fs::status(path, error).type();
   if (kind == fs::file_type::directory) fail(ErrorCode::io, "{}: is a directory", path);
+  if (kind == fs::file_type::none) fail(ErrorCode::io, "{}: cannot be written: {}", path, error.message());
   const bool in_place = fs::exists(fs::file_status(kind)) && kind != fs::file_type::regular;
-  const fs::path target = kind == fs::file_type::regular ? fs::canonical(path) : fs::path(path);
+  const fs::path target = in_place ? fs::path(path) : behind_links(path);
   const Unfinished part{in_place ? fs::path()
                                  : fs::path(fmt::format("{}.{}.part", target.string(), ::getpid()))};
   std::ofstream out(in_place ? target : part.path, std::ios::binary);

@@ -19,6 +19,9 @@ std::string read_file(const std::string& path);
 std::string gunzip(std::string_view bytes, const std::string& name);
 bool is_gzip(std::string_view bytes);
 
+/// Whether what is written to `path` is a file then: not standard output, a device or a pipe.
+bool keeps_what_is_written(const std::string& path);
+
 /// Throws io when a file could not be written at `path`, as far as can be told before: it is a folder, or its
 /// folder is missing or may not be written to.
 void check_writable(const std::string& path);

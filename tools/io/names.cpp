@@ -19,16 +19,22 @@ std::string plain(std::string_view name) {
   return text;
 }
 
-/// Levenshtein's: letters to insert, take out or replace.
+/// Letters to insert, take out or replace, or neighbours to swap: Levenshtein's distance, in the optimal string
+/// alignment of Damerau's.
 std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before;  // the row above the one above
+  std::vector<std::size_t> above;
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0]++;
-    for (std::size_t k = 0; k < b.size(); ++k) {
-      const std::size_t replaced = diagonal + (a[i] == b[k] ? 0 : 1);
-      diagonal = row[k + 1];
-      row[k + 1] = std::min({replaced, row[k] + 1, row[k + 1] + 1});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    before = std::move(above);
+    above = row;
+    row[0] = i;
+    for (std::size_t k = 1; k <= b.size(); ++k) {
+      const std::size_t replaced = above[k - 1] + (a[i - 1] == b[k - 1] ? 0 : 1);
+      row[k] = std::min({replaced, row[k - 1] + 1, above[k] + 1});
+      if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1])
+        row[k] = std::min(row[k], before[k - 2] + 1);
     }
   }
   return row.back();

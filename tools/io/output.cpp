@@ -89,37 +89,6 @@ std::int64_t rows_of(const Tensor& tensor) {
   return tensor.shape().rank() == 0 ? 1 : tensor.shape()[0];
 }
 
-void write_csv(std::ostream& out, std::span<const NamedTensor> outputs) {
-  constexpr std::size_t kBlock = std::size_t{1} << 16;
-  const std::int64_t rows = outputs.empty() ? 0 : rows_of(outputs[0].tensor);
-  Text text;
-  std::vector<RowPrinter> printers;
-  for (const auto& [name, tensor] : outputs) {
-    if (rows_of(tensor) != rows)
-      fail(ErrorCode::invalid_input,
-           "the outputs '{}' and '{}' have different numbers of rows ({} and {}), which CSV cannot hold: use "
-           "-f npz or -f json",
-           outputs[0].name, name, rows, rows_of(tensor));
-    const std::int64_t width =
-        tensor.shape().rank() == 0 ? 1 : tensor.shape().elements(1, tensor.shape().rank());
-    if (width == 0) continue;
-    if (!printers.empty()) text.push_back(',');
-    for (std::int64_t i = 0; i < width; ++i)
-      print(text, "{}{}", i > 0 ? "," : "", quoted_cell(width == 1 ? name : fmt::format("{}_{}", name, i)));
-    printers.push_back(row_printer(tensor, width));
-  }
-  text.push_back('\n');
-  for (std::int64_t row = 0; row < rows; ++row) {
-    for (std::size_t i = 0; i < printers.size(); ++i) {
-      if (i > 0) text.push_back(',');
-      printers[i](text, row);
-    }
-    text.push_back('\n');
-    flush(out, text, kBlock);
-  }
-  flush(out, text);
-}
-
 template <class T>
 void print_nested(Text& out, const T*& data, const Shape& shape, std::size_t axis) {
   if (axis == shape.rank()) return print_json(out, *data++);
@@ -152,20 +121,71 @@ void write_json(std::ostream& out, std::span<const NamedTensor> outputs) {
 
 }  // namespace
 
-Format format_of(const std::string& path) {
+std::int64_t width_of(const Tensor& tensor) {
+  return tensor.shape().rank() == 0 ? 1 : tensor.shape().elements(1, tensor.shape().rank());
+}
+
+std::vector<std::string> cells_of(const Tensor& tensor, std::int64_t row) {
+  const std::int64_t width = width_of(tensor);
+  std::vector<std::string> cells;
+  dispatch(AllTypes{}, tensor.dtype(), [&]<class T>() {
+    for (const T* value = tensor.data<T>() + row * width; std::ssize(cells) < width; ++value) {
+      if constexpr (std::is_same_v<T, std::string>) {
+        cells.push_back(*value);
+      } else {
+        Text text;
+        print_cell(text, *value);
+        cells.push_back(fmt::to_string(text));
+      }
+    }
+  });
+  return cells;
+}
+
+void CsvWriter::add(std::span<const NamedTensor> outputs) {
+  constexpr std::size_t kBlock = std::size_t{1} << 16;
+  const std::int64_t rows = outputs.empty() ? 0 : rows_of(outputs[0].tensor);
+  Text text;
+  std::vector<RowPrinter> printers;
+  for (const auto& [name, tensor] : outputs) {
+    if (rows_of(tensor) != rows)
+      fail(ErrorCode::invalid_input,
+           "the outputs '{}' and '{}' have different numbers of rows ({} and {}), which CSV cannot hold: use "
+           "-f npz or -f json",
+           outputs[0].name, name, rows, rows_of(tensor));
+    const std::int64_t width = width_of(tensor);
+    if (width == 0) continue;
+    if (!headed_ && !printers.empty()) text.push_back(',');
+    for (std::int64_t i = 0; !headed_ && i < width; ++i)
+      print(text, "{}{}", i > 0 ? "," : "", quoted_cell(width == 1 ? name : fmt::format("{}_{}", name, i)));
+    printers.push_back(row_printer(tensor, width));
+  }
+  if (!headed_) text.push_back('\n');
+  headed_ = true;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::size_t i = 0; i < printers.size(); ++i) {
+      if (i > 0) text.push_back(',');
+      printers[i](text, row);
+    }
+    text.push_back('\n');
+    flush(out_, text, kBlock);
+  }
+  flush(out_, text);
+}
+
+std::optional<Format> format_of(const std::string& path) {
   const std::string ending = std::filesystem::path(path).extension().string();
   if (ending == ".csv") return Format::csv;
   if (ending == ".npy") return Format::npy;
   if (ending == ".npz") return Format::npz;
   if (ending == ".json") return Format::json;
-  fail(ErrorCode::invalid_input, "{}: its ending names no format; use .csv, .npy, .npz or .json, or say -f",
-       path);
+  return std::nullopt;
 }
 
 void write_outputs(std::ostream& out, std::span<const NamedTensor> outputs, Format format) {
   switch (format) {
     case Format::csv:
-      return write_csv(out, outputs);
+      return CsvWriter(out).add(outputs);
     case Format::npy:
       if (outputs.size() != 1)
         fail(ErrorCode::invalid_input, "an .npy file holds one output, the model has {}: use -f npz",

@@ -47,4 +47,8 @@ BNRUN_API Inspection inspect(const Model& model);
 /// Inspection::macs alone.
 BNRUN_API std::optional<std::int64_t> macs_per_row(const Model& model);
 
+/// Whether row i of each output (along axis 0) is known to be computed from row i of the inputs alone, whatever the
+/// number of rows: then a batch may be run in parts. False where an operator leaves it open. Throws as inspect does.
+BNRUN_API bool keeps_rows_apart(const Model& model);
+
 }  // namespace bnrun
