@@ -1,5 +1,6 @@
 // The C interface: each function guards its pointers, calls the C++ one, and turns what is thrown into a status.
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -98,12 +99,26 @@ void check(const void* pointer, const char* name) {
   if (pointer == nullptr) fail(ErrorCode::invalid_input, "'{}' is a null pointer", name);
 }
 
+/// Where the members behind `size` begin: a header that knows fewer of them ends at one of these.
+constexpr std::size_t kSessionMembers[] = {
+    offsetof(bnrun_session_options, threads),   offsetof(bnrun_session_options, fold),
+    offsetof(bnrun_session_options, blas),      offsetof(bnrun_session_options, reserved),
+    offsetof(bnrun_session_options, pool),      offsetof(bnrun_session_options, skip),
+    offsetof(bnrun_session_options, skip_count)};
+constexpr std::size_t kRunMembers[] = {offsetof(bnrun_run_options, progress),
+                                       offsetof(bnrun_run_options, context)};
+constexpr std::size_t kVerifyMembers[] = {
+    offsetof(bnrun_verify_options, rtol), offsetof(bnrun_verify_options, atol),
+    offsetof(bnrun_verify_options, rows), offsetof(bnrun_verify_options, seed),
+    offsetof(bnrun_verify_options, budget)};
+
 /// The members that the caller knows over the defaults of all.
 template <class Options>
-Options read_options(const Options* given, Options defaults) {
+Options read_options(const Options* given, Options defaults, std::span<const std::size_t> members) {
   if (given == nullptr) return defaults;
-  if (given->size < sizeof given->size)
-    fail(ErrorCode::invalid_input, "options of size {}: start from the _INIT value", given->size);
+  if (given->size < sizeof defaults && std::ranges::find(members, given->size) == members.end())
+    fail(ErrorCode::invalid_input, "options of size {}, at which no member ends: start from the _INIT value",
+         given->size);
   std::memcpy(&defaults, given, std::min(given->size, sizeof defaults));
   return defaults;
 }
@@ -119,7 +134,8 @@ std::vector<std::string> read_list(const char* const* texts, std::size_t count) 
 }
 
 bnrun::SessionOptions read_options(const bnrun_session_options* given) {
-  const bnrun_session_options options = read_options(given, bnrun_session_options BNRUN_SESSION_OPTIONS_INIT);
+  const bnrun_session_options options =
+      read_options(given, bnrun_session_options BNRUN_SESSION_OPTIONS_INIT, kSessionMembers);
   bnrun::SessionOptions result{.threads = options.threads};
   if (options.fold == 0)
     result.fold.reset();
@@ -132,7 +148,8 @@ bnrun::SessionOptions read_options(const bnrun_session_options* given) {
 
 bnrun::RunOptions read_options(const bnrun_run_options* given) {
   if (given == nullptr) return {};
-  const bnrun_run_options options = read_options(given, bnrun_run_options BNRUN_RUN_OPTIONS_INIT);
+  const bnrun_run_options options =
+      read_options(given, bnrun_run_options BNRUN_RUN_OPTIONS_INIT, kRunMembers);
   if (options.progress == nullptr) return {};
   return {.progress = [progress = options.progress, context = options.context](double done) {
     if (progress(context, done) != 0) throw CancelledByCaller{};
@@ -152,10 +169,16 @@ DType dtype_of(const bnrun_tensor& tensor) {
   return static_cast<DType>(tensor.dtype);
 }
 
+/// Throws invalid_input unless so many are given as the model has.
+void check_count(std::size_t given, std::size_t wanted, const char* what) {
+  if (given != wanted) fail(ErrorCode::invalid_input, "{} {} given, the model has {}", given, what, wanted);
+}
+
 /// Inputs as the engine takes them. Those of a few inputs lie in place, so that a run allocates nothing.
 class Inputs {
  public:
-  Inputs(const bnrun_tensor* given, std::size_t count, bool with_data) {
+  Inputs(const bnrun_session& session, const bnrun_tensor* given, std::size_t count, bool with_data) {
+    check_count(count, session.session.inputs().size(), "inputs");
     if (count != 0) check(given, "inputs");
     if (count > kInPlace) more_.resize(count);
     views_ = {count > kInPlace ? more_.data() : few_, count};
@@ -356,9 +379,8 @@ bnrun_status bnrun_session_output_types(const bnrun_session* session, const bnru
                                         size_t input_count, bnrun_tensor* outputs, size_t output_count) {
   return guarded([&] {
     check(session, "session");
-    const auto types = session->session.output_types(Inputs(inputs, input_count, false).views());
-    if (output_count != types.size())
-      fail(ErrorCode::invalid_input, "{} outputs given, the model has {}", output_count, types.size());
+    const auto types = session->session.output_types(Inputs(*session, inputs, input_count, false).views());
+    check_count(output_count, types.size(), "outputs");
     check(outputs, "outputs");
     for (std::size_t i = 0; i < types.size(); ++i) write_type(types[i], outputs[i]);
   });
@@ -370,7 +392,8 @@ bnrun_status bnrun_session_run(const bnrun_session* session, const bnrun_tensor*
   return guarded([&] {
     check(session, "session");
     check(outputs, "outputs");
-    const Inputs in(inputs, input_count, true);
+    check_count(output_count, session->session.outputs().size(), "outputs");
+    const Inputs in(*session, inputs, input_count, true);
     constexpr std::size_t kInPlace = 4;
     MutableTensorView few[kInPlace];
     std::vector<MutableTensorView> more(output_count > kInPlace ? output_count : 0);
@@ -391,7 +414,7 @@ bnrun_status bnrun_session_run_new(const bnrun_session* session, const bnrun_ten
     check(session, "session");
     check(results, "results");
     *results = nullptr;
-    const Inputs in(inputs, input_count, true);
+    const Inputs in(*session, inputs, input_count, true);
     auto made = std::make_unique<bnrun_results>();
     made->tensors = session->session.run(in.views(), read_options(options));
     for (const Tensor& tensor : made->tensors) {
@@ -437,9 +460,9 @@ bnrun_status bnrun_verify(const char* path_a, const char* path_b, const bnrun_ve
     check(path_a, "path_a");
     check(path_b, "path_b");
     check(agree, "agree");
-    const auto given = read_options(options, bnrun_verify_options BNRUN_VERIFY_OPTIONS_INIT);
+    const auto given = read_options(options, bnrun_verify_options BNRUN_VERIFY_OPTIONS_INIT, kVerifyMembers);
     bnrun::VerifyOptions verify_options{.seed = given.seed, .budget = given.budget};
-    if (given.rtol >= 0.0 || given.atol >= 0.0)
+    if (!(given.rtol < 0.0 && given.atol < 0.0))  // NaN included, which is refused
       verify_options.tolerance = {std::max(given.rtol, 0.0), std::max(given.atol, 0.0)};
     if (given.rows != 0) verify_options.rows = given.rows;
     const auto report = bnrun::verify(bnrun::Model::load(path_a), bnrun::Model::load(path_b), verify_options);

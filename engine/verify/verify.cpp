@@ -2,6 +2,7 @@
 #include "verify/verify.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/fail.h"
@@ -19,6 +20,14 @@ namespace {
 /// Of a drawn batch.
 constexpr std::int64_t kRows = 64;
 
+bool fits(const Tensor& tensor, const ValueType& type) {
+  if (type.dtype != DType::undefined && tensor.dtype() != type.dtype) return false;
+  if (!type.dims) return true;
+  return std::ranges::equal(tensor.shape(), *type.dims, [](std::int64_t extent, const Dim& dim) {
+    return !dim.known() || dim.extent() == extent;
+  });
+}
+
 std::vector<InputSet> given_inputs(const Graph& graph, const VerifyOptions& options) {
   std::vector<InputSet> sets;
   for (const auto& named : options.inputs) {
@@ -28,6 +37,9 @@ std::vector<InputSet> given_inputs(const Graph& graph, const VerifyOptions& opti
       const auto found = std::ranges::find(named, value.name, &NamedTensor::name);
       if (found == named.end() && !value.constant.defined())
         fail(ErrorCode::invalid_input, "no data for input '{}'", value.name);
+      if (found != named.end() && !fits(found->tensor, value.type))
+        fail(ErrorCode::invalid_input, "input '{}' must be {}, given is {}", value.name,
+             to_string(value.type), to_string(found->tensor.type()));
       set.inputs.push_back(found != named.end() ? found->tensor : Tensor());
     }
     sets.push_back(std::move(set));
@@ -123,7 +135,7 @@ void compare_drawn(const Graph& a, const VerifyOptions& options, Verifier& verif
   if (options.progress) options.progress(0, 1);
   verifier.compare(first);
   if (verifier.ended()) return;
-  const double row = std::max(verifier.seconds() - before, 1e-9);
+  double row = std::max(verifier.seconds() - before, 1e-9);
 
   struct Planned {
     InputKind kind;
@@ -137,7 +149,20 @@ void compare_drawn(const Graph& a, const VerifyOptions& options, Verifier& verif
   for (int i = 0; i < options.batches; ++i) plan.push_back({InputKind::data, true});
   const auto affordable = static_cast<std::int64_t>((verifier.limit() - verifier.seconds()) /
                                                     (row * static_cast<double>(plan.size())));
-  const std::int64_t rows = options.rows.value_or(std::clamp<std::int64_t>(affordable, 1, kRows));
+  std::int64_t rows = options.rows.value_or(std::clamp<std::int64_t>(affordable, 1, kRows));
+  if (rows > kRows) {
+    // Many rows at once cost less each, which a batch of the usual size tells.
+    const double start = verifier.seconds();
+    InputSet usual = drawer.draw(InputKind::data, shapes(kRows));
+    verifier.compare(usual);
+    if (verifier.ended()) return;
+    row = std::max(verifier.seconds() - start, 1e-9) / static_cast<double>(kRows);
+    const double most = std::max((verifier.limit() - verifier.seconds()) / row, static_cast<double>(kRows));
+    if (static_cast<double>(rows) > most) {
+      rows = static_cast<std::int64_t>(most);
+      verifier.report.complete = false;
+    }
+  }
   for (std::size_t i = 0; i < plan.size(); ++i) {
     const auto [kind, many] = plan[i];
     if (verifier.seconds() + (rows == 1 ? row : 0.0) > verifier.limit()) {
@@ -151,11 +176,39 @@ void compare_drawn(const Graph& a, const VerifyOptions& options, Verifier& verif
   }
 }
 
-}  // namespace
-
-VerifyReport verify(const Graph& a, const Graph& b, const VerifyOptions& options) {
+void check_options(const VerifyOptions& options) {
   if (options.rows && *options.rows < 0)
     fail(ErrorCode::invalid_input, "{} rows cannot be compared", *options.rows);
+  if (options.batches < 0) fail(ErrorCode::invalid_input, "{} batches cannot be compared", options.batches);
+  // Written so that NaN is refused too.
+  if (!(options.budget >= 0.0))
+    fail(ErrorCode::invalid_input, "a budget of {} seconds makes no sense", options.budget);
+  if (const auto& range = options.range;
+      range && !(std::isfinite(range->low) && std::isfinite(range->high) && range->low <= range->high))
+    fail(ErrorCode::invalid_input, "no inputs can be drawn from {} to {}", range->low, range->high);
+  const auto limits = options.tolerance.value_or(Tolerance{});
+  if (!(limits.rtol >= 0.0 && limits.atol >= 0.0))
+    fail(ErrorCode::invalid_input, "a tolerance of {} + {}*|b| makes no sense", limits.atol, limits.rtol);
+}
+
+}  // namespace
+
+std::string_view name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::agree:
+      return "agree";
+    case Verdict::differ:
+      return "differ";
+    case Verdict::nothing_finite:
+      return "nothing_finite";
+    case Verdict::not_compared:
+      break;
+  }
+  return "not_compared";
+}
+
+VerifyReport verify(const Graph& a, const Graph& b, const VerifyOptions& options) {
+  check_options(options);
   MatchedPorts inputs = match_inputs(a, b);
   MatchedPorts outputs = match_outputs(a, b);
   VerifyReport report;

@@ -62,12 +62,33 @@ class Estimators(unittest.TestCase):
 
     def test_what_makes_no_sense_is_refused(self):
         X, y = blobs(20)
-        for message, call in [("neither 'adam' nor 'sgd'", lambda: bnrun.MLPClassifier(solver="lbfgs").fit(X, y)),
-                              ("none of relu", lambda: bnrun.MLPClassifier(activation="swish").fit(X, y)),
-                              ("one class", lambda: bnrun.MLPClassifier().fit(X, ["a"] * 20)),
+        for name, values in {"solver": ["lbfgs", 3], "activation": ["swish", None], "hidden_layer_sizes": [0, -3, 2.5, (8, 0), "32", None],
+                             "bn_momentum": [1, -0.1, np.nan, "0.9"], "momentum": [1, -1, True], "learning_rate_init": [0, -1, np.inf, np.nan],
+                             "batch_size": [0, 2.5, True], "max_iter": [0, -1, 1.5], "validation_fraction": [1, -0.1, np.nan],
+                             "batch_normalization": [None, 1, "yes"], "standardize": ["no"]}.items():
+            for value in values:
+                with self.assertRaisesRegex(ValueError, f"^{name} must be ", msg=(name, value)):
+                    bnrun.MLPClassifier(**{name: value}).fit(X, y)
+        for message, call in [("one class", lambda: bnrun.MLPClassifier().fit(X, ["a"] * 20)),
                               ("not fitted", lambda: bnrun.MLPRegressor().predict(X))]:
             with self.assertRaisesRegex(ValueError, message):
                 call()
+
+    def test_a_fit_that_is_refused_leaves_the_estimator_as_it_was(self):
+        X, y = blobs(50)
+        classifier = bnrun.MLPClassifier(max_iter=3, random_state=1).fit(X, y)
+        before, predicted = set(vars(classifier)), classifier.predict(X)
+        for wrong in (lambda: classifier.fit(X[:, :2], ["a"] * 50), lambda: classifier.fit(X[:, :3], np.array(["p", "q"] * 20)),
+                      lambda: classifier.fit(np.full((4, 7), np.nan), ["a", "b"] * 2)):
+            with self.assertRaises(ValueError):
+                wrong()
+            self.assertEqual(set(vars(classifier)), before)
+            self.assertEqual((classifier.n_features_in_, list(classifier.classes_)), (4, ["ant", "bee", "cow"]))
+            np.testing.assert_array_equal(classifier.predict(X), predicted)
+        fresh = bnrun.MLPRegressor(max_iter=2)
+        with self.assertRaises(ValueError):
+            fresh.fit(X, np.zeros(3))
+        self.assertFalse(hasattr(fresh, "n_features_in_"))
 
     @unittest.skipUnless(HAS_PANDAS, "pandas is not installed")
     def test_a_table_is_taken_by_the_names_of_its_columns(self):

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import warnings
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
@@ -77,12 +78,24 @@ class Numbers(unittest.TestCase):
         for element, given in [(int64, [1.7, 2.9]), (int64, [1.0]), (uint8, [256]), (uint8, [-1]), (int8, [128]), (boolean, [2]),
                                (boolean, [0.5]), (FLOAT, [1j]), (bfloat16, [1.0, -2.0]), (int64, [2**63]), (int64, [2**70]),
                                (FLOAT, ["1"]), (int64, [None])]:
-            with self.assertRaisesRegex(bnrun.InvalidInput, "'x'", msg=given):
+            with self.assertRaisesRegex(bnrun.InvalidInput, "'x'", msg=given), warnings.catch_warnings():
+                warnings.simplefilter("error")
                 sessions[element].run(None, {"x": given})
         scalar = session_of(unary("Neg", int64, ()))
         self.assertEqual(scalar.run(None, {"x": 3})[0], -3)
         with self.assertRaisesRegex(bnrun.InvalidInput, "'x'.*int64.*float64"):
             scalar.run(None, {"x": 3.5})
+
+    def test_an_input_may_leave_the_dict_while_it_is_read(self):
+        class Leaves:
+            def __array__(self, *_, **__):
+                feed.clear()
+                return np.ones((2, 64), np.float32)
+
+        session = session_of(dense_network())
+        expected, = session.run(None, {"x": np.ones((2, 64), np.float32)})
+        feed = {"x": Leaves()}
+        np.testing.assert_array_equal(session.run(None, feed)[0], expected)
 
     def test_shapes_may_change_from_run_to_run(self):
         session = session_of(dense_network())
@@ -413,7 +426,10 @@ class Reports(unittest.TestCase):
         inspection = bnrun.inspect(report.model)
         self.assertEqual(inspection.macs, 64 * 32 + 32 * 32 + 32 * 10)
         self.assertEqual([layer["op_type"] for layer in inspection.layers].count("Gemm"), 3)
-        self.assertEqual(bnrun.fold(made, skip=["bn*"]).entries[0]["reason"], "switched_off")
+        for skip in (["bn*"], ("bn*",), "bn*"):
+            self.assertEqual(bnrun.fold(made, skip=skip).entries[0]["reason"], "switched_off")
+        fates = {entry["name"]: entry["folded"] for entry in bnrun.fold(made, only="bn1").entries}
+        self.assertEqual(fates, {"bn0": False, "bn1": True})
         with tempfile.TemporaryDirectory() as folder:
             target = pathlib.Path(folder) / "folded.onnx"
             self.assertIsNone(bnrun.fold(made, target).model)
@@ -425,6 +441,17 @@ class Reports(unittest.TestCase):
         self.assertFalse(report)
         self.assertEqual(report.verdict, "differ")
         self.assertEqual(report.inputs[0]["shape"], [3, 64])
+
+    def test_data_that_does_not_fit_is_the_callers_mistake(self):
+        made = dense_network()
+        for x, message in [(np.ones((3, 64)), "'x' must be float32.N,64., given is float64.3,64."),
+                           (np.ones((3, 63), np.float32), "'x' must be float32.N,64., given is float32.3,63.")]:
+            with self.assertRaisesRegex(bnrun.InvalidInput, message):
+                bnrun.verify(made, made, {"x": x})
+        for options in ({"range": (float("nan"), 1)}, {"range": (0, float("inf"))}, {"range": (1, 0)}, {"rtol": -1}, {"atol": float("nan")},
+                        {"budget": float("nan")}, {"budget": -1}, {"batches": -1}, {"rows": -1}):
+            with self.assertRaises(bnrun.InvalidInput, msg=options):
+                bnrun.verify(made, made, **options)
 
     def test_reports_show_themselves(self):
         made = dense_network()

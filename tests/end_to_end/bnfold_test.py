@@ -369,7 +369,8 @@ class BadInput(BnfoldTest):
     def test_usage(self):
         mlp = MODELS / "mlp.onnx"
         for arguments in [[mlp], [mlp, "-o"], [mlp, "-o", "x", "--nonsense"], ["verify", mlp],
-                          ["verify", mlp, mlp, "--range", "1"], ["verify", mlp, mlp, "--rows", "0"],
+                          ["verify", mlp, mlp, "--range", "1"], ["verify", mlp, mlp, "--range", "nan:1"], ["verify", mlp, mlp, "--range", "0:inf"],
+                          ["verify", mlp, mlp, "--rtol", "nan"], ["verify", mlp, mlp, "--budget", "-1"], ["verify", mlp, mlp, "--atol", "-1"], ["verify", mlp, mlp, "--rows", "0"],
                           ["verify", mlp, mlp, "--shape", "x"], ["verify", mlp, mlp, "--shape", "x:1,"], [mlp, "-o", "x", "--no-verify", "--rtol", "1"],
                           [mlp, "-o", "x", "--range", "1"],
                           [mlp, "-o", "x", "--external-data", "maybe"], [mlp, "--dry-run", "--report", "r.txt"],

@@ -168,6 +168,9 @@ class EmbeddingTest(unittest.TestCase):
         self.assertIn("--json", self.complete("bnrun", "inspect", "--js"))
         self.assertNotIn("--json", self.complete("bnrun", "operators", "--js"))
         self.assertEqual(sorted(self.complete("bnrun", "run", "--kernels", "")), ["auto", "blas", "packed"])
+        self.assertEqual(sorted(self.complete("bnrun", "bench", "--fold", "")), ["off", "on"])
+        self.assertIn("norm-affine", self.complete("bnfold", "fold", "--without", "norm"))
+        self.assertIn("adamw", self.complete("bntrain", "fit", "--optimizer", "ad"))
         self.assertIn("small.onnx", self.complete("bnrun", "inspect", "sm"))
 
     def test_other_shells_can_read_their_completions(self):

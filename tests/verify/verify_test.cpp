@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
+#include <vector>
 
 #include "api/model_access.h"
 #include "bnrun/error.h"
@@ -195,6 +198,55 @@ TEST(Verify, OutputsThatAreNowhereFiniteAreNoAgreement) {
   const auto report = verify(regression(1, NAN), regression(1, NAN));
   EXPECT_EQ(report.verdict, Verdict::nothing_finite);
   EXPECT_EQ(verify(regression(1, INFINITY), regression(1, INFINITY)).verdict, Verdict::nothing_finite);
+}
+
+TEST(Verify, OptionsThatMakeNoSenseAreRefused) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::vector<std::function<void(VerifyOptions&)>> wrong = {[&](VerifyOptions& o) {
+                                                                    o.range = {nan, 1.0};
+                                                                  },
+                                                                  [&](VerifyOptions& o) {
+                                                                    o.range = {0.0, INFINITY};
+                                                                  },
+                                                                  [&](VerifyOptions& o) {
+                                                                    o.range = {1.0, 0.0};
+                                                                  },
+                                                                  [&](VerifyOptions& o) {
+                                                                    o.tolerance = {-1.0, 0.0};
+                                                                  },
+                                                                  [&](VerifyOptions& o) {
+                                                                    o.tolerance = {0.0, nan};
+                                                                  },
+                                                                  [&](VerifyOptions& o) { o.budget = nan; },
+                                                                  [&](VerifyOptions& o) { o.budget = -1.0; },
+                                                                  [&](VerifyOptions& o) { o.batches = -1; },
+                                                                  [&](VerifyOptions& o) { o.rows = -1; }};
+  for (std::size_t i = 0; i < wrong.size(); ++i) {
+    SCOPED_TRACE(i);
+    VerifyOptions options;
+    wrong[i](options);
+    expect_error(ErrorCode::invalid_input, [&] { verify(network(0), network(0), options); });
+  }
+}
+
+TEST(Verify, RowsGoAsFarAsTheBudget) {
+  VerifyOptions options;
+  options.rows = std::int64_t{1} << 40;
+  options.budget = 0.2;
+  const auto report = verify(network(0), network(0), options);
+  EXPECT_TRUE(report.agree());
+  EXPECT_FALSE(report.complete);
+  EXPECT_GT(report.rows, 64);
+  options.rows = 200;
+  options.budget = 1e3;
+  EXPECT_TRUE(verify(network(0), network(0), options).complete);
+}
+
+TEST(Verify, NamesOfVerdictsAreThoseOfReports) {
+  EXPECT_EQ(name_of(Verdict::agree), "agree");
+  EXPECT_EQ(name_of(Verdict::differ), "differ");
+  EXPECT_EQ(name_of(Verdict::nothing_finite), "nothing_finite");
+  EXPECT_EQ(name_of(Verdict::not_compared), "not_compared");
 }
 
 TEST(Verify, RelativeErrorsAreThoseOfNormalNumbers) {

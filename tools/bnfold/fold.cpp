@@ -141,7 +141,7 @@ int run(const cli::Console& console, const Options& options) {
   if (const auto unmatched = unmatched_patterns(original, options.fold); !unmatched.empty())
     throw cli::UsageError(fmt::format("{}: no node matches '{}' (`bnrun inspect` lists their names)",
                                       options.model, fmt::join(unmatched, "', '")));
-  const VerifyOptions verification = read_verify_options(options.verify, original);
+  const VerifyOptions verification = read_verify_options(console, options.verify, original);
   Model folded = original;
   FoldDocument document{.model = options.model};
   cli::in_file(io::display_name(options.model), [&] {
@@ -199,7 +199,7 @@ void add_fold(cli::Program& program) {
   command.add_option("--without", options->fold.without, without)
       ->type_name("NAME")
       ->allow_extra_args(false)
-      ->check(CLI::IsMember(names).description(""));
+      ->check(cli::one_of(names));
   command.add_flag("--as-inference", options->fold.as_inference,
                    "Convert BatchNormalization and Dropout in training mode to inference first");
   command

@@ -34,7 +34,8 @@ int run(const cli::Console& console, const Options& options) {
   cli::check_one_reads_standard_input(read);
   const Model a = cli::load_model(options.a);
   const Model b = cli::load_model(options.b);
-  const VerifyReport report = verify_with_progress(console, a, b, read_verify_options(options.verify, a));
+  const VerifyReport report =
+      verify_with_progress(console, a, b, read_verify_options(console, options.verify, a));
   if (options.json) {
     fmt::print("{}\n", json_of(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else if (!console.quiet && report.verdict != Verdict::not_compared) {

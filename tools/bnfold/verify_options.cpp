@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "common/numbers.h"
 #include "common/table_options.h"
@@ -16,7 +17,9 @@ InputRange parse_range(const std::string& text) {
   const auto low = std::from_chars(text.data(), end, range.low);
   if (low.ec == std::errc() && low.ptr != end && *low.ptr == ':') {
     const auto high = std::from_chars(low.ptr + 1, end, range.high);
-    if (high.ec == std::errc() && high.ptr == end && range.low <= range.high) return range;
+    if (high.ec == std::errc() && high.ptr == end && range.low <= range.high && std::isfinite(range.low) &&
+        std::isfinite(range.high))
+      return range;
   }
   throw cli::UsageError("--range wants LOW:HIGH, such as 0:1, not '" + text + "'");
 }
@@ -77,20 +80,24 @@ std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments&
           ->allow_extra_args(false),
       command
           .add_option("--rows", arguments.rows,
-                      "Rows of a drawn batch; default: 64, or fewer for a model that takes long")
+                      "Rows of a drawn batch, as far as --budget goes; default: 64, or fewer for a model "
+                      "that takes long")
           ->check(cli::count()),
       command.add_option("--budget", verify.budget, "Seconds after which no further inputs are drawn")
           ->capture_default_str()
           ->check(cli::number_of_zero_or_more()),
       command.add_option("--seed", verify.seed, "Of the drawn inputs")
           ->capture_default_str()
-          ->check(cli::count_or_zero())};
+          ->check(cli::count_or_zero()),
+      command.add_flag("--round", arguments.tables.round,
+                       "Round the numbers of an array that an input's element type cannot hold exactly")};
   for (CLI::Option* option : options) option->group("Comparison");
   cli::add_table_options(command, arguments.tables);
   return options;
 }
 
-VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model& model) {
+VerifyOptions read_verify_options(const cli::Console& console, const VerifyArguments& arguments,
+                                  const Model& model) {
   VerifyOptions options = arguments.options;
   if (!arguments.range.empty()) options.range = parse_range(arguments.range);
   for (const auto& shape : arguments.shapes) options.shapes.push_back(parse_shape(shape));
@@ -102,7 +109,9 @@ VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model&
   if (arguments.inputs.empty()) return options;
   std::vector<io::InputFile> files;
   for (const auto& argument : arguments.inputs) files.push_back(io::parse_input_file(argument));
-  options.inputs.push_back(io::read_inputs(files, model.inputs(), cli::rules_for(model, arguments.tables)));
+  io::TableRules rules = cli::rules_for(model, arguments.tables);
+  rules.on_reading = [&](const std::string& how) { console.detail(how); };
+  options.inputs.push_back(io::read_inputs(files, model.inputs(), rules));
   return options;
 }
 

@@ -26,8 +26,10 @@ struct VerifyArguments {
 /// Adds the options of a comparison and returns them; adds those of tables too.
 std::vector<CLI::Option*> add_verify_options(CLI::App& command, VerifyArguments& arguments);
 
-/// What was asked for; data is read as inputs of `model`. Throws UsageError for a malformed range or shape.
-VerifyOptions read_verify_options(const VerifyArguments& arguments, const Model& model);
+/// What was asked for; data is read as inputs of `model`, and with -v is said how. Throws UsageError for a malformed
+/// range or shape.
+VerifyOptions read_verify_options(const cli::Console& console, const VerifyArguments& arguments,
+                                  const Model& model);
 
 /// verify() with a bar.
 VerifyReport verify_with_progress(const cli::Console& console, const Model& a, const Model& b,

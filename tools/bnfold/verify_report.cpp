@@ -44,20 +44,6 @@ std::string text_of(const Divergence& divergence) {
   return text;
 }
 
-const char* name_of(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::agree:
-      return "agree";
-    case Verdict::differ:
-      return "differ";
-    case Verdict::nothing_finite:
-      return "nothing finite";
-    case Verdict::not_compared:
-      break;
-  }
-  return "not compared";
-}
-
 std::string counted(std::int64_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }

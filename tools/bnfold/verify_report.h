@@ -10,8 +10,6 @@
 namespace bnrun {
 
 std::string text_of(const Divergence& divergence);
-/// "agree", "differ", "nothing finite", "not compared".
-const char* name_of(Verdict verdict);
 /// What was compared, on which inputs, and how it was judged: sentences without an end of line.
 std::vector<std::string> circumstances_of(const VerifyReport& report);
 /// The verdict in words, one sentence.

@@ -204,7 +204,7 @@ void add_bench(cli::Program& program) {
       .add_option("--fold", options->fold, "Fold BatchNormalization first; on,off times both, in turns (on)")
       ->type_name("on|off|on,off")
       ->delimiter(',')
-      ->check(CLI::IsMember({"on", "off"}).description(""));
+      ->check(cli::one_of({"on", "off"}));
   cli::add_size_option(command, options->bench.sizes);
   cli::add_choice<Kernels>(
       command, "--kernels", options->bench.kernels,

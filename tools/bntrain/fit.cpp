@@ -352,7 +352,7 @@ void add_fit(cli::Program& program) {
   command.add_flag("--resume", o.resume, "Go on from the checkpoint, if there is one, to the same bits")
       ->group("Training");
   add("--progress", o.progress, "0: none, 1: a bar, 2: a line for every epoch (2)")
-      ->check(CLI::IsMember({0, 1, 2}).description(""));
+      ->check(cli::one_of({"0", "1", "2"}));
 }
 
 }  // namespace bnrun

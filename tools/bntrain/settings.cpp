@@ -14,9 +14,7 @@
 namespace bnrun {
 namespace {
 
-CLI::Validator one_of(std::vector<std::string> words) {
-  return CLI::IsMember(std::move(words)).description("");
-}
+using cli::one_of;
 
 train::Scaling scaling_for(const std::string& scale, const train::Dataset& data) {
   if (scale == "none") return {};

@@ -7,15 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "common/program.h"
+
 namespace bnrun::cli {
 namespace {
-
-/// The words one of which an option takes; a choice says so as its type (add_choice).
-std::vector<std::string> choices_of(const CLI::Option& option) {
-  const std::string type = option.get_type_name();
-  if (type.find('|') == std::string::npos) return {};
-  return CLI::detail::split(type, '|');
-}
 
 bool takes_value(const CLI::Option& option) {
   return option.get_items_expected_max() > 0;

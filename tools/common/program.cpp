@@ -52,6 +52,27 @@ int exit_code(ErrorCode code) {
   return kDefect;
 }
 
+namespace {
+constexpr std::string_view kOneOf = "one of ";
+}  // namespace
+
+CLI::Validator one_of(const std::vector<std::string>& words) {
+  return CLI::IsMember(words).description("").name(std::string(kOneOf) + CLI::detail::join(words, "|"));
+}
+
+std::vector<std::string> choices_of(const CLI::Option& option) {
+  // CLI11 lends its validators to those alone who may change them.
+  auto& lent = const_cast<CLI::Option&>(option);
+  try {
+    for (int i = 0;; ++i) {
+      const std::string& name = lent.get_validator(i)->get_name();
+      if (name.starts_with(kOneOf)) return CLI::detail::split(name.substr(kOneOf.size()), '|');
+    }
+  } catch (const CLI::OptionNotFound&) {
+    return {};
+  }
+}
+
 Program::Program(const std::string& name, const std::string& description, const std::string& example)
     : console_(name), app_(description, name) {
   app_.set_version_flag(

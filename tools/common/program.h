@@ -42,6 +42,11 @@ auto in_file(const std::string& file, Body&& body) {
   }
 }
 
+/// One of a few words, which completions offer (choices_of).
+CLI::Validator one_of(const std::vector<std::string>& words);
+/// The words of one_of that an option takes; empty where it takes others.
+std::vector<std::string> choices_of(const CLI::Option& option);
+
 /// An option that takes one of a few words, each standing for a value.
 template <class T>
 CLI::Option* add_choice(CLI::App& command, const std::string& name, T& target,
@@ -54,7 +59,7 @@ CLI::Option* add_choice(CLI::App& command, const std::string& name, T& target,
       if (word == given) target = value;
   };
   return command.add_option_function<std::string>(name, choose, description)
-      ->check(CLI::IsMember(words).description(""))
+      ->check(one_of(words))
       ->type_name(CLI::detail::join(words, "|"));
 }
 

@@ -139,13 +139,13 @@ py::object with_type(py::object numbers, DType wanted, const std::string& name) 
   if (PyArray_TYPE(array) == number || !(PyArray_ISNUMBER(array) || PyArray_ISBOOL(array))) return numbers;
   const auto type =
       py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyArray_DescrFromType(number)));
-  py::object result = numbers.attr("astype")(type);
-  const bool both_whole = is_whole(array) && is_whole(reinterpret_cast<PyArrayObject*>(result.ptr()));
-  const bool kept =
-      PyArray_SIZE(array) == 0 ||  // numpy calls an empty list float64
-      (both_whole ? bool(py::bool_(result.attr("__eq__")(numbers).attr("all")()))
-                  : PyArray_CanCastTypeTo(PyArray_DESCR(array), reinterpret_cast<PyArray_Descr*>(type.ptr()),
-                                          NPY_SAME_KIND_CASTING) != 0);
+  const bool both_whole = is_whole(array) && (PyTypeNum_ISINTEGER(number) || PyTypeNum_ISBOOL(number));
+  const bool of_kind =
+      both_whole || PyArray_SIZE(array) == 0 ||  // numpy calls an empty list float64
+      PyArray_CanCastTypeTo(PyArray_DESCR(array), reinterpret_cast<PyArray_Descr*>(type.ptr()),
+                            NPY_SAME_KIND_CASTING) != 0;
+  const py::object result = of_kind ? py::object(numbers.attr("astype")(type)) : py::none();
+  const bool kept = of_kind && (!both_whole || bool(py::bool_(result.attr("__eq__")(numbers).attr("all")())));
   if (!kept)
     fail("input '" + name + "' holds " + std::string(name_of(wanted)) + ", into which " +
          from_text(py::str(numbers.attr("dtype")), "a type") + " numbers given do not go unchanged");

@@ -45,20 +45,6 @@ py::dict dict_of(const FoldEntry& entry) {
   return dict;
 }
 
-const char* name_of(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::agree:
-      return "agree";
-    case Verdict::differ:
-      return "differ";
-    case Verdict::nothing_finite:
-      return "nothing_finite";
-    case Verdict::not_compared:
-      break;
-  }
-  return "not_compared";
-}
-
 py::dict dict_of(const OutputComparison& output) {
   py::dict dict;
   dict["name"] = to_text(output.name);

@@ -219,10 +219,12 @@ void set_feed(Call& call, const State& state, PyObject* feed) {
     throw Error(ErrorCode::invalid_input, "the inputs must be a dict from name to array");
   Py_ssize_t used = 0;
   for (std::size_t i = 0; i < state.inputs.size(); ++i) {
-    PyObject* object = PyDict_GetItemWithError(feed, state.inputs[i].name.ptr());
-    if (object == nullptr && PyErr_Occurred()) throw py::error_already_set();
-    used += object != nullptr;
-    call.set_input(i, object);
+    // Held: what an object does to become an array may take it out of the dict.
+    const auto object =
+        py::reinterpret_borrow<py::object>(PyDict_GetItemWithError(feed, state.inputs[i].name.ptr()));
+    if (!object && PyErr_Occurred()) throw py::error_already_set();
+    used += object ? 1 : 0;
+    call.set_input(i, object.ptr());
   }
   if (used == PyDict_GET_SIZE(feed)) return;
   Py_ssize_t position = 0;

@@ -31,8 +31,7 @@ std::string from_text(py::handle text, const std::string& what) {
 }
 
 std::vector<std::string> from_texts(py::handle list, const std::string& what) {
-  if (PyUnicode_Check(list.ptr()))
-    throw Error(ErrorCode::invalid_input, what + " is expected in a list, given is a str");
+  if (PyUnicode_Check(list.ptr())) return {from_text(list, what)};
   std::vector<std::string> texts;
   for (const py::handle text : list) texts.push_back(from_text(text, what));
   return texts;

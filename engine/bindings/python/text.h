@@ -22,7 +22,7 @@ pybind11::list to_texts(const std::vector<std::string>& list);
 /// The bytes of a str. Throws invalid_input for other objects, and for surrogates that stand for no byte; `what` begins
 /// the message.
 std::string from_text(pybind11::handle text, const std::string& what);
-/// The same for each item of a list, which a str is not.
+/// The same for each item of a list; a str is the one item of a list.
 std::vector<std::string> from_texts(pybind11::handle list, const std::string& what);
 
 /// A str or os.PathLike, as the system names the file. Throws Python's TypeError for other objects.

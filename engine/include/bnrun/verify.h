@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,9 +43,10 @@ struct VerifyOptions {
   /// What drawn inputs cover. Where it is not given and the model says what its data look like (running
   /// statistics, a scaler, a division by 255), they cover that, else InputRange{}.
   std::optional<InputRange> range;
-  std::vector<InputShape> shapes;    ///< of drawn inputs whose sizes the model leaves open
-  std::optional<std::int64_t> rows;  ///< of a drawn batch; default: 64, or fewer where a row takes long
-  int batches = 8;                   ///< drawn batches, besides the corner, zero and extreme ones
+  std::vector<InputShape> shapes;  ///< of drawn inputs whose sizes the model leaves open
+  /// Of a drawn batch, as far as the budget goes; default: 64, or fewer where a row takes long.
+  std::optional<std::int64_t> rows;
+  int batches = 8;  ///< drawn batches, besides the corner, zero and extreme ones
   std::uint64_t seed = 1;
   /// Seconds after which no further inputs are drawn. At least one set is compared, and twice the time that
   /// one evaluation in double takes is always granted.
@@ -97,6 +99,8 @@ enum class Verdict {
   nothing_finite,  ///< no output had a finite element, so that nothing was compared
   not_compared,    ///< model A could not be run here on any input we know of; `why` tells
 };
+/// As it stands in reports: "nothing_finite".
+BNRUN_API std::string_view name_of(Verdict verdict);
 
 struct VerifyReport {
   Verdict verdict = Verdict::not_compared;
@@ -119,8 +123,8 @@ struct VerifyReport {
 };
 
 /// Compares two models operator by operator (Op::run, nothing fused), both in their own precision and in
-/// double. Throws invalid_input when the data or shapes given do not fit the first model, or when no output
-/// has an element. Thread-safe.
+/// double. Throws invalid_input when the data or shapes given do not fit the first model, when a number among the
+/// options makes no sense, or when no output has an element. Thread-safe.
 BNRUN_API VerifyReport verify(const Model& a, const Model& b, const VerifyOptions& options = {});
 
 }  // namespace bnrun

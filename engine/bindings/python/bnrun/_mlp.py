@@ -1,5 +1,7 @@
 """MLPClassifier and MLPRegressor: the engine's trainer in scikit-learn's manner."""
 
+import numbers
+
 import numpy as np
 
 from . import _engine
@@ -37,9 +39,43 @@ class _Mlp(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
+    def fit(self, X, y):
+        """Learns the rows of X and their y. What is refused leaves the estimator as it was."""
+        before = dict(self.__dict__)
+        try:
+            self._check_params()
+            return self._learn(X, y)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _check_params(self):
+        def whole(value):
+            return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1
+
+        def between(low, high, open_low=False):
+            def fits(value):
+                real = isinstance(value, numbers.Real) and not isinstance(value, bool) and np.isfinite(value)
+                return real and (low < value if open_low else low <= value) and value < high
+            return fits
+
+        hidden = self.hidden_layer_sizes
+        units = hidden if np.iterable(hidden) and not isinstance(hidden, str) else (hidden,)
+        flag = (lambda value: isinstance(value, (bool, np.bool_)), "True or False")
+        count = (whole, "a whole number above 0")
+        fraction = (between(0, 1), "a number from 0 to below 1")
+        for name, (fits, wanted) in {
+                "hidden_layer_sizes": (lambda _: all(whole(size) for size in units), "whole numbers above 0"),
+                "activation": (lambda value: value in ("relu", "tanh", "logistic", "identity"), "'relu', 'tanh', 'logistic' or 'identity'"),
+                "batch_normalization": flag, "bn_momentum": fraction, "solver": (lambda value: value in ("adam", "sgd"), "'adam' or 'sgd'"),
+                "learning_rate_init": (between(0, np.inf, open_low=True), "a number above 0"), "momentum": fraction,
+                "batch_size": count, "max_iter": count, "standardize": flag, "validation_fraction": fraction}.items():
+            value = getattr(self, name)
+            if not fits(value):
+                raise ValueError(f"{name} must be {wanted}, it is {value!r}")
+
     def _fit(self, X, target, class_names, target_name):
-        if self.solver not in ("adam", "sgd"):
-            raise ValueError(f"solver '{self.solver}' is neither 'adam' nor 'sgd'")
         if self.batch_normalization and len(X) < 2:
             raise ValueError("n_samples = 1: a batch of 1 sample has no variance to normalise with; "
                              "batch_normalization=False fits it")
@@ -85,7 +121,7 @@ class _Mlp(BaseEstimator):
 class MLPClassifier(ClassifierMixin, _Mlp):
     __doc__ = _Mlp.__doc__.replace("Layers of", "A classifier of layers of", 1) + "\n    `classes_` are the labels, sorted."
 
-    def fit(self, X, y):
+    def _learn(self, X, y):
         target_name = str(getattr(y, "name", None) or "target")
         X, y = validate_data(self, X, y, dtype=np.float32, multi_output=True)
         y = column_or_1d(y, warn=True)
@@ -118,7 +154,7 @@ class MLPRegressor(RegressorMixin, _Mlp):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X, y):
+    def _learn(self, X, y):
         target_name = str(getattr(y, "name", None) or "target")
         X, y = validate_data(self, X, y, dtype=np.float32, multi_output=True, y_numeric=True)
         y = np.asarray(y, np.float32)

@@ -11,8 +11,8 @@ def _source(model):
 def fold(model, output=None, *, only=(), skip=(), without=(), as_inference=False, max_growth=4.0):
     """Folds each BatchNormalization into the weights next to it. Writes the folded model to the file `output`, or keeps its
     bytes in the report's `model`. `only` and `skip` are glob patterns over node names, `without` names simplifications to
-    leave out. What is written is not verified: see `verify`."""
-    options = {"only": list(only), "skip": list(skip), "without": list(without), "as_inference": as_inference,
+    leave out; one of them need stand in no list. What is written is not verified: see `verify`."""
+    options = {"only": only, "skip": skip, "without": without, "as_inference": as_inference,
                "max_growth": max_growth}
     report, folded = _engine.fold(_source(model), output, options)
     return FoldReport(report, folded)
