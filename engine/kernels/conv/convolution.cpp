@@ -361,9 +361,12 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
   const std::int64_t rows = plan.rows();
   const std::int64_t lines = batch * d.output * h.output;
   const auto bytes = static_cast<std::int64_t>(sizeof(T));
-  const auto rows_of = [&](std::int64_t row_bytes) {
+  // In blocks of like size: a few rows left over would go through all weights for themselves.
+  const auto cut_rows = [&](std::int64_t row_bytes) {
     const std::int64_t most = std::max(kLeastRows, kTaskBytes / std::max<std::int64_t>(1, row_bytes));
-    return std::clamp(ceil_div(rows, shares), std::min(kLeastRows, most), most);
+    const std::int64_t wanted = std::clamp(ceil_div(rows, shares), kLeastRows, most);
+    plan.per_task = ceil_div(rows, std::max<std::int64_t>(1, (rows + wanted / 2) / wanted));
+    plan.blocks = ceil_div(rows, plan.per_task);
   };
   const double padded_bytes = static_cast<double>(d.reach()) * static_cast<double>(h.reach()) *
                               static_cast<double>(plan.line_width) * static_cast<double>(C_ * bytes);
@@ -376,8 +379,7 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
     plan.blocks = ceil_div(lines, plan.per_task);
   } else if (one_tap) {
     plan.how = How::rows;
-    plan.per_task = rows_of((C_ + (activation_ == Activation{} ? 0 : M_)) * bytes);
-    plan.blocks = ceil_div(rows, plan.per_task);
+    cut_rows((C_ + M_) * bytes);
     if (groups_ > 1) plan.stretches = 1;
   } else if (!plan.pads_lines || (w.output >= kLeastLine && padded_bytes <= kMostPaddedBytes)) {
     plan.how = How::lines;
@@ -395,8 +397,7 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
       plan.length *= plan.stretches;
       plan.stretches = 1;
     }
-    plan.per_task = rows_of(taps_ * C_ * bytes);
-    plan.blocks = ceil_div(rows, plan.per_task);
+    cut_rows(taps_ * C_ * bytes);
   }
   if (groups_ == 1 && !by_lanes_ && plan.blocks > 0 && plan.blocks < threads) {
     const std::int64_t step = 2 * panel_columns<T>();

@@ -9,9 +9,11 @@
 #define HWY_TARGET_INCLUDE "kernels/gemm/packed.cpp"
 #include <hwy/foreach_target.h>
 // keep this order: the line above includes this file once per target
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <bit>
 #include <span>
 
 #include "kernels/gemm/finish-inl.h"
@@ -24,20 +26,37 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Vectors of sums that fit in the registers besides weights and X.
-constexpr int kSums = HWY_MAX_BYTES == 64 || HWY_TARGET == HWY_NEON ? 24 : 12;
-constexpr int kMostRows = kSums / 2;
+constexpr int kRegisters = HWY_MAX_BYTES == 64 || HWY_TARGET == HWY_NEON ? 32 : 16;
 constexpr int kMostVectors = 8;
+/// Weights are asked for so many k before they are wanted: those of the first rows come from afar.
+constexpr std::int64_t kAhead = 32;
+
+/// Rows of the tallest tile of so many vectors of columns: besides the sums, the registers hold either all weights of
+/// one k and one number of X or the other way round.
+constexpr int most_rows(int vectors) {
+  constexpr int kMost = 14;
+  for (int rows = kMost; rows > 1; --rows) {
+    if (rows * vectors + std::min(rows, vectors) + 1 <= kRegisters) return rows;
+  }
+  return 1;
+}
+
+/// Weights of the next columns, which each tile fetches some of: `step` elements for each k.
+template <class T>
+struct Coming {
+  const T* weights = nullptr;
+  std::int64_t step = 0;
+};
 
 template <class T, int R, int V>
 void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* HWY_RESTRICT starts,
-          std::int64_t first_row, std::int64_t column, const T* addend, T* Y) {
+          std::int64_t first_row, std::int64_t column, Coming<T> coming, const T* addend, T* Y) {
   const hn::CappedTag<T, panel_columns<T>()> d;
   using Vec = hn::VFromD<decltype(d)>;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
 
   Vec sum[R][V];
-  HWY_UNROLL(12)
+  HWY_UNROLL(14)
   for (int r = 0; r < R; ++r) {
     HWY_UNROLL(8)
     for (int v = 0; v < V; ++v) sum[r][v] = hn::Zero(d);
@@ -57,14 +76,19 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* H
       HWY_UNROLL(8)
       for (int v = 0; v < V; ++v)
         w[v] = hn::Load(d, weights + v * L / panel_columns<T>() * panel + v * L % panel_columns<T>());
+      HWY_UNROLL(8)
+      for (int v = 0; v < V; v += static_cast<int>(panel_columns<T>() / L))
+        hwy::Prefetch(weights + v * L / panel_columns<T>() * panel + kAhead * panel_columns<T>());
       weights += panel_columns<T>();
-      HWY_UNROLL(12)
+      hwy::Prefetch(coming.weights);
+      coming.weights += coming.step;
+      HWY_UNROLL(14)
       for (int r = 0; r < R; ++r) {
         const Vec x = hn::Set(d, X[r / kShared][r % kShared * stride]);
         HWY_UNROLL(8)
         for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
       }
-      HWY_UNROLL(4)
+      HWY_UNROLL(5)
       for (int i = 0; i * kShared < R; ++i) {
         ++X[i];
       }
@@ -75,7 +99,7 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* H
   for (int v = 0; v < V; ++v) {
     const std::int64_t c = column + v * L;
     const Finisher<T, decltype(d)> finisher(d, p.finish, c, p.N);
-    HWY_UNROLL(12)
+    HWY_UNROLL(14)
     for (int r = 0; r < R; ++r) {
       const std::int64_t to = (first_row + r) * layout.y_stride + c;
       finisher.store(d, sum[r][v], addend != nullptr ? addend + to : nullptr, Y + to);
@@ -85,7 +109,7 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* H
 
 template <class T>
 using Tile = void (*)(const PackedProduct<T>&, const LineLayout&, const T* const*, std::int64_t, std::int64_t,
-                      const T*, T*);
+                      Coming<T>, const T*, T*);
 
 /// The tile of `rows` rows, at most R, and V vectors.
 template <class T, int R, int V>
@@ -96,43 +120,83 @@ HWY_INLINE Tile<T> tile_of(std::int64_t rows) {
   return tile<T, R, V>;
 }
 
-/// Rows of the next tile when `left` rows are to come: the last two share what is left, since a tile of few rows
-/// waits for its weights.
-HWY_INLINE std::int64_t next_rows(std::int64_t left, std::int64_t most) {
+/// How much of what is left the next tile takes, which may take `most`: the last two share it, since a small tile waits
+/// for its weights.
+HWY_INLINE std::int64_t next_part(std::int64_t left, std::int64_t most) {
   if (left <= most) return left;
   return left < 2 * most ? (left + 1) / 2 : most;
 }
 
-/// All columns from `column` on in tiles of at most R rows, the widest tiles first.
-template <class T, int R, int V>
-HWY_INLINE void columns(const PackedProduct<T>& p, const LineLayout& layout,
-                        std::span<const PackedLine<T>> lines, std::int64_t column) {
+/// V vectors of columns from `column` on, of all rows.
+template <class T, int V>
+void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<const PackedLine<T>> lines,
+             std::int64_t column) {
+  constexpr int kMost = most_rows(V);
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
-  const std::int64_t end = (p.N + L - 1) / L * L;
-  for (; column + V * L <= end; column += V * L) {
-    for (const PackedLine<T>& line : lines) {
-      for (std::int64_t row = 0; row < line.rows;) {
-        const std::int64_t rows = next_rows(line.rows - row, R);
-        tile_of<T, R, V>(rows)(p, layout, line.starts, row, column, line.addend, line.Y);
-        row += rows;
-      }
+  std::int64_t tiles = 0;
+  for (const PackedLine<T>& line : lines) tiles += (line.rows + kMost - 1) / kMost;
+  // Those behind the last columns are nobody's, and asking for them does no harm.
+  Coming<T> coming{p.panels + (column + V * L) / panel_columns<T>() * panel_columns<T>() * p.K,
+                   V * L / std::max(tiles, std::int64_t{1})};
+  for (const PackedLine<T>& line : lines) {
+    for (std::int64_t row = 0; row < line.rows;) {
+      const std::int64_t rows = next_part(line.rows - row, kMost);
+      tile_of<T, kMost, V>(rows)(p, layout, line.starts, row, column, coming, line.addend, line.Y);
+      coming.weights += coming.step * p.K;
+      row += rows;
     }
   }
-  if constexpr (V > 1) columns<T, R, V / 2>(p, layout, lines, column);
+}
+
+template <class T>
+using Columns = void (*)(const PackedProduct<T>&, const LineLayout&, std::span<const PackedLine<T>>,
+                         std::int64_t);
+
+/// Whether a vector is a whole panel, so that any number of them can follow any other.
+template <class T>
+constexpr bool whole_panels() {
+  return hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()) == panel_columns<T>();
+}
+
+/// Those of `vectors` vectors, at most V.
+template <class T, int V>
+HWY_INLINE Columns<T> columns_of(std::int64_t vectors) {
+  if constexpr (V > 1) {
+    if (vectors < V) return columns_of < T, whole_panels<T>() ? V - 1 : V / 2 > (vectors);
+  }
+  return columns<T, V>;
+}
+
+/// Vectors of the next columns when `left` are to come. Parts of panels follow each other in powers of two, so that a
+/// tile has whole panels or lies within one.
+template <class T>
+HWY_INLINE std::int64_t next_vectors(std::int64_t left, std::int64_t most) {
+  if constexpr (whole_panels<T>()) return next_part(left, most);
+  return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::min(left, most))));
+}
+
+/// Vectors of the widest tile for lines of so many rows. Fewer rows leave registers for more columns, which keeps
+/// enough multiply-adds in flight.
+HWY_INLINE std::int64_t most_vectors(std::int64_t rows) {
+  for (int v = kMostVectors; v > 2; --v) {
+    if (rows <= most_rows(v)) return v;
+  }
+  return 2;
 }
 
 template <class T>
 HWY_INLINE void multiply(const PackedProduct<T>& p, const LineLayout& layout,
                          std::span<const PackedLine<T>> lines) {
-  std::int64_t most = 0;
-  for (const PackedLine<T>& line : lines) most = std::max(most, line.rows);
-  // Fewer rows leave registers for more columns, which keeps enough multiply-adds in flight.
-  if (most <= kSums / kMostVectors)
-    columns<T, kSums / kMostVectors, kMostVectors>(p, layout, lines, 0);
-  else if (most <= kSums / 4)
-    columns<T, kSums / 4, 4>(p, layout, lines, 0);
-  else
-    columns<T, kMostRows, 2>(p, layout, lines, 0);
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
+  std::int64_t rows = 0;
+  for (const PackedLine<T>& line : lines) rows = std::max(rows, line.rows);
+  const std::int64_t most = most_vectors(rows);
+  const std::int64_t end = (p.N + L - 1) / L;
+  for (std::int64_t vector = 0; vector < end;) {
+    const std::int64_t vectors = next_vectors<T>(end - vector, most);
+    columns_of<T, kMostVectors>(vectors)(p, layout, lines, vector * L);
+    vector += vectors;
+  }
   if (p.finish.activation == nullptr) return;
   for (const PackedLine<T>& line : lines) {
     const bool dense = layout.y_stride == p.N;
