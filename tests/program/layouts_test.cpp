@@ -114,6 +114,20 @@ const std::vector<Network>& networks() {
          return b.op("Sub", {parts[0], parts[1]});
        },
        9, 2},
+      {"a picture made larger, nearest and linear, between convolutions",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto a = conv(b, x, 3, 6, 3, 1);
+         const Tensor scales({4}, std::vector<float>{1, 1, 2, 3});
+         const auto near = b.op("Resize", {a, ValueId{}, scales},
+                                {{"mode", std::string("nearest")},
+                                 {"coordinate_transformation_mode", std::string("asymmetric")}});
+         const auto small = conv(b, near, 6, 4, 3, 3, {{"strides", Ints{2, 2}}});
+         return value(conv(b,
+                           b.op("Resize", {small, ValueId{}, Tensor({4}, std::vector<float>{1, 1, 1, 2})},
+                                {{"mode", std::string("linear")}}),
+                           4, 2, 1, 5));
+       },
+       7, 2},
       {"an operator that needs the model's layout in the middle",
        [](GraphBuilder& b, NodeInput x) {
          const auto a = conv(b, x, 3, 4, 1, 1);

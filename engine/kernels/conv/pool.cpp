@@ -18,71 +18,154 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Calls f(d, c, lanes used) for all channels, in vectors of at most `D`.
-template <class D, class F>
-HWY_INLINE void for_each_channel(D d, std::int64_t channels, F f) {
+/// Vectors of channels that are pooled at once, which hides how long one waits for the tap before.
+constexpr int kAtOnce = 4;
+
+/// What lies under one output of the line.
+template <class T>
+struct Taps {
+  const PoolLine<T>& line;
+  std::int64_t start;  ///< of the first tap of each row, in elements
+  std::int64_t step;   ///< to the next
+  std::int64_t count;  ///< of each row
+
+  /// Calls f(tap) for all of them in order.
+  template <class F>
+  HWY_INLINE void for_each(F f) const {
+    for (const T* row : line.rows) {
+      const T* tap = row + start;
+      for (std::int64_t k = 0; k < count; ++k, tap += step) f(tap);
+    }
+  }
+};
+
+/// Calls block(taps, output, channel, vectors, whole) for all outputs and vectors of channels.
+template <class D, class T, class Block>
+HWY_INLINE void for_each_block(D d, const PoolLine<T>& line, Block block) {
   const auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
-  for (std::int64_t c = 0; c < channels; c += L) f(c, std::min(L, channels - c), channels - c >= L);
+  const std::int64_t C = line.channels;
+  for (std::int64_t o = 0; o < line.axis.output; ++o) {
+    const auto [first, last] = line.axis.taps_inside(o);
+    const Taps<T> taps{line, line.axis.position(o, first) * C, line.axis.dilation * C, last - first};
+    std::int64_t c = 0;
+    for (; c + kAtOnce * L <= C; c += kAtOnce * L)
+      block(taps, o, c, std::integral_constant<int, kAtOnce>(), std::true_type());
+    for (; c + L <= C; c += L) block(taps, o, c, std::integral_constant<int, 1>(), std::true_type());
+    if (c < C) block(taps, o, c, std::integral_constant<int, 1>(), std::false_type());
+  }
 }
 
-template <class D, class T>
-HWY_INLINE hn::Vec<D> load(D d, const T* from, std::int64_t used, bool whole) {
-  return whole ? hn::LoadU(d, from) : load_first(d, from, static_cast<std::size_t>(used), T(0));
-}
-
-template <class D, class T>
-HWY_INLINE void store(D d, hn::Vec<D> v, T* to, std::int64_t used, bool whole) {
-  if (whole)
-    hn::StoreU(v, d, to);
-  else
-    store_first(d, v, to, static_cast<std::size_t>(used));
+/// x where it is greater than `best`, else `best`: where both are equal or one is NaN as well.
+template <class V>
+HWY_INLINE V greater(V x, V best) {
+#if HWY_ARCH_X86
+  return hn::Max(x, best);  // is just that on x86
+#else
+  return hn::IfThenElse(hn::Gt(x, best), x, best);
+#endif
 }
 
 template <class T>
-HWY_INLINE void max_of(PoolTaps<T> taps, std::int64_t channels, T* Y) {
+HWY_INLINE void max_of(const PoolLine<T>& line) {
   const hn::ScalableTag<T> d;
-  for_each_channel(d, channels, [&](std::int64_t c, std::int64_t used, bool whole) HWY_ATTR {
-    // a comparison with NaN is false: what was found stays, and NaN is taken over what is a number
-    auto best = hn::Set(d, -std::numeric_limits<T>::infinity());
-    for (const T* tap : taps) {
-      const auto x = load(d, tap + c, used, whole);
-      const auto better = hn::Or(hn::Gt(x, best), hn::And(hn::IsNaN(x), hn::Eq(best, best)));
-      best = hn::IfThenElse(better, x, best);
-    }
-    store(d, best, Y + c, used, whole);
-  });
+  const auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
+  const auto lowest = hn::Set(d, -std::numeric_limits<T>::infinity());
+  for_each_block(d, line,
+                 [&](const auto& taps, std::int64_t o, std::int64_t c, auto vectors, auto whole) HWY_ATTR {
+                   constexpr int V = decltype(vectors)::value;
+                   const std::int64_t C = line.channels;
+                   const auto load = [&](const T* tap, int v) HWY_ATTR {
+                     if constexpr (decltype(whole)::value) return hn::LoadU(d, tap + c + v * L);
+                     return load_first(d, tap + c, static_cast<std::size_t>(C - c), T(0));
+                   };
+                   hn::Vec<decltype(d)> best[V];
+                   hn::Vec<decltype(d)> sum[V];  // NaN if there is one, and also where infinities meet
+                   for (int v = 0; v < V; ++v) {
+                     best[v] = lowest;
+                     sum[v] = hn::Zero(d);
+                   }
+                   taps.for_each([&](const T* tap) HWY_ATTR {
+                     HWY_UNROLL(4)
+                     for (int v = 0; v < V; ++v) {
+                       const auto x = load(tap, v);
+                       best[v] = greater(x, best[v]);
+                       sum[v] = hn::Add(sum[v], x);
+                     }
+                   });
+                   for (int v = 0; v < V; ++v) {
+                     if (!hn::AllFalse(d, hn::IsNaN(sum[v]))) {
+                       best[v] = lowest;
+                       taps.for_each([&](const T* tap) HWY_ATTR {
+                         const auto x = load(tap, v);
+                         const auto first_nan = hn::And(hn::IsNaN(x), hn::Not(hn::IsNaN(best[v])));
+                         best[v] = hn::IfThenElse(hn::Or(hn::Gt(x, best[v]), first_nan), x, best[v]);
+                       });
+                     }
+                     T* to = line.Y + o * C + c + v * L;
+                     if constexpr (decltype(whole)::value)
+                       hn::StoreU(best[v], d, to);
+                     else
+                       store_first(d, best[v], to, static_cast<std::size_t>(C - c));
+                   }
+                 });
 }
 
-HWY_INLINE void mean_of(PoolTaps<float> taps, std::int64_t channels, double divisor, float* Y) {
+HWY_INLINE auto in_double(hn::ScalableTag<double> wide,
+                          hn::Vec<hn::Rebind<float, hn::ScalableTag<double>>> x) {
+  return hn::PromoteTo(wide, x);
+}
+HWY_INLINE auto in_double(hn::ScalableTag<double>, hn::Vec<hn::ScalableTag<double>> x) {
+  return x;
+}
+
+template <class T>
+HWY_INLINE void mean_of(const PoolLine<T>& line, const double* divisors) {
   const hn::ScalableTag<double> wide;
-  const hn::Rebind<float, decltype(wide)> d;
-  for_each_channel(d, channels, [&](std::int64_t c, std::int64_t used, bool whole) HWY_ATTR {
-    auto sum = hn::Zero(wide);
-    for (const float* tap : taps) sum = hn::Add(sum, hn::PromoteTo(wide, load(d, tap + c, used, whole)));
-    store(d, hn::DemoteTo(d, hn::Div(sum, hn::Set(wide, divisor))), Y + c, used, whole);
-  });
+  const hn::Rebind<T, decltype(wide)> d;
+  const auto L = static_cast<std::int64_t>(hn::MaxLanes(wide));
+  for_each_block(
+      d, line, [&](const auto& taps, std::int64_t o, std::int64_t c, auto vectors, auto whole) HWY_ATTR {
+        constexpr int V = decltype(vectors)::value;
+        const std::int64_t C = line.channels;
+        hn::Vec<decltype(wide)> sum[V];
+        for (int v = 0; v < V; ++v) sum[v] = hn::Zero(wide);
+        taps.for_each([&](const T* tap) HWY_ATTR {
+          HWY_UNROLL(4)
+          for (int v = 0; v < V; ++v) {
+            if constexpr (decltype(whole)::value)
+              sum[v] = hn::Add(sum[v], in_double(wide, hn::LoadU(d, tap + c + v * L)));
+            else
+              sum[v] = hn::Add(
+                  sum[v], in_double(wide, load_first(d, tap + c, static_cast<std::size_t>(C - c), T(0))));
+          }
+        });
+        const auto divisor = hn::Set(wide, divisors[o]);
+        for (int v = 0; v < V; ++v) {
+          hn::Vec<decltype(d)> mean;
+          if constexpr (std::is_same_v<T, float>)
+            mean = hn::DemoteTo(d, hn::Div(sum[v], divisor));
+          else
+            mean = hn::Div(sum[v], divisor);
+          T* to = line.Y + o * C + c + v * L;
+          if constexpr (decltype(whole)::value)
+            hn::StoreU(mean, d, to);
+          else
+            store_first(d, mean, to, static_cast<std::size_t>(C - c));
+        }
+      });
 }
 
-HWY_INLINE void mean_of(PoolTaps<double> taps, std::int64_t channels, double divisor, double* Y) {
-  const hn::ScalableTag<double> d;
-  for_each_channel(d, channels, [&](std::int64_t c, std::int64_t used, bool whole) HWY_ATTR {
-    auto sum = hn::Zero(d);
-    for (const double* tap : taps) sum = hn::Add(sum, load(d, tap + c, used, whole));
-    store(d, hn::Div(sum, hn::Set(d, divisor)), Y + c, used, whole);
-  });
+void max_float(const PoolLine<float>& line) {
+  max_of(line);
 }
-
-void max_float(PoolTaps<float> taps, std::int64_t channels, float* Y) {
-  max_of(taps, channels, Y);
+void max_double(const PoolLine<double>& line) {
+  max_of(line);
 }
-void max_double(PoolTaps<double> taps, std::int64_t channels, double* Y) {
-  max_of(taps, channels, Y);
+void mean_float(const PoolLine<float>& line, const double* divisors) {
+  mean_of(line, divisors);
 }
-void mean_float(PoolTaps<float> taps, std::int64_t channels, double divisor, float* Y) {
-  mean_of(taps, channels, divisor, Y);
-}
-void mean_double(PoolTaps<double> taps, std::int64_t channels, double divisor, double* Y) {
-  mean_of(taps, channels, divisor, Y);
+void mean_double(const PoolLine<double>& line, const double* divisors) {
+  mean_of(line, divisors);
 }
 
 }  // namespace
@@ -101,17 +184,17 @@ HWY_EXPORT(mean_double);
 
 }  // namespace
 
-void pool_max(PoolTaps<float> taps, std::int64_t channels, float* Y) {
-  HWY_DYNAMIC_DISPATCH(max_float)(taps, channels, Y);
+void pool_max(const PoolLine<float>& line) {
+  HWY_DYNAMIC_DISPATCH(max_float)(line);
 }
-void pool_max(PoolTaps<double> taps, std::int64_t channels, double* Y) {
-  HWY_DYNAMIC_DISPATCH(max_double)(taps, channels, Y);
+void pool_max(const PoolLine<double>& line) {
+  HWY_DYNAMIC_DISPATCH(max_double)(line);
 }
-void pool_mean(PoolTaps<float> taps, std::int64_t channels, double divisor, float* Y) {
-  HWY_DYNAMIC_DISPATCH(mean_float)(taps, channels, divisor, Y);
+void pool_mean(const PoolLine<float>& line, const double* divisors) {
+  HWY_DYNAMIC_DISPATCH(mean_float)(line, divisors);
 }
-void pool_mean(PoolTaps<double> taps, std::int64_t channels, double divisor, double* Y) {
-  HWY_DYNAMIC_DISPATCH(mean_double)(taps, channels, divisor, Y);
+void pool_mean(const PoolLine<double>& line, const double* divisors) {
+  HWY_DYNAMIC_DISPATCH(mean_double)(line, divisors);
 }
 
 }  // namespace bnrun

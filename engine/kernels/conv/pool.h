@@ -1,21 +1,28 @@
-// Windows over channels-last data: what lies under one output, channel by channel.
+// Pools over channels-last data, a line of outputs at a time.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
+#include "kernels/conv/window.h"
+
 namespace bnrun {
 
-/// Each tap points to the channels of one position.
+/// Under output o of the line lie the positions of its taps inside the input, of each row.
 template <class T>
-using PoolTaps = std::span<const T* const>;
+struct PoolLine {
+  std::span<const T* const> rows;  ///< position 0 of each line of the input that the outputs meet
+  WindowAxis axis;                 ///< along the lines
+  std::int64_t channels = 0;       ///< of each position of rows and of Y
+  T* Y = nullptr;                  ///< [axis.output, channels], overlapping no row
+};
 
-/// Y[c] = the largest of taps[i][c]; the first NaN if there is one; without taps the lowest number there is.
-void pool_max(PoolTaps<float> taps, std::int64_t channels, float* Y);
-void pool_max(PoolTaps<double> taps, std::int64_t channels, double* Y);
+/// Y[o,c] = the largest of what lies under o; the first NaN if there is one; under nothing the lowest number there is.
+void pool_max(const PoolLine<float>& line);
+void pool_max(const PoolLine<double>& line);
 
-/// Y[c] = (sum of taps[i][c]) / divisor, summed in order in double and rounded once.
-void pool_mean(PoolTaps<float> taps, std::int64_t channels, double divisor, float* Y);
-void pool_mean(PoolTaps<double> taps, std::int64_t channels, double divisor, double* Y);
+/// Y[o,c] = (sum of what lies under o) / divisors[o], summed in order in double and rounded once.
+void pool_mean(const PoolLine<float>& line, const double* divisors);
+void pool_mean(const PoolLine<double>& line, const double* divisors);
 
 }  // namespace bnrun

@@ -10,6 +10,7 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "base/strided_copy.h"
+#include "op/layout.h"
 #include "op/passing.h"
 #include "op/shape_rules.h"
 #include "ops/image/kinds.h"
@@ -163,7 +164,7 @@ class Resize final : public Op {
         for (std::int64_t o = 0; o < X.shape[axis]; ++o) taps[axis].push_back({{o, 1.0}});
     }
     if (mode_ == Mode::nearest)
-      pick(X, taps, Y);
+      pick(args, taps);
     else
       interpolate(X, taps, Y);
   }
@@ -188,6 +189,28 @@ class Resize final : public Op {
     if (affine.has_shift() && mode_ == Mode::cubic && exclude_outside_)
       return Declined{Decline::padding, "taps outside are left out"};
     return affine;
+  }
+
+  /// The leading axes that are not resized.
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    const std::size_t rank = args.inputs[0].rank();
+    std::size_t kept = 0;
+    while (kept < rank && keeps_axis(args, kept)) ++kept;
+    return AxisMap::leading(kept, rank);
+  }
+
+  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    for (std::size_t i = 1; i < args.inputs.size(); ++i) {
+      if (args.present(i) && args.constant(i) == nullptr) return std::nullopt;
+    }
+    const std::size_t rank = args.inputs[0].rank();
+    auto moved = std::make_shared<Resize>(*this);
+    moved->axes_.emplace();
+    for (const std::size_t axis : axes_of(rank))
+      moved->axes_->push_back(static_cast<std::int64_t>(axis_with_channels_last(axis, rank)));
+    return ChannelsLast{std::move(moved)};
   }
 
  private:
@@ -420,10 +443,20 @@ class Resize final : public Op {
     return taps;
   }
 
-  /// For each element of Y the position in X of its first tap, or -1 where Y takes extrapolation_value.
-  static std::vector<std::int64_t> sources_of(const Shape& X, const std::vector<AxisTaps>& taps) {
+  static bool is_identity(const AxisTaps& taps) {
+    for (std::size_t o = 0; o < taps.size(); ++o) {
+      if (taps[o].size() != 1 || taps[o][0].index != static_cast<std::int64_t>(o) || taps[o][0].weight != 1.0)
+        return false;
+    }
+    return true;
+  }
+
+  /// For each position of Y along the first `axes` axes that of its first tap in X, or -1 where Y takes
+  /// extrapolation_value.
+  static std::vector<std::int64_t> sources_of(const Shape& X, const std::vector<AxisTaps>& taps,
+                                              std::size_t axes) {
     std::vector<std::int64_t> sources{0};
-    for (std::size_t axis = 0; axis < X.rank(); ++axis) {
+    for (std::size_t axis = 0; axis < axes; ++axis) {
       std::vector<std::int64_t> next;
       next.reserve(sources.size() * taps[axis].size());
       for (const std::int64_t outer : sources) {
@@ -435,19 +468,51 @@ class Resize final : public Op {
     return sources;
   }
 
-  void pick(const TensorView& X, const std::vector<AxisTaps>& taps, const MutableTensorView& Y) const {
+  /// Line by line along the last axis that is resized; what lies behind it moves as it is.
+  void pick(const RunArgs& args, const std::vector<AxisTaps>& taps) const {
+    const TensorView& X = args.in(0);
     Tensor outside(X.dtype, {});
     if (crops()) outside = convert(Tensor({}, std::vector<double>{extrapolation_value_}), X.dtype);
+    const std::size_t rank = taps.size();
+    if (rank == 0) return copy_elements(X, args.out(0));
+    std::size_t last = rank - 1;
+    while (last > 0 && is_identity(taps[last])) --last;
+    const std::int64_t inner = X.shape.elements(last + 1, rank);
+    const auto lines = sources_of(X.shape, taps, last);
+    const auto width = static_cast<std::int64_t>(taps[last].size()) * inner;
+    const std::int64_t parts =
+        std::min<std::int64_t>(static_cast<std::int64_t>(lines.size()), 4 * args.workspace.threads());
     dispatch_moved(X.dtype, [&]<class T>() {
-      T* y = moved<T>(Y);
-      for (const std::int64_t source : sources_of(X.shape, taps))
-        *y++ = source < 0 ? *moved<T>(outside.view()) : moved<T>(X)[source];
+      const T* from = moved<T>(X);
+      const T fill = *moved<T>(outside.view());
+      const auto pick_line = [&](std::int64_t source, T* to) {
+        for (const auto& of_output : taps[last]) {
+          if (source < 0 || of_output.empty())
+            std::fill_n(to, inner, fill);
+          else
+            std::copy_n(from + (source * X.shape[last] + of_output[0].index) * inner, inner, to);
+          to += inner;
+        }
+      };
+      args.workspace.parallel_for(parts, [&](std::int64_t part, std::byte*) {
+        const auto count = static_cast<std::int64_t>(lines.size());
+        const std::int64_t first = count * part / parts;
+        for (std::int64_t i = first; i < count * (part + 1) / parts; ++i) {
+          T* to = moved<T>(args.out(0)) + i * width;
+          const std::int64_t source = lines[static_cast<std::size_t>(i)];
+          if (i > first && source == lines[static_cast<std::size_t>(i - 1)])
+            std::copy_n(to - width, width, to);
+          else
+            pick_line(source, to);
+        }
+      });
     });
   }
 
   void interpolate(const TensorView& X, const std::vector<AxisTaps>& taps, const MutableTensorView& Y) const {
     Tensor current = convert(X, DType::float64);
     for (std::size_t axis = 0; axis < X.shape.rank(); ++axis) {
+      if (is_identity(taps[axis])) continue;
       Shape shape = current.shape();
       const std::int64_t outer = shape.elements(0, axis);
       const std::int64_t inner = shape.elements(axis + 1, shape.rank());
@@ -468,7 +533,7 @@ class Resize final : public Op {
     }
     if (crops()) {
       double* y = current.mutable_data<double>();
-      for (const std::int64_t source : sources_of(X.shape, taps)) {
+      for (const std::int64_t source : sources_of(X.shape, taps, X.shape.rank())) {
         if (source < 0) *y = extrapolation_value_;
         ++y;
       }

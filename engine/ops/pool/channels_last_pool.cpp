@@ -60,41 +60,59 @@ class ChannelsLastPool final : public Op {
     return last - first;
   }
 
+  /// The lines of the input that one line of outputs meets, in the order of the taps, and how many numbers they add to
+  /// a mean along the axes before the last.
+  template <class T>
+  std::int64_t meet(const Window& window, const T* image, std::int64_t line, std::int64_t channels,
+                    std::vector<const T*>& rows) const {
+    std::int64_t count = 1;
+    std::int64_t outputs = window.output().elements() / window.axes.back().output;
+    std::int64_t inputs = window.input().elements() * channels;
+    rows.assign(1, image);
+    for (std::size_t i = 0; i + 1 < window.axes.size(); ++i) {
+      const WindowAxis& axis = window.axes[i];
+      outputs /= axis.output;
+      inputs /= std::max<std::int64_t>(1, axis.input);
+      const std::int64_t at = line / outputs % axis.output;
+      const auto [first, last] = axis.taps_inside(at);
+      const std::size_t outer = rows.size();
+      for (std::size_t r = 0; r < outer; ++r) {
+        for (std::int64_t k = first; k < last; ++k) rows.push_back(rows[r] + axis.position(at, k) * inputs);
+      }
+      rows.erase(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(outer));
+      count *= counted(axis, at);
+    }
+    return count;
+  }
+
   template <class T>
   void run_as(const RunArgs& args) const {
     const Shape& X = args.in(0).shape;
     const std::int64_t channels = X[X.rank() - 1];
     const Window window = window_over(Shape(std::span(X.begin() + 1, X.end() - 1)));
-    const std::int64_t outputs = window.output().elements();
-    const std::int64_t line = window.axes.back().output;
-    if (line == 0) return;
-    args.workspace.parallel_for(X[0] * outputs / line, [&](std::int64_t index, std::byte*) {
-      std::vector<const T*> taps;
-      for (std::int64_t o = index * line; o < (index + 1) * line; ++o) {
-        const T* image = args.in(0).data<T>() + o / outputs * window.input().elements() * channels;
-        std::int64_t count = 1;
-        taps.assign(1, image);
-        std::int64_t inner = outputs;
-        std::int64_t inner_inputs = window.input().elements();
-        for (const WindowAxis& axis : window.axes) {
-          inner /= axis.output;
-          inner_inputs /= std::max<std::int64_t>(1, axis.input);
-          const std::int64_t at = o / inner % axis.output;
-          const auto [first, last] = axis.taps_inside(at);
-          const std::size_t outer = taps.size();
-          for (std::size_t i = 0; i < outer; ++i) {
-            for (std::int64_t k = first; k < last; ++k)
-              taps.push_back(taps[i] + axis.position(at, k) * inner_inputs * channels);
-          }
-          taps.erase(taps.begin(), taps.begin() + static_cast<std::ptrdiff_t>(outer));
-          count *= counted(axis, at);
-        }
-        T* y = args.out(0).data<T>() + o * channels;
-        if (kind_ == Pooling::max)
-          pool_max(taps, channels, y);
-        else
-          pool_mean(taps, channels, static_cast<double>(count), y);
-      }
+    const WindowAxis& along = window.axes.back();
+    if (along.output == 0) return;
+    const std::int64_t lines = window.output().elements() / along.output;
+    std::vector<std::int64_t> counts;
+    for (std::int64_t o = 0; o < along.output; ++o) counts.push_back(counted(along, o));
+    const auto run_line = [&](std::int64_t index, std::vector<const T*>& rows,
+                              std::vector<double>& divisors) {
+      const T* image = args.in(0).data<T>() + index / lines * window.input().elements() * channels;
+      const std::int64_t count = meet(window, image, index % lines, channels, rows);
+      const PoolLine<T> line{rows, along, channels, args.out(0).data<T>() + index * along.output * channels};
+      if (kind_ == Pooling::max) return pool_max(line);
+      divisors.clear();
+      for (const std::int64_t of_line : counts) divisors.push_back(static_cast<double>(count * of_line));
+      pool_mean(line, divisors.data());
+    };
+    // In parts of some lines, which share what is allocated.
+    const std::int64_t all = X[0] * lines;
+    const std::int64_t part = std::max<std::int64_t>(1, all / (4 * args.workspace.threads()));
+    args.workspace.parallel_for((all + part - 1) / part, [&](std::int64_t task, std::byte*) {
+      std::vector<const T*> rows;
+      std::vector<double> divisors;
+      for (std::int64_t i = task * part; i < std::min(all, (task + 1) * part); ++i)
+        run_line(i, rows, divisors);
     });
   }
 
