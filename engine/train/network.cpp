@@ -32,6 +32,7 @@ struct KindOf {
   Naming operator()(const GlobalAveragePooling2D& /*spec*/) const {
     return {"global_average_pooling2d", "GlobalAveragePooling2D"};
   }
+  Naming operator()(const Embedding& /*spec*/) const { return {"embedding", "Embedding"}; }
   Naming operator()(const Flatten& /*spec*/) const { return {"flatten", "Flatten"}; }
   Naming operator()(Activation kind) const {
     constexpr std::array<Naming, 7> kActivations{{
@@ -67,6 +68,23 @@ void check_finite(const std::vector<float>& values, std::int64_t columns, std::s
   const auto position = bad - values.begin();
   fail(ErrorCode::invalid_input, "row {}, {} {}: {} is not a finite number", position / columns + 1, what,
        position % columns + 1, *bad);
+}
+
+std::vector<Embedding::Column> embedded_columns(const Network& network) {
+  const auto* embedding = std::get_if<Embedding>(&network.state().stack.specs().front());
+  return embedding == nullptr ? std::vector<Embedding::Column>() : embedding->columns;
+}
+
+/// That what an Embedding reads are places in its tables.
+void check_categories(const Network& network, const Dataset& data) {
+  for (const auto& [column, values, width] : embedded_columns(network)) {
+    for (std::int64_t r = 0; r < data.rows(); ++r) {
+      const float place = data.features[static_cast<std::size_t>(r * data.columns + column)];
+      if (!(place >= 0.0F && place <= static_cast<float>(values)) || place != std::floor(place))
+        fail(ErrorCode::invalid_input, "row {}, column {}: {} is no category from 0 to {}", r + 1, column + 1,
+             place, values);
+    }
+  }
 }
 
 }  // namespace
@@ -153,6 +171,12 @@ void Network::set_loss(Loss loss, LossOptions options) {
 
 void Network::set_input_scaling(Scaling scaling) {
   check_scaling(scaling, inputs());
+  for (const auto& [column, values, width] : embedded_columns(*this)) {
+    const auto c = static_cast<std::size_t>(column);
+    if (!scaling.identity() && (scaling.offset[c] != 0.0F || scaling.factor[c] != 1.0F))
+      fail(ErrorCode::invalid_input, "column {} holds categories of an embedding, which cannot be scaled",
+           column + 1);
+  }
   state_->input_scaling = std::move(scaling);
 }
 
@@ -212,6 +236,7 @@ void check_data(const Network& network, const Dataset& data) {
     fail(ErrorCode::invalid_input, "{} numbers are no whole rows of {}", data.features.size(), data.columns);
   }
   check_finite(data.features, data.columns, "column");
+  check_categories(network, data);
   const auto rows = static_cast<std::size_t>(data.rows());
   if (network.state().stack.objective().takes_labels()) {
     if (data.labels.size() != rows) {

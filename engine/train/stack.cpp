@@ -58,6 +58,10 @@ void Stack<T>::check_specs() const {
   if ((input.rank() != 1 && !is_image(input)) ||
       std::ranges::any_of(input, [](std::int64_t extent) { return extent < 1 || extent > kWidest; }))
     fail(ErrorCode::invalid_input, "a network of {} inputs", text_of(input));
+  for (std::size_t i = 1; i < specs_.size(); ++i) {
+    if (std::holds_alternative<Embedding>(specs_[i]))
+      fail(ErrorCode::invalid_input, "an embedding behind other layers: it reads the features");
+  }
   const auto multiplies = [](const LayerSpec& spec) {
     return std::holds_alternative<Dense>(spec) || std::holds_alternative<Conv2D>(spec);
   };

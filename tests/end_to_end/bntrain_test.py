@@ -147,6 +147,26 @@ class Tables(BntrainTest):
         other.program, other.folder = "bnrun", self.folder
         other.fail_with(INVALID_INPUT, "m.onnx", "-i", "new.csv", message="none of the categories")
 
+    def test_embedded_columns_train_export_and_score_alike(self):
+        table = mixed_table.draw()
+        self.write("t.csv", mixed_table.csv_text(table))
+        column = mixed_table.TEXTS[0]
+        for rule, options in [("mean", ["--embed", column]), ("indicator", ["--embed", f"{column}=3"]),
+                              ("indicator", ["--embed", column, "--unknown", "error"])]:
+            with self.subTest(options):
+                _, output = self.fit("t.csv", "bought", "--missing", rule, "--validation", "0", "--epochs", "20", *options)
+                model = onnx.load(str(self.folder / "m.onnx"))
+                onnx.checker.check_model(model)
+                self.assertIn("LabelEncoder", {n.op_type for n in model.graph.node})
+                said = output.split("training   accuracy ")[1].split()[0]
+                self.assertGreater(float(said), 0.8)
+                self.assertIn(f"accuracy {said}: ", self.succeed("eval", "m.onnx", "t.csv", "--target", "bought").decode())
+        arguments = ["fit", "t.csv", "--target", "bought", "-o", "n.onnx", "-q", "--missing", "mean"]
+        for given, message in [("colours", "there is no column 'colours'"), ("bought", "--embed bought: is none of the features")]:
+            self.assertIn(message, self.run_program(*arguments, "--embed", given).stderr.decode())
+        self.fail_with(USAGE, *arguments, "--embed", f"{column}=0", message="expected COLUMN or COLUMN=NUMBERS")
+        self.succeed(*arguments, "--embed", "age=2", "--epochs", "1")
+
     def test_spellings_of_missing_values_are_kept_in_the_model(self):
         self.write("t.csv", "country,x,t\n" + "".join(f"{'NA' if i % 2 else 'FR'},{i % 3 or -999},{i % 2}\n" for i in range(40)))
         self.fail_with(INVALID_INPUT, "fit", "t.csv", "--target", "t", "-o", "m.onnx", message="'NA' is a missing value")

@@ -63,6 +63,9 @@ struct Understood {
                        windows(pool.window, pool.strides, pool.padding));
   }
   std::string operator()(const train::GlobalAveragePooling2D& /*layer*/) const { return "gap"; }
+  std::string operator()(const train::Embedding& embedding) const {
+    return fmt::format("embed:{}", embedding.columns.size());
+  }
   std::string operator()(const train::Flatten& /*layer*/) const { return "flatten"; }
   std::string operator()(Activation kind) const {
     constexpr const char* kNames[] = {"linear", "relu", "tanh", "sigmoid", "softmax", "gelu", "selu"};

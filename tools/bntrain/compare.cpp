@@ -104,7 +104,7 @@ void run(const Options& options, const LabelledTable& labelled, const Prepared& 
   fit.seed = trial.seed;
   const auto recipe = recipe_for(training, std::ssize(split.rest), false);
   if (recipe) settings.usual_momentum = recipe->bn_momentum;
-  auto network = make_network(settings, labelled, prepared.training, trial.seed);
+  auto network = make_network(settings, labelled, prepared, trial.seed);
   if (recipe) complete(training, *recipe, learned_weights(network), fit);
   train::Training training_run(network, train::take_rows(prepared.training, split.rest), fit);
   const std::size_t watched = watched_layer(network);
@@ -274,6 +274,7 @@ int compare(const cli::Console& console, Options options) {
   if (options.training.fit.validation == 0.0) throw cli::UsageError("compare needs --validation above 0");
   if (options.training.learning_rate || options.training.patience)
     throw cli::UsageError("compare takes --rates, and trains all epochs");
+  take_embedded_for_categories(options.table);
   options.table.table.expected = {options.table.choice.target};
   const auto table = io::read_csv(options.table.data, options.table.table);
   const auto labelled = label_table(table, options.table.choice);

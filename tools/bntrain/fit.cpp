@@ -121,7 +121,7 @@ bool measure_folds(const Fit& fit, const std::optional<train::Recipe>& recipe, t
   run_trials(splits.size(), fit.options.threads, [&](std::size_t f) {
     if (cli::interrupted()) return;
     const Prepared prepared = prepare(fit.options.table, fit.labelled, splits[f].rest);
-    auto network = make_network(fit.options.network, fit.labelled, prepared.training, options.seed);
+    auto network = make_network(fit.options.network, fit.labelled, prepared, options.seed);
     auto mine = options;
     if (recipe) complete(fit.options.training, *recipe, learned_weights(network), mine);
     train::fit(network, prepared.training, mine);
@@ -248,6 +248,7 @@ void check_paths(const Options& options) {
 int fit(const cli::Console& console, Options options) {
   check_source(options);
   check_paths(options);
+  take_embedded_for_categories(options.table);
   options.table.table.expected = {options.table.choice.target};
   auto fit_settings = fit_options(options.training);
   const bool array = !options.labels.empty();
@@ -271,7 +272,7 @@ int fit(const cli::Console& console, Options options) {
   if (recipe) options.network.usual_momentum = recipe->bn_momentum;
   if (options.folds > 0 && !measure_folds(fit, recipe, fit_settings)) return cli::kDone;
   const Prepared prepared = prepare(options.table, labelled, split.rest);
-  auto network = make_network(options.network, labelled, prepared.training, fit_settings.seed);
+  auto network = make_network(options.network, labelled, prepared, fit_settings.seed);
   if (!options.validation_file.empty()) {
     fit_settings.validation = 0.0;
     fit_settings.validation_data = read_more(fit, options.validation_file, prepared.preparation);

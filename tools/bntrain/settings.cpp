@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "common/numbers.h"
 #include "common/program.h"
@@ -209,11 +210,17 @@ train::FitOptions fit_options(const TrainingSettings& settings) {
 }
 
 train::Network make_network(const NetworkSettings& settings, const LabelledTable& table,
-                            const train::Dataset& training, std::uint64_t seed) {
+                            const Prepared& prepared, std::uint64_t seed) {
+  const train::Dataset& training = prepared.training;
   const bool classification = table.classification();
   const auto outputs = classification ? static_cast<std::int64_t>(table.description.classes.size()) : 1;
   Shape row = row_of(settings, table.row, training.columns);
   auto layers = layers_of(settings, outputs, classification, row);
+  if (!prepared.embedded.empty()) {
+    if (settings.keras || row.rank() == 3)
+      throw cli::UsageError("--embed is for rows of numbers and networks by --layers or --hidden");
+    layers.insert(layers.begin(), train::Embedding{prepared.embedded});
+  }
   train::Network network(row, std::move(layers), seed);
   if (network.outputs() != outputs)
     throw cli::UsageError(
@@ -230,14 +237,69 @@ train::Network make_network(const NetworkSettings& settings, const LabelledTable
   return network;
 }
 
+namespace {
+
+/// The columns to embed, and in how many numbers where that is said.
+std::map<std::string, std::optional<std::int64_t>> embeddings_of(const TableSettings& settings) {
+  std::map<std::string, std::optional<std::int64_t>> wanted;
+  for (const std::string& given : settings.embedded) {
+    const auto equals = given.rfind('=');
+    std::int64_t width = 0;
+    const char* const end = given.data() + given.size();
+    const auto parsed = std::from_chars(given.data() + std::min(equals, given.size() - 1) + 1, end, width);
+    if (equals == std::string::npos) {
+      wanted[given] = std::nullopt;
+    } else if (parsed.ec == std::errc{} && parsed.ptr == end && width >= 1 && width <= 1024) {
+      wanted[given.substr(0, equals)] = width;
+    } else {
+      throw cli::UsageError(fmt::format("--embed {}: expected COLUMN or COLUMN=NUMBERS, 1 to 1024", given));
+    }
+  }
+  return wanted;
+}
+
+/// Half as many numbers as there are values, at most 50.
+std::int64_t usual_width(std::int64_t values) {
+  return std::clamp<std::int64_t>((values + 1) / 2, 1, 50);
+}
+
+}  // namespace
+
+void take_embedded_for_categories(TableSettings& settings) {
+  for (const auto& [column, width] : embeddings_of(settings)) settings.choice.categories.push_back(column);
+}
+
 Prepared prepare(const TableSettings& settings, const LabelledTable& labelled,
                  const std::vector<std::size_t>& training_rows) {
   auto rows = train::take_rows(labelled.data, training_rows);
-  if (!labelled.row.empty()) return {{}, std::move(rows)};
-  auto preparation =
-      train::Preparation::learn(rows, labelled.columns, settings.choice.missing, settings.refuse_unknown);
+  if (!labelled.row.empty()) {
+    if (!settings.embedded.empty()) throw cli::UsageError("--embed is for columns of tables, not for arrays");
+    return {{}, std::move(rows), {}};
+  }
+  const auto wanted = embeddings_of(settings);
+  std::vector<bool> placed;
+  for (const auto& text : labelled.columns.texts) placed.push_back(wanted.contains(text.name));
+  if (std::ranges::count(placed, true) != std::ssize(wanted)) {
+    const auto is_text = [&](const auto& entry) {
+      return std::ranges::find(labelled.columns.texts, entry.first, &train::TableColumns::Text::name) !=
+             labelled.columns.texts.end();
+    };
+    throw cli::UsageError(
+        fmt::format("--embed {}: is none of the features", std::ranges::find_if_not(wanted, is_text)->first));
+  }
+  auto preparation = train::Preparation::learn(rows, labelled.columns, settings.choice.missing,
+                                               settings.refuse_unknown, placed);
   auto training = preparation.apply(rows);
-  return {std::move(preparation), std::move(training)};
+  std::vector<train::Embedding::Column> embedded;
+  auto column = static_cast<std::int64_t>(labelled.columns.numbers.size() + preparation.indicators.size());
+  for (std::size_t t = 0; t < placed.size(); ++t) {
+    const auto values = static_cast<std::int64_t>(preparation.vocabularies[t].size());
+    if (placed[t])
+      embedded.push_back(
+          {column, values, wanted.at(labelled.columns.texts[t].name).value_or(usual_width(values))});
+    column += placed[t] ? 1 : values;
+  }
+  return {std::move(preparation), std::move(training), std::move(embedded)};
 }
 
 void add_table_settings(CLI::App& command, TableSettings& o) {
@@ -262,6 +324,10 @@ void add_table_settings(CLI::App& command, TableSettings& o) {
   add_names("--drop", o.choice.drop, "COLUMN", "Do not learn from this column (repeatable)");
   add_names("--categories", o.choice.categories, "COLUMN",
             "Take each value of this column for a category, numbers and dates too (repeatable)");
+  add_names(
+      "--embed", o.embedded, "COLUMN[=N]",
+      "Learn N numbers for each category of this column, instead of a column for each (repeatable; half "
+      "as many as there are categories, at most 50)");
   using train::MissingRule;
   cli::add_choice<MissingRule>(command, "--missing", o.choice.missing,
                                {{"error", MissingRule::error},
@@ -353,7 +419,8 @@ void add_objective_settings(CLI::App& command, NetworkSettings& o) {
       ->type_name("");
   command
       .add_flag("--fold-training", o.fold_training,
-                "Train dense layers with their BatchNormalization folded: the same function, and the model "
+                "Train dense layers and convolutions with their BatchNormalization folded: the same "
+                "function, and the model "
                 "has none")
       ->group(group);
   add("--qat", o.quantised, "int8: train folded with weights and inputs as int8 holds them, and export that")

@@ -17,6 +17,7 @@ struct TableSettings {
   Choice choice;
   io::TableOptions table;
   bool refuse_unknown = false;
+  std::vector<std::string> embedded;  ///< COLUMN or COLUMN=WIDTH
 };
 void add_table_settings(CLI::App& command, TableSettings& settings);
 
@@ -63,10 +64,8 @@ void add_training_settings(CLI::App& command, TrainingSettings& settings, bool m
 train::FitOptions fit_options(const TrainingSettings& settings);
 train::Optimizer optimizer_of(const TrainingSettings& settings);
 
-/// A network for the table, its features scaled as the training rows ask, all pixels of images alike. `seed`
-/// is of its first weights.
-train::Network make_network(const NetworkSettings& settings, const LabelledTable& table,
-                            const train::Dataset& training, std::uint64_t seed);
+/// Columns to embed are categories, whatever they hold. Throws cli::UsageError where --embed is not understood.
+void take_embedded_for_categories(TableSettings& settings);
 
 /// What the network is to minimise on these rows. Throws cli::UsageError where it does not fit the target.
 void set_loss(const NetworkSettings& settings, const train::Dataset& training, bool classification,
@@ -76,6 +75,7 @@ void set_loss(const NetworkSettings& settings, const train::Dataset& training, b
 struct Prepared {
   train::Preparation preparation;  ///< of an array: none
   train::Dataset training;
+  std::vector<train::Embedding::Column> embedded;  ///< columns of `training` that an embedding reads
 
   train::Dataset apply(const train::Dataset& rows) const {
     return preparation.columns.count() == 0 ? rows : preparation.apply(rows);
@@ -83,6 +83,11 @@ struct Prepared {
 };
 Prepared prepare(const TableSettings& settings, const LabelledTable& labelled,
                  const std::vector<std::size_t>& training_rows);
+
+/// A network for the table, its features scaled as the training rows ask, all pixels of images alike. `seed`
+/// is of its first weights.
+train::Network make_network(const NetworkSettings& settings, const LabelledTable& table,
+                            const Prepared& prepared, std::uint64_t seed);
 
 /// Numbers behind colons: "step:10:0.5" is {10, 0.5}. Throws cli::UsageError.
 std::vector<double> numbers_behind(const std::string& option, const std::string& text);

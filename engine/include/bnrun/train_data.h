@@ -84,8 +84,9 @@ struct TableColumns {
 };
 
 /// The way from such columns to the inputs of a network: missing numbers filled, then one column for each
-/// indicator, then for each column of text as many as it has values, 1 where it holds that value. The
-/// exported model goes the same way in standard operators.
+/// indicator, then for each column of text as many as it has values, 1 where it holds that value; or, for an
+/// Embedding, one that says where in the vocabulary its value stands. The exported model goes the same way in
+/// standard operators.
 struct Preparation {
   TableColumns columns;
   MissingRule missing = MissingRule::error;
@@ -93,11 +94,16 @@ struct Preparation {
   std::vector<std::int64_t> indicators;  ///< the numbers that have one: those missing in a row learnt from
   std::vector<std::vector<std::string>> vocabularies;  ///< of each text: what the rows learnt from hold
   bool refuse_unknown = false;  ///< a value in no vocabulary is an error, not all zeros
+  /// Of each text: one column, the place in the vocabulary, or its size for a value that is not in it. Empty:
+  /// of none.
+  std::vector<bool> placed;
+
+  bool is_placed(std::size_t text) const { return text < placed.size() && placed[text]; }
 
   BNRUN_API std::int64_t outputs() const;
   /// Throws invalid_input naming a column in which every number is missing.
   BNRUN_API static Preparation learn(const Dataset& rows, TableColumns columns, MissingRule missing,
-                                     bool refuse_unknown = false);
+                                     bool refuse_unknown = false, std::vector<bool> placed = {});
   /// Throws invalid_input naming row and column of a value that is refused.
   BNRUN_API Dataset apply(const Dataset& rows) const;
 };

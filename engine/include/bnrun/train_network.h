@@ -87,6 +87,19 @@ struct Shortcut {
   std::int64_t layers = 2;
 };
 
+/// The first layer of a network whose features are categories among other numbers. Each of these columns (in
+/// ascending order) holds a whole number from 0 to `values`; `width` learnt numbers stand for it, and zeros for
+/// `values` itself, which is none of them. Behind come the other columns in order, then these numbers. First
+/// ones are within +-0.05, as in Keras.
+struct Embedding {
+  struct Column {
+    std::int64_t column = 0;  ///< of the features, from 0
+    std::int64_t values = 1;
+    std::int64_t width = 1;
+  };
+  std::vector<Column> columns;
+};
+
 // Images: a row of numbers that lie as [height, width, channels].
 
 struct Size2D {
@@ -126,7 +139,7 @@ struct GlobalAveragePooling2D {};
 struct Flatten {};
 
 using LayerSpec = std::variant<Dense, BatchNormalization, Activation, LayerNormalization, Dropout, LeakyRelu,
-                               Elu, Shortcut, Conv2D, Pooling2D, GlobalAveragePooling2D, Flatten>;
+                               Elu, Shortcut, Conv2D, Pooling2D, GlobalAveragePooling2D, Flatten, Embedding>;
 
 // -------- losses
 
@@ -219,7 +232,8 @@ class BNRUN_API Network {
   /// invalid_input naming the first convolution when that is to be int8.
   void set_folding(Folding folding);
 
-  /// Applied to features before the first layer; the exported model does the same.
+  /// Applied to features before the first layer; the exported model does the same. Throws invalid_input where it
+  /// would change a column that an Embedding reads.
   void set_input_scaling(Scaling scaling);
   /// Applied to targets before the loss, inverted on predictions. Regression only.
   void set_target_scaling(Scaling scaling);

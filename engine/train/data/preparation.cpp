@@ -85,16 +85,16 @@ std::string_view name_of(MissingRule rule) {
 
 std::int64_t Preparation::outputs() const {
   std::size_t count = columns.numbers.size() + indicators.size();
-  for (const auto& vocabulary : vocabularies) count += vocabulary.size();
+  for (std::size_t t = 0; t < vocabularies.size(); ++t) count += is_placed(t) ? 1 : vocabularies[t].size();
   return static_cast<std::int64_t>(count);
 }
 
 Preparation Preparation::learn(const Dataset& rows, TableColumns columns, MissingRule missing,
-                               bool refuse_unknown) {
+                               bool refuse_unknown, std::vector<bool> placed) {
   if (rows.columns != columns.count())
     fail(ErrorCode::invalid_input, "the data has {} columns, {} are described", rows.columns,
          columns.count());
-  Preparation result{.missing = missing, .refuse_unknown = refuse_unknown};
+  Preparation result{.missing = missing, .refuse_unknown = refuse_unknown, .placed = std::move(placed)};
   const std::size_t numbers = columns.numbers.size();
   for (std::size_t c = 0; c < numbers && missing != MissingRule::error; ++c) {
     const Filling filling = learn_filling(rows, c, columns.numbers[c], missing);
@@ -126,12 +126,15 @@ Dataset Preparation::apply(const Dataset& rows) const {
       const float cell = x[columns.numbers.size() + t];
       const std::size_t place =
           std::isnan(cell) ? places[t].back() : places[t][static_cast<std::size_t>(cell)];
-      if (place != kUnknown)
-        y[place] = 1.0F;
-      else if (refuse_unknown)
+      if (place == kUnknown && refuse_unknown)
         fail(ErrorCode::invalid_input, "row {}: '{}' in column '{}' is none of the {} values learnt", r + 1,
              std::isnan(cell) ? "" : columns.texts[t].values[static_cast<std::size_t>(cell)],
              columns.texts[t].name, vocabularies[t].size());
+      if (is_placed(t)) {
+        *y++ = static_cast<float>(std::min(place, vocabularies[t].size()));
+        continue;
+      }
+      if (place != kUnknown) y[place] = 1.0F;
       y += vocabularies[t].size();
     }
   }

@@ -25,8 +25,10 @@ void ChainWriter::join(std::string name, std::string op_type, ValueType type, Re
   follow_of(std::move(name), std::move(op_type), std::move(type), {last_, other});
 }
 
-void ChainWriter::follow_of(std::string name, std::string op_type, ValueType type, std::vector<Ref> inputs) {
-  last_ = keep(std::move(name), std::move(op_type), std::move(inputs), std::move(type), {});
+void ChainWriter::follow_of(std::string name, std::string op_type, ValueType type, std::vector<Ref> inputs,
+                            Attributes attributes) {
+  last_ =
+      keep(std::move(name), std::move(op_type), std::move(inputs), std::move(type), std::move(attributes));
 }
 
 ChainWriter::Ref ChainWriter::add(std::string name, std::string op_type, Ref input,
@@ -35,6 +37,11 @@ ChainWriter::Ref ChainWriter::add(std::string name, std::string op_type, Ref inp
   std::vector<Ref> inputs{input};
   inputs.insert(inputs.end(), constants.begin(), constants.end());
   return keep(std::move(name), std::move(op_type), std::move(inputs), std::move(type), std::move(attributes));
+}
+
+ChainWriter::Ref ChainWriter::add_of_two(std::string name, std::string op_type, Ref first, Ref second,
+                                         ValueType type) {
+  return keep(std::move(name), std::move(op_type), {first, second}, std::move(type), {});
 }
 
 Graph ChainWriter::finish(const std::string& output_name) {

@@ -29,10 +29,14 @@ class ChainWriter {
   /// A node of the last value and another.
   void join(std::string name, std::string op_type, ValueType type, Ref other);
   /// A node of any values.
-  void follow_of(std::string name, std::string op_type, ValueType type, std::vector<Ref> inputs);
+  void follow_of(std::string name, std::string op_type, ValueType type, std::vector<Ref> inputs,
+                 Attributes attributes = {});
   /// A node beside the chain: the last value stays the last.
   Ref add(std::string name, std::string op_type, Ref input, const std::vector<ValueId>& constants,
           ValueType type, Attributes attributes);
+
+  /// The same of two values.
+  Ref add_of_two(std::string name, std::string op_type, Ref first, Ref second, ValueType type);
 
   Graph finish(const std::string& output_name);
 

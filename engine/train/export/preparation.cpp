@@ -1,6 +1,7 @@
 #include "train/export/preparation.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/fail.h"
 
@@ -11,7 +12,7 @@ ValueId append_node(Graph& graph, std::string name, std::string op_type, std::ve
                     const ValueType& type, Attributes attributes = {}) {
   const ValueId output = graph.add_value(name + ".Y", type);
   Node node;
-  if (op_type == "OneHotEncoder") node.domain = "ai.onnx.ml";
+  if (op_type == "OneHotEncoder" || op_type == "LabelEncoder") node.domain = "ai.onnx.ml";
   node.name = std::move(name);
   node.op_type = std::move(op_type);
   node.attributes = std::move(attributes);
@@ -43,6 +44,19 @@ void append_numbers(Graph& graph, const Preparation& preparation, std::vector<Va
                               {{"axis", std::int64_t{1}}}));
 }
 
+/// The place of a text in the vocabulary. Behind its end stands the row of zeros of an Embedding; a value that
+/// is refused goes further, where the table has no row.
+ValueId append_place(Graph& graph, std::string name, ValueId input,
+                     const std::vector<std::string>& vocabulary, bool refuse_unknown) {
+  std::vector<float> places(vocabulary.size());
+  std::iota(places.begin(), places.end(), 0.0F);
+  const auto none = static_cast<float>(vocabulary.size());
+  return append_node(graph, std::move(name), "LabelEncoder", {input}, rows_of(1),
+                     {{"keys_strings", vocabulary},
+                      {"values_floats", places},
+                      {"default_float", refuse_unknown ? none + 1.0F : none}});
+}
+
 }  // namespace
 
 std::vector<std::string> text_inputs(const Preparation& preparation,
@@ -51,7 +65,7 @@ std::vector<std::string> text_inputs(const Preparation& preparation,
     const auto is_stem = [&](const LayerSummary& layer) { return name.starts_with(layer.name + "."); };
     return name.empty() || name == "input" || name == "probabilities" || name == "prediction" ||
            name.starts_with("input") || name.starts_with("target") || name.starts_with("one_hot") ||
-           std::any_of(layers.begin(), layers.end(), is_stem) ||
+           name.starts_with("place_") || std::any_of(layers.begin(), layers.end(), is_stem) ||
            std::find(others.begin(), others.end(), name) != others.end();
   };
   std::vector<std::string> names;
@@ -71,8 +85,13 @@ ValueId append_preparation(Graph& graph, const Preparation& preparation,
   for (std::size_t t = 0; t < text_names.size(); ++t) {
     const auto& vocabulary = preparation.vocabularies[t];
     const auto count = static_cast<std::int64_t>(vocabulary.size());
-    const std::string stem = fmt::format("one_hot_{}", t + 1);
     const ValueId input = graph.add_input(text_names[t], rows_of(1, DType::string));
+    if (preparation.is_placed(t)) {
+      parts.push_back(
+          append_place(graph, fmt::format("place_{}", t + 1), input, vocabulary, preparation.refuse_unknown));
+      continue;
+    }
+    const std::string stem = fmt::format("one_hot_{}", t + 1);
     const ValueType cubes{DType::float32, Dims{Dim::symbol("N"), Dim(1), Dim(count)}};
     const ValueId encoded =
         append_node(graph, stem, "OneHotEncoder", {input}, cubes,

@@ -8,6 +8,7 @@
 #include "bnrun/version.h"
 #include "train/export/preparation.h"
 #include "train/export/stages.h"
+#include "train/layers/embedding.h"
 #include "train/layers/shapes.h"
 #include "train/network.h"
 
@@ -111,6 +112,30 @@ class StageWriter {
       chain_.follow(name_ + "_channels_last", "Transpose", batch_of(below_), {},
                     {{"perm", std::vector<std::int64_t>{0, 2, 3, 1}}});
     node("Flatten", {{"axis", std::int64_t{1}}});
+  }
+  /// Tables are gathered from, the other columns too, and all stand side by side.
+  void operator()(const Embedding& spec) {
+    const ChainWriter::Ref features = chain_.last();
+    std::vector<ChainWriter::Ref> parts;
+    const auto others = other_columns(spec, inputs_);
+    if (!others.empty()) {
+      const auto count = static_cast<std::int64_t>(others.size());
+      const ValueId which = chain_.constant(name_ + ".others", Tensor(Shape{count}, others));
+      parts.push_back(chain_.add(name_ + "_others", "Gather", features, {which}, rows_of(count),
+                                 {{"axis", std::int64_t{1}}}));
+    }
+    for (std::size_t i = 0; i < spec.columns.size(); ++i) {
+      const auto& [column, values, width] = spec.columns[i];
+      const std::string stem = fmt::format("{}_{}", name_, i + 1);
+      const ValueId which =
+          chain_.constant(fmt::format("{}.column_{}", name_, i + 1), Tensor(Shape{}, std::vector{column}));
+      const auto place = chain_.add(stem + "_place", "Gather", features, {which},
+                                    {DType::float32, Dims{Dim::symbol("N")}}, {{"axis", std::int64_t{1}}});
+      const auto row = chain_.add(stem + "_row", "Cast", place, {}, {DType::int64, Dims{Dim::symbol("N")}},
+                                  {{"to", static_cast<std::int64_t>(DType::int64)}});
+      parts.push_back(chain_.add_of_two(stem, "Gather", constants_[i].second, row, rows_of(width)));
+    }
+    chain_.follow_of(name_, "Concat", type_, std::move(parts), {{"axis", std::int64_t{1}}});
   }
   void operator()(const LeakyRelu& spec) { node("LeakyRelu", {{"alpha", static_cast<float>(spec.alpha)}}); }
   void operator()(const Elu& spec) { node("Elu", {{"alpha", static_cast<float>(spec.alpha)}}); }

@@ -63,6 +63,12 @@ struct DescribeLayer {
                        of_windows(p.window, p.strides, p.padding));
   }
   std::string operator()(const GlobalAveragePooling2D& /*spec*/) const { return "gap"; }
+  std::string operator()(const Embedding& e) const {
+    std::vector<std::string> columns;
+    for (const auto& [column, values, width] : e.columns)
+      columns.push_back(fmt::format("{}: {} as {}", column, values, width));
+    return fmt::format("embedding({})", fmt::join(columns, ", "));
+  }
   std::string operator()(const Flatten& /*spec*/) const { return "flatten"; }
   std::string operator()(const Shortcut& s) const { return fmt::format("shortcut({})", s.layers); }
   std::string operator()(Activation kind) const {

@@ -5,6 +5,7 @@
 #include "train/layers/conv2d.h"
 #include "train/layers/dense.h"
 #include "train/layers/elementwise.h"
+#include "train/layers/embedding.h"
 #include "train/layers/layer_normalization.h"
 #include "train/layers/pooling.h"
 #include "train/layers/shapes.h"
@@ -48,6 +49,7 @@ struct Maker {
   Made operator()(const GlobalAveragePooling2D& spec) const {
     return std::make_unique<AveragePoolingLayer<T>>(windows_of(spec, below));
   }
+  Made operator()(const Embedding& spec) const { return std::make_unique<EmbeddingLayer<T>>(spec, inputs); }
   Made operator()(const Flatten& /*spec*/) const { return std::make_unique<PassingLayer<T>>(inputs); }
   Made operator()(Activation kind) const {
     if (kind == Activation::softmax) return std::make_unique<SoftmaxLayer<T>>(inputs);

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "base/fail.h"
+#include "train/layers/embedding.h"
 
 namespace bnrun::train {
 namespace {
@@ -46,6 +47,10 @@ struct Behind {
     return {below[2]};
   }
   Shape operator()(const Flatten& /*spec*/) const { return {below.elements()}; }
+  Shape operator()(const Embedding& spec) const {
+    need_row(below, "an embedding");
+    return {width_behind(spec, below[0])};
+  }
   template <class Other>
   Shape operator()(const Other& /*spec*/) const {
     return below;
