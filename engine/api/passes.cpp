@@ -33,6 +33,9 @@ FoldReport fold(Model& model, const FoldOptions& options) {
 Inspection inspect(const Model& model) {
   return inspect(graph_of(model));
 }
+Inspection inspect_layers(const Model& model) {
+  return inspect_layers(graph_of(model));
+}
 std::optional<std::int64_t> macs_per_row(const Model& model) {
   return macs_per_row(graph_of(model));
 }

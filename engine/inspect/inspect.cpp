@@ -1,6 +1,7 @@
 #include "inspect/inspect.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <span>
 #include <utility>
@@ -60,7 +61,19 @@ std::optional<std::int64_t> per_row(DimProduct macs, const Batch& batch) {
   return number ? std::optional(*number / batch.rows) : std::nullopt;
 }
 
-/// All but the fold.
+/// The positions in `made_by` of what a node reads.
+std::vector<std::size_t> layers_before(const Node& node, const std::map<ValueId, std::size_t>& made_by) {
+  std::set<std::size_t> before;
+  for (const auto* values : {&node.inputs, &node.captures}) {
+    for (const ValueId value : *values) {
+      if (const auto found = made_by.find(value); found != made_by.end()) before.insert(found->second);
+    }
+  }
+  return {before.begin(), before.end()};
+}
+
+}  // namespace
+
 Inspection inspect_layers(Graph graph) {
   Inspection result;
   result.opsets.insert(graph.opsets.begin(), graph.opsets.end());
@@ -68,6 +81,7 @@ Inspection inspect_layers(Graph graph) {
   infer_what_can_be(graph, result.computed_ahead);
 
   std::set<ValueId> counted;
+  std::map<ValueId, std::size_t> made_by;
   result.macs = 0;
   for (const NodeId id : graph.topological_order()) {
     const Node& node = graph.node(id);
@@ -83,6 +97,10 @@ Inspection inspect_layers(Graph graph) {
       layer.parameters += constant.elements();
       result.parameter_bytes += static_cast<std::int64_t>(constant.bytes());
     }
+    layer.after = layers_before(node, made_by);
+    for (const ValueId output : node.outputs) {
+      if (output.valid()) made_by.emplace(output, result.layers.size());
+    }
     if (node.problem != nullptr) layer.problem = node.problem->what();
     if (node.op != nullptr) layer.macs = per_row(node.op->macs(NodeArgs(graph, id).get()), batch);
     result.parameters += layer.parameters;
@@ -91,8 +109,6 @@ Inspection inspect_layers(Graph graph) {
   }
   return result;
 }
-
-}  // namespace
 
 std::optional<std::int64_t> macs_per_row(const Graph& graph) {
   return inspect_layers(graph).macs;

@@ -140,6 +140,20 @@ TEST(Inspect, AContradictionIsAnInvalidModel) {
   }
 }
 
+TEST(Inspect, TellsWhichLayersALayerReads) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float32, {"N", 3});
+  const ValueId h = b.op("Relu", {x}, {}, "h");
+  const ValueId t = b.op("Tanh", {h}, {}, "t");
+  b.output(b.op("Add", {t, h}, {}, "y"));
+  const Inspection inspection = inspect_layers(b.model());
+  ASSERT_EQ(inspection.layers.size(), 3U);
+  EXPECT_TRUE(inspection.layers[0].after.empty());
+  EXPECT_EQ(inspection.layers[1].after, (std::vector<std::size_t>{0}));
+  EXPECT_EQ(inspection.layers[2].after, (std::vector<std::size_t>{0, 1}));
+  EXPECT_TRUE(inspection.fold.entries.empty());
+}
+
 struct RowsCase {
   const char* what;
   const char* op_type;

@@ -60,7 +60,7 @@ std::vector<Change> changes_of(const FoldDocument& document) {
     changes.push_back({name, std::to_string(nodes_of(before, name)), std::to_string(nodes_of(after, name))});
   changes.push_back({"nodes", std::to_string(before.nodes), std::to_string(after.nodes)});
   changes.push_back({"parameters", std::to_string(before.parameters), std::to_string(after.parameters)});
-  changes.push_back({"MACs per row", text_of(document.macs_before), text_of(document.macs_after)});
+  changes.push_back({"MACs per row", text_of(document.before.macs), text_of(document.after.macs)});
   if (const auto& timing = document.timing) {
     changes.push_back({fmt::format("us per row of {}", timing->rows), fmt::format("{:.3g}", timing->before),
                        fmt::format("{:.3g}", timing->after)});
@@ -89,13 +89,14 @@ json json_of(const FoldDocument& document) {
   object["model"] = document.model;
   object["output"] = document.output;
   const auto number = [](const auto& value) { return value ? json(*value) : json(); };
-  object["before"]["macs_per_row"] = number(document.macs_before);
-  object["after"]["macs_per_row"] = number(document.macs_after);
+  object["before"]["macs_per_row"] = number(document.before.macs);
+  object["after"]["macs_per_row"] = number(document.after.macs);
   if (const auto& timing = document.timing) {
     object["before"]["microseconds_per_row"] = timing->before;
     object["after"]["microseconds_per_row"] = timing->after;
     object["timed_rows"] = timing->rows;
   }
+  object["provenance"] = json_of(document.provenance);
   object["unverified"] = document.unverified;
   object["verification"] = document.verification ? json_of(*document.verification) : json();
   if (document.verification) object["verification"]["reference"] = reference_of(document);

@@ -1,14 +1,15 @@
 // The result of one run of `bnfold fold`, and its report as text, JSON and HTML.
 #pragma once
 
-#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
 #include "bnrun/fold.h"
+#include "bnrun/inspect.h"
 #include "bnrun/verify.h"
 #include "common/timing.h"
+#include "provenance.h"
 
 namespace bnrun {
 
@@ -19,7 +20,8 @@ struct FoldDocument {
   std::optional<VerifyReport> verification;
   /// Why it was not compared with the original, and how to; empty when it was.
   std::string unverified;
-  std::optional<std::int64_t> macs_before, macs_after;  ///< per row, where they can be told
+  Inspection before, after;  ///< all but the fold
+  Provenance provenance;
   std::optional<cli::Timing> timing;
 };
 

@@ -2,6 +2,7 @@
 #include "bnrun/fold.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 #include <optional>
@@ -126,7 +127,8 @@ void print(const cli::Console& console, const Options& options, const FoldDocume
   if (!console.quiet) fmt::print(out, "{}", text_of(document, console.verbose));
   const auto& verified = document.verification;
   if (verified && (!console.quiet || !verified->agree()))
-    fmt::print(out, "\n{}compared with {}\n", text_of(*verified), reference_of(document));
+    fmt::print(out, "\n{}compared with {}\n{}\n", text_of(*verified), reference_of(document),
+               fmt::join(lines_of(document.provenance), "\n"));
   const bool missing = !document.unverified.empty() && document.fold.changed() && !options.no_verify;
   if (missing) {
     console.note(fmt::format(
@@ -143,11 +145,11 @@ int run(const cli::Console& console, const Options& options) {
                                       options.model, fmt::join(unmatched, "', '")));
   const VerifyOptions verification = read_verify_options(console, options.verify, original);
   Model folded = original;
-  FoldDocument document{.model = options.model};
+  FoldDocument document{.model = io::display_name(options.model)};
   cli::in_file(io::display_name(options.model), [&] {
     document.fold = fold(folded, options.fold);
-    document.macs_before = macs_per_row(original);
-    document.macs_after = macs_per_row(folded);
+    document.before = inspect_layers(original);
+    document.after = inspect_layers(folded);
     const Model reference = reference_for(original, document.fold);
     verify(console, options, reference, folded, verification, document);
     if (options.time) document.timing = time(console, reference, folded);
@@ -155,7 +157,15 @@ int run(const cli::Console& console, const Options& options) {
 
   const std::string refusal = refusal_of(options, document);
   const bool writes = refusal.empty() && !options.dry_run;
-  if (writes) document.output = options.output;
+  document.provenance = make_provenance();
+  document.provenance.add("model", options.model);
+  for (const auto& input : options.verify.inputs)
+    document.provenance.add("data", io::parse_input_file(input).path);
+  if (writes) {
+    cli::write_model(folded, options.output, options.external_data);
+    document.output = options.output;
+    if (options.output != "-") document.provenance.add("folded", options.output);
+  }
 
   print(console, options, document);
   if (!options.report.empty()) {
@@ -166,9 +176,7 @@ int run(const cli::Console& console, const Options& options) {
     console.error(options.model + ": " + refusal);
     return cli::kAnswerIsNo;
   }
-  if (!writes) return cli::kDone;
-  cli::write_model(folded, options.output, options.external_data);
-  if (options.output != "-") console.note("wrote " + options.output);
+  if (writes && options.output != "-") console.note("wrote " + options.output);
   return cli::kDone;
 }
 

@@ -5,11 +5,13 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "bnrun/version.h"
 #include "common/fold_report.h"
 #include "common/html.h"
 #include "document.h"
+#include "graph_picture.h"
 #include "verify_report.h"
 
 namespace bnrun {
@@ -18,24 +20,46 @@ namespace {
 using cli::element;
 using cli::escape;
 
+// tests/end_to_end/report_test.py computes the contrast of every pair of these colours that meet.
 constexpr std::string_view kStyle = R"(
-:root { color-scheme: light dark; --line: #8886; --good: #2a8f4f; --bad: #c0582b; --old: #8a8f98; --new: #2f6fb5; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; overflow-wrap: anywhere; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; } th, td { padding: .25rem .8rem; text-align: left; vertical-align: top; }
-th { border-bottom: 2px solid var(--line); white-space: nowrap; } td { border-bottom: 1px solid var(--line); }
-.r { text-align: right; font-variant-numeric: tabular-nums; }
+:root { color-scheme: light dark; --page: #ffffff; --text: #1b1f24; --soft: #565d66; --line: #c9ced6; --good: #1f7a3f; --bad: #a8401c;
+  --left: #fff1ea; --gone: #fbe0cf; --took: #d5e6fb; --box: #f1f3f5; --old: #6b727c; --new: #1f62a8; }
+@media (prefers-color-scheme: dark) { :root { --page: #14171a; --text: #e6e9ec; --soft: #a4abb3; --line: #454b53; --good: #63c98a; --bad: #f0926c;
+  --left: #33231b; --gone: #54331f; --took: #1d3a5c; --box: #262b30; --old: #98a0a9; --new: #6fb1f5; } }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; background: var(--page); color: var(--text); }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; } h1, h2, p, li, td, figcaption { overflow-wrap: anywhere; }
+.verdict { font-size: 1.1rem; } .scroll { overflow-x: auto; }
+table { border-collapse: collapse; } th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; }
+th { border-bottom: 2px solid var(--line); } td { border-bottom: 1px solid var(--line); } .wide td.l { min-width: 9.8rem; }
+.r { text-align: right; font-variant-numeric: tabular-nums; } td.r { white-space: nowrap; }
 tr.folded td:first-child { border-left: 5px solid var(--good); } tr.declined td:first-child { border-left: 5px solid var(--bad); }
-tr.declined { background: color-mix(in srgb, var(--bad) 9%, transparent); }
+tr.declined { background: var(--left); }
 .yes { color: var(--good); } .no { color: var(--bad); } .yes, .no { font-weight: 600; }
-figure { margin: 1.2rem 0; } figcaption { opacity: .8; }
-svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
-.old { fill: var(--old); } .new { fill: var(--new); } .axis { stroke: var(--line); } footer { margin-top: 3rem; opacity: .7; }
+figure { margin: 1.2rem 0; } figcaption, footer { color: var(--soft); } footer { margin-top: 3rem; } .notes { color: var(--text); }
+svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--text); } svg .op { font-weight: 600; }
+.pair { display: flex; flex-wrap: wrap; gap: 2rem; } .pair figure { margin: 0; max-width: 100%; }
+.box rect { fill: var(--box); stroke: var(--old); } .gone rect { fill: var(--gone); stroke: var(--bad); stroke-dasharray: 4 3; }
+.took rect { fill: var(--took); stroke: var(--new); } .edge { fill: none; stroke: var(--old); } .head { fill: var(--old); }
+.old { fill: var(--old); } .new { fill: var(--new); } .axis { stroke: var(--line); }
+@media (max-width: 700px) {
+  .wide, .wide tbody, .wide tr { display: block; } .wide thead { display: none; } .wide tr { margin-bottom: 1rem; }
+  .wide td, .wide td.l { display: flex; justify-content: space-between; gap: 1rem; text-align: right; min-width: 0; white-space: normal; }
+  .wide td::before { content: attr(data-head); color: var(--soft); text-align: left; flex: none; max-width: 50%; }
+  .wide td:empty { display: none; }
+}
 )";
 
 std::string number(double value) {
   return fmt::format("{:.3g}", value);
+}
+
+/// As much of a name as has room beside a bar.
+std::string shortened(const std::string& name) {
+  constexpr std::size_t kMost = 20;
+  if (name.size() <= kMost) return name;
+  std::size_t end = kMost;
+  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) --end;
+  return name.substr(0, end) + "\u2026";
 }
 
 std::string text_at(double x, double y, std::string_view anchor, std::string_view text) {
@@ -54,8 +78,8 @@ std::string picture(double width, double height, std::string_view caption, std::
 
 /// Two bars per operator, before above after.
 std::string operator_bars(const FoldReport& report) {
-  constexpr double kLabels = 190.0;
-  constexpr double kBars = 380.0;
+  constexpr double kLabels = 150.0;
+  constexpr double kBars = 150.0;
   constexpr double kRow = 30.0;
   auto operators = report.before.operators;
   operators.insert(report.after.operators.begin(), report.after.operators.end());
@@ -69,7 +93,7 @@ std::string operator_bars(const FoldReport& report) {
   std::string content;
   double y = 0.0;
   for (const auto& [name, count] : operators) {
-    content += text_at(kLabels - 8.0, y + 18.0, "end", name);
+    content += text_at(kLabels - 8.0, y + 18.0, "end", shortened(name));
     double top = y + 4.0;
     for (const auto& [counts, style] : {std::pair(&report.before, "old"), std::pair(&report.after, "new")}) {
       const std::size_t nodes = of(*counts, name);
@@ -81,13 +105,13 @@ std::string operator_bars(const FoldReport& report) {
     }
     y += kRow;
   }
-  return picture(kLabels + kBars + 60.0, y, "Operators before (grey) and after (blue)", content);
+  return picture(kLabels + kBars + 30.0, y, "Operators before (grey) and after (blue)", content);
 }
 
 /// For each output a logarithmic axis with the median, the upper quantiles and the maximum of the difference.
 std::string error_quantiles(const std::vector<OutputComparison>& outputs) {
-  constexpr double kLabels = 190.0;
-  constexpr double kAxis = 400.0;
+  constexpr double kLabels = 110.0;
+  constexpr double kAxis = 200.0;
   constexpr double kRow = 36.0;
   double least = std::numeric_limits<double>::infinity();
   double most = -least;
@@ -107,7 +131,7 @@ std::string error_quantiles(const std::vector<OutputComparison>& outputs) {
   double y = 0.0;
   for (const auto& output : outputs) {
     const double middle = y + 12.0;
-    content += text_at(kLabels - 8.0, middle + 4.0, "end", output.name);
+    content += text_at(kLabels - 8.0, middle + 4.0, "end", shortened(output.name));
     content += fmt::format("<line class=\"axis\" x1=\"{0}\" y1=\"{2}\" x2=\"{1}\" y2=\"{2}\"/>", kLabels,
                            kLabels + kAxis, middle);
     const auto dot = [&](double value, double radius, const std::string& title) {
@@ -152,13 +176,50 @@ std::string summary(const FoldDocument& document) {
                                                       reference_of(document), verification.rows));
   }
   if (!document.output.empty()) text += ' ' + escape("Written to " + document.output + '.');
-  return element("p", text) + '\n';
+  return element("p", text, "class=\"verdict\"") + '\n';
 }
 
 std::string changes(const FoldDocument& document) {
   cli::HtmlTable table({"", "before", "after"}, "lrr");
   for (const auto& [what, before, after] : changes_of(document)) table.add({what, before, after});
   return table.html() + operator_bars(document.fold);
+}
+
+/// The graph before and after, side by side where there is room.
+std::string graphs(const FoldDocument& document) {
+  std::set<std::string> kept;
+  for (const LayerInfo& layer : document.after.layers) kept.insert(layer.output);
+  std::set<std::string> takers;
+  for (const FoldEntry& entry : document.fold.entries) {
+    if (entry.folded) takers.insert(entry.into);
+  }
+  const auto took = [&](const LayerInfo& layer) {
+    return takers.contains(fmt::format("{} '{}'", layer.op_type, layer.name));
+  };
+  std::set<std::string> names;
+  for (const LayerInfo& layer : document.after.layers) names.insert(layer.op_type + " " + layer.name);
+  const auto before = [&](const LayerInfo& layer) -> std::string {
+    const bool stays = names.contains(layer.op_type + " " + layer.name) &&
+                       !(layer.name.empty() && !kept.contains(layer.output));
+    return !stays ? "gone" : took(layer) ? "took" : "";
+  };
+  const auto after = [&](const LayerInfo& layer) -> std::string { return took(layer) ? "took" : ""; };
+  const auto figure = [](const std::string& caption, const std::string& svg) {
+    return element("figure", element("figcaption", caption) + svg);
+  };
+  const std::string pair =
+      figure("Before: dashed orange goes, blue takes it", graph_picture(document.before.layers, before)) +
+      figure("After", graph_picture(document.after.layers, after));
+  return element("div", pair, "class=\"pair\"");
+}
+
+std::string provenance(const Provenance& provenance) {
+  std::string notes =
+      element("p", escape(provenance.program + ", " + provenance.date + "; " + provenance.built));
+  cli::HtmlTable table({"file", "", "SHA-256"}, "lll");
+  for (const auto& [role, path, sha256] : provenance.files)
+    table.add({path, role, sha256.value_or("not known: no regular file")});
+  return notes + table.html();
 }
 
 std::string fates(const FoldReport& report) {
@@ -223,12 +284,14 @@ std::string html_of(const FoldDocument& document) {
   body += section("Before and after", changes(document));
   if (!document.fold.converted.empty()) body += section("Converted to inference", conversions(document.fold));
   body += section("BatchNormalization and its disguises", fates(document.fold));
+  body += section("The graph", graphs(document));
   if (!document.fold.simplifications.empty())
     body += section("What else was done", simplifications_of(document.fold));
   if (document.verification) {
     body += section("Comparison with " + std::string(reference_of(document)),
                     verification(*document.verification));
   }
+  body += section("What this speaks of", provenance(document.provenance));
   body += element("footer", "bnfold " BNRUN_VERSION) + '\n';
   const std::string head =
       "<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width\"/>\n" +

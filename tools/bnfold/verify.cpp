@@ -2,6 +2,7 @@
 #include "bnrun/verify.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
@@ -10,6 +11,7 @@
 #include "common/model_source.h"
 #include "io/data.h"
 #include "io/file.h"
+#include "provenance.h"
 #include "verify_options.h"
 #include "verify_report.h"
 
@@ -36,10 +38,16 @@ int run(const cli::Console& console, const Options& options) {
   const Model b = cli::load_model(options.b);
   const VerifyReport report =
       verify_with_progress(console, a, b, read_verify_options(console, options.verify, a));
+  Provenance provenance = make_provenance();
+  provenance.add("first", options.a);
+  provenance.add("second", options.b);
+  for (const auto& input : options.verify.inputs) provenance.add("data", io::parse_input_file(input).path);
   if (options.json) {
-    fmt::print("{}\n", json_of(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    nlohmann::json object = json_of(report);
+    object["provenance"] = json_of(provenance);
+    fmt::print("{}\n", object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else if (!console.quiet && report.verdict != Verdict::not_compared) {
-    fmt::print("{}", text_of(report));
+    fmt::print("{}{}\n", text_of(report), fmt::join(lines_of(provenance), "\n"));
   }
   if (report.verdict == Verdict::not_compared)
     throw Error(report.cause, io::display_name(options.a) + ": " + report.why);

@@ -149,6 +149,7 @@ json json_of(const Model& model, const Inspection& inspection) {
                       {"domain", name_of_domain(layer.domain)},
                       {"name", layer.name},
                       {"output", layer.output},
+                      {"after", layer.after},
                       {"type", layer.type},
                       {"parameters", layer.parameters},
                       {"macs_per_row", json_of(layer.macs)},

@@ -51,21 +51,27 @@ std::string element(std::string_view tag, std::string_view content, std::string_
 }
 
 HtmlTable::HtmlTable(const std::vector<std::string>& head, std::string alignment)
-    : alignment_(std::move(alignment)), head_(line("th", head, "")) {}
+    : alignment_(std::move(alignment)), headings_(head), head_(line("th", head, "")) {}
 
 void HtmlTable::add(const std::vector<std::string>& cells, std::string_view row_class) {
   body_ += line("td", cells, row_class);
 }
 
 std::string HtmlTable::html() const {
-  return element("table", element("thead", head_) + element("tbody", body_)) + '\n';
+  constexpr std::size_t kFewColumns = 4;
+  return element("table", element("thead", head_) + element("tbody", body_),
+                 headings_.size() > kFewColumns ? "class=\"wide\"" : "") +
+         '\n';
 }
 
 std::string HtmlTable::line(std::string_view tag, const std::vector<std::string>& cells,
                             std::string_view row_class) const {
   std::string row;
-  for (std::size_t i = 0; i < cells.size(); ++i)
-    row += element(tag, escape(cells[i]), alignment_[i] == 'r' ? "class=\"r\"" : "");
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    std::string attributes = alignment_[i] == 'r' ? "class=\"r\"" : "class=\"l\"";
+    if (tag == "td") attributes += fmt::format(" data-head=\"{}\"", escape(headings_[i]));
+    row += element(tag, escape(cells[i]), attributes);
+  }
   return element("tr", row, row_class.empty() ? "" : fmt::format("class=\"{}\"", row_class)) + '\n';
 }
 

@@ -15,7 +15,8 @@ std::string escape(std::string_view text);
 /// in.
 std::string element(std::string_view tag, std::string_view content, std::string_view attributes = "");
 
-/// A table of plain text, which it escapes.
+/// A table of plain text, which it escapes. Each cell has its heading as `data-head`, so that a narrow screen can show the
+/// rows of one of many columns, which has the class "wide", as lists.
 class HtmlTable {
  public:
   /// `alignment` has one letter per column: 'l' left-aligned, 'r' right-aligned.
@@ -28,6 +29,7 @@ class HtmlTable {
                    std::string_view row_class) const;
 
   std::string alignment_;
+  std::vector<std::string> headings_;
   std::string head_;
   std::string body_;
 };

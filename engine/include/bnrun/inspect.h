@@ -17,10 +17,11 @@ namespace bnrun {
 /// One operator of the graph as it runs.
 struct LayerInfo {
   std::string op_type;
-  std::string domain;  ///< "" is ai.onnx
-  std::string name;    ///< may be empty
-  std::string output;  ///< name of its first output
-  std::string type;    ///< of its first output, e.g. "float32[N,16]"; '?' is an unknown dimension
+  std::string domain;              ///< "" is ai.onnx
+  std::string name;                ///< may be empty
+  std::string output;              ///< name of its first output
+  std::vector<std::size_t> after;  ///< the layers whose outputs it reads, by position among all, ascending
+  std::string type;                ///< of its first output, e.g. "float32[N,16]"; '?' is an unknown dimension
   /// Elements of its floating-point constants, each counted at its first reader.
   std::int64_t parameters = 0;
   /// Multiply-accumulates of matrix products and convolutions per row, 0 for other operators.
@@ -43,6 +44,9 @@ struct Inspection {
 
 /// Throws invalid_model when the model contradicts itself. What is merely unsupported is reported as such.
 BNRUN_API Inspection inspect(const Model& model);
+
+/// The same but for the fold.
+BNRUN_API Inspection inspect_layers(const Model& model);
 
 /// Inspection::macs alone.
 BNRUN_API std::optional<std::int64_t> macs_per_row(const Model& model);
