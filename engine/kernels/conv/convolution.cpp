@@ -23,7 +23,7 @@ constexpr double kMostPaddedBytes = 16.0 * (1 << 20);
 /// Fewer rows are not worth going through all weights.
 constexpr std::int64_t kLeastRows = 48;
 /// Outputs of a line that are fewer waste so much of each tile that copying rows is cheaper.
-constexpr std::int64_t kLeastLine = 7;
+constexpr std::int64_t kLeastLine = 5;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;

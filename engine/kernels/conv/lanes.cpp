@@ -53,9 +53,24 @@ HWY_INLINE auto lane_inputs(D d, const LanesProduct<T>& p, std::int64_t channel)
   return hn::IndicesFromVec(d, hn::Load(hn::RebindToSigned<D>(), index));
 }
 
+template <class T, int R, int V, class Vec>
+HWY_INLINE void finish_sums(const LaneLine<T>& line, std::int64_t output, std::int64_t channel,
+                            const Vec* sum) {
+  const LaneTag<T> d;
+  HWY_UNROLL(8)
+  for (int v = 0; v < V; ++v) {
+    const std::int64_t c = channel + v * lanes<T>();
+    const Finisher<T, decltype(d)> finisher(d, line.p.finish, c, line.p.M);
+    const std::int64_t to = output * line.p.M + c;
+    finisher.template store<R>(
+        d, [&](int r) HWY_ATTR { return sum[r * V + v]; },
+        line.addend != nullptr ? line.addend + to : nullptr, line.Y + to, line.p.M);
+  }
+}
+
 /// The sums of R outputs from `output` on, and of V vectors of channels from `channel` on, over the taps [first, last)
-/// of every row. One of R and V is 1. kWide: a lane meets several inputs, or shares one with its neighbours. kWhole:
-/// vectors may be read as such.
+/// of every row. kWide: a lane meets several inputs, or shares one with its neighbours; V is 1 then. kWhole: vectors may
+/// be read as such.
 template <class T, int R, int V, bool kWide, bool kWhole>
 HWY_INLINE void sums(const LaneLine<T>& line, std::int64_t output, std::int64_t channel, std::int64_t first,
                      std::int64_t last) {
@@ -109,69 +124,115 @@ HWY_INLINE void sums(const LaneLine<T>& line, std::int64_t output, std::int64_t 
       }
     }
   }
-  HWY_UNROLL(8)
-  for (int v = 0; v < V; ++v) {
-    const std::int64_t c = channel + v * L;
-    const Finisher<T, decltype(d)> finisher(d, p.finish, c, p.M);
-    HWY_UNROLL(8)
-    for (int r = 0; r < R; ++r) {
-      const std::int64_t to = (output + r) * p.M + c;
-      finisher.store(d, sum[r * V + v], line.addend != nullptr ? line.addend + to : nullptr, line.Y + to);
-    }
+  finish_sums<T, R, V>(line, output, channel, sum);
+}
+
+/// All channels from `channel` on of R outputs, V vectors at once, then fewer.
+template <class T, int R, int V, bool kWide>
+void over_channels(const LaneLine<T>& line, std::int64_t output, std::int64_t channel, std::int64_t first,
+                   std::int64_t last) {
+  const LanesProduct<T>& p = line.p;
+  const std::int64_t L = lanes<T>();
+  // The last input that a vector reads belongs to a tensor that goes on behind it, but for the last vectors.
+  const auto whole = [&](std::int64_t c) {
+    return (kWide ? first_input(p, c) + p.in_per_group - 1 : c) + L <= p.C;
+  };
+  const std::int64_t end = (p.M + L - 1) / L * L;
+  for (; channel + V * L <= end && whole(channel + (V - 1) * L); channel += V * L)
+    sums<T, R, V, kWide, true>(line, output, channel, first, last);
+  if constexpr (V > 1) {
+    over_channels<T, R, V / 2, kWide>(line, output, channel, first, last);
+  } else {
+    for (; channel < end; channel += L) sums<T, R, 1, kWide, false>(line, output, channel, first, last);
   }
 }
 
-template <class T, int R, bool kWide, bool kWhole>
-HWY_INLINE void rest(const LaneLine<T>& line, std::int64_t output, std::int64_t count, std::int64_t channel) {
-  if (count == R) return sums<T, R, 1, kWide, kWhole>(line, output, channel, 0, line.axis.kernel);
-  if constexpr (R > 1) rest<T, R - 1, kWide, kWhole>(line, output, count, channel);
+/// R outputs of one vector of channels for one input a lane, K taps next to each other and windows S positions apart: the
+/// weights of a row stay in registers, and each number of X is read once for all sums that it is part of. kEdge: some taps
+/// may be padding, which is zeros here.
+template <class T, int R, int K, int S, bool kEdge>
+HWY_NOINLINE void slide(const LaneLine<T>& line, std::int64_t output, std::int64_t channel) {
+  const LaneTag<T> d;
+  using Vec = hn::VFromD<decltype(d)>;
+  const LanesProduct<T>& p = line.p;
+  const T* weights =
+      p.panels + channel / panel_columns<T>() * p.taps * panel_columns<T>() + channel % panel_columns<T>();
+  const std::int64_t start = line.axis.position(output, 0);
+  alignas(64) static constexpr T zeros[panel_columns<T>()] = {};
+  Vec sum[R];
+  HWY_UNROLL(8)
+  for (int r = 0; r < R; ++r) sum[r] = hn::Zero(d);
+  for (const LaneRow<T>& row : line.rows) {
+    Vec w[K];
+    HWY_UNROLL(5)
+    for (int k = 0; k < K; ++k) w[k] = hn::Load(d, weights + (row.tap + k) * panel_columns<T>());
+    const T* HWY_RESTRICT X = row.X + start * p.C + channel;
+    HWY_UNROLL(20)
+    for (int i = 0; i < (R - 1) * S + K; ++i, X += p.C) {
+      const T* from = X;
+      if constexpr (kEdge) from = start + i >= 0 && start + i < line.axis.input ? X : zeros;
+      const Vec x = hn::LoadU(d, from);
+      HWY_UNROLL(5)
+      for (int k = 0; k < K; ++k) {
+        if (i >= k && (i - k) % S == 0 && (i - k) / S < R)
+          sum[(i - k) / S] = hn::MulAdd(x, w[k], sum[(i - k) / S]);
+      }
+    }
+  }
+  finish_sums<T, R, 1>(line, output, channel, sum);
 }
 
-/// Outputs none of whose taps are padding.
-template <class T, bool kWide, bool kWhole>
-HWY_INLINE void inner(const LaneLine<T>& line, std::int64_t output, std::int64_t end, std::int64_t channel) {
-  for (; output + kSumsAtOnce <= end; output += kSumsAtOnce)
-    sums<T, kSumsAtOnce, 1, kWide, kWhole>(line, output, channel, 0, line.axis.kernel);
-  if (output < end) rest<T, kSumsAtOnce - 1, kWide, kWhole>(line, output, end - output, channel);
+/// All outputs from `output` on, R at once, then fewer, of whole vectors of channels; the channels left over are for
+/// `over_channels`.
+template <class T, int R, int K, int S>
+void slide_outputs(const LaneLine<T>& line, std::int64_t output) {
+  const std::int64_t L = lanes<T>();
+  const auto [first, last] = line.axis.inner_outputs();
+  for (; output + R <= line.axis.output; output += R) {
+    std::int64_t channel = 0;
+    if (output < first || output + R > last) {
+      for (; channel + L <= line.p.C; channel += L) slide<T, R, K, S, true>(line, output, channel);
+    } else {
+      for (; channel + L <= line.p.C; channel += L) slide<T, R, K, S, false>(line, output, channel);
+    }
+    for (int r = 0; r < R && channel < line.p.C; ++r) {
+      const auto [k0, k1] = line.axis.taps_inside(output + r);
+      over_channels<T, 1, 1, false>(line, output + r, channel, k0, k1);
+    }
+  }
+  if constexpr (R > 1) slide_outputs<T, R / 2, K, S>(line, output);
+}
+
+/// The outputs from `output` to `end`, none of whose taps are padding, R at once, then fewer.
+template <class T, int R, bool kWide>
+HWY_INLINE void inner(const LaneLine<T>& line, std::int64_t output, std::int64_t end) {
+  for (; output + R <= end; output += R) over_channels<T, R, 1, kWide>(line, output, 0, 0, line.axis.kernel);
+  if constexpr (R > 1) inner<T, R / 2, kWide>(line, output, end);
 }
 
 template <class T, bool kWide>
 HWY_INLINE void convolve(const LaneLine<T>& line) {
-  const LanesProduct<T>& p = line.p;
-  const std::int64_t L = lanes<T>();
-  const std::int64_t end = (p.M + L - 1) / L * L;
-  // The last input that a vector reads belongs to a tensor that goes on behind it, but for the last vectors.
-  const auto whole = [&](std::int64_t channel) {
-    return (kWide ? first_input(p, channel) + p.in_per_group - 1 : channel) + L <= p.C;
-  };
-  const auto [first, last] = line.axis.inner_outputs();
-  for (std::int64_t channel = 0; channel < end; channel += L) {
-    if (whole(channel))
-      inner<T, kWide, true>(line, first, last, channel);
-    else
-      inner<T, kWide, false>(line, first, last, channel);
-  }
   const auto border = [&](std::int64_t output) HWY_ATTR {
     const auto [k0, k1] = line.axis.taps_inside(output);
-    std::int64_t channel = 0;
-    if constexpr (!kWide) {
-      for (; channel + kSumsAtOnce * L <= p.C; channel += kSumsAtOnce * L)
-        sums<T, 1, kSumsAtOnce, kWide, true>(line, output, channel, k0, k1);
-    }
-    for (; channel < end && whole(channel); channel += L)
-      sums<T, 1, 1, kWide, true>(line, output, channel, k0, k1);
-    for (; channel < end; channel += L) sums<T, 1, 1, kWide, false>(line, output, channel, k0, k1);
+    over_channels<T, 1, kWide ? 1 : kSumsAtOnce, kWide>(line, output, 0, k0, k1);
   };
+  const auto [first, last] = line.axis.inner_outputs();
   for (std::int64_t output = 0; output < first; ++output) border(output);
+  inner<T, kSumsAtOnce, kWide>(line, first, last);
   for (std::int64_t output = last; output < line.axis.output; ++output) border(output);
 }
 
 template <class T>
 HWY_INLINE void convolve_any(const LaneLine<T>& line) {
-  if (line.p.in_per_group == 1 && line.p.out_per_group == 1)
-    convolve<T, false>(line);
-  else
-    convolve<T, true>(line);
+  const WindowAxis& axis = line.axis;
+  if (line.p.in_per_group != 1 || line.p.out_per_group != 1) return convolve<T, true>(line);
+  if (axis.dilation == 1 && axis.kernel == 3 && axis.stride == 1)
+    return slide_outputs<T, kSumsAtOnce, 3, 1>(line, 0);
+  if (axis.dilation == 1 && axis.kernel == 3 && axis.stride == 2)
+    return slide_outputs<T, kSumsAtOnce, 3, 2>(line, 0);
+  if (axis.dilation == 1 && axis.kernel == 5 && axis.stride == 1)
+    return slide_outputs<T, kSumsAtOnce, 5, 1>(line, 0);
+  convolve<T, false>(line);
 }
 
 void convolve_lanes_float(const LanesProduct<float>& p, const WindowAxis& axis,

@@ -10,6 +10,7 @@
 
 #include "kernels/conv/pool.h"
 #include "kernels/partial-inl.h"
+#include "kernels/select-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace bnrun {
@@ -55,16 +56,6 @@ HWY_INLINE void for_each_block(D d, const PoolLine<T>& line, Block block) {
   }
 }
 
-/// x where it is greater than `best`, else `best`: where both are equal or one is NaN as well.
-template <class V>
-HWY_INLINE V greater(V x, V best) {
-#if HWY_ARCH_X86
-  return hn::Max(x, best);  // is just that on x86
-#else
-  return hn::IfThenElse(hn::Gt(x, best), x, best);
-#endif
-}
-
 template <class T>
 HWY_INLINE void max_of(const PoolLine<T>& line) {
   const hn::ScalableTag<T> d;
@@ -88,7 +79,7 @@ HWY_INLINE void max_of(const PoolLine<T>& line) {
                      HWY_UNROLL(4)
                      for (int v = 0; v < V; ++v) {
                        const auto x = load(tap, v);
-                       best[v] = greater(x, best[v]);
+                       best[v] = greater_or(x, best[v]);
                        sum[v] = hn::Add(sum[v], x);
                      }
                    });

@@ -13,6 +13,7 @@
 
 #include "kernels/gemm/finish.h"
 #include "kernels/partial-inl.h"
+#include "kernels/select-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace bnrun {
@@ -32,34 +33,54 @@ class Finisher {
         whole_(column + static_cast<std::int64_t>(hn::MaxLanes(d)) <= columns),
         used_(static_cast<std::size_t>(columns - column)),
         scale_(finish.scale != nullptr ? hn::Load(d, finish.scale + column) : hn::Set(d, T(1))),
-        shift_(finish.shift != nullptr ? hn::Load(d, finish.shift + column) : hn::Zero(d)) {}
+        shift_(finish.shift != nullptr ? hn::Load(d, finish.shift + column) : hn::Zero(d)),
+        low_(hn::Set(d, finish.low)),
+        high_(hn::Set(d, finish.high)) {}
 
-  /// `addend` and `y` are where this vector's first column lies; `addend` may be null.
-  HWY_INLINE void store(D d, Vec sum, const T* addend, T* y) const {
-    using Bend = typename Finish<T>::Bend;
-    Vec v = hn::MulAdd(sum, scale_, shift_);
+  /// Stores sum(0) ... sum(rows - 1), each at y + row * stride. `addend` and `y` are where this vector's first column
+  /// lies; `addend` may be null.
+  template <int kRows, class Sum>
+  HWY_INLINE void store(D d, Sum sum, const T* addend, T* y, std::int64_t stride) const {
+    if (!whole_ || finish_.bend == Finish<T>::Bend::leaky) {
+      HWY_UNROLL(14)
+      for (int r = 0; r < kRows; ++r)
+        store_any(d, sum(r), addend != nullptr ? addend + r * stride : nullptr, y + r * stride);
+    } else if (addend != nullptr) {
+      HWY_UNROLL(14)
+      for (int r = 0; r < kRows; ++r)
+        hn::StoreU(bent(hn::Add(affine(sum(r)), hn::LoadU(d, addend + r * stride))), d, y + r * stride);
+    } else {
+      HWY_UNROLL(14)
+      for (int r = 0; r < kRows; ++r) hn::StoreU(bent(affine(sum(r))), d, y + r * stride);
+    }
+  }
+
+ private:
+  HWY_INLINE Vec affine(Vec sum) const { return hn::MulAdd(sum, scale_, shift_); }
+
+  /// Between `low` and `high`; NaN stays.
+  HWY_INLINE Vec bent(Vec v) const { return less_or(high_, greater_or(low_, v)); }
+
+  HWY_INLINE void store_any(D d, Vec sum, const T* addend, T* y) const {
+    Vec v = affine(sum);
     if (addend != nullptr) v = hn::Add(v, whole_ ? hn::LoadU(d, addend) : load_first(d, addend, used_, T(0)));
     // a comparison with NaN is false, so NaN stays
-    const Vec zero = hn::Zero(d);
-    if (finish_.bend == Bend::relu) v = hn::IfThenZeroElse(hn::Lt(v, zero), v);
-    if (finish_.bend == Bend::leaky)
-      v = hn::IfThenElse(hn::Lt(v, zero), hn::Mul(v, hn::Set(d, finish_.slope)), v);
-    if (finish_.bend == Bend::clip) {
-      v = hn::IfThenElse(hn::Lt(v, hn::Set(d, finish_.low)), hn::Set(d, finish_.low), v);
-      v = hn::IfThenElse(hn::Gt(v, hn::Set(d, finish_.high)), hn::Set(d, finish_.high), v);
-    }
+    if (finish_.bend == Finish<T>::Bend::leaky)
+      v = hn::IfThenElse(hn::Lt(v, hn::Zero(d)), hn::Mul(v, hn::Set(d, finish_.slope)), v);
+    v = bent(v);
     if (whole_)
       hn::StoreU(v, d, y);
     else
       store_first(d, v, y, used_);
   }
 
- private:
   const Finish<T>& finish_;
   bool whole_;
   std::size_t used_;
   Vec scale_;
   Vec shift_;
+  Vec low_;
+  Vec high_;
 };
 
 }  // namespace HWY_NAMESPACE

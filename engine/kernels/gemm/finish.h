@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "base/aligned_buffer.h"
@@ -37,11 +38,11 @@ template <class T>
 struct Finish {
   const T* scale = nullptr;  ///< padded like the panels; null: 1
   const T* shift = nullptr;  ///< padded like the panels; null: 0
-  /// What is applied in registers: nothing, relu, `slope` times what is below 0, or [low, high].
-  enum class Bend { none, relu, leaky, clip } bend = Bend::none;
+  /// What is applied in registers: `slope` times what is below 0, or what is below `low` or above `high` is that.
+  enum class Bend { clip, leaky } bend = Bend::clip;
   T slope = T(0);
-  T low = T(0);
-  T high = T(0);
+  T low = -std::numeric_limits<T>::infinity();
+  T high = std::numeric_limits<T>::infinity();
   const Activation* activation = nullptr;  ///< applied to rows just written; null: none
 
   static Finish of(const T* scale, const T* shift, const Activation& activation) {
@@ -51,14 +52,13 @@ struct Finish {
       case Activation::Kind::identity:
         break;
       case Activation::Kind::relu:
-        finish.bend = Bend::relu;
+        finish.low = T(0);
         break;
       case Activation::Kind::leaky_relu:
         finish.bend = Bend::leaky;
         finish.slope = alpha;
         break;
       case Activation::Kind::clip:
-        finish.bend = Bend::clip;
         finish.low = alpha;
         finish.high = static_cast<T>(activation.beta);
         break;

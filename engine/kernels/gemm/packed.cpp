@@ -99,11 +99,10 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* H
   for (int v = 0; v < V; ++v) {
     const std::int64_t c = column + v * L;
     const Finisher<T, decltype(d)> finisher(d, p.finish, c, p.N);
-    HWY_UNROLL(14)
-    for (int r = 0; r < R; ++r) {
-      const std::int64_t to = (first_row + r) * layout.y_stride + c;
-      finisher.store(d, sum[r][v], addend != nullptr ? addend + to : nullptr, Y + to);
-    }
+    const std::int64_t to = first_row * layout.y_stride + c;
+    finisher.template store<R>(
+        d, [&](int r) HWY_ATTR { return sum[r][v]; }, addend != nullptr ? addend + to : nullptr, Y + to,
+        layout.y_stride);
   }
 }
 
