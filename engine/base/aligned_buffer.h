@@ -3,11 +3,17 @@
 
 #include <cstddef>
 #include <memory>
-#include <new>
+#include <utility>
 
 namespace bnrun {
 
 inline constexpr std::size_t kCacheLine = 64;
+
+/// Uninitialised memory at a multiple of 64 bytes. Large blocks lie on huge pages where the system has some to give:
+/// writing to fresh memory costs more than anything else while a model is loaded. Throws std::bad_alloc.
+void* allocate_aligned(std::size_t bytes);
+/// REQUIRES: `memory` is that of allocate_aligned(bytes), or null.
+void free_aligned(void* memory, std::size_t bytes) noexcept;
 
 /// `size` uninitialised elements of a trivial type at a multiple of 64 bytes.
 template <class T>
@@ -15,18 +21,22 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size)
-      : size_(size),
-        memory_(static_cast<T*>(::operator new (size * sizeof(T), std::align_val_t{kCacheLine}))) {}
+      : size_(size), memory_(static_cast<T*>(allocate_aligned(size * sizeof(T)))) {}
+  ~AlignedBuffer() { free_aligned(memory_, size_ * sizeof(T)); }
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : size_(std::exchange(other.size_, 0)), memory_(std::exchange(other.memory_, nullptr)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    std::swap(size_, other.size_);
+    std::swap(memory_, other.memory_);
+    return *this;
+  }
 
   std::size_t size() const { return size_; }
-  T* data() const { return memory_.get(); }
+  T* data() const { return memory_; }
 
  private:
-  struct Free {
-    void operator()(T* memory) const { ::operator delete (memory, std::align_val_t{kCacheLine}); }
-  };
   std::size_t size_ = 0;
-  std::unique_ptr<T, Free> memory_;
+  T* memory_ = nullptr;
 };
 
 }  // namespace bnrun

@@ -7,6 +7,7 @@
 #include <new>
 #include <type_traits>
 
+#include "base/aligned_buffer.h"
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "base/memory.h"
@@ -14,17 +15,14 @@
 namespace bnrun {
 namespace {
 
-constexpr std::align_val_t kAlignment{64};
-
+/// Strings are empty, other elements uninitialised.
 std::shared_ptr<void> allocate_storage(DType dtype, std::size_t elements) {
   const std::size_t bytes = bytes_of(static_cast<std::int64_t>(elements), dtype);
   try {
     if (dtype == DType::string) {
       return {new std::string[elements], [](void* p) { delete[] static_cast<std::string*>(p); }};
     }
-    void* memory = ::operator new(bytes == 0 ? 1 : bytes, kAlignment);
-    std::memset(memory, 0, bytes);
-    return {memory, [](void* p) { ::operator delete(p, kAlignment); }};
+    return {allocate_aligned(bytes), [bytes](void* p) { free_aligned(p, bytes); }};
   } catch (const std::bad_alloc&) {
     fail(ErrorCode::resource_limit, "no memory for {} elements of {}", elements, name_of(dtype));
   }
@@ -208,13 +206,20 @@ void MutableTensorView::check_type(DType wanted) const {
     fail(ErrorCode::internal, "{} elements written as {}", name_of(dtype), name_of(wanted));
 }
 
-Tensor::Tensor(DType dtype, const Shape& shape)
-    : dtype_(dtype),
-      shape_(shape),
-      storage_(allocate_storage(dtype, static_cast<std::size_t>(shape.elements()))) {}
+Tensor::Tensor(DType dtype, const Shape& shape) : Tensor(uninitialized(dtype, shape)) {
+  if (dtype != DType::string) std::memset(storage_.get(), 0, bytes());
+}
+
+Tensor Tensor::uninitialized(DType dtype, const Shape& shape) {
+  Tensor tensor;
+  tensor.storage_ = allocate_storage(dtype, static_cast<std::size_t>(shape.elements()));
+  tensor.dtype_ = dtype;
+  tensor.shape_ = shape;
+  return tensor;
+}
 
 Tensor Tensor::copy_of(const TensorView& view) {
-  Tensor tensor(view.dtype, view.shape);
+  Tensor tensor = uninitialized(view.dtype, view.shape);
   copy_elements(view.dtype, view.bytes, tensor.storage_.get(), static_cast<std::size_t>(view.elements()));
   return tensor;
 }

@@ -5,6 +5,7 @@
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/fail.h"
@@ -12,6 +13,7 @@
 #include "graph/graph.h"
 #include "onnx/functions.h"
 #include "onnx/source.h"
+#include "onnx/stored.h"
 #include "onnx/tensor_proto.h"
 
 namespace bnrun {
@@ -82,11 +84,18 @@ void name_first_outputs(onnx::GraphProto& graph) {
   }
 }
 
+/// What split_model left in a file, by number of the initializer.
+struct StoredTensors {
+  const InputFile* file = nullptr;
+  std::map<int, StoredBytes> raw_data;
+};
+
 class GraphReader {
  public:
+  /// `stored` is the raw data of initializers of the model's own graph that is still in `file`.
   GraphReader(const std::map<std::string, std::int64_t, std::less<>>& opsets, std::int64_t ir_version,
-              const ExternalDataDoor& door, const GraphReadHook& on_graph)
-      : opsets_(opsets), ir_version_(ir_version), door_(door), on_graph_(on_graph) {}
+              const ExternalDataDoor& door, const GraphReadHook& on_graph, const StoredTensors& stored)
+      : opsets_(opsets), ir_version_(ir_version), door_(door), on_graph_(on_graph), stored_(stored) {}
 
   Graph read(onnx::GraphProto& proto, bool is_subgraph) const {
     Graph graph;
@@ -99,8 +108,11 @@ class GraphReader {
     for (const auto* list : {&proto.value_info(), &proto.output()}) {
       for (const auto& info : *list) declared[info.name()] = read_type(info);
     }
-    std::map<std::string, onnx::TensorProto*, std::less<>> initializers;
-    for (auto& tensor : *proto.mutable_initializer()) initializers.emplace(tensor.name(), &tensor);
+    std::map<std::string, int, std::less<>> initializers;
+    for (int i = 0; i < proto.initializer_size(); ++i) initializers.emplace(proto.initializer(i).name(), i);
+    const auto tensor_at = [&](int i) {
+      return read_initializer(*proto.mutable_initializer(i), i, is_subgraph);
+    };
     // Inputs keep their order, those that have a default value included.
     std::set<std::string, std::less<>> overridable;
     for (const auto& info : proto.input()) {
@@ -109,12 +121,13 @@ class GraphReader {
         check_input(info);
         graph.add_input(info.name(), read_type(info));
       } else if (ir_version_ >= 4) {
-        graph.mark_overridable(graph.add_constant(info.name(), read_tensor(*initializer->second, door_)));
+        graph.mark_overridable(graph.add_constant(info.name(), tensor_at(initializer->second)));
         overridable.insert(info.name());
       }
     }
-    for (auto& tensor : *proto.mutable_initializer()) {
-      if (!overridable.contains(tensor.name())) graph.add_constant(tensor.name(), read_tensor(tensor, door_));
+    for (int i = 0; i < proto.initializer_size(); ++i) {
+      const std::string name = proto.initializer(i).name();
+      if (!overridable.contains(name)) graph.add_constant(name, tensor_at(i));
     }
     for (const auto& node : proto.node()) {
       for (const auto& output : node.output()) {
@@ -136,6 +149,13 @@ class GraphReader {
   }
 
  private:
+  Tensor read_initializer(onnx::TensorProto& proto, int number, bool is_subgraph) const {
+    const auto found = stored_.raw_data.find(number);
+    if (is_subgraph || found == stored_.raw_data.end()) return read_tensor(proto, door_);
+    const StoredRawData stored{*stored_.file, found->second};
+    return read_tensor(proto, door_, &stored);
+  }
+
   static void check_input(const onnx::ValueInfoProto& info) {
     if (info.has_type() && !info.type().has_tensor_type() &&
         info.type().value_case() != onnx::TypeProto::VALUE_NOT_SET) {
@@ -238,10 +258,11 @@ class GraphReader {
   std::int64_t ir_version_;
   const ExternalDataDoor& door_;
   const GraphReadHook& on_graph_;
+  const StoredTensors& stored_;
 };
 
 OnnxModel read_proto(std::shared_ptr<OnnxSource> source, const ExternalDataDoor& door,
-                     const GraphReadHook& on_graph) {
+                     const GraphReadHook& on_graph, const StoredTensors& stored) {
   onnx::ModelProto& proto = source->model;
   if (!proto.has_graph()) fail(ErrorCode::invalid_model, "it holds no graph: not an ONNX model");
   if (proto.graph().output_size() == 0)
@@ -274,19 +295,20 @@ OnnxModel read_proto(std::shared_ptr<OnnxSource> source, const ExternalDataDoor&
   metadata.model_version = proto.model_version();
   metadata.graph_name = source->graph.name();
   for (const auto& property : proto.metadata_props()) metadata.properties[property.key()] = property.value();
-  Graph graph = GraphReader(opsets, proto.ir_version(), door, on_graph).read(source->graph, false);
+  Graph graph = GraphReader(opsets, proto.ir_version(), door, on_graph, stored).read(source->graph, false);
   return {std::move(graph), std::move(metadata), std::move(source)};
 }
 
 template <class Parse>
 OnnxModel parse_and_read(Parse&& parse, const std::filesystem::path& folder,
-                         const std::filesystem::path& file, const GraphReadHook& on_graph) {
+                         const std::filesystem::path& file, const GraphReadHook& on_graph,
+                         const StoredTensors& stored = {}) {
   auto source = std::make_shared<OnnxSource>();
   source->file = file;
   if (!parse(source->model)) {
     fail(ErrorCode::invalid_model, "not an ONNX model, or damaged or cut off (protobuf cannot parse it)");
   }
-  return read_proto(std::move(source), {folder}, on_graph);
+  return read_proto(std::move(source), {folder}, on_graph, stored);
 }
 
 }  // namespace
@@ -294,8 +316,12 @@ OnnxModel parse_and_read(Parse&& parse, const std::filesystem::path& folder,
 OnnxModel read_model(const std::filesystem::path& path, const GraphReadHook& on_graph) {
   try {
     const InputFile file(path, InputFile::Kind::regular_or_pipe);
-    google::protobuf::io::FileInputStream stream(file.descriptor());
     const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+    if (const auto split = split_model(file)) {
+      return parse_and_read([&](auto& proto) { return proto.ParseFromString(split->message); }, folder, path,
+                            on_graph, {&file, split->raw_data});
+    }
+    google::protobuf::io::FileInputStream stream(file.descriptor());
     return parse_and_read([&](auto& proto) { return proto.ParseFromZeroCopyStream(&stream); }, folder, path,
                           on_graph);
   } catch (const Error& error) {

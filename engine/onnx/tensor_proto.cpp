@@ -73,6 +73,14 @@ std::optional<std::uint64_t> parse_count(const std::string& text) {
   return value;
 }
 
+/// REQUIRES: as many bytes as the shape needs.
+Tensor read_bytes(const StoredRawData& stored, DType dtype, const Shape& shape) {
+  Tensor tensor = Tensor::uninitialized(dtype, shape);
+  stored.file.read_at(stored.at.offset,
+                      {static_cast<std::byte*>(tensor.mutable_view().bytes), stored.at.bytes});
+  return tensor;
+}
+
 /// `bytes`: what the shape needs. Nothing is allocated before the file is known to hold as many.
 Tensor read_external(const onnx::TensorProto& proto, const ExternalDataDoor& door, DType dtype,
                      const Shape& shape, std::uint64_t bytes) {
@@ -96,9 +104,7 @@ Tensor read_external(const onnx::TensorProto& proto, const ExternalDataDoor& doo
     const InputFile file(path, InputFile::Kind::regular);
     if (offset > file.bytes() || bytes > file.bytes() - offset)
       fail(ErrorCode::invalid_model, "ends before byte {}", offset + bytes);
-    Tensor tensor(dtype, shape);
-    file.read_at(offset, {static_cast<std::byte*>(tensor.mutable_view().bytes), bytes});
-    return tensor;
+    return read_bytes({file, {offset, bytes}}, dtype, shape);
   } catch (const Error& error) {
     throw error.within(fmt::format("{}: its external data file '{}'", label(proto), path.string()));
   }
@@ -155,7 +161,7 @@ void read_typed(const onnx::TensorProto& proto, MutableTensorView out) {
   fail(ErrorCode::internal, "{}: unhandled element type", label(proto));
 }
 
-std::uint64_t stored_bytes(const onnx::TensorProto& proto) {
+std::uint64_t held_bytes(const onnx::TensorProto& proto) {
   return proto.raw_data().size() +
          4 * static_cast<std::uint64_t>(proto.float_data_size() + proto.int32_data_size()) +
          8 * static_cast<std::uint64_t>(proto.double_data_size() + proto.int64_data_size() +
@@ -189,13 +195,13 @@ int data_fields(const onnx::TensorProto& proto) {
 
 }  // namespace
 
-Tensor read_tensor(onnx::TensorProto& proto, const ExternalDataDoor& door) {
+Tensor read_tensor(onnx::TensorProto& proto, const ExternalDataDoor& door, const StoredRawData* stored) {
   const DType dtype = read_dtype(proto);
   const Shape shape = read_shape(proto);
   // Before anything else and before allocating: a few bytes of file cannot claim much memory.
   const std::uint64_t bytes = bytes_of(proto, dtype, shape);
   const bool external = proto.data_location() == onnx::TensorProto::EXTERNAL;
-  const int fields = data_fields(proto);
+  const int fields = data_fields(proto) + (stored != nullptr ? 1 : 0);
   if (external && fields > 0)
     fail(ErrorCode::invalid_model, "{} holds data, though it names external data", label(proto));
   if (fields > 1)
@@ -203,22 +209,26 @@ Tensor read_tensor(onnx::TensorProto& proto, const ExternalDataDoor& door) {
   if (external && dtype == DType::string)
     fail(ErrorCode::invalid_model, "{}: strings cannot be external data", label(proto));
   const std::uint64_t smallest = dtype == DType::string ? bytes / element_bytes(dtype) : bytes;
-  if (!external && stored_bytes(proto) < smallest) {
+  const std::uint64_t raw_bytes = stored != nullptr ? stored->at.bytes : proto.raw_data().size();
+  if (!external && held_bytes(proto) + (stored != nullptr ? raw_bytes : 0) < smallest) {
     fail(ErrorCode::invalid_model, "{} holds less data than its shape {} needs", label(proto),
          to_string(shape));
   }
-  Tensor tensor = external ? read_external(proto, door, dtype, shape, bytes) : Tensor(dtype, shape);
-  const auto out = tensor.mutable_view();
+  const bool raw = (stored != nullptr || proto.has_raw_data()) && dtype != DType::string;
+  if (!external && raw && raw_bytes != bytes) {
+    fail(ErrorCode::invalid_model, "{} holds {} bytes, its shape {} needs {}", label(proto), raw_bytes,
+         to_string(shape), bytes);
+  }
+  Tensor tensor;
   if (external) {
-    // read already
-  } else if (proto.has_raw_data() && dtype != DType::string) {
-    if (proto.raw_data().size() != tensor.bytes()) {
-      fail(ErrorCode::invalid_model, "{} holds {} bytes, its shape {} needs {}", label(proto),
-           proto.raw_data().size(), to_string(shape), tensor.bytes());
-    }
-    std::memcpy(out.bytes, proto.raw_data().data(), tensor.bytes());
+    tensor = read_external(proto, door, dtype, shape, bytes);
+  } else if (raw && stored != nullptr) {
+    tensor = read_bytes(*stored, dtype, shape);
+  } else if (raw) {
+    tensor = Tensor::copy_of({dtype, shape, proto.raw_data().data()});
   } else {
-    read_typed(proto, out);
+    tensor = Tensor(dtype, shape);
+    read_typed(proto, tensor.mutable_view());
   }
   delete proto.release_raw_data();
   onnx::TensorProto emptied;

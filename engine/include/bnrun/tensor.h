@@ -209,6 +209,8 @@ class BNRUN_API Tensor {
     T* out = mutable_data<T>();
     for (const auto& value : values) *out++ = value;
   }
+  /// The same without the zeros: elements are written before they are read. (Strings are empty.)
+  static Tensor uninitialized(DType dtype, const Shape& shape);
   /// A deep copy of what `view` shows.
   static Tensor copy_of(const TensorView& view);
 
