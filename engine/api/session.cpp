@@ -43,7 +43,7 @@ Executor executor_of(Graph graph, const SessionOptions& options, FoldReport& rep
   } else {
     prepare(graph);
   }
-  return Executor(compile(graph, {.backend = backend_of(options.kernels)}), pool_of(options));
+  return Executor(compile(std::move(graph), {.backend = backend_of(options.kernels)}), pool_of(options));
 }
 
 }  // namespace

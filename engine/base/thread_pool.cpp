@@ -1,11 +1,15 @@
 #include "base/thread_pool.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <new>
 #include <system_error>
+
+#include "base/cpus.h"
 
 namespace bnrun {
 namespace {
@@ -26,11 +30,29 @@ class Reserve {
   void* at_;
 };
 
+/// Waking a thread that sleeps takes some 50 microseconds: one looks out for work for twice that time, which covers
+/// the gaps between the steps of a run and between runs that follow each other.
+constexpr std::chrono::microseconds kLookOut{100};
+
+/// Tells the processor that the thread only waits.
+void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(int threads, const StartThread& start) {
+ThreadPool::ThreadPool(int threads, const StartThread& start) : looks_out_(threads <= usable_cpus()) {
   if (threads <= 1) return;
+  CPU_ZERO(&allowed_);
+  if (::sched_getaffinity(0, sizeof allowed_, &allowed_) != 0)
+    looks_out_ = false;  // more processors than a set holds
   const Reserve reserve;
+  asleep_on_ = std::make_unique<std::atomic<int>[]>(static_cast<std::size_t>(threads) - 1);
+  for (int i = 0; i + 1 < threads; ++i) asleep_on_[static_cast<std::size_t>(i)] = -1;
   try {
     for (int worker = 1; worker < threads; ++worker) {
       workers_.reserve(workers_.size() + 1);  // so that a thread once started has its place
@@ -49,34 +71,57 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  wake_.notify_all();
+  stop_ = true;
+  ++round_;
+  round_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+}
+
+bool ThreadPool::sees_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) const {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kLooks = 16;  // between two at the clock
+  if (looks_out_) {
+    const auto start = Clock::now();
+    do {
+      for (int i = 0; i < kLooks; ++i) {
+        if (value.load() != old) return true;
+        relax();
+      }
+    } while (Clock::now() - start < kLookOut);
+  }
+  return false;
 }
 
 void ThreadPool::run(std::int64_t count, Call call, const void* body) {
   Loop loop{call, body, count};
   const bool shared = count > 1 && !workers_.empty() && !busy_.exchange(true);
   if (shared) {
-    {
-      const std::lock_guard lock(mutex_);
-      loop_ = &loop;
-      ++round_;
-    }
+    loop_ = &loop;
+    if (looks_out_) keep_off_the_caller();
+    ++round_;
     const auto helpers = std::min<std::int64_t>(count - 1, static_cast<std::int64_t>(workers_.size()));
-    for (std::int64_t i = 0; i < helpers; ++i) wake_.notify_one();
+    for (std::int64_t i = 0; i < helpers; ++i) round_.notify_one();
   }
   work(loop, 0);
   if (shared) {
-    std::unique_lock lock(mutex_);
     loop_ = nullptr;  // threads that have not woken up yet find nothing to do
-    done_.wait(lock, [this] { return helping_ == 0; });
+    while (const std::uint32_t helping = helping_) {
+      if (!sees_change(helping_, helping)) helping_.wait(helping);
+    }
     busy_ = false;
   }
   if (loop.error) std::rethrow_exception(loop.error);
+}
+
+void ThreadPool::keep_off_the_caller() {
+  const int here = ::sched_getcpu();
+  for (std::size_t i = 0; i < workers_.size() && here >= 0; ++i) {
+    if (asleep_on_[i].load(std::memory_order_relaxed) != here) continue;
+    cpu_set_t others = allowed_;
+    CPU_CLR(here, &others);
+    if (CPU_COUNT(&others) != 0)
+      ::pthread_setaffinity_np(workers_[i].native_handle(), sizeof others, &others);
+  }
 }
 
 void ThreadPool::work(Loop& loop, int worker) {
@@ -97,18 +142,19 @@ void ThreadPool::work(Loop& loop, int worker) {
 }
 
 void ThreadPool::serve(int worker) {
-  std::uint64_t seen = 0;
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    wake_.wait(lock, [&] { return stop_ || (loop_ != nullptr && round_ != seen); });
-    if (stop_) return;
+  std::atomic<int>& asleep_on = asleep_on_[static_cast<std::size_t>(worker) - 1];
+  for (std::uint32_t seen = 0;;) {
+    if (!sees_change(round_, seen)) {
+      asleep_on.store(::sched_getcpu(), std::memory_order_relaxed);
+      round_.wait(seen);
+      asleep_on.store(-1, std::memory_order_relaxed);
+    }
     seen = round_;
-    Loop& loop = *loop_;
+    if (stop_) return;
     ++helping_;
-    lock.unlock();
-    work(loop, worker);
-    lock.lock();
-    if (--helping_ == 0) done_.notify_all();
+    if (Loop* const loop = loop_; loop != nullptr) work(*loop, worker);
+    --helping_;
+    helping_.notify_one();
   }
 }
 

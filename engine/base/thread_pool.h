@@ -1,8 +1,9 @@
-// Threads that share one loop and sleep between loops.
+// Threads that share one loop. Between loops they look out for the next one for a moment, then sleep.
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -21,7 +22,8 @@ class ThreadPool {
   using StartThread = std::function<std::thread(std::function<void()> body)>;
 
   /// `threads` counts the calling thread, which takes part in its loops. Where the system gives fewer, those it
-  /// gave are kept: `threads()` tells. Tests start threads in their own way.
+  /// gave are kept: `threads()` tells. Where there are more threads than processors, idle ones sleep at once. Tests
+  /// start threads in their own way.
   explicit ThreadPool(int threads, const StartThread& start = start_thread);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -62,15 +64,23 @@ class ThreadPool {
   static void work(Loop& loop, int worker);
   void serve(int worker);
 
+  /// Threads that sleep where the caller runs are to wake up elsewhere. Linux wakes a thread where it ran last and on
+  /// machines of few processors does not look for an idle one (SIS_UTIL), so that it would wait for the caller.
+  void keep_off_the_caller();
+  /// Looks for a moment whether `value` changes from `old`.
+  bool sees_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) const;
+
+  cpu_set_t allowed_{};            ///< the processors of the thread that made the pool
+  bool looks_out_;                 ///< before it sleeps
   std::atomic<bool> busy_{false};  ///< a loop is running on the pool
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::condition_variable done_;
-  Loop* loop_ = nullptr;  ///< the loop to help with
-  std::uint64_t round_ = 0;
-  int helping_ = 0;
-  bool stop_ = false;
+  std::atomic<bool> stop_{false};
+  /// The loop to help with. It lives on its caller's stack: a thread first enters itself into `helping_` and then
+  /// looks for it; the caller first takes it away and then waits until nobody is entered any more.
+  std::atomic<Loop*> loop_{nullptr};
+  std::atomic<std::uint32_t> round_{0};  ///< counts loops; idle threads wait for the next
+  std::atomic<std::uint32_t> helping_{0};
   std::vector<std::thread> workers_;
+  std::unique_ptr<std::atomic<int>[]> asleep_on_;  ///< the processor where each of them sleeps, or -1
 };
 
 }  // namespace bnrun

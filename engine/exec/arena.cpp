@@ -25,6 +25,18 @@ std::size_t at(std::int32_t index) {
   return static_cast<std::size_t>(index);
 }
 
+/// All threads get equally many blocks, two or more where that leaves the blocks large enough: one thread that is
+/// held up then holds up less. What is too little for that is one block, or a few of equal size.
+std::int64_t rows_of_block(const RowBlocks& blocks, std::int64_t rows, int threads) {
+  if (threads < 2) return blocks.rows;
+  const auto ceil_div = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
+  const std::int64_t share = ceil_div(rows, threads);
+  if (share < blocks.least_rows) return ceil_div(rows, std::max<std::int64_t>(1, rows / blocks.least_rows));
+  const std::int64_t rounds =
+      std::max(ceil_div(share, blocks.rows), std::min<std::int64_t>(2, share / blocks.least_rows));
+  return ceil_div(share, rounds);
+}
+
 }  // namespace
 
 Arena::Arena(const Program& program, int workers)
@@ -198,9 +210,7 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
     target(value.slot) = tensor.mutable_view();
     keep(value.slot, std::move(tensor));
   }
-  // Two blocks per thread even out what the threads get.
-  const std::int64_t shares = pool.threads() > 1 ? 2 * pool.threads() : 1;
-  const std::int64_t size = std::clamp((rows + shares - 1) / shares, blocks.least_rows, blocks.rows);
+  const std::int64_t size = rows_of_block(blocks, rows, pool.threads());
   const std::int64_t count = (rows + size - 1) / size;
   const Workspace all = workspace(pool);
   const auto tell = [&](std::int64_t block) {

@@ -103,6 +103,8 @@ class Graph {
   NodeId add_node(Node node);
   void add_output(ValueId id);
   void mark_overridable(ValueId id);
+  /// Forgets the elements of a constant that nobody will ask for any more; its type stays.
+  void drop_constant(ValueId id) { values_[static_cast<std::size_t>(id.index)].constant = {}; }
   /// Gives an input or a produced value its type (inference) or its known elements (constant evaluation).
   void set_type(ValueId id, ValueType type);
 

@@ -26,7 +26,7 @@ std::size_t give_places_to_unnamed(std::vector<Stage>& stages, std::size_t place
 
 }  // namespace
 
-Program compile(const Graph& graph, const CompileOptions& options) {
+Program compile(Graph graph, const CompileOptions& options) {
   Program program;
   Values values(graph);
   program.stages = group_stages(values, choose_layouts(fuse_steps(graph, options.backend), graph, values),

@@ -15,7 +15,8 @@ struct CompileOptions {
 
 /// Fuses dense layers with the affine maps and activations behind them, packs their weights, and groups
 /// row-wise steps into stages. Inputs of the program are those of the graph, then what a subgraph captures,
-/// in order of id. Throws unsupported for an operator the table lacks. REQUIRES: prepare().
-Program compile(const Graph& graph, const CompileOptions& options = {});
+/// in order of id. Throws unsupported for an operator the table lacks. Weights are dropped as they are packed: what
+/// nobody else holds is never there twice. REQUIRES: prepare().
+Program compile(Graph graph, const CompileOptions& options = {});
 
 }  // namespace bnrun

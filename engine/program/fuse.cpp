@@ -16,7 +16,7 @@ namespace {
 
 class Fuser {
  public:
-  Fuser(const Graph& graph, MatrixBackend backend) : graph_(graph), backend_(backend) {}
+  Fuser(Graph& graph, MatrixBackend backend) : graph_(graph), backend_(backend) {}
 
   std::vector<FusedStep> steps() {
     std::vector<FusedStep> steps;
@@ -85,12 +85,28 @@ class Fuser {
       if (addend.valid()) inputs.push_back(addend);
       path.insert(path.end(), next.begin(), next.end());
     }
+    if (row.takes_affine_behind && form.activation != Activation{}) add_map_behind(row, form, path);
     const Tensor& weights = form.convolution ? form.convolution->W : form.W;
     Step step = take(row.make(form, backend_), std::move(inputs), path);
     const bool blas = form.W.defined() && backend_ == MatrixBackend::blas;
     step.kernel = blas ? std::string_view("dense, BLAS") : row.name;
     step.constant_bytes = weights.defined() ? weights.bytes() : 0;
     return FusedStep{std::move(step), row.channels_last};
+  }
+
+  /// Makes the affine map behind the activation a part of the form, if there is one that fits.
+  void add_map_behind(const KernelRow& row, KernelForm& form, std::vector<NodeId>& path) const {
+    const ValueId y = output_of(path.back());
+    const NodeId next = sole_reader(graph_, y);
+    const auto map = next.valid() ? affine_behind(next, y) : std::nullopt;
+    if (!map || map->is_identity()) return;
+    auto on_axis = compose(ChannelAffine{}.on_axis(form.affine.axis, form.affine.channels()), *map);
+    if (!std::holds_alternative<ChannelAffine>(on_axis)) return;
+    KernelForm longer = form;
+    longer.behind = std::get<ChannelAffine>(std::move(on_axis));
+    if (!row.fits(longer)) return;
+    form = std::move(longer);
+    path.push_back(next);
   }
 
   ValueId output_of(NodeId id) const { return graph_.node(id).outputs[0]; }
@@ -156,21 +172,35 @@ class Fuser {
     std::string where = describe(graph_, path[0]);
     for (std::size_t i = 1; i < path.size(); ++i) where += " + " + graph_.node(path[i]).op_type;
     taken_.insert(path.begin(), path.end());
+    read_.insert(inputs.begin(), inputs.end());
+    for (const NodeId id : path) drop_constants(graph_.node(id).inputs);
     return {.op = std::move(op),
             .inputs = std::move(inputs),
             .outputs = {output_of(path.back())},
             .where = std::move(where)};
   }
 
-  const Graph& graph_;
+  /// Those of `ids` that only nodes in fused steps read, whose steps do not.
+  void drop_constants(const std::vector<ValueId>& ids) {
+    for (const ValueId id : ids) {
+      if (!id.valid() || read_.contains(id)) continue;
+      const Value& value = graph_.value(id);
+      const bool all_taken =
+          std::ranges::all_of(value.users, [&](NodeId user) { return taken_.contains(user); });
+      if (all_taken && !value.is_output && !value.is_input) graph_.drop_constant(id);
+    }
+  }
+
+  Graph& graph_;
   MatrixBackend backend_;
   std::set<NodeId> taken_;
   std::set<ValueId> computed_;  ///< by the steps so far
+  std::set<ValueId> read_;      ///< by the fused steps so far
 };
 
 }  // namespace
 
-std::vector<FusedStep> fuse_steps(const Graph& graph, MatrixBackend backend) {
+std::vector<FusedStep> fuse_steps(Graph& graph, MatrixBackend backend) {
   return Fuser(graph, backend).steps();
 }
 

@@ -17,8 +17,9 @@ struct FusedStep {
 
 /// The nodes of a graph with inferred types as steps, in topological order. A dense layer or a convolution is fused
 /// with the per-channel affine maps behind it, a convolution also with a sum behind those, and either with the
-/// activation that follows; any other affine map with the activation behind it.
-std::vector<FusedStep> fuse_steps(const Graph& graph, MatrixBackend backend);
+/// activation that follows; any other affine map with the activation behind it. The graph loses the constants that
+/// only such steps read, which hold what they need.
+std::vector<FusedStep> fuse_steps(Graph& graph, MatrixBackend backend);
 
 /// Row i of the step's output depends on row i of its input 0 alone.
 bool is_row_wise(const Values& values, const Step& step);

@@ -38,7 +38,8 @@ class DenseOp final : public Op {
 
   void run(const RunArgs& args) const override {
     const Shape& shape = args.in(0).shape;
-    dense_.run(args.in(0).data<T>(), shape.elements(0, shape.rank() - 1), args.out(0).data<T>());
+    dense_.run(args.in(0).data<T>(), shape.elements(0, shape.rank() - 1), args.out(0).data<T>(),
+               args.workspace);
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
@@ -65,9 +66,14 @@ std::optional<std::vector<T>> narrow(const std::vector<double>& values, bool nor
 
 template <class T>
 std::shared_ptr<const Op> make_dense(const Tensor& W, const ChannelAffine& affine,
-                                     const Activation& activation, MatrixBackend backend) {
-  return std::make_shared<DenseOp<T>>(
-      Dense<T>(W.shape()[0], W.shape()[1], W.data<T>(), epilogue_of<T>(affine, activation), backend));
+                                     const Activation& activation, const ChannelAffine& behind,
+                                     MatrixBackend backend) {
+  auto epilogue = epilogue_of<T>(affine, activation);
+  if (!behind.is_identity()) {
+    epilogue.scale_behind = *narrow<T>(behind.scale, true);
+    epilogue.shift_behind = *narrow<T>(behind.shift, false);
+  }
+  return std::make_shared<DenseOp<T>>(Dense<T>(W.shape()[0], W.shape()[1], W.data<T>(), epilogue, backend));
 }
 
 class ChannelAffineOp final : public Op {
@@ -158,9 +164,10 @@ template Dense<float>::Epilogue epilogue_of<float>(const ChannelAffine&, const A
 template Dense<double>::Epilogue epilogue_of<double>(const ChannelAffine&, const Activation&);
 
 std::shared_ptr<const Op> make_dense_op(const Tensor& W, const ChannelAffine& affine,
-                                        const Activation& activation, MatrixBackend backend) {
-  return W.dtype() == DType::float32 ? make_dense<float>(W, affine, activation, backend)
-                                     : make_dense<double>(W, affine, activation, backend);
+                                        const Activation& activation, const ChannelAffine& behind,
+                                        MatrixBackend backend) {
+  return W.dtype() == DType::float32 ? make_dense<float>(W, affine, activation, behind, backend)
+                                     : make_dense<double>(W, affine, activation, behind, backend);
 }
 
 std::shared_ptr<const Op> make_channel_affine_op(const ChannelAffine& affine, const Activation& activation) {

@@ -20,10 +20,11 @@ typename Dense<T>::Epilogue epilogue_of(const ChannelAffine& affine, const Activ
 extern template Dense<float>::Epilogue epilogue_of<float>(const ChannelAffine&, const Activation&);
 extern template Dense<double>::Epilogue epilogue_of<double>(const ChannelAffine&, const Activation&);
 
-/// Y = act(affine(X * W)), rows being all leading axes of X; `affine` lies on the last axis and includes the
-/// bias. REQUIRES: epilogue_fits.
+/// Y = behind(act(affine(X * W))), rows being all leading axes of X; `affine` lies on the last axis and includes the
+/// bias, `behind` lies there too or is the identity. REQUIRES: epilogue_fits both; is_bend, unless that is so.
 std::shared_ptr<const Op> make_dense_op(const Tensor& W, const ChannelAffine& affine,
-                                        const Activation& activation, MatrixBackend backend);
+                                        const Activation& activation, const ChannelAffine& behind,
+                                        MatrixBackend backend);
 
 /// Y = act(scale[c] * X + shift[c]) for float32 and float64. The map is applied in double and rounded once,
 /// as BatchNormalization itself does.

@@ -49,7 +49,8 @@ std::optional<KernelForm> begin_affine(const Op& op, const FoldArgs& args) {
 }
 
 bool dense_fits(const KernelForm& form) {
-  return epilogue_fits(form.W.dtype(), form.affine);
+  return epilogue_fits(form.W.dtype(), form.affine) && epilogue_fits(form.W.dtype(), form.behind) &&
+         (form.behind.is_identity() || is_bend(form.activation));
 }
 
 bool convolution_fits(const KernelForm& form) {
@@ -61,7 +62,7 @@ bool affine_fits(const KernelForm&) {
 }
 
 std::shared_ptr<const Op> make_dense(const KernelForm& form, MatrixBackend backend) {
-  return make_dense_op(form.W, form.affine, form.activation, backend);
+  return make_dense_op(form.W, form.affine, form.activation, form.behind, backend);
 }
 
 std::shared_ptr<const Op> make_convolution(const KernelForm& form, MatrixBackend) {
@@ -74,10 +75,11 @@ std::shared_ptr<const Op> make_affine(const KernelForm& form, MatrixBackend) {
 
 // Two affine maps without a dense layer are not fused: each rounds as its operator does.
 constexpr std::array kTable = {
-    KernelRow{"dense, packed", kFloats, begin_dense, true, true, false, false, dense_fits, make_dense},
-    KernelRow{"convolution, packed", kFloats, begin_convolution, true, true, true, true, convolution_fits,
-              make_convolution},
-    KernelRow{"affine map", kFloats, begin_affine, false, true, false, false, affine_fits, make_affine},
+    KernelRow{"dense, packed", kFloats, begin_dense, true, true, true, false, false, dense_fits, make_dense},
+    KernelRow{"convolution, packed", kFloats, begin_convolution, true, true, false, true, true,
+              convolution_fits, make_convolution},
+    KernelRow{"affine map", kFloats, begin_affine, false, true, false, false, false, affine_fits,
+              make_affine},
 };
 
 }  // namespace

@@ -14,13 +14,14 @@
 
 namespace bnrun {
 
-/// What one kernel computes: Y = act(affine(core(X)) + addend), X being one input of the operator it began with.
+/// What one kernel computes: Y = behind(act(affine(core(X)) + addend)), X being one input of the operator it began with.
 struct KernelForm {
   std::size_t input = 0;  ///< of the operator
   Tensor W;               ///< core(X) = X * W; undefined: core(X) = X, or the convolution
   std::optional<ConvolutionForm> convolution{};
   ChannelAffine affine{};
   Activation activation{};
+  ChannelAffine behind{};  ///< on the axis of `affine`, or the identity
 };
 
 /// One row of the table.
@@ -31,6 +32,7 @@ struct KernelRow {
   std::optional<KernelForm> (*begin)(const Op& op, const FoldArgs& args);
   bool takes_affine;                     ///< maps behind it become part of the form
   bool takes_activation;                 ///< so does one activation behind those
+  bool takes_affine_behind;              ///< and maps behind the activation
   bool takes_addend;                     ///< and before it a value of the same type: input 1 of what is made
   bool channels_last;                    ///< what is made has its channels last, and there is none for BLAS
   bool (*fits)(const KernelForm& form);  ///< into the element type: what `make` needs

@@ -14,10 +14,15 @@
 namespace bnrun {
 namespace {
 
-/// The smallest block that is worth another thread: bytes that its steps read and
-/// write, and rows, which are not fewer than a tile of the packed kernels.
-constexpr std::size_t kLeastBytes = std::size_t{1} << 16;
-constexpr std::int64_t kLeastRows = 12;
+/// The smallest block that is worth another thread: work of some three microseconds, in multiply-adds, of which a
+/// value that an operator writes counts as a few.
+constexpr double kLeastWork = 150'000.0;
+constexpr double kWorkOfValue = 8.0;
+/// Rows that are not fewer: each block goes through all weights, which takes no time beside the multiply-adds of so
+/// many while they are in the second-level cache. Larger ones want a whole tile of the packed kernels.
+constexpr std::int64_t kLeastRows = 4;
+constexpr std::int64_t kLeastRowsOfLargeWeights = 12;
+constexpr std::size_t kLargeWeights = std::size_t{1} << 20;
 /// What the values between the steps of one block may take, so that they stay in the second-level cache.
 constexpr std::size_t kScratchBytes = std::size_t{1} << 19;
 
@@ -169,11 +174,36 @@ class StageBuilder {
     }
     plan_scratch(blocks, lifetimes);
     blocks.step_scratch_bytes = step_scratch(steps, blocks.rows);
-    std::size_t row_bytes = 1;
-    for (const auto& value : blocks.values) row_bytes += value.row_bytes;
-    blocks.least_rows =
-        std::min(blocks.rows, std::max(kLeastRows, static_cast<std::int64_t>(kLeastBytes / row_bytes)));
+    blocks.least_rows = std::min(blocks.rows, least_rows(steps));
     return blocks;
+  }
+
+  std::int64_t least_rows(const std::vector<Step>& steps) const {
+    double work = 1.0;  // of one row
+    std::size_t weights = 0;
+    for (const Step& step : steps) {
+      const ValueType outputs[] = {type_of_rows(step.outputs[0], 1)};
+      const auto inputs = types_of_rows(step, 1);
+      const auto macs = step.op->macs({.inputs = inputs, .outputs = outputs}).number();
+      work += static_cast<double>(macs.value_or(0)) +
+              kWorkOfValue * static_cast<double>(rows_of_.at(step.outputs[0]).row.elements());
+      weights += step.constant_bytes;
+    }
+    const std::int64_t fewest = weights > kLargeWeights ? kLeastRowsOfLargeWeights : kLeastRows;
+    return std::max(fewest, static_cast<std::int64_t>(kLeastWork / work));
+  }
+
+  ValueType type_of_rows(ValueId id, std::int64_t rows) const {
+    const RowType& type = rows_of_.at(id);
+    return ValueType::of(type.dtype, block_shape(type, rows));
+  }
+
+  /// Types of the inputs of `step` for a block of so many rows.
+  std::vector<ValueType> types_of_rows(const Step& step, std::int64_t rows) const {
+    std::vector<ValueType> types{type_of_rows(step.inputs[0], rows)};
+    for (std::size_t i = 1; i < step.inputs.size(); ++i)
+      types.push_back(step.inputs[i].valid() ? values_.type(step.inputs[i]) : ValueType{});
+    return types;
   }
 
   /// Read by a step outside the stage, or an output of the graph.
@@ -201,13 +231,7 @@ class StageBuilder {
   /// What the step that wants most of it wants for a block of so many rows.
   std::size_t step_scratch(const std::vector<Step>& steps, std::int64_t rows) const {
     std::size_t most = 0;
-    for (const Step& step : steps) {
-      const RowType& input = rows_of_.at(step.inputs[0]);
-      std::vector<ValueType> types{ValueType::of(input.dtype, block_shape(input, rows))};
-      for (std::size_t i = 1; i < step.inputs.size(); ++i)
-        types.push_back(step.inputs[i].valid() ? values_.type(step.inputs[i]) : ValueType{});
-      most = std::max(most, step.op->scratch_bytes(types));
-    }
+    for (const Step& step : steps) most = std::max(most, step.op->scratch_bytes(types_of_rows(step, rows)));
     return most;
   }
 

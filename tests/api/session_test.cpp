@@ -408,6 +408,34 @@ TEST(Compile, DenseChainIsOneStageAndEveryLayerOneStep) {
   for (const Tensor& constant : program.constants) EXPECT_FALSE(constant.defined());
 }
 
+TEST(Compile, AMapBehindAnActivationThatStaysInRegistersIsPartOfTheLayer) {
+  struct Case {
+    const char* activation;
+    std::size_t steps;
+  };
+  for (const auto& [activation, steps] : {Case{"Relu", 1}, Case{"LeakyRelu", 1}, Case{"Sigmoid", 2}}) {
+    SCOPED_TRACE(activation);
+    GraphBuilder b;
+    const auto h = b.op(activation, {dense(b, b.input("x", F32, {"N", 6}), 6, 37, 1)});
+    b.output(batch_normalization(b, h, 37, 2));
+    const Model model = b.model();
+    const Program program = compile(prepared(graph_of(model)));
+    ASSERT_EQ(program.stages.size(), 1U);
+    EXPECT_EQ(program.stages[0].steps.size(), steps);
+    expect_like_interpret(model, {{"x", random_tensor({29, 6}, 3)}});
+  }
+}
+
+TEST(Compile, AWeightThatALayerAndAnotherOperatorReadServesBoth) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 6});
+  const auto W = b.constant(random_tensor({6, 6}, 1), "W");
+  const auto twice = b.op("MatMul", {b.op("Relu", {b.op("MatMul", {x, W})}), W});
+  const auto given = b.input("z", F32, {6, 6});
+  b.output(b.op("Add", {twice, b.op("MatMul", {x, b.op("Max", {given, W})})}));
+  expect_like_interpret(b.model(), {{"x", random_tensor({4, 6}, 3)}, {"z", random_tensor({6, 6}, 4)}});
+}
+
 TEST(Compile, AValueReadElsewhereIsNotFusedAway) {
   GraphBuilder b;
   const auto h = dense(b, b.input("x", F32, {"N", 6}), 6, 4, 1);

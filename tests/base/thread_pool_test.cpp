@@ -101,6 +101,56 @@ TEST(ThreadPool, CallersAtOnceBothFinish) {
   EXPECT_EQ(calls, 4 * 100 * 8);
 }
 
+/// Pins the calling thread to one processor, for its own life.
+class Pinned {
+ public:
+  explicit Pinned(int processor) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    EXPECT_EQ(sched_getaffinity(0, sizeof before_, &before_), 0);
+    EXPECT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  }
+  ~Pinned() { sched_setaffinity(0, sizeof before_, &before_); }
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+
+ private:
+  cpu_set_t before_{};
+};
+
+/// Where the helper of a pool of two threads takes its share of a loop.
+int processor_of_helper(ThreadPool& pool) {
+  std::latch both(2);
+  int processor = -1;
+  pool.parallel_for(2, [&](std::int64_t, int worker) {
+    if (worker == 1) processor = sched_getcpu();
+    both.arrive_and_wait();
+  });
+  return processor;
+}
+
+TEST(ThreadPool, AHelperThatSleepsWhereItsCallerRunsWakesUpElsewhere) {
+  if (usable_cpus() < 2) GTEST_SKIP() << "this machine grants a single processor";
+  ThreadPool pool(2);
+  for (int round = 0; round < 10; ++round) {
+    const int before = processor_of_helper(pool);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // by then it sleeps
+    const Pinned here(before);
+    EXPECT_NE(processor_of_helper(pool), before);
+  }
+}
+
+TEST(ThreadPool, WakesHelpersThatSleepAndThoseThatLookOut) {
+  ThreadPool pool(2);
+  for (const int microseconds : {0, 10, 90, 100, 110, 1000}) {
+    for (int round = 0; round < 20; ++round) {
+      std::this_thread::sleep_for(std::chrono::microseconds(microseconds));
+      EXPECT_GE(processor_of_helper(pool), 0);  // hangs where the helper does not come
+    }
+  }
+}
+
 TEST(ThreadPool, ALoopInsideALoopFinishes) {
   ThreadPool pool(2);
   std::atomic<int> calls{0};

@@ -20,6 +20,23 @@ std::int64_t rows_at_once(const PackedProduct<T>& p, std::int64_t rows) {
                                         : std::max(kLeastRows, kElements / std::max(p.N, std::int64_t{1}));
 }
 
+/// Columns of a task when threads share a product: whole tiles, and no fewer than are worth handing over. What a
+/// task takes is estimated from its multiply-adds and from the weights that it reads, whichever is more.
+template <class T>
+std::int64_t columns_of_task(std::int64_t rows, std::int64_t K, std::int64_t N, int threads) {
+  constexpr double kLeastSeconds = 3e-6;
+  constexpr double kMultiplyAdds = 3e11 / sizeof(T);  // per second
+  constexpr double kBytes = 1e11;                     // likewise
+  const std::int64_t step = 2 * panel_columns<T>();
+  if (threads < 2 || N <= step) return N;
+  const double of_column = static_cast<double>(K) * std::max(static_cast<double>(rows) / kMultiplyAdds,
+                                                             static_cast<double>(sizeof(T)) / kBytes);
+  const double least = kLeastSeconds / std::max(of_column, 1e-12);
+  if (least * 2.0 > static_cast<double>(N)) return N;
+  const std::int64_t share = std::max((N + threads - 1) / threads, static_cast<std::int64_t>(least));
+  return (share + step - 1) / step * step;
+}
+
 }  // namespace
 
 template <class T>
@@ -29,7 +46,9 @@ Dense<T>::Dense(std::int64_t K, std::int64_t N, const T* W, const Epilogue& epil
       backend_(backend),
       activation_(epilogue.activation),
       scale_(padded_to_panels<T>(epilogue.scale)),
-      shift_(padded_to_panels<T>(epilogue.shift)) {
+      shift_(padded_to_panels<T>(epilogue.shift)),
+      scale_behind_(padded_to_panels<T>(epilogue.scale_behind)),
+      shift_behind_(padded_to_panels<T>(epilogue.shift_behind)) {
   if (backend == MatrixBackend::packed) {
     weights_ = AlignedBuffer<T>(static_cast<std::size_t>(K * padded_columns<T>(N)));
     pack_panels(K, N, W, weights_.data());
@@ -40,22 +59,33 @@ Dense<T>::Dense(std::int64_t K, std::int64_t N, const T* W, const Epilogue& epil
 }
 
 template <class T>
-void Dense<T>::run(const T* X, std::int64_t rows, T* Y) const {
-  if (backend_ == MatrixBackend::packed)
-    run_packed(X, rows, Y);
-  else
-    run_blas(X, rows, Y);
+void Dense<T>::run(const T* X, std::int64_t rows, T* Y, const Workspace& memory) const {
+  if (backend_ == MatrixBackend::blas) return run_blas(X, rows, Y);
+  const std::int64_t columns = columns_of_task<T>(rows, K_, N_, memory.threads());
+  if (columns >= N_) return run_packed(X, rows, 0, N_, Y);
+  memory.parallel_for((N_ + columns - 1) / columns, [&](std::int64_t task, std::byte*) {
+    const std::int64_t first = task * columns;
+    run_packed(X, rows, first, std::min(columns, N_ - first), Y);
+  });
 }
 
 template <class T>
-void Dense<T>::run_packed(const T* X, std::int64_t rows, T* Y) const {
-  const PackedProduct<T> product{K_, N_, weights_.data(),
-                                 Finish<T>::of(scale_.data(), shift_.data(), activation_)};
+Finish<T> Dense<T>::finish() const {
+  auto finish = Finish<T>::of(scale_.data(), shift_.data(), activation_);
+  finish.scale_behind = scale_behind_.data();
+  finish.shift_behind = shift_behind_.data();
+  return finish;
+}
+
+template <class T>
+void Dense<T>::run_packed(const T* X, std::int64_t rows, std::int64_t first, std::int64_t columns,
+                          T* Y) const {
+  const PackedProduct<T> product{K_, columns, weights_.data() + first * K_, finish().from_column(first)};
   const LineLayout layout{1, K_, K_, N_};
   const std::int64_t block = rows_at_once(product, rows);
-  for (std::int64_t first = 0; first < rows; first += block) {
-    const T* start = X + first * K_;
-    const PackedLine<T> line{std::min(block, rows - first), &start, nullptr, Y + first * N_};
+  for (std::int64_t row = 0; row < rows; row += block) {
+    const T* start = X + row * K_;
+    const PackedLine<T> line{std::min(block, rows - row), &start, nullptr, Y + row * N_ + first};
     multiply_packed<T>(product, layout, {&line, 1});
   }
 }
@@ -69,6 +99,10 @@ void Dense<T>::run_blas(const T* X, std::int64_t rows, T* Y) const {
     for (std::int64_t n = 0; n < N_ && shift_.size() != 0; ++n) y[n] += shift_.data()[n];
   }
   activate(activation_, std::span(Y, static_cast<std::size_t>(rows * N_)));
+  for (std::int64_t m = 0; m < rows && scale_behind_.size() != 0; ++m) {
+    T* y = Y + m * N_;
+    for (std::int64_t n = 0; n < N_; ++n) y[n] = y[n] * scale_behind_.data()[n] + shift_behind_.data()[n];
+  }
 }
 
 template class Dense<float>;

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/workspace.h"
+#include "kernels/gemm/finish.h"
 #include "kernels/math/activation.h"
 
 namespace bnrun {
@@ -15,7 +17,7 @@ enum class MatrixBackend {
   blas,
 };
 
-/// Y[M,N] = act(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n]).
+/// Y[M,N] = scale_behind[n] * act(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n]) + shift_behind[n].
 template <class T>
 class Dense {
  public:
@@ -23,6 +25,8 @@ class Dense {
     std::vector<T> scale;  ///< [N], or empty: 1
     std::vector<T> shift;  ///< [N], or empty: 0
     Activation activation;
+    std::vector<T> scale_behind{};  ///< [N], or empty: nothing is behind. REQUIRES: is_bend(activation)
+    std::vector<T> shift_behind{};  ///< as many
   };
 
   /// W is row-major and copied.
@@ -31,20 +35,25 @@ class Dense {
   std::int64_t K() const { return K_; }
   std::int64_t N() const { return N_; }
 
-  /// X and Y are row-major and do not overlap. Thread-safe, allocates nothing.
-  void run(const T* X, std::int64_t rows, T* Y) const;
+  /// X and Y are row-major and do not overlap. Threads of `memory` share the columns where these are worth it.
+  /// Thread-safe, allocates nothing.
+  void run(const T* X, std::int64_t rows, T* Y, const Workspace& memory = {}) const;
 
  private:
-  void run_packed(const T* X, std::int64_t rows, T* Y) const;
+  /// Columns from `first` on, a multiple of a panel's.
+  void run_packed(const T* X, std::int64_t rows, std::int64_t first, std::int64_t columns, T* Y) const;
+  Finish<T> finish() const;
   void run_blas(const T* X, std::int64_t rows, T* Y) const;
 
   std::int64_t K_;
   std::int64_t N_;
   MatrixBackend backend_;
   Activation activation_;
-  AlignedBuffer<T> weights_;  ///< panels, or row-major for BLAS
-  AlignedBuffer<T> scale_;    ///< padded to whole panels; empty: 1
-  AlignedBuffer<T> shift_;    ///< padded to whole panels; empty: 0
+  AlignedBuffer<T> weights_;       ///< panels, or row-major for BLAS
+  AlignedBuffer<T> scale_;         ///< padded to whole panels; empty: 1
+  AlignedBuffer<T> shift_;         ///< padded to whole panels; empty: 0
+  AlignedBuffer<T> scale_behind_;  ///< padded to whole panels; empty: nothing is behind
+  AlignedBuffer<T> shift_behind_;
 };
 
 extern template class Dense<float>;

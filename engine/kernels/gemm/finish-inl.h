@@ -35,13 +35,17 @@ class Finisher {
         scale_(finish.scale != nullptr ? hn::Load(d, finish.scale + column) : hn::Set(d, T(1))),
         shift_(finish.shift != nullptr ? hn::Load(d, finish.shift + column) : hn::Zero(d)),
         low_(hn::Set(d, finish.low)),
-        high_(hn::Set(d, finish.high)) {}
+        high_(hn::Set(d, finish.high)),
+        scale_behind_(finish.scale_behind != nullptr ? hn::Load(d, finish.scale_behind + column)
+                                                     : hn::Zero(d)),
+        shift_behind_(finish.scale_behind != nullptr ? hn::Load(d, finish.shift_behind + column)
+                                                     : hn::Zero(d)) {}
 
   /// Stores sum(0) ... sum(rows - 1), each at y + row * stride. `addend` and `y` are where this vector's first column
   /// lies; `addend` may be null.
   template <int kRows, class Sum>
   HWY_INLINE void store(D d, Sum sum, const T* addend, T* y, std::int64_t stride) const {
-    if (!whole_ || finish_.bend == Finish<T>::Bend::leaky) {
+    if (!whole_ || finish_.bend == Finish<T>::Bend::leaky || (addend != nullptr && has_map_behind())) {
       HWY_UNROLL(14)
       for (int r = 0; r < kRows; ++r)
         store_any(d, sum(r), addend != nullptr ? addend + r * stride : nullptr, y + r * stride);
@@ -49,6 +53,10 @@ class Finisher {
       HWY_UNROLL(14)
       for (int r = 0; r < kRows; ++r)
         hn::StoreU(bent(hn::Add(affine(sum(r)), hn::LoadU(d, addend + r * stride))), d, y + r * stride);
+    } else if (has_map_behind()) {
+      HWY_UNROLL(14)
+      for (int r = 0; r < kRows; ++r)
+        hn::StoreU(hn::MulAdd(bent(affine(sum(r))), scale_behind_, shift_behind_), d, y + r * stride);
     } else {
       HWY_UNROLL(14)
       for (int r = 0; r < kRows; ++r) hn::StoreU(bent(affine(sum(r))), d, y + r * stride);
@@ -56,6 +64,7 @@ class Finisher {
   }
 
  private:
+  HWY_INLINE bool has_map_behind() const { return finish_.scale_behind != nullptr; }
   HWY_INLINE Vec affine(Vec sum) const { return hn::MulAdd(sum, scale_, shift_); }
 
   /// Between `low` and `high`; NaN stays.
@@ -68,6 +77,7 @@ class Finisher {
     if (finish_.bend == Finish<T>::Bend::leaky)
       v = hn::IfThenElse(hn::Lt(v, hn::Zero(d)), hn::Mul(v, hn::Set(d, finish_.slope)), v);
     v = bent(v);
+    if (has_map_behind()) v = hn::MulAdd(v, scale_behind_, shift_behind_);
     if (whole_)
       hn::StoreU(v, d, y);
     else
@@ -81,6 +91,8 @@ class Finisher {
   Vec shift_;
   Vec low_;
   Vec high_;
+  Vec scale_behind_;
+  Vec shift_behind_;
 };
 
 }  // namespace HWY_NAMESPACE

@@ -33,7 +33,8 @@ AlignedBuffer<T> padded_to_panels(std::span<const T> values) {
   return buffer;
 }
 
-/// y[n] = f(scale[n] * sum[n] + shift[n] + addend[n]). Views: what is pointed to must outlive it.
+/// y[n] = scale_behind[n] * f(scale[n] * sum[n] + shift[n] + addend[n]) + shift_behind[n]. Views: what is pointed to must
+/// outlive it.
 template <class T>
 struct Finish {
   const T* scale = nullptr;  ///< padded like the panels; null: 1
@@ -44,6 +45,9 @@ struct Finish {
   T low = -std::numeric_limits<T>::infinity();
   T high = std::numeric_limits<T>::infinity();
   const Activation* activation = nullptr;  ///< applied to rows just written; null: none
+  /// Padded like the panels; both null: nothing is behind. REQUIRES: no `activation`.
+  const T* scale_behind = nullptr;
+  const T* shift_behind = nullptr;
 
   static Finish of(const T* scale, const T* shift, const Activation& activation) {
     Finish finish{scale, shift};
@@ -73,8 +77,15 @@ struct Finish {
     Finish part = *this;
     if (scale != nullptr) part.scale += first;
     if (shift != nullptr) part.shift += first;
+    if (scale_behind != nullptr) part.scale_behind += first;
+    if (shift_behind != nullptr) part.shift_behind += first;
     return part;
   }
 };
+
+/// Whether Finish applies it in registers.
+inline bool is_bend(const Activation& activation) {
+  return Finish<float>::of(nullptr, nullptr, activation).activation == nullptr;
+}
 
 }  // namespace bnrun
