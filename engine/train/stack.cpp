@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "train/layers/folded_linear.h"
 #include "train/layers/shapes.h"
+#include "train/parts.h"
 
 namespace bnrun::train {
 namespace {
@@ -16,6 +17,13 @@ std::int64_t stage_behind(const std::vector<Stage<T>>& stages, std::int64_t laye
     return static_cast<std::int64_t>(stage.last) == layer;
   });
   return layer < 0 ? -1 : found - stages.begin();
+}
+
+/// How many parts the rows of a layer are cut into: 1 unless each is a matter of its own.
+template <class T>
+std::int64_t parts_of_rows(const Layer<T>& layer, std::int64_t rows) {
+  constexpr std::int64_t kCost = 16;  // of an element
+  return layer.by_rows() ? parts_of(rows, rows * layer.inputs() * kCost) : 1;
 }
 
 }  // namespace
@@ -165,6 +173,12 @@ void Stack<T>::freeze_statistics(bool frozen) {
 }
 
 template <class T>
+void Stack<T>::use(ThreadPool* pool) {
+  pool_ = pool;
+  for (const auto& layer : layers_) layer->use(pool);
+}
+
+template <class T>
 void Stack<T>::initialize(Random& random) {
   for (const auto& layer : layers_) layer->initialize(random);
 }
@@ -208,7 +222,12 @@ double Stack<T>::forward(const Batch<T>& batch) {
       const T* other = *added < 0 ? batch.features : outputs_[count_of(*added)].data();
       std::transform(below, below + batch.rows * layer.inputs(), other, sums_[s].data(), std::plus<T>{});
     }
-    layer.forward(batch.rows, input_of(s, batch), outputs_[s].data());
+    const T* const x = input_of(s, batch);
+    each_part(pool_, batch.rows, parts_of_rows(layer, batch.rows),
+              [&](std::int64_t /*part*/, std::int64_t first, std::int64_t count, int /*worker*/) {
+                layer.forward(count, x + first * layer.inputs(),
+                              outputs_[s].data() + first * layer.outputs());
+              });
   }
   return objective_(batch, outputs(), input_of(stages_.size() - 1, batch), outputs_.back().data(),
                     upper_.data());
@@ -229,8 +248,14 @@ void Stack<T>::backward(const Batch<T>& batch) {
       T* const other = waiting_[count_of(*added)].data();
       std::transform(other, other + width, upper_.data(), other, std::plus<T>{});
     }
-    layer.backward(batch.rows, input_of(s, batch), outputs_[s].data(), upper_.data(),
-                   s == 0 ? nullptr : lower_.data());
+    const T* const x = input_of(s, batch);
+    each_part(pool_, batch.rows, parts_of_rows(layer, batch.rows),
+              [&](std::int64_t /*part*/, std::int64_t first, std::int64_t count, int /*worker*/) {
+                const std::int64_t below = first * layer.inputs();
+                const std::int64_t above = first * layer.outputs();
+                layer.backward(count, x + below, outputs_[s].data() + above, upper_.data() + above,
+                               s == 0 ? nullptr : lower_.data() + below);
+              });
     std::swap(upper_, lower_);
   }
 }

@@ -56,6 +56,8 @@ class Stack {
   Folding folding() const { return folding_; }
   void set_folding(Folding folding);
   void freeze_statistics(bool frozen);
+  /// Training shares its loops among these threads, null: none, with the same results. The pool outlives its use.
+  void use(ThreadPool* pool);
 
   void initialize(Random& random);
   /// Which step the next `forward` is.
@@ -92,6 +94,7 @@ class Stack {
   std::vector<T> weights_;
   std::vector<T> gradients_;
   std::vector<std::pair<std::size_t, std::size_t>> kernels_;
+  ThreadPool* pool_ = nullptr;
   std::int64_t reserved_rows_ = 0;
   std::vector<std::vector<T>> outputs_;  // of each stage
   std::vector<std::vector<T>> sums_;     // of each Shortcut: what it passes on

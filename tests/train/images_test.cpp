@@ -10,6 +10,9 @@
 #include "graph/graph.h"
 #include "io/csv.h"
 #include "samples.h"
+#include "support/allocation_counter.h"
+#include "train/fit/optimizer.h"
+#include "train/parts.h"
 #include "train/stack.h"
 #include "verify/interpret.h"
 
@@ -212,6 +215,102 @@ TEST(Pooling, OfEqualLargestTheFirstTakesTheGradient) {
   layer.forward(1, x.data(), y.data());
   layer.backward(1, x.data(), y.data(), dy.data(), dx.data());
   EXPECT_EQ(dx, (std::vector<float>{1, 10, 0}));
+}
+
+// -------- threads and memory
+
+struct Trained {
+  std::vector<Weight> weights;
+  std::vector<EpochReport> history;
+};
+
+Trained trained(const Shape& input, const Layers& layers, Folding folding, int threads) {
+  const Dataset data = labelled(150, input.elements(), 4);
+  Network network(input, layers, 3);
+  network.set_folding(folding);
+  auto history = fit(network, data, {.epochs = 2, .batch = 48, .validation = 0.2, .threads = threads});
+  return {network.weights(), std::move(history)};
+}
+
+TEST(Threads, ChangeNoBit) {
+  struct Threaded {
+    Shape input;
+    Layers layers;
+  };
+  const Threaded cases[] = {
+      {{20, 20, 2},
+       {conv(8, {5, 5}, kSame), BatchNormalization{}, Activation::gelu, Pooling2D{}, conv(8, {3, 3}),
+        Activation::relu, pool(kMean, {2, 2}, {2, 2}), Dropout{0.2}, Flatten{}, Dense{4},
+        Activation::softmax}},
+      {{300},
+       {Dense{256}, BatchNormalization{}, Activation::tanh, Dense{200}, Dense{4}, Activation::softmax}}};
+  for (const auto& [input, layers] : cases) {
+    for (const Folding folding : {Folding::none, Folding::folded}) {
+      const Trained one = trained(input, layers, folding, 1);
+      for (const int threads : {2, 3}) {
+        const Trained more = trained(input, layers, folding, threads);
+        for (std::size_t i = 0; i < one.weights.size(); ++i)
+          EXPECT_TRUE(identical(one.weights[i].tensor, more.weights[i].tensor)) << one.weights[i].name;
+        for (std::size_t e = 0; e < one.history.size(); ++e) {
+          EXPECT_EQ(one.history[e].loss, more.history[e].loss);
+          EXPECT_EQ(one.history[e].validation_loss, more.history[e].validation_loss);
+        }
+      }
+    }
+  }
+}
+
+/// Operations that a batch of 48 costs these are far above the least that threads are woken for.
+TEST(Threads, ShareWhatIsLarge) {
+  EXPECT_EQ(parts_of(48, 1000), 1);
+  EXPECT_EQ(parts_of(48, 1 << 24), 8);
+  EXPECT_EQ(parts_of(3, 1 << 24), 3);
+  std::vector<std::int64_t> ends;
+  each_part(nullptr, 11, 4, [&](std::int64_t, std::int64_t first, std::int64_t count, int) {
+    ends.push_back(first + count);
+  });
+  EXPECT_EQ(ends, (std::vector<std::int64_t>{2, 5, 8, 11}));
+}
+
+std::size_t allocations_of_a_step(Stack<float>& stack, const Batch<float>& batch,
+                                  OptimizerState<float>& optimizer) {
+  const auto before = testing::allocations();
+  stack.begin({1, 1});
+  stack.forward(batch);
+  stack.backward(batch);
+  optimizer.step(stack.weights(), stack.gradients());
+  return testing::allocations() - before;
+}
+
+TEST(Step, AllocatesNothingAfterTheFirst) {
+  const Layers images{conv(4, {3, 3}, kSame),
+                      BatchNormalization{},
+                      Activation::relu,
+                      Pooling2D{},
+                      conv(4, {2, 2}),
+                      LeakyRelu{},
+                      pool(kMean, {2, 2}, {1, 1}),
+                      Flatten{},
+                      Dense{3},
+                      Activation::softmax};
+  const Layers rows{Dense{8},    BatchNormalization{}, Activation::relu, Dense{8},
+                    Shortcut{3}, LayerNormalization{}, Dropout{0.1},     Activation::gelu,
+                    Dense{3},    Activation::softmax};
+  const Layers categories{Embedding{{{0, 2, 3}}}, Dense{3}, Activation::softmax};
+  const std::pair<Shape, Layers> cases[] = {{{6, 6, 1}, images}, {{8}, rows}, {{4}, categories}};
+  for (const auto& [input, layers] : cases) {
+    for (const Folding folding : {Folding::none, Folding::folded}) {
+      Stack<float> stack(input, layers);
+      stack.set_folding(folding);
+      Random random(1);
+      stack.initialize(random);
+      const Dataset data = labelled(16, input.elements(), 3);
+      const Batch<float> batch{16, data.features.data(), data.labels.data(), nullptr};
+      OptimizerState<float> optimizer(Adam{}, stack.weights().size());
+      for (int i = 0; i < 2; ++i) allocations_of_a_step(stack, batch, optimizer);
+      EXPECT_EQ(allocations_of_a_step(stack, batch, optimizer), 0U) << to_string(input);
+    }
+  }
 }
 
 // -------- what they learn

@@ -277,6 +277,7 @@ int fit(const cli::Console& console, Options options) {
     fit_settings.validation = 0.0;
     fit_settings.validation_data = read_more(fit, options.validation_file, prepared.preparation);
   }
+  fit_settings.threads = options.threads;
   fit_settings.stop = cli::interrupted;
   fit_settings.bound_to = facts_of(options, labelled, prepared);
   print_summary(console, network);
@@ -342,7 +343,9 @@ void add_fit(cli::Program& program) {
   add("--folds", o.folds, "First measure by K folds: each is held out once, classes spread evenly")
       ->type_name("K")
       ->check(CLI::Range(2, 1000).description(""));
-  add("-t,--threads", o.threads, "Folds at a time; the results do not depend on it (1)")->check(cli::count());
+  add("-t,--threads", o.threads,
+      "Of a training of images or large matrices, or folds at a time; the results do not depend on it (1)")
+      ->check(cli::count());
   add("--holdout", o.holdout, "Rows never seen in training: a fraction such as 0.2, or a number of rows");
   add("--holdout-seed", o.holdout_seed, "Which rows those are; apart from --seed, so that runs compare (1)");
   add_file("--holdout-out", o.holdout_out, "Write those rows to this .csv file");

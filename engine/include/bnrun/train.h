@@ -1,5 +1,5 @@
 // Training: networks of Dense, convolution, pooling, normalisation and activation layers, exported as standard ONNX models.
-// Everything runs on one thread, in float32 with statistics in double, and the same seed gives the same bits
+// Everything runs on one thread unless more are asked for, in float32 with statistics in double, and the same seed gives the same bits
 // on the same machine.
 #pragma once
 
@@ -139,6 +139,9 @@ struct FitOptions {
   double clip_value = 0.0;  ///< cuts each gradient to this size; 0: does not
   /// From this epoch on (from 1) training normalises with the running statistics and leaves them as they are.
   std::optional<int> freeze_statistics;
+  /// Threads that share the large loops of a step: convolutions, BatchNormalization of images, large matrices. The
+  /// results do not depend on it.
+  int threads = 1;
   /// Asked before each step; true ends training there, with the best epoch so far.
   std::function<bool()> stop;
   /// What else a checkpoint is bound to, such as the names of the columns: `resume` compares it.

@@ -22,6 +22,7 @@ void check_not_negative(double number, const char* what) {
 
 FitOptions checked(FitOptions options) {
   if (options.epochs < 1) fail(ErrorCode::invalid_input, "{} epochs", options.epochs);
+  if (options.threads < 1) fail(ErrorCode::invalid_input, "{} threads", options.threads);
   if (options.batch < 1) fail(ErrorCode::invalid_input, "batches of {} rows", options.batch);
   if (!(options.validation >= 0.0 && options.validation < 1.0))
     fail(ErrorCode::invalid_input, "validation fraction {}, expected 0 <= fraction < 1", options.validation);
@@ -79,9 +80,14 @@ Training::State::State(Network& n, const Dataset& data, FitOptions o)
   order.resize(static_cast<std::size_t>(training.rows()));
   std::iota(order.begin(), order.end(), std::size_t{0});
   steps_per_epoch = steps_of_epoch(order.size(), static_cast<std::size_t>(options.batch), needs_two);
+  if (options.threads > 1) stack.use(&pool.emplace(options.threads));
   stack.freeze_statistics(false);
   last = snapshot(std::numeric_limits<double>::infinity());
   best = last;
+}
+
+Training::State::~State() {
+  stack.use(nullptr);
 }
 
 Snapshot Training::State::snapshot(double loss) const {

@@ -14,6 +14,9 @@ namespace bnrun::train {
 
 struct Training::State : Progress {
   State(Network& network, const Dataset& data, FitOptions options);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
 
   void run_epoch();
   void finish();
@@ -46,6 +49,7 @@ struct Training::State : Progress {
   bool needs_two = false;
   std::int64_t steps_per_epoch = 0;
   bool interrupted = false;
+  std::optional<ThreadPool> pool;
   std::optional<Facts> facts_;
 };
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "affine/channel_affine.h"
 #include "base/fail.h"
+#include "train/parts.h"
 
 namespace bnrun::train {
 
@@ -38,19 +40,44 @@ ChannelStatistics BatchNormalizationLayer<T>::running() const {
 }
 
 template <class T>
+std::int64_t BatchNormalizationLayer<T>::parts(std::int64_t points) const {
+  constexpr std::int64_t kCost = 16;  // of an element
+  return parts_of(points, points * C() * kCost);
+}
+
+template <class T>
+template <class F>
+void BatchNormalizationLayer<T>::sum_up(std::int64_t points, std::initializer_list<std::vector<double>*> into,
+                                        F add) {
+  const std::int64_t count_of_parts = parts(points);
+  const auto width = static_cast<std::int64_t>(into.size()) * C();
+  partial_.resize(std::max(partial_.size(), count_of(count_of_parts * width)));
+  std::fill_n(partial_.begin(), count_of_parts * width, 0.0);
+  each_part(pool_, points, count_of_parts,
+            [&](std::int64_t part, std::int64_t first, std::int64_t count, int /*worker*/) {
+              double* const sums = partial_.data() + part * width;
+              for (std::int64_t r = first; r < first + count; ++r) {
+                for (std::int64_t c = 0; c < C(); ++c) add(sums, c, r * C() + c);
+              }
+            });
+  const double* from = partial_.data();
+  for (std::vector<double>* sums : into) {
+    std::copy_n(from, C(), sums->begin());
+    for (std::int64_t part = 1; part < count_of_parts; ++part)
+      std::transform(sums->begin(), sums->end(), from + part * width, sums->begin(), std::plus<>{});
+    from += C();
+  }
+}
+
+template <class T>
 void BatchNormalizationLayer<T>::measure(std::int64_t points, const T* x) {
-  const auto each = [&](auto visit) {
-    for (std::int64_t r = 0; r < points; ++r) {
-      for (std::int64_t c = 0; c < C(); ++c) visit(count_of(c), static_cast<double>(x[r * C() + c]));
-    }
-  };
-  std::fill(mean_.begin(), mean_.end(), 0.0);
-  each([this](std::size_t c, double value) { mean_[c] += value; });
+  sum_up(points, {&mean_},
+         [x](double* sums, std::int64_t c, std::int64_t i) { sums[c] += static_cast<double>(x[i]); });
   for (double& mean : mean_) mean /= static_cast<double>(points);
-  std::fill(var_.begin(), var_.end(), 0.0);
-  each([this](std::size_t c, double value) {
-    const double distance = value - mean_[c];
-    var_[c] += distance * distance;
+  const double* const mean = mean_.data();
+  sum_up(points, {&var_}, [x, mean](double* sums, std::int64_t c, std::int64_t i) {
+    const double distance = static_cast<double>(x[i]) - mean[c];
+    sums[c] += distance * distance;
   });
   for (double& var : var_) var /= static_cast<double>(points);
   const auto follow = [this](double& running, double batch) {
@@ -64,44 +91,52 @@ void BatchNormalizationLayer<T>::measure(std::int64_t points, const T* x) {
 
 template <class T>
 void BatchNormalizationLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
-  if (!frozen_) measure(points_of(rows), x);
-  normalize(points_of(rows), x, y, frozen_ ? running() : batch());
+  const std::int64_t points = points_of(rows);
+  if (!frozen_) measure(points, x);
+  make_maps(frozen_ ? running() : batch(), maps_);
+  each_part(pool_, points, parts(points),
+            [&](std::int64_t /*part*/, std::int64_t first, std::int64_t count, int /*worker*/) {
+              map_points(count, x + first * C(), maps_, y + first * C());
+            });
 }
 
 template <class T>
 void BatchNormalizationLayer<T>::infer(std::int64_t rows, const T* x, T* y) const {
-  normalize(points_of(rows), x, y, running());
+  Maps maps;
+  make_maps(running(), maps);
+  map_points(points_of(rows), x, maps, y);
 }
 
 template <class T>
 void BatchNormalizationLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/, const T* dy, T* dx) {
   const std::int64_t points = points_of(rows);
-  const auto each = [&](auto visit) {
-    for (std::int64_t r = 0; r < points; ++r) {
-      for (std::int64_t c = 0; c < C(); ++c) visit(count_of(c), r * C() + c);
-    }
-  };
-  const auto [mean, var] = frozen_ ? running() : batch();
-  std::fill(sum_.begin(), sum_.end(), 0.0);
-  std::fill(sum_n_.begin(), sum_n_.end(), 0.0);
-  for (std::size_t c = 0; c < mean.size(); ++c) {
-    inverse_[c] = batch_normalization_channel(1.0, 0.0, mean[c], var[c], spec_.epsilon).first;
+  const auto [means, vars] = frozen_ ? running() : batch();
+  for (std::size_t c = 0; c < means.size(); ++c) {
+    inverse_[c] = batch_normalization_channel(1.0, 0.0, means[c], vars[c], spec_.epsilon).first;
     slope_[c] = map_.scale_at(c) * inverse_[c];
   }
-  const auto n = [&](std::size_t c, std::int64_t i) {
-    return (static_cast<double>(x[i]) - mean[c]) * inverse_[c];
+  const double* const mean = means.data();
+  const double* const inverse = inverse_.data();
+  const auto n = [=](std::int64_t c, std::int64_t i) {
+    return (static_cast<double>(x[i]) - mean[c]) * inverse[c];
   };
-  each([&](std::size_t c, std::int64_t i) {
-    sum_[c] += static_cast<double>(dy[i]);
-    sum_n_[c] += static_cast<double>(dy[i]) * n(c, i);
+  sum_up(points, {&sum_, &sum_n_}, [&, C = C()](double* sums, std::int64_t c, std::int64_t i) {
+    sums[c] += static_cast<double>(dy[i]);
+    sums[C + c] += static_cast<double>(dy[i]) * n(c, i);
   });
   map_.set_gradients(sum_n_, sum_);
   if (dx == nullptr) return;
   const double share = frozen_ ? 0.0 : 1.0 / static_cast<double>(points);
-  each([&](std::size_t c, std::int64_t i) {
-    dx[i] =
-        static_cast<T>(slope_[c] * (static_cast<double>(dy[i]) - share * (sum_[c] + n(c, i) * sum_n_[c])));
-  });
+  each_part(pool_, points, parts(points),
+            [&](std::int64_t /*part*/, std::int64_t first, std::int64_t count, int /*worker*/) {
+              for (std::int64_t r = first; r < first + count; ++r) {
+                for (std::int64_t c = 0; c < C(); ++c) {
+                  const std::int64_t i = r * C() + c;
+                  const double from_others = share * (sum_[count_of(c)] + n(c, i) * sum_n_[count_of(c)]);
+                  dx[i] = static_cast<T>(slope_[count_of(c)] * (static_cast<double>(dy[i]) - from_others));
+                }
+              }
+            });
 }
 
 template <class T>
@@ -122,16 +157,19 @@ std::vector<std::pair<std::string, Tensor>> BatchNormalizationLayer<T>::weights(
 }
 
 template <class T>
-void BatchNormalizationLayer<T>::normalize(std::int64_t points, const T* x, T* y,
-                                           const ChannelStatistics& with) const {
-  std::vector<std::pair<double, double>> affine(mean_.size());
-  for (std::size_t c = 0; c < affine.size(); ++c)
-    affine[c] =
+void BatchNormalizationLayer<T>::make_maps(const ChannelStatistics& with, Maps& maps) const {
+  maps.resize(with.mean.size());
+  for (std::size_t c = 0; c < maps.size(); ++c)
+    maps[c] =
         batch_normalization_channel(map_.scale_at(c), map_.B_at(c), with.mean[c], with.var[c], spec_.epsilon);
+}
+
+template <class T>
+void BatchNormalizationLayer<T>::map_points(std::int64_t points, const T* x, const Maps& maps, T* y) const {
   for (std::int64_t r = 0; r < points; ++r) {
-    for (std::size_t c = 0; c < affine.size(); ++c) {
+    for (std::size_t c = 0; c < maps.size(); ++c) {
       const std::size_t i = count_of(r * C()) + c;
-      y[i] = static_cast<T>(affine[c].first * static_cast<double>(x[i]) + affine[c].second);
+      y[i] = static_cast<T>(maps[c].first * static_cast<double>(x[i]) + maps[c].second);
     }
   }
 }

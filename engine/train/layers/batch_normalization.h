@@ -1,6 +1,8 @@
 // BatchNormalization: n = (x - mean) / sqrt(var + epsilon),  y = scale * n + B.
 #pragma once
 
+#include <initializer_list>
+
 #include "train/layers/layer.h"
 #include "train/layers/learned_map.h"
 
@@ -28,6 +30,7 @@ class BatchNormalizationLayer final : public Layer<T> {
   void bind(T* weights, T* gradients) override { map_.bind(weights, gradients); }
   void initialize(Random& /*random*/) override { map_.initialize(); }
   void freeze_statistics(bool frozen) override { frozen_ = frozen; }
+  void use(ThreadPool* pool) override { pool_ = pool; }
   void forward(std::int64_t rows, const T* x, T* y) override;
   void infer(std::int64_t rows, const T* x, T* y) const override;
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;
@@ -47,7 +50,15 @@ class BatchNormalizationLayer final : public Layer<T> {
  private:
   std::int64_t C() const { return channels_; }
   std::int64_t points_of(std::int64_t rows) const { return rows * (this->outputs() / channels_); }
-  void normalize(std::int64_t points, const T* x, T* y, const ChannelStatistics& with) const;
+  using Maps = std::vector<std::pair<double, double>>;
+  /// The slope and offset of each channel that they make.
+  void make_maps(const ChannelStatistics& with, Maps& maps) const;
+  void map_points(std::int64_t points, const T* x, const Maps& maps, T* y) const;
+  std::int64_t parts(std::int64_t points) const;
+  /// add(sums, channel, element) for every element; `sums` are those of a part, one for each of the vectors and
+  /// each channel, which end up in the vectors.
+  template <class F>
+  void sum_up(std::int64_t points, std::initializer_list<std::vector<double>*> into, F add);
 
   BatchNormalization spec_;
   std::int64_t channels_;
@@ -56,6 +67,9 @@ class BatchNormalizationLayer final : public Layer<T> {
   std::vector<double> statistics_;
   std::vector<double> mean_, var_;                     // of the batch
   std::vector<double> inverse_, slope_, sum_, sum_n_;  // of backward
+  std::vector<double> partial_;                        // sums of each part
+  Maps maps_;                                          // of forward
+  ThreadPool* pool_ = nullptr;
 };
 
 extern template class BatchNormalizationLayer<float>;

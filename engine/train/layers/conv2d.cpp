@@ -1,9 +1,11 @@
 #include "train/layers/conv2d.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/fail.h"
 #include "train/layers/shapes.h"
+#include "train/parts.h"
 
 namespace bnrun::train {
 namespace {
@@ -48,43 +50,86 @@ void Conv2DLayer<T>::scatter(std::int64_t rows, const T* dpanels, T* dx) const {
 }
 
 template <class T>
-void Conv2DLayer<T>::convolve(const T* W, const T* b, std::int64_t rows, const T* x, T* y,
-                              std::vector<T>& panels) const {
-  const std::int64_t most = std::min(rows, images_at_once());
-  panels.resize(std::max(panels.size(), count_of(most * this->positions() * this->K())));
+void Conv2DLayer<T>::convolve(const T* W, const T* b, std::int64_t rows, const T* x, T* y, T* panels) const {
+  const std::int64_t most = images_at_once();
   for (std::int64_t first = 0; first < rows; first += most) {
     const std::int64_t count = std::min(most, rows - first);
-    gather(count, x + first * this->inputs(), panels.data());
-    this->multiply(W, b, count * this->positions(), panels.data(), y + first * this->outputs());
+    gather(count, x + first * this->inputs(), panels);
+    this->multiply(W, b, count * this->positions(), panels, y + first * this->outputs());
+  }
+}
+
+template <class T>
+void Conv2DLayer<T>::apply(const T* W, const T* b, std::int64_t rows, const T* x, T* y) const {
+  std::vector<T> panels(count_of(panel_elements()));
+  convolve(W, b, rows, x, y, panels.data());
+}
+
+template <class T>
+std::int64_t Conv2DLayer<T>::parts(std::int64_t rows) const {
+  return parts_of(rows, rows * this->positions() * this->K() * this->N());
+}
+
+/// Scratch memory of each thread.
+template <class T>
+void Conv2DLayer<T>::reserve() {
+  const auto threads = static_cast<std::size_t>(threads_of(pool_));
+  for (auto* of_threads : {&panels_, &dpanels_}) {
+    if (of_threads->size() < threads) of_threads->resize(threads);
+    for (auto& panels : *of_threads) panels.resize(count_of(panel_elements()));
   }
 }
 
 template <class T>
 void Conv2DLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
-  convolve(this->W(), this->b(), rows, x, y, panels_);
-}
-
-template <class T>
-void Conv2DLayer<T>::apply(const T* W, const T* b, std::int64_t rows, const T* x, T* y) const {
-  std::vector<T> panels;
-  convolve(W, b, rows, x, y, panels);
+  reserve();
+  each_part(pool_, rows, parts(rows),
+            [&](std::int64_t /*part*/, std::int64_t first, std::int64_t count, int worker) {
+              convolve(this->W(), this->b(), count, x + first * this->inputs(), y + first * this->outputs(),
+                       panels_[static_cast<std::size_t>(worker)].data());
+            });
 }
 
 template <class T>
 void Conv2DLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/, const T* dy, T* dx) {
-  const std::int64_t most = std::min(rows, images_at_once());
-  if (dx != nullptr) dpanels_.resize(std::max(dpanels_.size(), panels_.size()));
+  reserve();
+  const std::int64_t count_of_parts = parts(rows);
+  const std::int64_t size = this->K() * this->N() + this->N();
+  gradients_.resize(std::max(gradients_.size(), count_of(count_of_parts * size)));
+  each_part(pool_, rows, count_of_parts,
+            [&](std::int64_t part, std::int64_t first, std::int64_t count, int worker) {
+              backward_part(count, x + first * this->inputs(), dy + first * this->outputs(),
+                            dx == nullptr ? nullptr : dx + first * this->inputs(),
+                            gradients_.data() + part * size, worker);
+            });
+  const T* const first = gradients_.data();
+  const auto gather_into = [&](T* out, std::int64_t from, std::int64_t count) {
+    std::copy_n(first + from, count, out);
+    for (std::int64_t part = 1; part < count_of_parts; ++part)
+      std::transform(out, out + count, first + part * size + from, out, std::plus<T>{});
+  };
+  gather_into(this->dW(), 0, this->K() * this->N());
+  if (this->db() != nullptr) gather_into(this->db(), this->K() * this->N(), this->N());
+}
+
+/// dW and then db of these rows into `gradients`.
+template <class T>
+void Conv2DLayer<T>::backward_part(std::int64_t rows, const T* x, const T* dy, T* dx, T* gradients,
+                                   int worker) {
+  T* const panels = panels_[static_cast<std::size_t>(worker)].data();
+  T* const dpanels = dpanels_[static_cast<std::size_t>(worker)].data();
+  const std::int64_t most = images_at_once();
   for (std::int64_t first = 0; first < rows; first += most) {
     const std::int64_t count = std::min(most, rows - first);
     const std::int64_t M = count * this->positions();
     const T* const dH = dy + first * this->outputs();
-    gather(count, x + first * this->inputs(), panels_.data());
-    this->kernel_gradient(M, panels_.data(), dH, first == 0 ? T(0) : T(1), this->dW());
+    gather(count, x + first * this->inputs(), panels);
+    this->kernel_gradient(M, panels, dH, first == 0 ? T(0) : T(1), gradients);
     if (dx == nullptr) continue;
-    this->panel_gradient(M, dH, dpanels_.data());
-    scatter(count, dpanels_.data(), dx + first * this->inputs());
+    this->panel_gradient(M, dH, dpanels);
+    scatter(count, dpanels, dx + first * this->inputs());
   }
-  this->bias_gradient(rows * this->positions(), dy);
+  this->bias_gradient(rows * this->positions(), dy, gradients + this->K() * this->N());
 }
 
 /// [filters, C, height, width]

@@ -7,7 +7,8 @@
 namespace bnrun::train {
 
 /// x[rows, H, W, C], y[rows, out_H, out_W, filters]; the kernel lies as [height, width, C, filters]. The
-/// windows of a few images at a time are gathered, so that they stay in cache.
+/// windows of a few images at a time are gathered, so that they stay in cache. In training a batch is cut into
+/// parts that threads share, and what each says of the gradients is added in their order.
 template <class T>
 class Conv2DLayer final : public LinearLayer<T> {
  public:
@@ -15,6 +16,7 @@ class Conv2DLayer final : public LinearLayer<T> {
 
   const Windows& windows() const { return windows_; }
 
+  void use(ThreadPool* pool) override { pool_ = pool; }
   void forward(std::int64_t rows, const T* x, T* y) override;
   void infer(std::int64_t rows, const T* x, T* y) const override { apply(this->W(), this->b(), rows, x, y); }
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;
@@ -27,10 +29,17 @@ class Conv2DLayer final : public LinearLayer<T> {
 
  private:
   std::int64_t images_at_once() const;
-  void convolve(const T* W, const T* b, std::int64_t rows, const T* x, T* y, std::vector<T>& panels) const;
+  /// `panels` has room for the windows of images_at_once().
+  void convolve(const T* W, const T* b, std::int64_t rows, const T* x, T* y, T* panels) const;
+  std::int64_t panel_elements() const { return images_at_once() * this->positions() * this->K(); }
+  std::int64_t parts(std::int64_t rows) const;
+  void reserve();
+  void backward_part(std::int64_t rows, const T* x, const T* dy, T* dx, T* gradients, int worker);
 
   Windows windows_;
-  std::vector<T> panels_, dpanels_;  // of training
+  ThreadPool* pool_ = nullptr;
+  std::vector<std::vector<T>> panels_, dpanels_;  // of each thread in training
+  std::vector<T> gradients_;                      // dW and db of each part of a batch
 };
 
 extern template class Conv2DLayer<float>;

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "kernels/gemm/blas.h"
 #include "train/layers/tensor_of.h"
+#include "train/parts.h"
 
 namespace bnrun::train {
 namespace {
@@ -27,10 +29,29 @@ DenseLayer<T>::DenseLayer(const Dense& spec, std::int64_t inputs)
                       .name = "dense"}) {}
 
 template <class T>
+void DenseLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
+  each_part(pool_, rows, parts_of(rows, rows * this->K() * this->N()),
+            [&](std::int64_t /*part*/, std::int64_t first, std::int64_t count, int /*worker*/) {
+              this->multiply(count, x + first * this->K(), y + first * this->N());
+            });
+}
+
+/// Threads share the rows of dW and those of dx: there is nothing to add up.
+template <class T>
 void DenseLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*/, const T* dy, T* dx) {
-  this->kernel_gradient(rows, x, dy, T(0), this->dW());
-  this->bias_gradient(rows, dy);
-  if (dx != nullptr) this->panel_gradient(rows, dy, dx);
+  const std::int64_t K = this->K();
+  const std::int64_t N = this->N();
+  each_part(pool_, K, parts_of(K, rows * K * N),
+            [&](std::int64_t /*part*/, std::int64_t first, std::int64_t count, int /*worker*/) {
+              blas_gemm<T>(Transpose::yes, Transpose::no, count, N, rows, T(1), x + first, K, dy, N, T(0),
+                           this->dW() + first * N, N);
+            });
+  if (this->db() != nullptr) this->bias_gradient(rows, dy, this->db());
+  if (dx == nullptr) return;
+  each_part(pool_, rows, parts_of(rows, rows * K * N),
+            [&](std::int64_t /*part*/, std::int64_t first, std::int64_t count, int /*worker*/) {
+              this->panel_gradient(count, dy + first * N, dx + first * K);
+            });
 }
 
 template <class T>

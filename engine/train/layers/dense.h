@@ -10,7 +10,8 @@ class DenseLayer final : public LinearLayer<T> {
  public:
   DenseLayer(const Dense& spec, std::int64_t inputs);
 
-  void forward(std::int64_t rows, const T* x, T* y) override { infer(rows, x, y); }
+  void use(ThreadPool* pool) override { pool_ = pool; }
+  void forward(std::int64_t rows, const T* x, T* y) override;
   void infer(std::int64_t rows, const T* x, T* y) const override { this->multiply(rows, x, y); }
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;
 
@@ -21,6 +22,9 @@ class DenseLayer final : public LinearLayer<T> {
   void gather(std::int64_t rows, const T* x, T* panels) const override;
   void scatter(std::int64_t rows, const T* dpanels, T* dx) const override;
   Tensor kernel_tensor(const T* W) const override;
+
+ private:
+  ThreadPool* pool_ = nullptr;
 };
 
 extern template class DenseLayer<float>;

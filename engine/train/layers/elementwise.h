@@ -16,6 +16,7 @@ class ActivationLayer final : public Layer<T> {
   ActivationLayer(const bnrun::Activation& function, std::int64_t width)
       : Layer<T>(width, width), function_(function) {}
 
+  bool by_rows() const override { return true; }
   void forward(std::int64_t rows, const T* x, T* y) override { infer(rows, x, y); }
   void infer(std::int64_t rows, const T* x, T* y) const override;
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;
@@ -30,6 +31,7 @@ class SoftmaxLayer final : public Layer<T> {
  public:
   explicit SoftmaxLayer(std::int64_t classes) : Layer<T>(classes, classes) {}
 
+  bool by_rows() const override { return true; }
   void forward(std::int64_t rows, const T* x, T* y) override { infer(rows, x, y); }
   void infer(std::int64_t rows, const T* x, T* y) const override;
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;
@@ -58,6 +60,7 @@ class PassingLayer final : public Layer<T> {
  public:
   explicit PassingLayer(std::int64_t width) : Layer<T>(width, width) {}
 
+  bool by_rows() const override { return true; }
   void forward(std::int64_t rows, const T* x, T* y) override { infer(rows, x, y); }
   void infer(std::int64_t rows, const T* x, T* y) const override;
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;

@@ -46,7 +46,10 @@ FoldedLinearLayer<T>::FoldedLinearLayer(LinearLayer<T>& linear, BatchNormalizati
       dW_(W_.size()),
       sum_(count_of(N())),
       sum_z_(count_of(N())),
-      dscale_(count_of(N())) {}
+      dscale_(count_of(N())),
+      to_mean_(count_of(N())),
+      to_sigma_(count_of(N())),
+      offset_(count_of(N())) {}
 
 template <class T>
 std::span<double> FoldedLinearLayer<T>::statistics() {
@@ -122,13 +125,12 @@ void FoldedLinearLayer<T>::forward(std::int64_t rows, const T* x, T* y) {
   blas_gemm<T>(Transpose::no, Transpose::no, M, N(), K(), T(1), panels_, K(), W_.data(), N(), T(0), z_.data(),
                N());
   const auto columns = count_of(N());
-  std::vector<double> shift(columns);
   for (std::size_t n = 0; n < columns; ++n)
-    shift[n] = normalization_ == nullptr
-                   ? bias_at(n)
-                   : normalization_->map().scale_at(n) * shift_[n] + normalization_->map().B_at(n);
+    offset_[n] = normalization_ == nullptr
+                     ? bias_at(n)
+                     : normalization_->map().scale_at(n) * shift_[n] + normalization_->map().B_at(n);
   each_element(count_of(M * N()), columns, [&](std::size_t i, std::size_t n) {
-    y[i] = static_cast<T>(static_cast<double>(z_[i]) * correction_[n] + shift[n]);
+    y[i] = static_cast<T>(static_cast<double>(z_[i]) * correction_[n] + offset_[n]);
   });
 }
 
@@ -152,16 +154,14 @@ void FoldedLinearLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*
     dh_.resize(elements);
     const auto batch = normalization_->batch();
     const double share = 1.0 / static_cast<double>(M);
-    std::vector<double> to_mean(columns);
-    std::vector<double> to_sigma(columns);  // over sigma, as h's distance from the mean is
     for (std::size_t n = 0; n < columns; ++n) {
       const double s = sigma(batch, n);
       const double scale = normalization_->map().scale_at(n);
-      to_mean[n] = -share * sum_[n] * scale / s;
-      to_sigma[n] = -share * (sum_z_[n] * correction_[n] + sum_[n] * scale * shift_[n]) / (s * s);
+      to_mean_[n] = -share * sum_[n] * scale / s;
+      to_sigma_[n] = -share * (sum_z_[n] * correction_[n] + sum_[n] * scale * shift_[n]) / (s * s);
     }
     each_element(elements, columns, [&](std::size_t i, std::size_t n) {
-      dh_[i] = static_cast<T>(to_mean[n] + to_sigma[n] * (static_cast<double>(h_[i]) - batch.mean[n]));
+      dh_[i] = static_cast<T>(to_mean_[n] + to_sigma_[n] * (static_cast<double>(h_[i]) - batch.mean[n]));
     });
   }
   backward_to_weights(M);

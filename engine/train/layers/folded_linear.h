@@ -71,6 +71,8 @@ class FoldedLinearLayer final : public Layer<T> {
   std::vector<T> dpanels_;           // likewise, where P is not x itself
   std::vector<double> sum_, sum_z_;  // of dy, and of dy * z
   std::vector<double> dscale_;
+  std::vector<double> to_mean_, to_sigma_;  // the second over sigma, as h's distance from the mean is
+  std::vector<double> offset_;              // of forward
 };
 
 extern template class FoldedLinearLayer<float>;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "bnrun/train_network.h"
 #include "train/random.h"
 
@@ -39,6 +40,11 @@ class Layer {
   virtual void bind(T* /*weights*/, T* /*gradients*/) {}
   virtual void initialize(Random& /*random*/) {}
   virtual void begin(const Step& /*step*/) {}
+  /// What training may share its loops among; null: nothing. It outlives its use.
+  virtual void use(ThreadPool* /*pool*/) {}
+  /// Whether each row is a matter of its own, and `forward` and `backward` may be called with some of the rows
+  /// by several threads at a time.
+  virtual bool by_rows() const { return false; }
   /// From now on training computes with the running statistics and leaves them as they are.
   virtual void freeze_statistics(bool /*frozen*/) {}
 

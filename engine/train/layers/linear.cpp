@@ -56,11 +56,10 @@ void LinearLayer<T>::kernel_gradient(std::int64_t M, const T* P, const T* dH, T 
 }
 
 template <class T>
-void LinearLayer<T>::bias_gradient(std::int64_t M, const T* dH) const {
-  if (b_ == nullptr) return;
-  std::fill_n(db_, N_, T(0));
+void LinearLayer<T>::bias_gradient(std::int64_t M, const T* dH, T* db) const {
+  std::fill_n(db, N_, T(0));
   for (std::int64_t m = 0; m < M; ++m) {
-    for (std::int64_t n = 0; n < N_; ++n) db_[n] += dH[m * N_ + n];
+    for (std::int64_t n = 0; n < N_; ++n) db[n] += dH[m * N_ + n];
   }
 }
 

@@ -55,7 +55,8 @@ class LinearLayer : public Layer<T> {
 
   /// dW = beta * dW + P' * dH into `dW`.
   void kernel_gradient(std::int64_t M, const T* P, const T* dH, T beta, T* dW) const;
-  void bias_gradient(std::int64_t M, const T* dH) const;
+  /// Into `db` [N].
+  void bias_gradient(std::int64_t M, const T* dH, T* db) const;
   void panel_gradient(std::int64_t M, const T* dH, T* dP) const;
 
  private:

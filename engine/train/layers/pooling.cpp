@@ -22,9 +22,7 @@ void each_pixel_of(const Windows& windows, std::int64_t rows, F visit) {
 
 template <class T>
 MaxPoolingLayer<T>::MaxPoolingLayer(const Windows& windows)
-    : Layer<T>(windows.pixels(), windows.positions() * windows.C),
-      windows_(windows),
-      taken_(count_of(this->outputs())) {}
+    : Layer<T>(windows.pixels(), windows.positions() * windows.C), windows_(windows) {}
 
 template <class T>
 void MaxPoolingLayer<T>::infer(std::int64_t rows, const T* x, T* y) const {
@@ -40,12 +38,11 @@ void MaxPoolingLayer<T>::backward(std::int64_t rows, const T* x, const T* y, con
   if (dx == nullptr) return;
   std::fill_n(dx, rows * this->inputs(), T(0));
   for (std::int64_t r = 0; r < rows; ++r) {
-    std::fill(taken_.begin(), taken_.end(), false);
-    each_pixel_of(windows_, 1, [&](std::int64_t from, std::int64_t to, std::int64_t /*position*/) {
+    each_window(windows_, [&](std::int64_t position, const WindowPart& seen) {
       for (std::int64_t c = 0; c < windows_.C; ++c) {
-        if (taken_[count_of(to + c)] || x[from + c] != y[to + c]) continue;
-        taken_[count_of(to + c)] = true;
-        dx[from + c] += dy[to + c];
+        const std::int64_t of = position * windows_.C + c;
+        const std::int64_t from = first_equal(seen, x, y[of], c);
+        if (from >= 0) dx[from] += dy[of];
       }
     });
     x += this->inputs();
@@ -53,6 +50,19 @@ void MaxPoolingLayer<T>::backward(std::int64_t rows, const T* x, const T* y, con
     y += this->outputs();
     dy += this->outputs();
   }
+}
+
+/// The first element of channel c that a window sees and that is `value`, -1 where none is (NaN).
+template <class T>
+std::int64_t MaxPoolingLayer<T>::first_equal(const WindowPart& seen, const T* x, T value,
+                                             std::int64_t c) const {
+  for (std::int64_t h = seen.first_h; h < seen.end_h; ++h) {
+    for (std::int64_t w = seen.first_w; w < seen.end_w; ++w) {
+      const std::int64_t from = (h * windows_.W + w) * windows_.C + c;
+      if (x[from] == value) return from;
+    }
+  }
+  return -1;
 }
 
 template <class T>

@@ -12,13 +12,15 @@ class MaxPoolingLayer final : public Layer<T> {
  public:
   explicit MaxPoolingLayer(const Windows& windows);
 
+  bool by_rows() const override { return true; }
   void forward(std::int64_t rows, const T* x, T* y) override { infer(rows, x, y); }
   void infer(std::int64_t rows, const T* x, T* y) const override;
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;
 
  private:
+  std::int64_t first_equal(const WindowPart& seen, const T* x, T value, std::int64_t c) const;
+
   Windows windows_;
-  std::vector<bool> taken_;  // of the outputs of an image in backward
 };
 
 /// The mean of those pixels of each window that lie in the image.
@@ -27,6 +29,7 @@ class AveragePoolingLayer final : public Layer<T> {
  public:
   explicit AveragePoolingLayer(const Windows& windows);
 
+  bool by_rows() const override { return true; }
   void forward(std::int64_t rows, const T* x, T* y) override { infer(rows, x, y); }
   void infer(std::int64_t rows, const T* x, T* y) const override;
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;

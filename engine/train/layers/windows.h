@@ -24,22 +24,32 @@ struct Windows {
 Windows windows_over(const Shape& image, const Size2D& size, const Size2D& strides, Padding padding,
                      const char* what);
 
-/// visit(position, h, w) for every pixel (h, w) of every window that lies in the image.
+/// The pixels of a window that lie in the image.
+struct WindowPart {
+  std::int64_t first_h = 0, end_h = 0, first_w = 0, end_w = 0;
+};
+
+/// visit(position, part) for every window.
 template <class F>
-void each_pixel(const Windows& w, F visit) {
+void each_window(const Windows& w, F visit) {
   for (std::int64_t oh = 0; oh < w.out_H; ++oh) {
     for (std::int64_t ow = 0; ow < w.out_W; ++ow) {
       const std::int64_t h0 = oh * w.strides.height - w.top;
       const std::int64_t w0 = ow * w.strides.width - w.left;
-      const std::int64_t first_i = std::max<std::int64_t>(0, -h0);
-      const std::int64_t end_i = std::min(w.size.height, w.H - h0);
-      const std::int64_t first_j = std::max<std::int64_t>(0, -w0);
-      const std::int64_t end_j = std::min(w.size.width, w.W - w0);
-      for (std::int64_t i = first_i; i < end_i; ++i) {
-        for (std::int64_t j = first_j; j < end_j; ++j) visit(oh * w.out_W + ow, h0 + i, w0 + j);
-      }
+      visit(oh * w.out_W + ow, WindowPart{std::max<std::int64_t>(0, h0), std::min(w.H, h0 + w.size.height),
+                                          std::max<std::int64_t>(0, w0), std::min(w.W, w0 + w.size.width)});
     }
   }
+}
+
+/// visit(position, h, w) for every pixel (h, w) of every window that lies in the image.
+template <class F>
+void each_pixel(const Windows& windows, F visit) {
+  each_window(windows, [&](std::int64_t position, const WindowPart& seen) {
+    for (std::int64_t h = seen.first_h; h < seen.end_h; ++h) {
+      for (std::int64_t w = seen.first_w; w < seen.end_w; ++w) visit(position, h, w);
+    }
+  });
 }
 
 /// panels[positions, elements] of one image: what each window sees, zeros around the image.
