@@ -14,7 +14,7 @@ import onnx
 from bntrain_test import DIABETES, IRIS, BntrainTest, attributes
 from programs import INVALID_INPUT, IO, USAGE
 
-KILLS = int(os.environ.get("BNRUN_KILLS", "12"))
+KILLS = int(os.environ.get("BNRUN_KILLS", "20"))
 LONG = ["--epochs", str(40 * KILLS), "--early-stopping", "1000000", "--layers", "dense(8) bn relu dropout(0.1) dense"]
 
 
@@ -34,11 +34,21 @@ class Training(BntrainTest):
         expected = self.read("m.onnx")
         draw = random.Random(1)
         arguments = ["-o", "k.onnx", "--checkpoint", "ck", "--resume", *LONG]
-        for _ in range(KILLS):
+        last = 0
+        for kill in range(KILLS):
             run = self.start(*arguments)
             time.sleep(draw.uniform(0.0, 0.08))
             run.kill()
-            run.communicate()
+            _, errors = run.communicate()
+            self.assertIn(run.returncode, (0, -signal.SIGKILL), errors)
+            if (self.folder / "ck").exists():  # it loads, and holds no less than before
+                held = self.read("ck")
+                said, _ = self.fit(IRIS, "species", *LONG[2:], "--epochs", "1", "--checkpoint", "ck", "--resume", "--progress", "0")
+                behind = int(said.split("resumed behind epoch ")[1].split()[0])
+                self.assertGreaterEqual(behind, max(last, 1), f"kill {kill + 1}")
+                self.assertEqual(self.read("ck"), held)
+                last = behind
+        self.assertGreater(last, 0)
         run = self.start(*arguments)
         _, errors = run.communicate()
         self.assertEqual(run.returncode, 0, errors)
@@ -131,11 +141,48 @@ class Training(BntrainTest):
         self.assertEqual(self.read("full"), before)
         self.assertFalse((self.folder / "full.part").exists())
 
-    @unittest.skipIf(os.geteuid() == 0, "root may write to any folder")
-    def test_a_folder_that_may_not_be_written_to_is_told_before_the_work(self):
-        (self.folder / "closed").mkdir(mode=0o500)
-        self.fail_with(IO, "fit", IRIS, "--target", "species", "-o", "m.onnx", "--checkpoint", "closed/c",
-                       message="closed/c: cannot be written")
+    def as_nobody(self):
+        """What makes a process one that may not write everywhere; skips where it could not run the program then."""
+        if os.geteuid() != 0:
+            return {}
+
+        def become_nobody():
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+
+        self.folder.chmod(0o755)
+        try:
+            subprocess.run([self.executable(), "--version"], preexec_fn=become_nobody, check=True, capture_output=True)
+            subprocess.run(["test", "-r", IRIS], preexec_fn=become_nobody, check=True)
+        except (OSError, subprocess.SubprocessError):
+            self.skipTest("root may write to any folder, and others cannot run the program here")
+        return {"preexec_fn": become_nobody}
+
+    def test_a_folder_that_may_not_be_written_to_leaves_the_old_checkpoint(self):
+        other = self.as_nobody()
+        closed = self.folder / "closed"
+        closed.mkdir()
+        closed.chmod(0o777)
+        self.addCleanup(closed.chmod, 0o777)
+        # Shut while it trains ...
+        run = self.start("-o", "/dev/null", "--epochs", "1000000", "--checkpoint", "closed/c", **other)
+        while not (closed / "c").exists():
+            time.sleep(0.01)
+        closed.chmod(0o555)
+        _, errors = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, IO, errors)
+        self.assertIn(b"closed/c: cannot be written: Permission denied", errors)
+        before = self.read("closed/c")
+        # ... and before.
+        run = self.start("-q", "-o", "/dev/null", "--epochs", "1000000", "--checkpoint", "closed/c", "--resume", **other)
+        _, errors = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, IO, errors)
+        self.assertEqual(errors.decode(), "bntrain: closed/c: cannot be written: Permission denied\n")
+        self.assertEqual(self.read("closed/c"), before)
+        closed.chmod(0o777)
+        said, _ = self.fit(IRIS, "species", "--epochs", "1", "--checkpoint", "closed/c", "--resume")
+        self.assertIn("resumed behind epoch", said)
 
     def test_a_folder_that_is_missing_is_told_before_the_work(self):
         self.fail_with(IO, "fit", IRIS, "--target", "species", "-o", "m.onnx", "--checkpoint", "none/c",
