@@ -179,6 +179,11 @@ void Stack<T>::use(ThreadPool* pool) {
 }
 
 template <class T>
+void Stack<T>::round_in_training(bool on) {
+  for (const auto& layer : folded_) layer->round_in_training(on);
+}
+
+template <class T>
 void Stack<T>::initialize(Random& random) {
   for (const auto& layer : layers_) layer->initialize(random);
 }

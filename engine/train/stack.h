@@ -58,6 +58,7 @@ class Stack {
   void freeze_statistics(bool frozen);
   /// Training shares its loops among these threads, null: none, with the same results. The pool outlives its use.
   void use(ThreadPool* pool);
+  void round_in_training(bool on);
 
   void initialize(Random& random);
   /// Which step the next `forward` is.

@@ -2,17 +2,23 @@
 
 import json
 import os
+import pathlib
 import random
 import resource
 import signal
 import subprocess
+import sys
 import time
 import unittest
+import xml.etree.ElementTree
 
 import onnx
 
 from bntrain_test import DIABETES, IRIS, BntrainTest, attributes
 from programs import INVALID_INPUT, IO, USAGE
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import tfevents  # noqa: E402
 
 KILLS = int(os.environ.get("BNRUN_KILLS", "20"))
 LONG = ["--epochs", str(40 * KILLS), "--early-stopping", "1000000", "--layers", "dense(8) bn relu dropout(0.1) dense"]
@@ -241,6 +247,26 @@ class Files(BntrainTest):
         self.assertEqual(page.count("<polyline"), 5)
         self.assertNotIn("http", page)
 
+    def test_tensorboard_s_files_hold_every_epoch(self):
+        self.fit(IRIS, "species", "--epochs", "3", "--tensorboard", "runs/1", "--history", "h.json", "--checkpoint", "c")
+        history = json.loads((self.folder / "h.json").read_text())
+        for part, tags in [("train", {"epoch_loss": "loss", "epoch_accuracy": "accuracy", "epoch_learning_rate": "learning_rate"}),
+                           ("validation", {"epoch_loss": "val_loss", "epoch_accuracy": "val_accuracy"})]:
+            [file] = (self.folder / "runs/1" / part).iterdir()
+            self.assertRegex(file.name, r"^events\.out\.tfevents\.\d+\.")
+            head, *events = tfevents.read(file)
+            self.assertEqual(head["file_version"], "brain.Event:2")
+            self.assertLess(abs(head["wall_time"] - time.time()), 600)
+            self.assertEqual([event["step"] for event in events], [0, 1, 2])
+            for event, epoch in zip(events, history):
+                self.assertEqual(set(event["scalars"]), set(tags))
+                for tag, name in tags.items():
+                    self.assertAlmostEqual(event["scalars"][tag], epoch[name], delta=1e-6 * abs(epoch[name]))
+        self.fit(IRIS, "species", "--epochs", "5", "--tensorboard", "runs/2", "--checkpoint", "c", "--resume", "--validation", "0.2")
+        self.assertEqual(len(tfevents.read(next((self.folder / "runs/2/train").iterdir()))), 6)  # what it resumed, too
+        self.write("file", "")
+        self.fail_with(IO, "fit", IRIS, "--target", "species", "-o", "m.onnx", "-q", "--tensorboard", "file/x", message="file/x/train: cannot be made")
+
     def test_progress_lines_are_a_choice(self):
         errors, _ = self.fit(IRIS, "species", "--epochs", "4", "--progress", "0")
         self.assertNotIn("epoch 1/4", errors)
@@ -355,7 +381,7 @@ class Measures(BntrainTest):
     def test_compare_says_the_same_for_any_number_of_threads(self):
         arguments = ["compare", IRIS, "--target", "species", "--epochs", "6", "--seeds", "2", "--rates", "0.01,0.1",
                      "--initial-scales", "1,10", "--hidden", "8,8"]
-        one = self.succeed(*arguments, "--csv", "1.csv", "--html", "c.html").decode()
+        one = self.succeed(*arguments, "--csv", "1.csv", "--html", "c.html", "--svg", "c.svg").decode()
         three = self.succeed(*arguments, "-t", "3", "--csv", "3.csv").decode()
         cells = [[line.split()[:9] for line in text.splitlines()[1:13]] for text in (one, three)]
         self.assertEqual(cells[0], cells[1])
@@ -366,6 +392,9 @@ class Measures(BntrainTest):
         page = (self.folder / "c.html").read_text()
         self.assertEqual(page.count("<svg"), 8)
         self.assertIn("<table", page)
+        picture = xml.etree.ElementTree.parse(self.folder / "c.svg")
+        circles = [c for c in picture.iter("{http://www.w3.org/2000/svg}circle") if c.get("cy") != "32"]
+        self.assertEqual(len(circles), 3 * 2 * 2)
         self.fail_with(USAGE, *arguments[:4], "--layers", "dense", message="compare makes its networks")
 
 

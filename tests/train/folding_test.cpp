@@ -264,6 +264,24 @@ INSTANTIATE_TEST_SUITE_P(Networks, Int8,
                                                   Activation::softmax}),
                          [](const auto& tested) { return "Network" + std::to_string(tested.index); });
 
+TEST(Int8, ComputesInFloatUntilItIsToRound) {
+  const Dataset data = labelled(200, 4, 3);
+  const Layers layers{Dense{8}, BatchNormalization{}, Activation::relu, Dense{3}, Activation::softmax};
+  const auto losses = [&](Folding folding, int quantise_from) {
+    Network network(4, layers);
+    network.set_folding(folding);
+    std::vector<double> list;
+    for (const auto& epoch : fit(network, data, {.epochs = 4, .quantise_from = quantise_from}))
+      list.push_back(epoch.loss);
+    return list;
+  };
+  const auto in_float = losses(Folding::folded, 1);
+  const auto late = losses(Folding::int8, 3);
+  for (std::size_t e = 0; e < 2; ++e) EXPECT_NEAR(late[e], in_float[e], 1e-5);
+  EXPECT_NE(late[2], in_float[2]);
+  EXPECT_NE(losses(Folding::int8, 1)[0], in_float[0]);
+}
+
 TEST(Int8, TrainsWithTheStepsThatItExports) {
   const Dataset data = labelled(200, 4, 3);
   Network network(4, {Dense{8}, BatchNormalization{}, Activation::relu, Dense{3}, Activation::softmax});

@@ -240,7 +240,12 @@ TEST(Score, EachClassByHand) {
 
 TEST(Score, ALabelBehindThreeOthersIsNotAmongThem) {
   const std::vector<float> probabilities{0.4F, 0.3F, 0.2F, 0.1F, 0.1F, 0.2F, 0.3F, 0.4F};
-  EXPECT_EQ(report_classes(probabilities, std::vector<std::int64_t>{3, 3}, 4).top_3, 0.5);
+  const std::vector<std::int64_t> labels{3, 3};
+  EXPECT_EQ(report_classes(probabilities, labels, 4).top_3, 0.5);
+  EXPECT_EQ(top_accuracy(probabilities, labels, 4, 1), 0.5);
+  EXPECT_EQ(top_accuracy(probabilities, labels, 4, 4), 1.0);
+  EXPECT_EQ(top_accuracy(probabilities, std::vector<std::int64_t>{1, 0}, 4, 2), 0.5);
+  expect_refused([&] { top_accuracy(probabilities, labels, 4, 0); }, "the 0 most probable classes");
 }
 
 TEST(Score, PredictionsByHand) {

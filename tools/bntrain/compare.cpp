@@ -33,6 +33,7 @@ struct Options {
   double reach = 0.0;
   int threads = 1;
   std::string html;
+  std::string svg;
   std::string csv;
 };
 
@@ -247,6 +248,25 @@ std::vector<Chart> charts_of(const std::vector<Trial>& trials, const std::vector
   return charts;
 }
 
+/// What each kind reaches at each rate and scale.
+SpanChart overview_of(const Options& options, const std::vector<Cell>& cells, bool classification) {
+  SpanChart chart{.title =
+                      fmt::format("Best validation {} in {} epochs: median, lowest and highest of {} seeds",
+                                  metric_name(classification), options.training.fit.epochs, options.seeds)};
+  for (const Variant& variant : kVariants) chart.names.emplace_back(variant.name);
+  for (const Cell& cell : cells) {
+    if (cell.variant == 0)
+      chart.groups.push_back(
+          {{fmt::format("rate {}", cell.rate), fmt::format("weights x {}", cell.scale)}, {}});
+    std::vector<double> best;
+    for (const Trial* trial : cell.trials) best.push_back(trial->best(classification));
+    const std::size_t group = static_cast<std::size_t>(&cell - cells.data()) % chart.groups.size();
+    chart.groups[group].spans.push_back(
+        {*std::ranges::min_element(best), median(best), *std::ranges::max_element(best)});
+  }
+  return chart;
+}
+
 void write_csv(const std::string& path, const std::vector<Trial>& trials, bool classification) {
   if (path.empty()) return;
   io::write_file(path, [&](std::ostream& out) {
@@ -266,8 +286,8 @@ void write_csv(const std::string& path, const std::vector<Trial>& trials, bool c
 }
 
 int compare(const cli::Console& console, Options options) {
-  cli::check_distinct({options.html, options.csv}, {options.table.data});
-  for (const auto& path : {options.html, options.csv})
+  cli::check_distinct({options.html, options.csv, options.svg}, {options.table.data});
+  for (const auto& path : {options.html, options.csv, options.svg})
     if (!path.empty()) io::check_writable(path);
   if (options.network.layers || options.network.keras)
     throw cli::UsageError("compare makes its networks from --hidden and --activation");
@@ -285,8 +305,8 @@ int compare(const cli::Console& console, Options options) {
   const Prepared prepared = prepare(options.table, labelled, rows);
 
   auto trials = plan(options);
-  console.note(fmt::format("{} trainings of {} epochs, {} at a time", trials.size(),
-                           options.training.fit.epochs, options.threads));
+  console.note(fmt::format("{} trainings of {} epochs, as fit trains at that rate, {} at a time",
+                           trials.size(), options.training.fit.epochs, options.threads));
   run_trials(trials.size(), options.threads,
              [&](std::size_t i) { run(options, labelled, prepared, trials[i]); });
 
@@ -302,6 +322,11 @@ int compare(const cli::Console& console, Options options) {
   }
   fmt::print("{}\n{}", text.text(), verdict(cells, classification));
   write_csv(options.csv, trials, classification);
+  if (!options.svg.empty()) {
+    const auto svg = svg_of(overview_of(options, cells, classification));
+    io::write_file(options.svg, [&](std::ostream& out) { out << svg << "\n"; });
+    console.note(fmt::format("wrote {}", options.svg));
+  }
   if (options.html.empty()) return cli::kDone;
   const std::string lead = fmt::format(
       "Median, lowest and highest over {} seeds of first weights and order of rows; the rows of validation "
@@ -340,6 +365,9 @@ void add_compare(cli::Program& program) {
   add("-t,--threads", o.threads, "Trainings at a time; the results do not depend on it (1)")
       ->check(cli::count());
   add("--html", o.html, "Write table and curves to this page")->type_name("FILE")->check(cli::not_empty());
+  add("--svg", o.svg, "Write what each reaches, at every rate and scale, as a picture")
+      ->type_name("FILE")
+      ->check(cli::not_empty());
   add("--csv", o.csv, "Write every epoch of every training to this table")
       ->type_name("FILE")
       ->check(cli::not_empty());

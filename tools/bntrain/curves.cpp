@@ -91,6 +91,60 @@ std::string svg_of(const Chart& chart) {
                   kLeft + kWidth + 220, kTop + kHeight + 24));
 }
 
+std::string svg_of(const SpanChart& chart) {
+  constexpr double kLeft = 60;
+  constexpr double kTop = 52;
+  constexpr double kHeight = 240;
+  constexpr double kStep = 20;  // from name to name
+  const double group_width = kStep * static_cast<double>(chart.names.size() + 2);
+  const double width = group_width * static_cast<double>(chart.groups.size());
+  Range range;
+  for (const auto& group : chart.groups) {
+    for (const auto& span : group.spans) {
+      if (std::isfinite(span.low)) range.low = std::min(range.low, span.low);
+      if (std::isfinite(span.high)) range.high = std::max(range.high, span.high);
+    }
+  }
+  if (range.low > range.high) range.low = range.high = 0.0;
+  const auto y_of = [&](double value) { return kTop + (1.0 - range.share(value)) * kHeight; };
+  std::string inside =
+      fmt::format("<text x=\"{}\" y=\"16\">{}</text>", kLeft, cli::escape(chart.title));
+  for (int i = 0; i <= 4; ++i) {
+    const double value = range.high + (range.low - range.high) * i / 4.0;
+    inside += fmt::format(
+        "<line x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\" stroke=\"#ccc\" stroke-width=\"0.5\"/>"
+        "<text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.3f}</text>",
+        kLeft, y_of(value), kLeft + width, kLeft - 6, y_of(value) + 4, value);
+  }
+  for (std::size_t n = 0; n < chart.names.size(); ++n)
+    inside +=
+        fmt::format("<circle cx=\"{0}\" cy=\"32\" r=\"5\" fill=\"{1}\"/><text x=\"{2}\" y=\"36\">{3}</text>",
+                    kLeft + 5 + 180.0 * static_cast<double>(n), kColours[n % kColours.size()],
+                    kLeft + 16 + 180.0 * static_cast<double>(n), cli::escape(chart.names[n]));
+  double left = kLeft;
+  for (const auto& group : chart.groups) {
+    for (std::size_t n = 0; n < group.spans.size(); ++n) {
+      const auto& span = group.spans[n];
+      if (!std::isfinite(span.low) || !std::isfinite(span.high)) continue;
+      inside += fmt::format(
+          "<line x1=\"{0:.1f}\" y1=\"{1:.1f}\" x2=\"{0:.1f}\" y2=\"{2:.1f}\" stroke=\"{3}\" "
+          "stroke-width=\"2\"/>"
+          "<circle cx=\"{0:.1f}\" cy=\"{4:.1f}\" r=\"5\" fill=\"{3}\"/>",
+          left + kStep * static_cast<double>(n + 1) + kStep / 2, y_of(span.low), y_of(span.high),
+          kColours[n % kColours.size()], y_of(span.middle));
+    }
+    for (std::size_t line = 0; line < group.label.size(); ++line)
+      inside += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>",
+                            left + group_width / 2, kTop + kHeight + 20 + 16 * static_cast<double>(line),
+                            cli::escape(group.label[line]));
+    left += group_width;
+  }
+  return cli::element("svg", inside,
+                      fmt::format("xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" role=\"img\" "
+                                  "font-family=\"sans-serif\" font-size=\"12\"",
+                                  kLeft + width + 20, kTop + kHeight + 50));
+}
+
 std::string page_of(const std::string& title, const std::string& lead, const std::vector<Chart>& charts,
                     const std::string& tables) {
   std::string body = cli::element("h1", cli::escape(title)) + cli::element("p", cli::escape(lead));

@@ -9,6 +9,7 @@
 #include "bnrun/session.h"
 #include "commands.h"
 #include "common/model_source.h"
+#include "common/numbers.h"
 #include "common/printable.h"
 #include "common/table_options.h"
 #include "data.h"
@@ -24,6 +25,7 @@ struct Options {
   std::string target;
   std::string labels;
   bool json = false;
+  std::int64_t top = 3;
   MissingTarget missing_target = MissingTarget::error;
   io::TableRules tables;
 };
@@ -61,6 +63,8 @@ void report_classes(const Options& options, const Truth& truth, std::span<const 
   const auto& classes = truth.classes;
   const auto score = train::score_classes(output, truth.labels, static_cast<std::int64_t>(classes.size()));
   const auto report = train::report_classes(output, truth.labels, static_cast<std::int64_t>(classes.size()));
+  const double top =
+      train::top_accuracy(output, truth.labels, static_cast<std::int64_t>(classes.size()), options.top);
   if (options.json) {
     nlohmann::ordered_json json{{"rows", score.rows},
                                 {"correct", score.correct},
@@ -68,7 +72,7 @@ void report_classes(const Options& options, const Truth& truth, std::span<const 
                                 {"classes", classes},
                                 {"confusion", score.confusion}};
     json["log_loss"] = report.log_loss;
-    json["top_3"] = report.top_3;
+    json[fmt::format("top_{}", options.top)] = top;
     json["calibration_error"] = report.calibration_error;
     for (const auto& of : report.classes) {
       json["precision"].push_back(of.precision);
@@ -82,6 +86,7 @@ void report_classes(const Options& options, const Truth& truth, std::span<const 
   fmt::print("accuracy {:.4f}: {} of {} rows\n", score.accuracy(), score.correct, score.rows);
   print_confusion(score, classes);
   fmt::print("\n{}", class_report(report, classes));
+  if (options.top != 3) fmt::print("label among the first {} classes: {:.4f}\n", options.top, top);
 }
 
 void report_numbers(const Options& options, const Truth& truth, std::span<const float> output) {
@@ -96,9 +101,10 @@ void report_numbers(const Options& options, const Truth& truth, std::span<const 
     return;
   }
   fmt::print(
-      "rows                {}\nmean squared error  {:.6g}\nmean absolute error {:.6g}\nR2                  "
-      "{:.4f}\n",
-      score.elements, score.mean_squared_error, score.mean_absolute_error, score.r2);
+      "rows                {}\nmean squared error  {:.6g}\nits root (RMSE)     {:.6g}\n"
+      "mean absolute error {:.6g}\nR2                  {:.4f}\n",
+      score.elements, score.mean_squared_error, score.root_mean_squared_error, score.mean_absolute_error,
+      score.r2);
 }
 
 /// What the model makes of the rows of an array, and the labels of those.
@@ -175,6 +181,11 @@ void add_eval(cli::Program& program) {
       .add_option("--labels", options->labels, "DATA is an IDX or npy file, and this one holds its labels")
       ->excludes(target);
   command.add_flag("--json", options->json, "Print JSON");
+  command
+      .add_option("--top", options->top,
+                  "Count a row as right when its class is among the K most probable (3)")
+      ->type_name("K")
+      ->check(cli::count());
   cli::add_choice<MissingTarget>(command, "--missing-target", options->missing_target,
                                  {{"error", MissingTarget::error}, {"drop", MissingTarget::drop}},
                                  "Rows without a target: an error, or left out (error)");

@@ -40,6 +40,7 @@ struct Options {
   std::string holdout_out;
   std::string history;
   std::string curves;
+  std::string tensorboard;
   std::string checkpoint;
   bool resume = false;
   int progress = 2;
@@ -290,6 +291,7 @@ int fit(const cli::Console& console, Options options) {
   train::Training training(network, prepared.training, fit_settings);
   train_on({.console = console,
             .checkpoint = options.checkpoint,
+            .tensorboard = options.tensorboard,
             .resume = options.resume,
             .progress = options.progress,
             .epochs = fit_settings.epochs,
@@ -351,6 +353,8 @@ void add_fit(cli::Program& program) {
   add_file("--holdout-out", o.holdout_out, "Write those rows to this .csv file");
   add_file("--history", o.history, "Write loss and metric of every epoch to this .csv or .json file");
   add_file("--curves", o.curves, "Write learning curves to this .html file");
+  add_file("--tensorboard", o.tensorboard, "Write loss and metric of every epoch for TensorBoard")
+      ->type_name("FOLDER");
   add_file("--checkpoint", o.checkpoint, "Write the state of the training to this file after every epoch")
       ->type_name("FILE");
   command.add_flag("--resume", o.resume, "Go on from the checkpoint, if there is one, to the same bits")

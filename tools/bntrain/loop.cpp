@@ -6,11 +6,13 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 
 #include "common/interrupt.h"
 #include "common/program.h"
 #include "io/file.h"
 #include "report.h"
+#include "tensorboard.h"
 
 namespace bnrun {
 
@@ -40,6 +42,10 @@ void train_on(const Loop& loop, train::Training& training) {
     cli::in_file(path, [&] { training.resume(io::read_file(path)); });
     loop.console.note(fmt::format("resumed behind epoch {} of {}", training.history().size(), path));
   }
+  std::optional<TensorBoard> board;
+  if (!loop.tensorboard.empty()) board.emplace(loop.tensorboard, loop.classification);
+  for (const auto& epoch : training.history())
+    if (board) board->add(epoch);
   cli::Progress bar(loop.console, "training", static_cast<std::size_t>(loop.epochs));
   while (!training.done()) {
     try {
@@ -51,6 +57,7 @@ void train_on(const Loop& loop, train::Training& training) {
     }
     if (training.interrupted()) break;
     if (!path.empty()) io::write_durably(path, training.checkpoint());
+    if (board) board->add(training.history().back());
     const auto line = epoch_line(training.history().back(), loop.epochs, loop.classification);
     if (loop.progress == 2) loop.console.note(line);
     if (loop.progress == 1) bar.update(training.history().size(), line);

@@ -14,7 +14,8 @@ std::size_t held_out_rows(const std::string& text, std::size_t rows);
 
 struct Loop {
   const cli::Console& console;
-  std::string checkpoint;  ///< empty: none
+  std::string checkpoint;   ///< empty: none
+  std::string tensorboard;  ///< a folder; empty: none
   bool resume = false;
   int progress = 2;
   int epochs = 0;

@@ -49,6 +49,7 @@ void complete(const TrainingSettings& settings, const train::Recipe& recipe, std
     options.schedule.factor = 0.0;
   }
   if (!settings.freeze_from) options.freeze_statistics = recipe.freeze_from;
+  if (!settings.quantise_from) options.quantise_from = recipe.freeze_from.value_or(1);
 }
 
 std::string told(const train::FitOptions& options, const train::Recipe& recipe, bool momentum) {

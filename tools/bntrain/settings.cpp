@@ -185,6 +185,7 @@ train::FitOptions fit_options(const TrainingSettings& settings) {
   train::FitOptions options = settings.fit;
   options.optimizer = optimizer_of(settings);
   options.batch = settings.batch.value_or(options.batch);
+  options.quantise_from = settings.quantise_from.value_or(options.quantise_from);
   if (settings.freeze_from.value_or(0) > 0) options.freeze_statistics = settings.freeze_from;
   const std::string kind =
       settings.schedule.empty() ? "constant" : settings.schedule.substr(0, settings.schedule.find(':'));
@@ -474,6 +475,10 @@ void add_training_settings(CLI::App& command, TrainingSettings& o, bool may_be_n
       "recipe the second half; 0)")
       ->type_name("EPOCH")
       ->check(cli::count_or_zero());
+  add("--qat-from", o.quantise_from,
+      "With --qat train in float before this epoch, and round from it on (by the recipe the second half; 1)")
+      ->type_name("EPOCH")
+      ->check(cli::count());
   add("--seed", o.fit.seed, "Of weights, validation rows and order: the same seed gives the same model (1)")
       ->check(cli::count_or_zero());
   add("--validation", o.fit.validation, "Fraction of the training rows to watch, not learn (0.2)")

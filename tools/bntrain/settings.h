@@ -57,6 +57,7 @@ struct TrainingSettings {
   std::optional<int> plateau;
   std::optional<int> patience;
   std::optional<int> freeze_from;  ///< 0: never
+  std::optional<int> quantise_from;
 };
 void add_training_settings(CLI::App& command, TrainingSettings& settings, bool may_be_none = false);
 

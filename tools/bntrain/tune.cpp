@@ -39,6 +39,7 @@ struct Options {
   std::uint64_t holdout_seed = 1;
   std::string history;
   std::string curves;
+  std::string tensorboard;
   std::string checkpoint;
   bool resume = false;
   int progress = 2;
@@ -102,6 +103,7 @@ std::vector<train::EpochReport> train_on_rows(const cli::Console& console, const
   train::Training training(loaded.network(), rows, fit);
   train_on({.console = console,
             .checkpoint = options.checkpoint,
+            .tensorboard = options.tensorboard,
             .resume = options.resume,
             .progress = options.progress,
             .epochs = fit.epochs,
@@ -241,6 +243,8 @@ void add_tune(cli::Program& program) {
   add("--holdout-seed", o.holdout_seed, "Which rows those are; apart from --seed, so that runs compare (1)");
   add_file("--history", o.history, "Write loss and metric of every epoch to this .csv or .json file");
   add_file("--curves", o.curves, "Write learning curves to this .html file");
+  add_file("--tensorboard", o.tensorboard, "Write loss and metric of every epoch for TensorBoard")
+      ->type_name("FOLDER");
   add_file("--checkpoint", o.checkpoint, "Write the state of the training to this file after every epoch")
       ->type_name("FILE");
   command.add_flag("--resume", o.resume, "Go on from the checkpoint, if there is one, to the same bits")

@@ -44,6 +44,10 @@ struct ClassificationReport {
 BNRUN_API ClassificationReport report_classes(std::span<const float> probabilities,
                                               std::span<const std::int64_t> labels, std::int64_t classes);
 
+/// The share of rows whose label is among the `k` most probable classes, equal ones counted in its favour.
+BNRUN_API double top_accuracy(std::span<const float> probabilities, std::span<const std::int64_t> labels,
+                              std::int64_t classes, std::int64_t k);
+
 struct RegressionScore {
   std::int64_t elements = 0;
   double mean_squared_error = 0.0;

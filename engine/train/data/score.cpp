@@ -113,13 +113,26 @@ ClassificationReport report_classes(std::span<const float> probabilities,
   for (std::size_t r = 0; r < labels.size(); ++r) {
     const auto row = probabilities.subspan(r * width, width);
     const float own = row[static_cast<std::size_t>(labels[r])];
-    report.top_3 += std::count_if(row.begin(), row.end(), [=](float p) { return p > own; }) < 3 ? 1.0 : 0.0;
     report.log_loss -= std::log(std::max(static_cast<double>(own), 1e-38));
   }
-  report.top_3 = ratio(report.top_3, static_cast<double>(labels.size()));
+  report.top_3 = top_accuracy(probabilities, labels, classes, 3);
   report.log_loss = ratio(report.log_loss, static_cast<double>(labels.size()));
   report.calibration_error = calibration_error(probabilities, labels, width);
   return report;
+}
+
+double top_accuracy(std::span<const float> probabilities, std::span<const std::int64_t> labels,
+                    std::int64_t classes, std::int64_t k) {
+  score_classes(probabilities, labels, classes);  // judges sizes and labels
+  if (k < 1) fail(ErrorCode::invalid_input, "the {} most probable classes, expected at least one", k);
+  const auto width = static_cast<std::size_t>(classes);
+  double among = 0.0;
+  for (std::size_t r = 0; r < labels.size(); ++r) {
+    const auto row = probabilities.subspan(r * width, width);
+    const float own = row[static_cast<std::size_t>(labels[r])];
+    if (std::count_if(row.begin(), row.end(), [=](float p) { return p > own; }) < k) ++among;
+  }
+  return ratio(among, static_cast<double>(labels.size()));
 }
 
 RegressionScore score_predictions(std::span<const float> predictions, std::span<const float> targets) {

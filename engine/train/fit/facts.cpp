@@ -127,6 +127,7 @@ const Facts& Training::State::facts() {
   facts.emplace_back("clipping", fmt::format("norm {}, value {}", options.clip_norm, options.clip_value));
   facts.emplace_back("epoch to freeze statistics at",
                      options.freeze_statistics ? fmt::format("{}", *options.freeze_statistics) : "none");
+  facts.emplace_back("epoch to round from", fmt::format("{}", options.quantise_from));
   facts.emplace_back("plateau", options.plateau ? fmt::format("{}, {}, {}", options.plateau->patience,
                                                               options.plateau->factor, options.plateau->least)
                                                 : "none");

@@ -144,6 +144,7 @@ void Training::State::run_epoch() {
   const auto start = std::chrono::steady_clock::now();
   const int epoch = static_cast<int>(history.size()) + 1;
   stack.freeze_statistics(options.freeze_statistics && epoch >= *options.freeze_statistics);
+  stack.round_in_training(epoch >= options.quantise_from);
   random.shuffle(std::span(order));
   EpochReport report{.epoch = epoch};
   if (!train_rows(report)) {
