@@ -19,7 +19,8 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 /// Whether loads and stores under a mask leave the memory of the other lanes alone.
-inline constexpr bool kMasksMemory = HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3;
+inline constexpr bool kMasksMemory =
+    HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL;
 
 /// p[0..count) and `fill` in the other lanes; nothing else is read. 0 < count <= lanes.
 template <class D>

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "graph/node_query.h"
+#include "op/prepared.h"
 #include "op/shape_rules.h"
 #include "program/lowering.h"
 
@@ -23,14 +24,8 @@ class Fuser {
     for (const NodeId id : graph_.topological_order()) {
       if (taken_.contains(id)) continue;
       require_op(graph_, id);
-      const Node& node = graph_.node(id);
       auto step = lower(id);
-      if (!step)
-        step = FusedStep{{.op = node.op,
-                          .inputs = node.inputs,
-                          .outputs = node.outputs,
-                          .captures = node.captures,
-                          .where = describe(graph_, id)}};
+      if (!step) step = unfused(id);
       computed_.insert(step->step.outputs.begin(), step->step.outputs.end());
       steps.push_back(std::move(*step));
     }
@@ -38,6 +33,22 @@ class Fuser {
   }
 
  private:
+  FusedStep unfused(NodeId id) const {
+    const Node& node = graph_.node(id);
+    const NodeArgs args(graph_, id);
+    std::shared_ptr<const Op> packed;
+    if (const auto* packs = dynamic_cast<const PacksConstants*>(node.op.get()))
+      packed = packs->packed(args.get());
+    const auto* prefers = dynamic_cast<const PrefersChannelsLast*>(node.op.get());
+    return {.step = {.op = packed != nullptr ? std::move(packed) : node.op,
+                     .inputs = node.inputs,
+                     .outputs = node.outputs,
+                     .captures = node.captures,
+                     .where = describe(graph_, id)},
+            .prefers_channels_last = prefers != nullptr && backend_ != MatrixBackend::blas &&
+                                     prefers->prefers_channels_last(args.get())};
+  }
+
   /// The node, and what follows it, as the first kernel that can.
   std::optional<FusedStep> lower(NodeId id) {
     const Node& node = graph_.node(id);

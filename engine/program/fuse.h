@@ -12,7 +12,8 @@ namespace bnrun {
 
 struct FusedStep {
   Step step;
-  bool channels_last = false;  ///< its operator has the channels of its data inputs and outputs last
+  bool channels_last = false;          ///< its operator has the channels of its data inputs and outputs last
+  bool prefers_channels_last = false;  ///< it can have them so, which is worth conversions
 };
 
 /// The nodes of a graph with inferred types as steps, in topological order. A dense layer or a convolution is fused

@@ -20,8 +20,9 @@ class Layouts {
   void take(FusedStep fused) {
     Step& step = fused.step;
     if (fused.channels_last) return take_with_channels_last(std::move(step), {});
-    if (std::ranges::any_of(step.inputs, [&](ValueId id) { return moved_.contains(id); }) &&
-        step.captures.empty()) {
+    const bool wanted = fused.prefers_channels_last ||
+                        std::ranges::any_of(step.inputs, [&](ValueId id) { return moved_.contains(id); });
+    if (wanted && step.captures.empty()) {
       if (auto form = step.op->channels_last(StepArgs(values_, step).get()))
         return take_with_channels_last(std::move(step), std::move(*form));
     }

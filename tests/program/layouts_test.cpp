@@ -114,6 +114,28 @@ const std::vector<Network>& networks() {
          return b.op("Sub", {parts[0], parts[1]});
        },
        9, 2},
+      {"transposed convolutions, the first of which begins the region",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto rise = [&](const NodeInput& y, const Shape& W, Attributes attributes) {
+           const std::int64_t M = W[1] * (attributes.contains("group") ? 2 : 1);
+           return b.op("ConvTranspose", {y, random_tensor(W, 11, -0.5, 0.5), random_tensor({M}, 12)},
+                       std::move(attributes));
+         };
+         const auto a =
+             b.op("Relu", {rise(x, {3, 6, 4, 4}, {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}})});
+         const auto c = rise(a, {6, 4, 3, 2},
+                             {{"strides", Ints{2, 1}},
+                              {"group", std::int64_t{2}},
+                              {"pads", Ints{2, 0, 2, 1}},
+                              {"output_padding", Ints{1, 0}}});
+         return value(conv(b, c, 8, 3, 3, 5));
+       },
+       6, 2},
+      {"a transposed convolution whose stride leaves outputs without a tap",
+       [](GraphBuilder& b, NodeInput x) {
+         return b.op("ConvTranspose", {x, random_tensor({3, 2, 2, 2}, 1)}, {{"strides", Ints{3, 3}}});
+       },
+       1, 0},
       {"a picture made larger, nearest and linear, between convolutions",
        [](GraphBuilder& b, NodeInput x) {
          const auto a = conv(b, x, 3, 6, 3, 1);

@@ -7,7 +7,9 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/gemm/blas.h"
+#include "op/prepared.h"
 #include "op/shape_rules.h"
+#include "ops/conv/channels_last_transpose.h"
 #include "ops/conv/convolution.h"
 
 namespace bnrun {
@@ -189,7 +191,7 @@ class Conv final : public Op {
   ConvolutionAttributes convolution_;
 };
 
-class ConvTranspose final : public Op {
+class ConvTranspose final : public Op, public PrefersChannelsLast {
  public:
   explicit ConvTranspose(AttributeReader& node)
       : convolution_(ConvolutionAttributes::read(node)),
@@ -282,6 +284,36 @@ class ConvTranspose final : public Op {
     const bool constant = args.constant(1) != nullptr && (!args.present(2) || args.constant(2) != nullptr);
     if (!constant || !args.inputs[0].ranked()) return std::nullopt;
     return AxisMap::leading(1, args.inputs[0].rank());
+  }
+
+  bool prefers_channels_last(const FoldArgs& args) const override {
+    const Tensor* W = args.constant(1);
+    const bool known = W != nullptr && (W->dtype() == DType::float32 || W->dtype() == DType::float64) &&
+                       W->shape().rank() >= 3 && W->shape().rank() <= 5 && W->elements() > 0;
+    if (!known || !args.inputs[0].ranked() || args.constant(0) != nullptr) return false;
+    if (args.present(2) && args.constant(2) == nullptr) return false;
+    constexpr std::int64_t kMostPhases = 64;  // each has weights of its own
+    std::int64_t phases = 1;
+    for (std::size_t i = 0; i + 2 < W->shape().rank(); ++i) {
+      const std::int64_t stride = convolution_.window.stride(i);
+      if (convolution_.window.dilation(i) != 1 || stride > std::min(W->shape()[i + 2], kMostPhases))
+        return false;
+      phases *= stride;
+    }
+    return phases <= kMostPhases;
+  }
+
+  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
+    if (!prefers_channels_last(args)) return std::nullopt;
+    const Tensor& W = *args.constant(1);
+    const ConvTranspose geometry = *this;
+    const Shape kernel = spatial(W.shape());
+    Shape strides;
+    for (std::size_t i = 0; i < kernel.rank(); ++i) strides.push_back(convolution_.window.stride(i));
+    return ChannelsLast{make_channels_last_transpose(W, args.constant(2), convolution_.group, strides,
+                                                     [geometry, kernel](std::size_t i, std::int64_t extent) {
+                                                       return geometry.axis_over(i, extent, kernel[i]);
+                                                     })};
   }
 
  private:

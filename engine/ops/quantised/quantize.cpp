@@ -4,8 +4,12 @@
 // DynamicQuantizeLinear: QuantizeLinear to uint8 over the range of x and 0.
 #include "ops/quantised/quantize.h"
 
+#include <tuple>
+#include <type_traits>
+
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "kernels/math/quantise.h"
 #include "op/shape_rules.h"
 
 namespace bnrun {
@@ -89,6 +93,22 @@ std::vector<Q> zero_points(const RunArgs& args) {
   if (span.size() != count)
     fail(ErrorCode::invalid_model, "{} scales and {} zero points", count, span.size());
   return {span.begin(), span.end()};
+}
+
+/// The one scale of floats that are bytes on the other side, which have a kernel; nullopt for other types and more
+/// scales.
+std::optional<ByteScale> scale_of_bytes(const RunArgs& args, DType floats, DType integers) {
+  if (floats != DType::float32 || args.in(1).elements() != 1) return std::nullopt;
+  ByteScale by{.scale = static_cast<float>(read_doubles(args.in(1))[0])};
+  if (integers == DType::uint8) {
+    by.zero = zero_points<std::uint8_t>(args)[0];
+  } else if (integers == DType::int8) {
+    by.zero = zero_points<std::int8_t>(args)[0];
+    by.is_signed = true;
+  } else {
+    return std::nullopt;
+  }
+  return by;
 }
 
 /// The scales times those of `map`. One scale becomes one for each channel, and with it the zero point.
@@ -179,6 +199,8 @@ class QuantizeLinear final : public Op {
 
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
+    if (const auto by = scale_of_bytes(args, X.dtype, args.out(0).dtype))
+      return quantise(X.span<float>(), *by, bytes_of(args.out(0)));
     const auto scales = read_doubles(args.in(1));
     dispatch(QuantizedTypes{}, X.dtype, [&]<class T>() {
       // Where x / y_scale falls on a tie is decided in float, as exporters computed their expectations.
@@ -234,6 +256,9 @@ class DequantizeLinear final : public Op {
 
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
+    if (const auto by = scale_of_bytes(args, args.out(0).dtype, X.dtype))
+      return dequantise({bytes_of(X), static_cast<std::size_t>(X.elements())}, *by,
+                        args.out(0).data<float>());
     const auto scales = read_doubles(args.in(1));
     dispatch(DequantizedTypes{}, X.dtype, [&]<class Q>() {
       const auto zeros = zero_points<Q>(args);
@@ -284,14 +309,21 @@ class DynamicQuantizeLinear final : public Op {
     dispatch(TypeList<float, double>{}, X.dtype, [&]<class T>() {
       T low = 0;
       T high = 0;
-      for (const T x : X.span<T>()) {
-        low = std::min(low, x);
-        high = std::max(high, x);
+      if constexpr (std::is_same_v<T, float>) {
+        std::tie(low, high) = range_with_zero(X.span<float>());
+      } else {
+        for (const T x : X.span<T>()) {
+          low = std::min(low, x);
+          high = std::max(high, x);
+        }
       }
       const T scale = low == high ? T(1) : (high - low) / T(255);
       const auto zero_point = quantized<std::uint8_t>(-low / scale, 0);
-      std::ranges::transform(X.span<T>(), args.out(0).data<std::uint8_t>(),
-                             [&](T x) { return quantized(x / scale, zero_point); });
+      if constexpr (std::is_same_v<T, float>)
+        quantise(X.span<float>(), {scale, zero_point, false}, args.out(0).data<std::uint8_t>());
+      else
+        std::ranges::transform(X.span<T>(), args.out(0).data<std::uint8_t>(),
+                               [&](T x) { return quantized(x / scale, zero_point); });
       if (args.outputs.size() > 1 && args.out(1).defined()) *args.out(1).data<T>() = scale;
       if (args.outputs.size() > 2 && args.out(2).defined()) *args.out(2).data<std::uint8_t>() = zero_point;
     });

@@ -3,10 +3,12 @@
 //   QLinearMatMul, QLinearConv: y = saturate(round(that, plus B, * a_scale*b_scale/y_scale) + y_zero_point)
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "op/prepared.h"
 #include "op/shape_rules.h"
 #include "ops/conv/convolution.h"
 #include "ops/elementwise/broadcast.h"
 #include "ops/linear/matmul_geometry.h"
+#include "ops/quantised/byte_products.h"
 #include "ops/quantised/quantize.h"
 
 namespace bnrun {
@@ -137,21 +139,96 @@ void write_int32(const std::vector<std::int64_t>& sums, const MutableTensorView&
                          [](std::int64_t sum) { return static_cast<std::int32_t>(sum); });
 }
 
-class MatMulInteger final : public Op {
- public:
+/// The usual form of a product: Y's columns have one zero point of the weights each, or all the same.
+bool multiply_packed(const std::shared_ptr<const ByteProduct>& ahead, const RunArgs& args,
+                     const TensorView& A, const TensorView& a_zero, const TensorView& B,
+                     const TensorView& b_zero, std::int32_t* Y) {
+  if (A.shape.rank() == 0 || B.shape.rank() == 0) return false;
+  const auto a = zero_points(A, a_zero, 1);
+  const auto b = zero_points(B, b_zero, B.shape.rank() == 2 ? B.shape[1] : 1);
+  if (!a || !b) return false;
+  if (ahead != nullptr) {
+    ahead->run(A, a->front(), *b, Y, args.workspace);
+    return true;
+  }
+  const auto packed = ByteProduct::pack(B);
+  if (!packed) return false;
+  packed->run(A, a->front(), *b, Y, args.workspace);
+  return true;
+}
+
+/// `op` with its constant weights packed ahead; nullptr where they are not constant or form a batch.
+template <class Linear>
+std::shared_ptr<const Op> with_packed_matrix(const Linear& op, const Tensor* B) {
+  auto product = B != nullptr ? ByteProduct::pack(B->view()) : std::nullopt;
+  if (!product) return nullptr;
+  auto packed = std::make_shared<Linear>(op);
+  packed->ahead = std::make_shared<const ByteProduct>(std::move(*product));
+  return packed;
+}
+
+template <class Linear>
+std::shared_ptr<const Op> with_packed_filters(const Linear& op, const Tensor* W) {
+  if (W == nullptr || W->shape().rank() < 3 || (W->dtype() != DType::int8 && W->dtype() != DType::uint8))
+    return nullptr;
+  auto packed = std::make_shared<Linear>(op);
+  packed->ahead = std::make_shared<const ByteConvolution>(W->view(), op.convolution.group);
+  return packed;
+}
+
+/// Whether all sums are exact in 32 bits and the parameters are one for all or one for each of `columns`; if so, the
+/// factors of the columns.
+std::optional<std::vector<double>> column_factors(std::int64_t K, std::int64_t columns,
+                                                  const TensorView& left, const TensorView& right,
+                                                  const TensorView& y_scale, const TensorView& y_zero) {
+  const bool of_columns = right.elements() == 1 || (right.elements() == columns && right.shape.rank() == 1);
+  if (K > kMostExactBytes || left.elements() != 1 || !of_columns || y_scale.elements() != 1 ||
+      y_zero.elements() != 1)
+    return std::nullopt;
+  const double l = read_doubles(left)[0];
+  const double y = read_doubles(y_scale)[0];
+  std::vector<double> factors = read_doubles(right);
+  for (double& factor : factors) factor = l * factor / y;
+  if (right.elements() == 1) factors.resize(static_cast<std::size_t>(columns), factors[0]);
+  return factors;
+}
+
+std::int32_t zero_of(const TensorView& zero_point) {
+  std::int32_t zero = 0;
+  dispatch(Bytes{}, zero_point.dtype, [&]<class Q>() { zero = *zero_point.data<Q>(); });
+  return zero;
+}
+
+/// Y[m, first + r] = rows[r, m], Y having `columns` columns.
+template <class T>
+void write_columns(const T* rows, std::int64_t count, std::int64_t M, T* Y, std::int64_t columns) {
+  for (std::int64_t m = 0; m < M; ++m) {
+    for (std::int64_t r = 0; r < count; ++r) Y[m * columns + r] = rows[r * M + m];
+  }
+}
+
+struct MatMulInteger final : Op, PacksConstants {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     return {{DType::int32, matmul_dims(args.inputs[0], args.inputs[1])}};
   }
   DimProduct macs(const FoldArgs& args) const override { return matmul_macs(args); }
 
   void run(const RunArgs& args) const override {
-    write_int32(multiply(args.in(0), input(args, 2), args.in(1), input(args, 3), args.out(0).elements()),
-                args.out(0));
+    const TensorView a_zero = input(args, 2);
+    const TensorView b_zero = input(args, 3);
+    const MutableTensorView& Y = args.out(0);
+    if (multiply_packed(ahead, args, args.in(0), a_zero, args.in(1), b_zero, Y.data<std::int32_t>())) return;
+    write_int32(multiply(args.in(0), a_zero, args.in(1), b_zero, Y.elements()), Y);
   }
+
+  std::shared_ptr<const Op> packed(const FoldArgs& args) const override {
+    return with_packed_matrix(*this, args.constant(1));
+  }
+
+  std::shared_ptr<const ByteProduct> ahead;  ///< input 1, where that is constant
 };
 
-class QLinearMatMul final : public Op {
- public:
+struct QLinearMatMul final : Op, PacksConstants {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     return {{args.inputs[7].dtype, matmul_dims(args.inputs[0], args.inputs[3])}};
   }
@@ -159,50 +236,93 @@ class QLinearMatMul final : public Op {
 
   void run(const RunArgs& args) const override {
     const MutableTensorView& Y = args.out(0);
+    if (run_packed(args)) return;
     const auto sums = multiply(args.in(0), args.in(2), args.in(3), args.in(5), Y.elements());
     const auto factors =
         factors_over(Y.shape, along(args.in(1), Y.shape.rank(), axis_from_back(Y.shape, 2)),
                      along(args.in(4), Y.shape.rank(), axis_from_back(Y.shape, 1)), args.in(6));
     requantize(sums, factors, args.in(7), Y);
   }
+
+  std::shared_ptr<const Op> packed(const FoldArgs& args) const override {
+    return with_packed_matrix(*this, args.constant(3));
+  }
+
+  std::shared_ptr<const ByteProduct> ahead;  ///< input 3, where that is constant
+
+ private:
+  bool run_packed(const RunArgs& args) const {
+    const TensorView& B = args.in(3);
+    const MutableTensorView& Y = args.out(0);
+    if (B.shape.rank() == 0 || B.shape.rank() > 2 || Y.dtype != args.in(7).dtype) return false;
+    const std::int64_t N = B.shape.rank() == 2 ? B.shape[1] : 1;
+    const auto factors = column_factors(B.shape[0], N, args.in(1), args.in(4), args.in(6), args.in(7));
+    std::vector<std::int32_t> sums(static_cast<std::size_t>(Y.elements()));
+    if (!factors || !multiply_packed(ahead, args, args.in(0), args.in(2), B, args.in(5), sums.data()))
+      return false;
+    const Requantization to{*factors, {}, zero_of(args.in(7)), Y.dtype == DType::int8};
+    if (N > 0) requantize_rows(sums.data(), Y.elements() / N, to, bytes_of(Y));
+    return true;
+  }
 };
 
-class ConvInteger final : public Op {
- public:
-  explicit ConvInteger(AttributeReader& node) : convolution_(ConvolutionAttributes::read(node)) {}
+struct ConvInteger final : Op, PacksConstants {
+  explicit ConvInteger(AttributeReader& node) : convolution(ConvolutionAttributes::read(node)) {}
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
-    return {{DType::int32, convolution_.infer_dims(args.inputs[0], args.inputs[1])}};
+    return {{DType::int32, convolution.infer_dims(args.inputs[0], args.inputs[1])}};
   }
   DimProduct macs(const FoldArgs& args) const override { return convolution_macs(args, 1); }
 
   void run(const RunArgs& args) const override {
-    write_int32(convolve(convolution_, args.in(0), input(args, 2), args.in(1), input(args, 3)), args.out(0));
+    const TensorView& X = args.in(0);
+    const TensorView& W = args.in(1);
+    const MutableTensorView& Y = args.out(0);
+    const auto x_zero = zero_points(X, input(args, 2), 1);
+    const auto w_zeros = zero_points(W, input(args, 3), W.shape[0]);
+    if (!x_zero || !w_zeros)
+      return write_int32(convolve(convolution, X, input(args, 2), W, input(args, 3)), Y);
+    const std::int64_t M = W.shape[0];
+    const std::int64_t plane = Y.shape.elements(2, Y.shape.rank());
+    const auto convolution_of_bytes =
+        ahead != nullptr ? ahead : std::make_shared<const ByteConvolution>(W, convolution.group);
+    convolution_of_bytes->run(
+        convolution.over(X.shape, W.shape), X, x_zero->front(), W, *w_zeros, args.workspace,
+        [&](std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
+          write_columns(sums, rows, M, Y.data<std::int32_t>() + n * M * plane + first, plane);
+        });
   }
 
- private:
-  ConvolutionAttributes convolution_;
+  std::shared_ptr<const Op> packed(const FoldArgs& args) const override {
+    return with_packed_filters(*this, args.constant(1));
+  }
+
+  ConvolutionAttributes convolution;
+  std::shared_ptr<const ByteConvolution> ahead;  ///< input 1, where that is constant
 };
 
-class QLinearConv final : public Op {
- public:
-  explicit QLinearConv(AttributeReader& node) : convolution_(ConvolutionAttributes::read(node)) {}
+struct QLinearConv final : Op, PacksConstants {
+  explicit QLinearConv(AttributeReader& node) : convolution(ConvolutionAttributes::read(node)) {}
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     if (args.present(8) && args.inputs[8].dtype != DType::int32)
       fail(ErrorCode::invalid_model, "B is {}, it must be int32", name_of(args.inputs[8].dtype));
-    return {{args.inputs[7].dtype, convolution_.infer_dims(args.inputs[0], args.inputs[3])}};
+    return {{args.inputs[7].dtype, convolution.infer_dims(args.inputs[0], args.inputs[3])}};
   }
 
   DimProduct macs(const FoldArgs& args) const override { return convolution_macs(args, 3); }
 
   void run(const RunArgs& args) const override {
     const MutableTensorView& Y = args.out(0);
-    auto sums = convolve(convolution_, args.in(0), args.in(2), args.in(3), args.in(5));
+    if (args.present(8)) {
+      const std::int64_t biases = args.in(8).elements();
+      if (biases != Y.shape[1])
+        fail(ErrorCode::invalid_model, "B has {} elements, Y has {} channels", biases, Y.shape[1]);
+    }
+    if (run_packed(args)) return;
+    auto sums = convolve(convolution, args.in(0), args.in(2), args.in(3), args.in(5));
     if (args.present(8)) {
       const auto B = args.in(8).span<std::int32_t>();
-      if (static_cast<std::int64_t>(B.size()) != Y.shape[1])
-        fail(ErrorCode::invalid_model, "B has {} elements, Y has {} channels", B.size(), Y.shape[1]);
       const auto plane = static_cast<std::size_t>(Y.shape.elements(2, Y.shape.rank()));
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += B[i / plane % B.size()];
     }
@@ -211,8 +331,38 @@ class QLinearConv final : public Op {
     requantize(sums, factors, args.in(7), Y);
   }
 
+  std::shared_ptr<const Op> packed(const FoldArgs& args) const override {
+    return with_packed_filters(*this, args.constant(3));
+  }
+
+  ConvolutionAttributes convolution;
+  std::shared_ptr<const ByteConvolution> ahead;  ///< input 3, where that is constant
+
  private:
-  ConvolutionAttributes convolution_;
+  bool run_packed(const RunArgs& args) const {
+    const TensorView& X = args.in(0);
+    const TensorView& W = args.in(3);
+    const MutableTensorView& Y = args.out(0);
+    const std::int64_t M = W.shape[0];
+    const auto x_zero = zero_points(X, args.in(2), 1);
+    const auto w_zeros = zero_points(W, args.in(5), M);
+    const auto factors = column_factors(W.shape.elements(1, W.shape.rank()), M, args.in(1), args.in(4),
+                                        args.in(6), args.in(7));
+    if (!x_zero || !w_zeros || !factors || Y.dtype != args.in(7).dtype) return false;
+    Requantization to{*factors, {}, zero_of(args.in(7)), Y.dtype == DType::int8};
+    if (args.present(8)) to.bias = args.in(8).span<std::int32_t>();
+    const std::int64_t plane = Y.shape.elements(2, Y.shape.rank());
+    const auto convolution_of_bytes =
+        ahead != nullptr ? ahead : std::make_shared<const ByteConvolution>(W, convolution.group);
+    convolution_of_bytes->run(
+        convolution.over(X.shape, W.shape), X, x_zero->front(), W, *w_zeros, args.workspace,
+        [&](std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
+          std::vector<std::uint8_t> bytes(static_cast<std::size_t>(rows * M));
+          requantize_rows(sums, rows, to, bytes.data());
+          write_columns(bytes.data(), rows, M, bytes_of(Y) + n * M * plane + first, plane);
+        });
+    return true;
+  }
 };
 
 }  // namespace

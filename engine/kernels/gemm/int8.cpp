@@ -1,0 +1,362 @@
+// Y[m,n] = sum over k of (A[m,k] - za) * (B[k,n] - zb[n])
+//
+// The processor multiplies unsigned bytes by signed ones and adds four products at once, so that A is shifted to
+// unsigned and B to signed bytes and the zero points with them. With a and b such bytes, and za and zb such points,
+//   sum (a - za) * (b - zb) = sum a*b - zb * sum a - za * (sum b - K * zb)
+// and everything modulo 2^32. Rows of A are packed in tiles: of four k, the bytes of all rows of the tile.
+
+// Alone of all kernels this one has use for the later variants of AVX-512.
+#ifndef HWY_WANT_AVX3_DL
+#define HWY_WANT_AVX3_DL
+#endif
+#undef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV | HWY_SSSE3)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/gemm/int8.cpp"
+#include <hwy/foreach_target.h>
+// keep this order: the line above includes this file once per target
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "kernels/gemm/int8.h"
+#include "kernels/partial-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace bnrun {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Words = hn::CappedTag<std::int32_t, 16>;
+constexpr std::int64_t kPanel = 16;  ///< columns
+constexpr int kTileRows = HWY_MAX_BYTES == 64 ? 12 : HWY_TARGET == HWY_SCALAR ? 1 : 4;
+constexpr int kTileVectors = 2;
+
+/// sum + a0*b0 + a1*b1 + a2*b2 + a3*b3, of the bytes of each lane: unsigned ones of a, signed ones of b.
+template <class V>
+HWY_INLINE V add_four(V sum, V a, V b) {
+#if HWY_TARGET == HWY_AVX3_DL
+  // Highway 1.0.3 compiles this target without the feature that the compiler's own function wants.
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
+  return sum;
+#elif HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+  // as pairs of 16 bits, whose products are added by pairs
+  const Words words;
+  const hn::Repartition<std::int16_t, Words> halves;
+  const auto low = hn::Set(halves, std::int16_t{0xFF});
+  const auto a16 = hn::BitCast(halves, a);
+  const auto b16 = hn::BitCast(halves, b);
+  V unused = hn::Zero(words);
+  sum = hn::ReorderWidenMulAccumulate(words, hn::And(a16, low), hn::ShiftRight<8>(hn::ShiftLeft<8>(b16)), sum,
+                                      unused);
+  const auto a_high =
+      hn::BitCast(halves, hn::ShiftRight<8>(hn::BitCast(hn::RebindToUnsigned<decltype(halves)>(), a16)));
+  return hn::ReorderWidenMulAccumulate(words, a_high, hn::ShiftRight<8>(b16), sum, unused);
+#else
+  const auto byte = hn::Set(Words(), 0xFF);
+  sum = hn::Add(sum, hn::Mul(hn::And(a, byte), hn::ShiftRight<24>(hn::ShiftLeft<24>(b))));
+  sum = hn::Add(sum, hn::Mul(hn::And(hn::ShiftRight<8>(a), byte), hn::ShiftRight<24>(hn::ShiftLeft<16>(b))));
+  sum = hn::Add(sum, hn::Mul(hn::And(hn::ShiftRight<16>(a), byte), hn::ShiftRight<24>(hn::ShiftLeft<8>(b))));
+  return hn::Add(sum, hn::Mul(hn::And(hn::ShiftRight<24>(a), byte), hn::ShiftRight<24>(b)));
+#endif
+}
+
+/// R rows of A, packed, times V vectors of columns.
+template <int R, int V>
+HWY_NOINLINE void tile(const std::uint8_t* HWY_RESTRICT A, const std::int32_t* row_sums, const PackedBytes& B,
+                       const ByteCorrections& corrections, std::int64_t column, std::int32_t* Y,
+                       std::int64_t y_stride) {
+  const Words d;
+  using Vec = hn::VFromD<Words>;
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
+  const std::int64_t fours = (B.K() + 3) / 4;
+  const std::int64_t panel = fours * kPanel;
+  const std::int32_t* HWY_RESTRICT weights = B.panels() + column / kPanel * panel + column % kPanel;
+  Vec sum[R][V];
+  HWY_UNROLL(12)
+  for (int r = 0; r < R; ++r) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < V; ++v) sum[r][v] = hn::Zero(d);
+  }
+  for (std::int64_t k = 0; k < fours; ++k) {
+    Vec w[V];
+    HWY_UNROLL(4)
+    for (int v = 0; v < V; ++v) w[v] = hn::Load(d, weights + v * L / kPanel * panel + v * L % kPanel);
+    weights += kPanel;
+    HWY_UNROLL(12)
+    for (int r = 0; r < R; ++r) {
+      std::int32_t four;
+      std::memcpy(&four, A + r * 4, 4);
+      const Vec a = hn::Set(d, four);
+      HWY_UNROLL(4)
+      for (int v = 0; v < V; ++v) sum[r][v] = add_four(sum[r][v], a, w[v]);
+    }
+    A += R * 4;
+  }
+  HWY_UNROLL(4)
+  for (int v = 0; v < V; ++v) {
+    const std::int64_t c = column + v * L;
+    const Vec zeros = hn::Load(d, corrections.b_zeros + c);
+    const Vec shift = hn::Load(d, corrections.shift + c);
+    const std::int64_t used = std::min(L, B.N() - c);
+    HWY_UNROLL(12)
+    for (int r = 0; r < R; ++r) {
+      const Vec y = hn::Sub(hn::Sub(sum[r][v], hn::Mul(zeros, hn::Set(d, row_sums[r]))), shift);
+      std::int32_t* to = Y + r * y_stride + c;
+      if (used >= L)
+        hn::StoreU(y, d, to);
+      else if (used > 0)
+        store_first(d, y, to, static_cast<std::size_t>(used));
+    }
+  }
+}
+
+/// Packs R rows; rows of A are linear in `row`, which has whole fours and zeros behind K.
+HWY_INLINE void pack_tile(const ByteRows& A, std::int64_t K, std::int64_t first, int R, std::uint8_t* row,
+                          std::uint8_t* packed, std::int32_t* sums) {
+  const std::int64_t fours = (K + 3) / 4;
+  const std::uint8_t flip = A.is_signed ? 0x80 : 0;
+  for (int r = 0; r < R; ++r) {
+    const std::uint8_t* from = A.data + (first + r) * A.stride;
+    std::uint32_t sum = 0;
+    for (std::int64_t k = 0; k < K; ++k) {
+      row[k] = static_cast<std::uint8_t>(from[k] ^ flip);
+      sum += row[k];
+    }
+    sums[r] = static_cast<std::int32_t>(sum);
+    for (std::int64_t k = 0; k < fours; ++k) std::memcpy(packed + (k * R + r) * 4, row + k * 4, 4);
+  }
+}
+
+template <int R, int V>
+HWY_INLINE void columns(int rows, const std::uint8_t* A, const std::int32_t* row_sums, const PackedBytes& B,
+                        const ByteCorrections& corrections, std::int64_t column, std::int32_t* Y,
+                        std::int64_t y_stride) {
+  if constexpr (R > 1) {
+    if (rows < R) return columns<R - 1, V>(rows, A, row_sums, B, corrections, column, Y, y_stride);
+  }
+  tile<R, V>(A, row_sums, B, corrections, column, Y, y_stride);
+}
+
+/// All columns in [first, last), of which `first` begins a panel, of all rows.
+void multiply(const ByteRows& A, const PackedBytes& B, const ByteCorrections& corrections, std::int64_t first,
+              std::int64_t last, std::int32_t* Y, std::int64_t y_stride) {
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
+  constexpr std::int64_t kTiles = 4;  // packed at once, so that they stay near while all columns go by
+  const std::int64_t padded = (B.K() + 3) / 4 * 4;
+  std::vector<std::uint8_t> row(static_cast<std::size_t>(padded), 0);
+  AlignedBuffer<std::uint8_t> packed(static_cast<std::size_t>(kTiles * kTileRows * padded));
+  std::int32_t sums[kTiles * kTileRows];
+  for (std::int64_t block = 0; block < A.rows; block += kTiles * kTileRows) {
+    const std::int64_t rows = std::min<std::int64_t>(kTiles * kTileRows, A.rows - block);
+    for (std::int64_t r = 0; r < rows; r += kTileRows)
+      pack_tile(A, B.K(), block + r, static_cast<int>(std::min<std::int64_t>(kTileRows, rows - r)),
+                row.data(), packed.data() + r * padded, sums + r);
+    for (std::int64_t column = first; column < last; column += kTileVectors * L) {
+      const bool whole = column + L < last;
+      for (std::int64_t r = 0; r < rows; r += kTileRows) {
+        const int of_tile = static_cast<int>(std::min<std::int64_t>(kTileRows, rows - r));
+        const std::uint8_t* a = packed.data() + r * padded;
+        std::int32_t* y = Y + (block + r) * y_stride;
+        if (whole)
+          columns<kTileRows, kTileVectors>(of_tile, a, sums + r, B, corrections, column, y, y_stride);
+        else
+          columns<kTileRows, 1>(of_tile, a, sums + r, B, corrections, column, y, y_stride);
+      }
+    }
+  }
+}
+
+template <class Q>
+HWY_INLINE void sum_lanes(ByteTaps taps, std::int64_t channels, std::int32_t zero, const std::int16_t* W,
+                          std::int32_t* Y) {
+  const Words d;
+  const hn::Rebind<Q, Words> bytes;
+  const hn::Rebind<std::int16_t, Words> halves;
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
+  std::int64_t c = 0;
+  for (; c + L <= channels; c += L) {
+    auto sum = hn::Zero(d);
+    for (std::size_t t = 0; t < taps.size(); ++t) {
+      if (taps[t] == nullptr) continue;
+      const auto x = hn::PromoteTo(d, hn::LoadU(bytes, reinterpret_cast<const Q*>(taps[t]) + c));
+      const auto w = hn::PromoteTo(d, hn::LoadU(halves, W + static_cast<std::int64_t>(t) * channels + c));
+      sum = hn::Add(sum, hn::Mul(hn::Sub(x, hn::Set(d, zero)), w));
+    }
+    hn::StoreU(sum, d, Y + c);
+  }
+  for (; c < channels; ++c) {
+    std::int32_t sum = 0;
+    for (std::size_t t = 0; t < taps.size(); ++t) {
+      if (taps[t] == nullptr) continue;
+      const std::int32_t x = reinterpret_cast<const Q*>(taps[t])[c];
+      sum += (x - zero) * W[static_cast<std::int64_t>(t) * channels + c];
+    }
+    Y[c] = sum;
+  }
+}
+
+void sum_signed(ByteTaps taps, std::int64_t channels, std::int32_t zero, const std::int16_t* W,
+                std::int32_t* Y) {
+  sum_lanes<std::int8_t>(taps, channels, zero, W, Y);
+}
+void sum_unsigned(ByteTaps taps, std::int64_t channels, std::int32_t zero, const std::int16_t* W,
+                  std::int32_t* Y) {
+  sum_lanes<std::uint8_t>(taps, channels, zero, W, Y);
+}
+
+template <class Q>
+HWY_INLINE void requantize(const std::int32_t* sums, std::int64_t rows, const Requantization& to, Q* Y) {
+  const hn::CappedTag<double, 8> d;
+  const hn::Rebind<std::int32_t, decltype(d)> words;
+  const hn::Rebind<std::int16_t, decltype(d)> halves;
+  const hn::Rebind<Q, decltype(d)> bytes;
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
+  const auto N = static_cast<std::int64_t>(to.factors.size());
+  const auto zero = hn::Set(d, static_cast<double>(to.zero));
+  const auto low = hn::Set(d, static_cast<double>(std::numeric_limits<Q>::lowest()));
+  const auto high = hn::Set(d, static_cast<double>(std::numeric_limits<Q>::max()));
+  for (std::int64_t m = 0; m < rows; ++m, sums += N, Y += N) {
+    for (std::int64_t n = 0; n < N; n += L) {
+      // the last vector of a row is read from copies, which are whole
+      HWY_ALIGN std::int32_t words_of[L] = {};
+      HWY_ALIGN std::int32_t bias_of[L] = {};
+      HWY_ALIGN double factors_of[L] = {};
+      const std::int64_t used = std::min(L, N - n);
+      const std::int32_t* from = sums + n;
+      const std::int32_t* bias = to.bias.empty() ? bias_of : to.bias.data() + n;
+      const double* factors = to.factors.data() + n;
+      if (used < L) {
+        from = std::copy_n(from, used, words_of) - used;
+        if (!to.bias.empty()) bias = std::copy_n(bias, used, bias_of) - used;
+        factors = std::copy_n(factors, used, factors_of) - used;
+      }
+      const auto sum =
+          hn::Add(hn::PromoteTo(d, hn::LoadU(words, from)), hn::PromoteTo(d, hn::LoadU(words, bias)));
+      const auto scaled = hn::Mul(sum, hn::LoadU(d, factors));
+      const auto shifted = hn::Min(hn::Max(hn::Add(hn::Round(scaled), zero), low), high);
+      const auto number = hn::IfThenElse(hn::IsNaN(scaled), zero, shifted);
+      const auto q = hn::DemoteTo(bytes, hn::DemoteTo(halves, hn::DemoteTo(words, number)));
+      if (used == L) {
+        hn::StoreU(q, bytes, Y + n);
+      } else {
+        HWY_ALIGN Q all[hn::MaxLanes(bytes)];
+        hn::Store(q, bytes, all);
+        std::copy_n(all, used, Y + n);
+      }
+    }
+  }
+}
+
+void requantize_signed(const std::int32_t* sums, std::int64_t rows, const Requantization& to,
+                       std::uint8_t* Y) {
+  requantize(sums, rows, to, reinterpret_cast<std::int8_t*>(Y));
+}
+void requantize_unsigned(const std::int32_t* sums, std::int64_t rows, const Requantization& to,
+                         std::uint8_t* Y) {
+  requantize(sums, rows, to, Y);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace bnrun
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace bnrun {
+namespace {
+
+HWY_EXPORT(multiply);
+HWY_EXPORT(sum_signed);
+HWY_EXPORT(sum_unsigned);
+HWY_EXPORT(requantize_signed);
+HWY_EXPORT(requantize_unsigned);
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+}  // namespace
+
+PackedBytes::PackedBytes(const ByteMatrix& B) : K_(B.K), N_(B.N), signed_(B.is_signed) {
+  constexpr std::int64_t kPanelColumns = 16;
+  const std::int64_t fours = ceil_div(K_, 4);
+  const std::int64_t columns = ceil_div(N_, kPanelColumns) * kPanelColumns;
+  panels_ = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(columns * fours));
+  sums_ = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(columns));
+  std::fill_n(panels_.data(), panels_.size(), 0);
+  std::fill_n(sums_.data(), sums_.size(), 0);
+  const std::uint8_t flip = B.is_signed ? 0 : 0x80;
+  for (std::int64_t n = 0; n < N_; ++n) {
+    auto* to = reinterpret_cast<std::int8_t*>(panels_.data() + n / kPanelColumns * fours * kPanelColumns +
+                                              n % kPanelColumns);
+    std::uint32_t sum = 0;
+    for (std::int64_t k = 0; k < K_; ++k) {
+      const auto b = static_cast<std::int8_t>(B.data[k * B.k_stride + n * B.n_stride] ^ flip);
+      to[k / 4 * kPanelColumns * 4 + k % 4] = b;
+      sum += static_cast<std::uint32_t>(std::int32_t{b});
+    }
+    sums_.data()[n] = static_cast<std::int32_t>(sum);
+  }
+}
+
+void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std::int32_t> b_zeros,
+                    std::int32_t* Y, std::int64_t y_stride, const Workspace& workspace) {
+  constexpr std::int64_t kPanelColumns = 16;
+  const std::int64_t N = B.N();
+  if (N == 0 || A.rows == 0) return;
+  const std::int64_t columns = ceil_div(N, kPanelColumns) * kPanelColumns;
+  AlignedBuffer<std::int32_t> zeros(static_cast<std::size_t>(columns));
+  AlignedBuffer<std::int32_t> shift(static_cast<std::size_t>(columns));
+  const auto a_zero = static_cast<std::uint32_t>(A.zero + (A.is_signed ? 128 : 0));
+  for (std::int64_t n = 0; n < columns; ++n) {
+    const std::int32_t zero = n < N ? b_zeros[b_zeros.size() == 1 ? 0 : static_cast<std::size_t>(n)] : 0;
+    const std::int32_t moved = zero - (B.was_signed() ? 0 : 128);
+    zeros.data()[n] = moved;
+    shift.data()[n] = static_cast<std::int32_t>(
+        a_zero * (static_cast<std::uint32_t>(B.sums()[n]) -
+                  static_cast<std::uint32_t>(B.K()) * static_cast<std::uint32_t>(moved)));
+  }
+  // Blocks of rows, or of columns where there are few rows.
+  constexpr std::int64_t kLeastRows = 48;
+  const std::int64_t threads = workspace.threads();
+  const std::int64_t parts = threads > 1 ? 4 * threads : 1;
+  const std::int64_t rows = std::max(kLeastRows, ceil_div(A.rows, parts));
+  const std::int64_t row_blocks = ceil_div(A.rows, rows);
+  const std::int64_t column_parts = row_blocks < threads ? threads : 1;
+  const std::int64_t width = ceil_div(columns / kPanelColumns, column_parts) * kPanelColumns;
+  const std::int64_t column_blocks = ceil_div(columns, width);
+  workspace.parallel_for(row_blocks * column_blocks, [&](std::int64_t task, std::byte*) {
+    const std::int64_t first = task % row_blocks * rows;
+    const std::int64_t column = task / row_blocks * width;
+    ByteRows part = A;
+    part.data += first * A.stride;
+    part.rows = std::min(rows, A.rows - first);
+    HWY_DYNAMIC_DISPATCH(multiply)
+    (part, B, {zeros.data(), shift.data()}, column, std::min(columns, column + width), Y + first * y_stride,
+     y_stride);
+  });
+}
+
+void sum_byte_lanes(ByteTaps taps, std::int64_t channels, bool is_signed, std::int32_t zero,
+                    const std::int16_t* W, std::int32_t* Y) {
+  if (is_signed)
+    HWY_DYNAMIC_DISPATCH(sum_signed)(taps, channels, zero, W, Y);
+  else
+    HWY_DYNAMIC_DISPATCH(sum_unsigned)(taps, channels, zero, W, Y);
+}
+
+void requantize_rows(const std::int32_t* sums, std::int64_t rows, const Requantization& to, std::uint8_t* Y) {
+  if (to.is_signed)
+    HWY_DYNAMIC_DISPATCH(requantize_signed)(sums, rows, to, Y);
+  else
+    HWY_DYNAMIC_DISPATCH(requantize_unsigned)(sums, rows, to, Y);
+}
+
+}  // namespace bnrun
+#endif

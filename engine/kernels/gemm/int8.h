@@ -1,0 +1,86 @@
+// Exact products of matrices of bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/aligned_buffer.h"
+#include "base/workspace.h"
+
+namespace bnrun {
+
+/// B[K,N] of bytes, signed or not; element (k, n) lies at data[k * k_stride + n * n_stride].
+struct ByteMatrix {
+  std::int64_t K = 0;
+  std::int64_t N = 0;
+  const std::uint8_t* data = nullptr;
+  std::int64_t k_stride = 0;
+  std::int64_t n_stride = 1;
+  bool is_signed = false;
+};
+
+/// The right side of products: panels of 16 columns, in each four k of every column in one word.
+class PackedBytes {
+ public:
+  /// B is copied.
+  explicit PackedBytes(const ByteMatrix& B);
+
+  std::int64_t K() const { return K_; }
+  std::int64_t N() const { return N_; }
+  bool was_signed() const { return signed_; }
+  const std::int32_t* panels() const { return panels_.data(); }
+  /// Of each column, as it is packed: as signed bytes, unsigned ones less 128.
+  const std::int32_t* sums() const { return sums_.data(); }
+
+ private:
+  std::int64_t K_;
+  std::int64_t N_;
+  bool signed_;
+  AlignedBuffer<std::int32_t> panels_;
+  AlignedBuffer<std::int32_t> sums_;
+};
+
+/// Rows of bytes: row m begins at data + m * stride.
+struct ByteRows {
+  std::int64_t rows = 0;
+  const std::uint8_t* data = nullptr;
+  std::int64_t stride = 0;
+  bool is_signed = false;
+  std::int32_t zero = 0;
+};
+
+/// What is taken off the sums of bytes: b_zeros[n] times the sum of the row, and shift[n]. Both padded to panels.
+struct ByteCorrections {
+  const std::int32_t* b_zeros = nullptr;
+  const std::int32_t* shift = nullptr;
+};
+
+/// Sums of so many products of two bytes less their zero points are exact in 32 bits.
+constexpr std::int64_t kMostExactBytes = 33'000;
+
+/// Y[m,n] = sum over k of (A[m,k] - A.zero) * (B[k,n] - b_zeros[n]), modulo 2^32; `b_zeros` has N numbers or one.
+/// Row m of Y begins at Y + m * y_stride. Exact, so that its bits depend on nothing else. Thread-safe.
+void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std::int32_t> b_zeros,
+                    std::int32_t* Y, std::int64_t y_stride, const Workspace& workspace);
+
+/// What lies under one output of a depthwise convolution: channels of one position each, null where it is padding.
+using ByteTaps = std::span<const std::uint8_t* const>;
+
+/// Y[c] = sum over taps t of (taps[t][c] - zero) * W[t * channels + c].
+void sum_byte_lanes(ByteTaps taps, std::int64_t channels, bool is_signed, std::int32_t zero,
+                    const std::int16_t* W, std::int32_t* Y);
+
+/// How sums become bytes again, column by column.
+struct Requantization {
+  std::span<const double> factors;       ///< one for each column
+  std::span<const std::int32_t> bias{};  ///< likewise, added to the sums before; empty: 0
+  std::int32_t zero = 0;
+  bool is_signed = false;
+};
+
+/// Y[m,n] = saturate(round half to even((sums[m,n] + bias[n]) * factors[n]) + zero), a NaN being `zero`: rows of
+/// factors.size() columns next to each other.
+void requantize_rows(const std::int32_t* sums, std::int64_t rows, const Requantization& to, std::uint8_t* Y);
+
+}  // namespace bnrun

@@ -1,0 +1,26 @@
+// What a few operators with large constants can do ahead of a run. Whoever compiles a graph asks by dynamic_cast.
+#pragma once
+
+#include <memory>
+
+#include "op/op.h"
+
+namespace bnrun {
+
+/// An operator that reads constant inputs in a layout of its own.
+class PacksConstants {
+ public:
+  virtual ~PacksConstants() = default;
+  /// This operator with its constant inputs laid out as its kernels read them; it reads the same inputs. nullptr where
+  /// there is nothing to lay out.
+  virtual std::shared_ptr<const Op> packed(const FoldArgs& args) const = 0;
+};
+
+/// An operator whose `channels_last` is so much faster that it is worth bringing the data there.
+class PrefersChannelsLast {
+ public:
+  virtual ~PrefersChannelsLast() = default;
+  virtual bool prefers_channels_last(const FoldArgs& args) const = 0;
+};
+
+}  // namespace bnrun

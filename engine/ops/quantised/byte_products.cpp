@@ -1,0 +1,127 @@
+#include "ops/quantised/byte_products.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ops/quantised/quantize.h"
+
+namespace bnrun {
+namespace {
+
+/// Y[P,C] = transposed X[C,P].
+void transpose(const std::uint8_t* X, std::int64_t C, std::int64_t P, std::uint8_t* Y) {
+  constexpr std::int64_t kSide = 64;
+  for (std::int64_t p0 = 0; p0 < P; p0 += kSide) {
+    const std::int64_t p1 = std::min(P, p0 + kSide);
+    for (std::int64_t c = 0; c < C; ++c) {
+      for (std::int64_t p = p0; p < p1; ++p) Y[p * C + c] = X[c * P + p];
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<std::vector<std::int32_t>> zero_points(const TensorView& of, const TensorView& zero_point,
+                                                     std::int64_t count) {
+  if (of.dtype != DType::int8 && of.dtype != DType::uint8) return std::nullopt;
+  if (!zero_point.defined()) return std::vector<std::int32_t>{0};
+  const std::int64_t given = zero_point.elements();
+  if (zero_point.dtype != of.dtype || (given != 1 && (given != count || zero_point.shape.rank() != 1)))
+    return std::nullopt;
+  std::vector<std::int32_t> zeros;
+  for (const std::uint8_t* z = bytes_of(zero_point); z != bytes_of(zero_point) + given; ++z)
+    zeros.push_back(of.dtype == DType::int8 ? static_cast<std::int8_t>(*z) : *z);
+  return zeros;
+}
+
+std::optional<ByteProduct> ByteProduct::pack(const TensorView& B) {
+  const std::size_t rank = B.shape.rank();
+  if (rank == 0 || rank > 2 || (B.dtype != DType::int8 && B.dtype != DType::uint8)) return std::nullopt;
+  const std::int64_t N = rank == 2 ? B.shape[1] : 1;
+  return ByteProduct(PackedBytes({B.shape[0], N, bytes_of(B), N, 1, B.dtype == DType::int8}));
+}
+
+void ByteProduct::run(const TensorView& A, std::int32_t a_zero, std::span<const std::int32_t> b_zeros,
+                      std::int32_t* Y, const Workspace& workspace) const {
+  const std::int64_t rows = A.shape.elements(0, A.shape.rank() - 1);
+  multiply_bytes({rows, bytes_of(A), packed_.K(), A.dtype == DType::int8, a_zero}, packed_, b_zeros, Y, N(),
+                 workspace);
+}
+
+ByteConvolution::ByteConvolution(const TensorView& W, std::int64_t group)
+    : M_(W.shape[0]), group_(group), in_per_group_(W.shape[1]), taps_(W.shape.elements(2, W.shape.rank())) {
+  if (is_depthwise()) return;
+  // The taps of an output lie behind one another, and the channels of each within.
+  const std::int64_t K = taps_ * in_per_group_;
+  const std::int64_t part = M_ / group_;
+  std::vector<std::uint8_t> filters(static_cast<std::size_t>(part * K));
+  for (std::int64_t g = 0; g < group_; ++g) {
+    for (std::int64_t m = 0; m < part; ++m)
+      transpose(bytes_of(W) + (g * part + m) * K, in_per_group_, taps_, filters.data() + m * K);
+    groups_.push_back(PackedBytes({K, part, filters.data(), 1, K, W.dtype == DType::int8}));
+  }
+}
+
+void ByteConvolution::run(const Window& window, const TensorView& X, std::int32_t x_zero, const TensorView& W,
+                          std::span<const std::int32_t> w_zeros, const Workspace& workspace,
+                          const TakeSums& take) const {
+  constexpr std::int64_t kRows = 96;  // of one task
+  const std::int64_t C = X.shape[1];
+  const std::int64_t inputs = window.input().elements();
+  const std::int64_t outputs = window.output().elements();
+  const std::int64_t K = taps_ * in_per_group_;
+  const bool is_signed = X.dtype == DType::int8;
+  const auto table = window_table(window);
+  const auto zero_of = [&](std::int64_t m) {
+    return w_zeros[w_zeros.size() == 1 ? 0 : static_cast<std::size_t>(m)];
+  };
+  std::vector<std::int16_t> lanes;  // [taps, M]
+  for (std::int64_t i = 0; is_depthwise() && i < taps_ * M_; ++i) {
+    const std::uint8_t w = bytes_of(W)[i % M_ * taps_ + i / M_];
+    const std::int32_t number = W.dtype == DType::int8 ? static_cast<std::int8_t>(w) : w;
+    lanes.push_back(static_cast<std::int16_t>(number - zero_of(i % M_)));
+  }
+  std::vector<std::uint8_t> image(static_cast<std::size_t>(inputs * C));
+  for (std::int64_t n = 0; n < X.shape[0]; ++n) {
+    transpose(bytes_of(X) + n * C * inputs, C, inputs, image.data());
+    workspace.parallel_for((outputs + kRows - 1) / kRows, [&](std::int64_t task, std::byte*) {
+      const std::int64_t first = task * kRows;
+      const std::int64_t rows = std::min(kRows, outputs - first);
+      std::vector<std::int32_t> sums(static_cast<std::size_t>(rows * M_));
+      const auto position = [&](std::int64_t row, std::int64_t tap) {
+        return table[static_cast<std::size_t>(tap * outputs + first + row)];
+      };
+      if (is_depthwise()) {
+        std::vector<const std::uint8_t*> taps(static_cast<std::size_t>(taps_));
+        for (std::int64_t r = 0; r < rows; ++r) {
+          for (std::int64_t k = 0; k < taps_; ++k)
+            taps[static_cast<std::size_t>(k)] =
+                position(r, k) == kPadding ? nullptr : image.data() + position(r, k) * C;
+          sum_byte_lanes(taps, C, is_signed, x_zero, lanes.data(), sums.data() + r * M_);
+        }
+        return take(n, first, rows, sums.data());
+      }
+      const std::int64_t part = M_ / group_;
+      std::vector<std::uint8_t> gathered(static_cast<std::size_t>(rows * K));
+      for (std::int64_t g = 0; g < group_; ++g) {
+        std::uint8_t* to = gathered.data();
+        for (std::int64_t r = 0; r < rows; ++r) {
+          for (std::int64_t k = 0; k < taps_; ++k, to += in_per_group_) {
+            if (position(r, k) == kPadding)
+              std::fill_n(to, in_per_group_, static_cast<std::uint8_t>(x_zero));
+            else
+              std::copy_n(image.data() + position(r, k) * C + g * in_per_group_, in_per_group_, to);
+          }
+        }
+        multiply_bytes({rows, gathered.data(), K, is_signed, x_zero}, groups_[static_cast<std::size_t>(g)],
+                       w_zeros.size() == 1 ? w_zeros
+                                           : w_zeros.subspan(static_cast<std::size_t>(g * part),
+                                                             static_cast<std::size_t>(part)),
+                       sums.data() + g * part, M_, {});
+      }
+      take(n, first, rows, sums.data());
+    });
+  }
+}
+
+}  // namespace bnrun

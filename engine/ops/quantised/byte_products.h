@@ -1,0 +1,62 @@
+// Products and convolutions of bytes on packed kernels, for the usual forms: one zero point for the data, one for the
+// weights or for each of their columns.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "kernels/gemm/int8.h"
+#include "op/op.h"
+#include "ops/conv/convolution.h"
+
+namespace bnrun {
+
+/// Zero points as numbers: none for an absent one; nullopt where there are not 1 or `count` of them along one axis, or
+/// they are of another type than the tensor.
+std::optional<std::vector<std::int32_t>> zero_points(const TensorView& of, const TensorView& zero_point,
+                                                     std::int64_t count);
+
+/// Takes `rows` rows of sums that lie next to each other, from row `first` on of all rows of image `n`.
+using TakeSums =
+    std::function<void(std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums)>;
+
+/// A matrix product by B[K,N] or B[K].
+class ByteProduct {
+ public:
+  /// nullopt where B is a batch of matrices.
+  static std::optional<ByteProduct> pack(const TensorView& B);
+
+  std::int64_t N() const { return packed_.N(); }
+  /// Y[..., N] = (A[..., K] - a_zero) * (B - b_zeros), modulo 2^32.
+  void run(const TensorView& A, std::int32_t a_zero, std::span<const std::int32_t> b_zeros, std::int32_t* Y,
+           const Workspace& workspace) const;
+
+ private:
+  explicit ByteProduct(PackedBytes packed) : packed_(std::move(packed)) {}
+  PackedBytes packed_;
+};
+
+/// A convolution with W[M,C/group,...].
+class ByteConvolution {
+ public:
+  ByteConvolution(const TensorView& W, std::int64_t group);
+
+  /// The sums of X[N,C,...] less x_zero times W less w_zeros, modulo 2^32: a row of M numbers for each position of the
+  /// output, taken by several threads at once. REQUIRES: `W` is what it was made of.
+  void run(const Window& window, const TensorView& X, std::int32_t x_zero, const TensorView& W,
+           std::span<const std::int32_t> w_zeros, const Workspace& workspace, const TakeSums& take) const;
+
+ private:
+  bool is_depthwise() const { return in_per_group_ == 1 && M_ == group_; }
+
+  std::int64_t M_;
+  std::int64_t group_;
+  std::int64_t in_per_group_;
+  std::int64_t taps_;
+  std::vector<PackedBytes> groups_;  ///< none for a depthwise one
+};
+
+}  // namespace bnrun
