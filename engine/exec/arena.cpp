@@ -28,10 +28,11 @@ std::size_t at(std::int32_t index) {
 /// All threads get equally many blocks, two or more where that leaves the blocks large enough: one thread that is
 /// held up then holds up less. What is too little for that is one block, or a few of equal size.
 std::int64_t rows_of_block(const RowBlocks& blocks, std::int64_t rows, int threads) {
-  if (threads < 2) return blocks.rows;
+  if (threads < 2 || rows == 0 || blocks.least_rows >= blocks.rows) return blocks.rows;
   const auto ceil_div = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
   const std::int64_t share = ceil_div(rows, threads);
-  if (share < blocks.least_rows) return ceil_div(rows, std::max<std::int64_t>(1, rows / blocks.least_rows));
+  if (share < blocks.least_rows)
+    return ceil_div(rows, std::max(rows / blocks.least_rows, ceil_div(rows, blocks.rows)));
   const std::int64_t rounds =
       std::max(ceil_div(share, blocks.rows), std::min<std::int64_t>(2, share / blocks.least_rows));
   return ceil_div(share, rounds);
