@@ -74,8 +74,11 @@ void run(const std::string& path, const std::vector<std::string>& arguments, con
   std::vector<NamedTensor> named;
   for (std::size_t i = 0; i < results.size(); ++i) named.push_back({outputs[i].name, from_ort(results[i])});
   if (options.out.empty()) return bnrun::io::write_outputs(std::cout, named, bnrun::io::Format::csv);
+  const auto format = bnrun::io::format_of(options.out);
+  if (!format)
+    throw std::runtime_error(options.out + ": expected a name that ends in .csv, .npy, .npz or .json");
   std::ofstream file(options.out, std::ios::binary);
-  bnrun::io::write_outputs(file, named, bnrun::io::format_of(options.out));
+  bnrun::io::write_outputs(file, named, *format);
   if (!file.flush()) throw std::runtime_error("cannot write " + options.out);
 }
 
