@@ -107,8 +107,7 @@ std::string svg_of(const SpanChart& chart) {
   }
   if (range.low > range.high) range.low = range.high = 0.0;
   const auto y_of = [&](double value) { return kTop + (1.0 - range.share(value)) * kHeight; };
-  std::string inside =
-      fmt::format("<text x=\"{}\" y=\"16\">{}</text>", kLeft, cli::escape(chart.title));
+  std::string inside = fmt::format("<text x=\"{}\" y=\"16\">{}</text>", kLeft, cli::escape(chart.title));
   for (int i = 0; i <= 4; ++i) {
     const double value = range.high + (range.low - range.high) * i / 4.0;
     inside += fmt::format(

@@ -49,7 +49,9 @@ void complete(const TrainingSettings& settings, const train::Recipe& recipe, std
     options.schedule.factor = 0.0;
   }
   if (!settings.freeze_from) options.freeze_statistics = recipe.freeze_from;
-  if (!settings.quantise_from) options.quantise_from = recipe.freeze_from.value_or(1);
+  // The last fifth, when steps are small and only rounding is left to be learned.
+  const int epochs = options.epochs;
+  if (!settings.quantise_from) options.quantise_from = epochs < 5 ? 1 : epochs - epochs / 5 + 1;
 }
 
 std::string told(const train::FitOptions& options, const train::Recipe& recipe, bool momentum) {

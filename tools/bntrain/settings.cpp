@@ -476,7 +476,7 @@ void add_training_settings(CLI::App& command, TrainingSettings& o, bool may_be_n
       ->type_name("EPOCH")
       ->check(cli::count_or_zero());
   add("--qat-from", o.quantise_from,
-      "With --qat train in float before this epoch, and round from it on (by the recipe the second half; 1)")
+      "With --qat train in float before this epoch, and round from it on (by the recipe the last fifth; 1)")
       ->type_name("EPOCH")
       ->check(cli::count());
   add("--seed", o.fit.seed, "Of weights, validation rows and order: the same seed gives the same model (1)")

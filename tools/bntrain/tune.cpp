@@ -1,6 +1,7 @@
 // bntrain tune: goes on training a network that a model holds.
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -12,6 +13,7 @@
 #include "common/interrupt.h"
 #include "common/metadata.h"
 #include "common/model_output.h"
+#include "common/model_source.h"
 #include "common/numbers.h"
 #include "common/table_options.h"
 #include "data.h"
@@ -48,6 +50,7 @@ struct Options {
 void check_options(const Options& options) {
   if (options.resume && options.checkpoint.empty()) throw cli::UsageError("--resume needs --checkpoint");
   const std::vector<std::string> written{options.output, options.history, options.curves, options.checkpoint};
+  cli::check_one_reads_standard_input(std::array{options.model, options.data});
   cli::check_model_output(options.output, options.model);
   cli::check_distinct(written, {options.model, options.data});
   if (!options.checkpoint.empty()) io::check_keeps(options.checkpoint);
@@ -142,7 +145,7 @@ void describe_outputs(const Options& options, const train::LoadedNetwork& loaded
 
 int tune(const cli::Console& console, Options options) {
   check_options(options);
-  const Model model = Model::load(options.model);
+  const Model model = cli::load_model(options.model);
   std::optional<bool> labels;
   if (options.task != Task::automatic) labels = options.task == Task::classification;
   auto loaded = cli::in_file(options.model, [&] { return train::LoadedNetwork(model, labels); });
