@@ -149,9 +149,15 @@ void add_feed_options(CLI::App& command, FeedOptions& options) {
       ->type_name("")
       ->allow_extra_args(false);
   command
-      .add_flag("--random{4}", options.random,
+      .add_flag("--random", options.random,
                 "Run on numbers made up for it, to see whether it does; --random=N makes N rows (4)")
       ->excludes("--input")
+      ->transform(CLI::Validator(
+          [](std::string& rows) {
+            if (rows == "true") rows = "4";  // what CLI11 calls a flag without a value
+            return std::string();
+          },
+          ""))
       ->check(count());
   add_size_option(command, options.sizes);
   command.add_flag("--round", options.tables.round,

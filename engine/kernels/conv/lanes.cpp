@@ -19,7 +19,7 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 /// Outputs or vectors whose sums are in the making at once, which hides the latency of a multiply-add.
-constexpr int kSumsAtOnce = 8;
+constexpr int kSumsAtOnce = BNRUN_MANY_SUMS ? 8 : 1;
 
 /// All that the sums of one line share.
 template <class T>

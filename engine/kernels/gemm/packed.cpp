@@ -26,7 +26,7 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr int kRegisters = HWY_MAX_BYTES == 64 || HWY_TARGET == HWY_NEON ? 32 : 16;
+constexpr int kRegisters = !BNRUN_MANY_SUMS ? 4 : HWY_MAX_BYTES == 64 || HWY_TARGET == HWY_NEON ? 32 : 16;
 constexpr int kMostVectors = 8;
 /// Weights are asked for so many k before they are wanted: those of the first rows come from afar.
 constexpr std::int64_t kAhead = 32;
