@@ -29,6 +29,20 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
 
+/// Taps that lie inside the input for some output: [first, second).
+std::pair<std::int64_t, std::int64_t> live_taps(const WindowAxis& axis) {
+  std::int64_t first = axis.kernel;
+  std::int64_t last = 0;
+  for (std::int64_t o = 0; o < axis.output; ++o) {
+    const auto [k0, k1] = axis.taps_inside(o);
+    if (k0 == k1) continue;
+    first = std::min(first, k0);
+    last = std::max(last, k1);
+    if (first == 0 && last == axis.kernel) break;
+  }
+  return {std::min(first, last), last};
+}
+
 /// Scratch memory handed out piece by piece; without memory it counts what would be needed.
 class Scratch {
  public:
@@ -61,11 +75,19 @@ struct Convolution<T>::Plan {
   std::int64_t blocks = 0;     ///< tasks that differ in rows
   std::int64_t columns = 0;    ///< of one task
   std::int64_t column_tasks = 1;
+  /// Taps along each axis that some output has inside the input: [first, second). The others are left out of what is
+  /// gathered.
+  std::array<std::pair<std::int64_t, std::int64_t>, 3> live;
   bool pads_lines = false;      ///< lines of the input are copied between zeros
   std::int64_t line_width = 0;  ///< positions of a padded line
   std::size_t scratch_bytes = 0;
 
   std::int64_t lines_in(std::int64_t lines) const { return (lines - 1) * axes[1].stride + axes[1].reach(); }
+  std::int64_t live_taps() const {
+    std::int64_t taps = 1;
+    for (const auto& [first, last] : live) taps *= last - first;
+    return taps;
+  }
   std::int64_t rows() const { return batch * axes[0].output * axes[1].output * axes[2].output; }
 };
 
@@ -105,11 +127,11 @@ class Convolution<T>::Run {
  private:
   /// `lines` of the rows whose inputs begin at `starts`: [stretches] for each line, of group 0.
   void multiply(std::int64_t x_stride, std::span<PackedLine<T>> lines, const T** starts,
-                std::int64_t column) const {
+                const std::int64_t* firsts, std::int64_t column) const {
     const std::int64_t per_group = conv_.M_ / conv_.groups_;
-    const std::int64_t K = plan_.stretches * plan_.length;
+    const std::int64_t K = conv_.taps_ * (conv_.C_ / conv_.groups_);
     const std::int64_t padded = padded_columns<T>(per_group);
-    const LineLayout layout{plan_.stretches, plan_.length, x_stride, conv_.M_};
+    const LineLayout layout{plan_.stretches, plan_.length, x_stride, conv_.M_, firsts};
     const auto all = Finish<T>::of(conv_.scale_.data(), conv_.shift_.data(), conv_.activation_);
     for (PackedLine<T>& line : lines) {
       line.Y += column;
@@ -138,52 +160,66 @@ class Convolution<T>::Run {
     const std::int64_t first = block * plan_.per_task;
     const T* start = X_ + first * conv_.C_;
     PackedLine<T> line = line_at(first, std::min(plan_.per_task, plan_.rows() - first), &start);
-    multiply(conv_.C_, {&line, 1}, &start, column);
+    multiply(conv_.C_, {&line, 1}, &start, nullptr, column);
   }
 
   struct Gathered {
     T* rows;
     const T** starts;
+    std::int64_t* firsts;  ///< k of each stretch
   };
   Gathered take_gathered(Scratch& memory) const {
-    return {memory.take<T>(plan_.per_task * conv_.taps_ * conv_.C_), memory.take<const T*>(plan_.stretches)};
+    return {memory.take<T>(plan_.per_task * plan_.live_taps() * conv_.C_),
+            memory.take<const T*>(plan_.stretches), memory.take<std::int64_t>(plan_.stretches)};
   }
 
   void gathered(std::int64_t block, std::int64_t column, Scratch& memory) const {
     const Gathered to = take_gathered(memory);
     const std::int64_t first = block * plan_.per_task;
     const std::int64_t count = std::min(plan_.per_task, plan_.rows() - first);
-    const std::int64_t width = conv_.taps_ * conv_.C_;
+    const std::int64_t C = conv_.C_;
+    const std::int64_t width = plan_.live_taps() * C;
     for (std::int64_t i = 0; i < count; ++i) gather(first + i, to.rows + i * width);
-    for (std::int64_t s = 0; s < plan_.stretches; ++s) to.starts[s] = to.rows + s * conv_.C_;
     PackedLine<T> line = line_at(first, count, to.starts);
-    multiply(width, {&line, 1}, to.starts, column);
+    if (conv_.groups_ > 1) {
+      for (std::int64_t s = 0; s < plan_.stretches; ++s) to.starts[s] = to.rows + s * C;
+      return multiply(width, {&line, 1}, to.starts, nullptr, column);
+    }
+    const auto& [d, h, w] = plan_.axes;
+    const auto& [ds, hs, ws] = plan_.live;
+    const std::int64_t* firsts = to.firsts;
+    std::int64_t s = 0;
+    for (std::int64_t kd = ds.first; kd < ds.second; ++kd) {
+      for (std::int64_t kh = hs.first; kh < hs.second; ++kh, ++s) {
+        to.starts[s] = to.rows + s * plan_.length;
+        to.firsts[s] = ((kd * h.kernel + kh) * w.kernel + ws.first) * C;
+      }
+    }
+    multiply(width, {&line, 1}, to.starts, firsts, column);
   }
 
-  /// All inputs of one output, zeros where they are padding.
+  /// The inputs of one output under the taps that are not always padding, zeros where they are.
   void gather(std::int64_t row, T* to) const {
     const auto& [d, h, w] = plan_.axes;
+    const auto& [ds, hs, ws] = plan_.live;
     const std::int64_t ow = row % w.output;
     const std::int64_t oh = row / w.output % h.output;
     const std::int64_t od = row / w.output / h.output % d.output;
     const std::int64_t n = row / w.output / h.output / d.output;
-    const auto [first, last] = w.taps_inside(ow);
+    const auto [inside, outside] = w.taps_inside(ow);
     const std::int64_t C = conv_.C_;
-    for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
-      for (std::int64_t kh = 0; kh < h.kernel; ++kh, to += w.kernel * C) {
+    const std::int64_t first = std::min(std::max(inside, ws.first), ws.second);
+    const std::int64_t last = std::clamp(outside, first, ws.second);
+    for (std::int64_t kd = ds.first; kd < ds.second; ++kd) {
+      for (std::int64_t kh = hs.first; kh < hs.second; ++kh) {
         const T* line = input_line(n, d.position(od, kd), h.position(oh, kh));
-        if (line == nullptr) {
-          std::fill_n(to, w.kernel * C, T(0));
-          continue;
+        T* const end = to + (ws.second - ws.first) * C;
+        if (line != nullptr) {
+          to = std::fill_n(to, (first - ws.first) * C, T(0));
+          for (std::int64_t k = first; k < last; ++k) to = std::copy_n(line + w.position(ow, k) * C, C, to);
         }
-        std::fill_n(to, first * C, T(0));
-        std::fill_n(to + last * C, (w.kernel - last) * C, T(0));
-        const T* from = line + w.position(ow, 0) * C;
-        if (w.dilation == 1) {
-          std::copy(from + first * C, from + last * C, to + first * C);
-        } else {
-          for (std::int64_t k = first; k < last; ++k) std::copy_n(from + k * w.dilation * C, C, to + k * C);
-        }
+        std::fill(to, end, T(0));
+        to = end;
       }
     }
   }
@@ -241,7 +277,7 @@ class Convolution<T>::Run {
       const std::int64_t row = ((n * d.output + od) * h.output + first + i) * w.output;
       to.lines[i] = line_at(row, w.output, starts);
     }
-    multiply(w.stride * C, {to.lines, static_cast<std::size_t>(count)}, to.starts, column);
+    multiply(w.stride * C, {to.lines, static_cast<std::size_t>(count)}, to.starts, nullptr, column);
   }
 
   /// The lines of the input that `count` lines of the output from `first` on meet, between zeros.
@@ -393,11 +429,14 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
     plan.blocks = batch * d.output * ceil_div(h.output, plan.per_task);
   } else {
     plan.how = How::gathered;
+    for (std::size_t i = 0; i < plan.axes.size(); ++i)
+      plan.live[i] = groups_ == 1 ? live_taps(plan.axes[i]) : std::pair{std::int64_t{0}, plan.axes[i].kernel};
     if (groups_ == 1) {
-      plan.length *= plan.stretches;
-      plan.stretches = 1;
+      const auto& [ds, hs, ws] = plan.live;
+      plan.length = (ws.second - ws.first) * C_;
+      plan.stretches = (ds.second - ds.first) * (hs.second - hs.first);
     }
-    cut_rows(taps_ * C_ * bytes);
+    cut_rows(plan.live_taps() * C_ * bytes);
   }
   if (groups_ == 1 && !by_lanes_ && plan.blocks > 0 && plan.blocks < threads) {
     const std::int64_t step = 2 * panel_columns<T>();

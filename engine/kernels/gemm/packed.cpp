@@ -66,9 +66,10 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* H
   constexpr int kShared = 3;
   const std::int64_t stride = layout.x_stride;
   const std::int64_t panel = panel_columns<T>() * p.K;
-  const T* HWY_RESTRICT weights =
-      p.panels + column / panel_columns<T>() * panel + column % panel_columns<T>();
+  const T* const columns = p.panels + column / panel_columns<T>() * panel + column % panel_columns<T>();
+  const T* HWY_RESTRICT weights = columns;
   for (std::int64_t s = 0; s < layout.stretches; ++s) {
+    if (layout.firsts != nullptr) weights = columns + layout.firsts[s] * panel_columns<T>();
     const T* X[(R + kShared - 1) / kShared];
     for (int i = 0; i * kShared < R; ++i) X[i] = starts[s] + (first_row + i * kShared) * stride;
     for (std::int64_t k = layout.length; k > 0; --k) {

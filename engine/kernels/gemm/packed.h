@@ -37,6 +37,8 @@ struct LineLayout {
   std::int64_t length = 0;     ///< of one stretch; K = stretches * length
   std::int64_t x_stride = 0;   ///< from a row of X to the next, in elements
   std::int64_t y_stride = 0;   ///< likewise of Y and of what is added
+  /// The k at which each stretch begins, where some of K are left out: X has zeros there. Null: one behind the other.
+  const std::int64_t* firsts = nullptr;
 };
 
 /// Y[M,N] = f(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n] + addend[m,n]) for the rows of all lines. Each element
