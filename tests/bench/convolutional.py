@@ -26,6 +26,14 @@ def keyword_spotter():
                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 12))
 
 
+def generator():
+    """Radford et al., DCGAN (2016), narrow: 32x32 pictures of 64 numbers."""
+    def rise(c, m, stride, pad):
+        return [nn.ConvTranspose2d(c, m, 4, stride, pad, bias=False), nn.BatchNorm2d(m), nn.ReLU()]
+    return nn.Sequential(*rise(64, 128, 1, 0), *rise(128, 64, 2, 1), *rise(64, 32, 2, 1),
+                         nn.ConvTranspose2d(32, 1, 4, 2, 1), nn.Tanh())
+
+
 class UNet(nn.Module):
     """Ronneberger et al., U-Net (2015), with BatchNormalization, two levels down and up again."""
 
@@ -71,6 +79,7 @@ NETWORKS = {
     "vgg11": vision("vgg11_bn", 224),
     "unet": (UNet, (3, 64, 64)),
     "keyword_spotter": (keyword_spotter, (1, 49, 10)),
+    "dcgan": (generator, (64, 1, 1)),
 }
 
 

@@ -143,8 +143,7 @@ class Draw {
   Case<T> convolution() {
     Case<T> c;
     const std::int64_t axes = between(1, 3);
-    for (std::int64_t i = 0; i < axes; ++i)
-      c.window.axes.push_back(axis(axes == 1 ? 40 : axes == 2 ? 24 : 9));
+    for (std::int64_t i = 0; i < axes; ++i) c.window.axes.push_back(axis(axes <= 2 ? 40 : 9));
     c.batch = between(1, 3);
     if (chance(30)) {
       c.groups = c.C = between(1, 70);
