@@ -443,7 +443,9 @@ class Resize final : public Op {
     return taps;
   }
 
-  static bool is_identity(const AxisTaps& taps) {
+  /// Whether an axis of this extent stays as it is.
+  static bool is_identity(const AxisTaps& taps, std::int64_t extent) {
+    if (std::ssize(taps) != extent) return false;
     for (std::size_t o = 0; o < taps.size(); ++o) {
       if (taps[o].size() != 1 || taps[o][0].index != static_cast<std::int64_t>(o) || taps[o][0].weight != 1.0)
         return false;
@@ -476,7 +478,7 @@ class Resize final : public Op {
     const std::size_t rank = taps.size();
     if (rank == 0) return copy_elements(X, args.out(0));
     std::size_t last = rank - 1;
-    while (last > 0 && is_identity(taps[last])) --last;
+    while (last > 0 && is_identity(taps[last], X.shape[last])) --last;
     const std::int64_t inner = X.shape.elements(last + 1, rank);
     const auto lines = sources_of(X.shape, taps, last);
     const auto width = static_cast<std::int64_t>(taps[last].size()) * inner;
@@ -512,7 +514,7 @@ class Resize final : public Op {
   void interpolate(const TensorView& X, const std::vector<AxisTaps>& taps, const MutableTensorView& Y) const {
     Tensor current = convert(X, DType::float64);
     for (std::size_t axis = 0; axis < X.shape.rank(); ++axis) {
-      if (is_identity(taps[axis])) continue;
+      if (is_identity(taps[axis], X.shape[axis])) continue;
       Shape shape = current.shape();
       const std::int64_t outer = shape.elements(0, axis);
       const std::int64_t inner = shape.elements(axis + 1, shape.rank());

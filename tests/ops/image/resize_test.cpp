@@ -147,6 +147,18 @@ TEST(Resize, EveryAxisByItself) {
                tensor<float>({1, 1, 4, 3}, {1, 1.5F, 2, 1.5F, 2, 2.5F, 2.5F, 3, 3.5F, 3, 3.5F, 4}));
 }
 
+TEST(Resize, OneOutputOfAnAxisOfSeveralIsTheFirst) {
+  const Tensor X({2, 2}, Floats{1, 2, 3, 4});
+  for (const char* mode : {"linear", "nearest"}) {
+    Attributes attributes = linear("pytorch_half_pixel");
+    attributes["mode"] = text(mode);
+    expect_close(run_op("Resize", 19, {X, Tensor(), Tensor(), ints({2, 1})}, attributes)[0],
+                 Tensor({2, 1}, Floats{1, 3}));
+    expect_close(run_op("Resize", 19, {X, Tensor(), Tensor(), ints({1, 2})}, attributes)[0],
+                 Tensor({1, 2}, Floats{1, 2}));
+  }
+}
+
 TEST(Resize, Opset11WritesEmptyTensorsForAbsentInputs) {
   const Tensor X({2}, Floats{1, 2});
   const Tensor empty = floats({});
