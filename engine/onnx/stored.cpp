@@ -13,6 +13,8 @@ namespace {
 
 /// Smaller ones are not worth a read of their own.
 constexpr std::uint64_t kLarge = std::uint64_t{1} << 16;
+/// A message of more is held once by the parser alone.
+constexpr std::uint64_t kMostHeld = std::uint64_t{1} << 23;
 
 enum WireType : std::uint64_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 constexpr std::uint64_t tag(std::uint64_t number, WireType type) {
@@ -103,6 +105,7 @@ bool copy_fields(Cursor& cursor, std::uint64_t end, std::string& out, const Take
         const std::optional<bool> taken = take(*field, *length);
         if (!taken) return false;
         if (*taken) continue;
+        if (out.size() + *length > kMostHeld) return false;
         append_varint(out, *field);
         append_varint(out, *length);
         cursor.copy(*length, out);

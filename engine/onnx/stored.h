@@ -22,7 +22,7 @@ struct SplitModel {
 };
 
 /// Goes through a regular file without holding it. Returns nullopt for what is better parsed as a whole: a file
-/// without large initializers, a damaged one, and one that says things twice. Throws io.
+/// without large initializers, one with much else, a damaged one, and one that says things twice. Throws io.
 std::optional<SplitModel> split_model(const InputFile& file);
 
 }  // namespace bnrun

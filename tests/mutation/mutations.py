@@ -189,7 +189,7 @@ MUTATIONS = [
     _mutation("Max lets a negative scale pass", (VARIADIC, "if (!grows || !equal) return", "if (!equal) return")),
     _mutation("Max lets different maps pass", (VARIADIC, "if (!grows || !equal) return", "if (!grows) return")),
     # ---- rounding
-    _mutation("denormal constants stay", (ROUNDING, "= flush ? 0.0 : product;", "= product;")),
+    _mutation("denormal constants stay", (ROUNDING, "block[k] = flush ? 0.0 : block[k];", "")),
     # ---- simplifications
     _mutation("one output takes over the name of another",
               (RULES, "if (!producer.valid() || graph.value(to).is_output ||", "if (!producer.valid() ||"),
