@@ -250,7 +250,7 @@ HWY_INLINE void requantize(const std::int32_t* sums, std::int64_t rows, const Re
       } else {
         HWY_ALIGN Q all[hn::MaxLanes(bytes)];
         hn::Store(q, bytes, all);
-        std::copy_n(all, used, Y + n);
+        for (std::int64_t i = 0; i < used; ++i) Y[n + i] = all[i];
       }
     }
   }

@@ -32,7 +32,7 @@ template <class D, class T>
 HWY_INLINE hn::Vec<D> load(D d, const T* from, std::size_t used) {
   if (used == hn::MaxLanes(d)) return hn::LoadU(d, from);
   HWY_ALIGN T all[hn::MaxLanes(D())] = {};
-  std::copy_n(from, used, all);
+  for (std::size_t i = 0; i < used; ++i) all[i] = from[i];
   return hn::Load(d, all);
 }
 
@@ -41,7 +41,7 @@ HWY_INLINE void store(D d, hn::Vec<D> v, T* to, std::size_t used) {
   if (used == hn::MaxLanes(d)) return hn::StoreU(v, d, to);
   HWY_ALIGN T all[hn::MaxLanes(D())];
   hn::Store(v, d, all);
-  std::copy_n(all, used, to);
+  for (std::size_t i = 0; i < used; ++i) to[i] = all[i];
 }
 
 template <class Q>
