@@ -13,12 +13,12 @@ namespace {
 
 using namespace std::string_view_literals;
 
-struct Format {
+struct ForeignFormat {
   std::string_view start;
   std::string_view what;
 };
 
-constexpr std::array<Format, 14> kFormats{{
+constexpr std::array<ForeignFormat, 14> kFormats{{
     {"PAR1"sv, "a Parquet file: write it as CSV or .npy"},
     {"ARROW1"sv, "an Arrow file: write it as CSV or .npy"},
     {"FEA1"sv, "a Feather file: write it as CSV or .npy"},
