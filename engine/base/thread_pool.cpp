@@ -117,10 +117,16 @@ void ThreadPool::keep_off_the_caller() {
   const int here = ::sched_getcpu();
   for (std::size_t i = 0; i < workers_.size() && here >= 0; ++i) {
     if (asleep_on_[i].load(std::memory_order_relaxed) != here) continue;
+    // A mask that is neither the pool's nor all but one of it is somebody else's, and stays.
+    cpu_set_t now;
+    cpu_set_t shared;
+    const pthread_t thread = workers_[i].native_handle();
+    if (::pthread_getaffinity_np(thread, sizeof now, &now) != 0) continue;
+    CPU_AND(&shared, &now, &allowed_);
+    if (CPU_EQUAL(&shared, &now) == 0 || CPU_COUNT(&now) + 1 < CPU_COUNT(&allowed_)) continue;
     cpu_set_t others = allowed_;
     CPU_CLR(here, &others);
-    if (CPU_COUNT(&others) != 0)
-      ::pthread_setaffinity_np(workers_[i].native_handle(), sizeof others, &others);
+    if (CPU_COUNT(&others) != 0) ::pthread_setaffinity_np(thread, sizeof others, &others);
   }
 }
 

@@ -20,7 +20,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// x where it is greater than `otherwise`, else `otherwise`: where both are equal or one is NaN as well.
 template <class V>
 HWY_INLINE V greater_or(V x, V otherwise) {
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
   return hn::Max(x, otherwise);
 #else
   return hn::IfThenElse(hn::Gt(x, otherwise), x, otherwise);
@@ -30,7 +30,7 @@ HWY_INLINE V greater_or(V x, V otherwise) {
 /// x where it is less than `otherwise`, likewise.
 template <class V>
 HWY_INLINE V less_or(V x, V otherwise) {
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
   return hn::Min(x, otherwise);
 #else
   return hn::IfThenElse(hn::Lt(x, otherwise), x, otherwise);

@@ -9,7 +9,7 @@
 // Each set is some hundred kilobytes; AVX2 is what most processors have and does most of the work.
 #define HWY_DISABLED_TARGETS (BNRUN_UNUSED_TARGETS | HWY_SSE4 | HWY_AVX3)
 // Whether many sums are made at once; without vectors it is left out as well. The numbers are the same.
-#define BNRUN_MANY_SUMS (HWY_TARGET != HWY_SCALAR)
+#define BNRUN_MANY_SUMS (HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128)
 #else
 #define HWY_DISABLED_TARGETS BNRUN_UNUSED_TARGETS
 #define BNRUN_MANY_SUMS true

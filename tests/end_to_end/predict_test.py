@@ -5,6 +5,8 @@ import json
 import unittest
 
 import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 from programs import INVALID_INPUT, MODELS, UNSUPPORTED, USAGE, ProgramTest
 
@@ -109,6 +111,17 @@ class Predict(ProgramTest):
         rows = self.table(MODELS / "classes.onnx", "-i", "many.csv", "--id", "id")
         self.assertEqual([row["id"] for row in rows], [str(i) for i in range(9000)])
         self.assertEqual([row["label"] for row in rows[4095:4100]], [row["label"] for row in rows[:5]])
+
+    def test_columns_of_rows_that_the_model_regroups_are_refused(self):
+        for shape in ([-1, 1], [1, -1]):
+            with self.subTest(shape):
+                graph = helper.make_graph(
+                    [helper.make_node("Reshape", ["x", "shape"], ["y"])], "g",
+                    [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2])],
+                    [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                    [numpy_helper.from_array(np.int64(shape), "shape")])
+                onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)]), str(self.folder / "r.onnx"))
+                self.fail_with(UNSUPPORTED, "predict", "r.onnx", "-i", "rows.csv", "--id", "name", message="predictions for the 3 rows")
 
     def test_refuses_what_makes_no_sense(self):
         model = MODELS / "classes.onnx"

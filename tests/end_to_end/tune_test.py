@@ -34,7 +34,7 @@ def make(nodes, constants, output=("y", [None, 3]), row=(4,), batch="N", opset=1
 def weights(seed=1):
     draw = np.random.default_rng(seed)
     return {"W1": draw.normal(0, 0.5, (4, 8)), "b1": np.zeros(8), "W2": draw.normal(0, 0.5, (8, 3)), "b2": np.zeros(3),
-            "slope": np.full(8, 2.0), "scale": np.ones(8), "B": np.zeros(8), "mean": np.zeros(8), "var": np.ones(8)}
+            "slope": np.full(8, 2.0), "order_shape": np.arange(8)[::-1], "moved_shape": [0, 1, 0, -1], "scale": np.ones(8), "B": np.zeros(8), "mean": np.zeros(8), "var": np.ones(8)}
 
 
 # As tf2onnx writes Keras's layers: MatMul and Add.
@@ -200,6 +200,10 @@ class Foreign(Tune):
              [*KERAS[:2], (*bn[:3], {"training_mode": 1}), *KERAS[3:]], {}),
             ("node 'Mul_e' (Mul): it maps values between layers; fold it into them first (bnfold)",
              [*KERAS[:4], ("Mul", ["d", "slope"], "e", {}), *KERAS[5:]], {}),
+            ("node 'Gather_e' (Gather): it is no layer that can be trained",
+             [*KERAS[:4], ("Gather", ["d", "order_shape"], "e", {"axis": 1}), *KERAS[5:]], {}),
+            ("node 'Pad_e' (Pad): it is no layer that can be trained",
+             [*KERAS[:4], ("Pad", ["d", "moved_shape"], "e", {}), *KERAS[5:]], {}),
             ("node 'Mul_m' (Mul): it does not stand behind the layer before it alone",
              [*KERAS[:4], ("Mul", ["d", "b"], "m", {}), ("Relu", ["m"], "e", {}), *KERAS[5:]], {}),
             ("node 'Gemm_c' (Gemm): it does not stand behind the layer before it alone",

@@ -72,10 +72,10 @@ class RowWriter {
       out_ << '\n';
       return;
     }
-    out_ << (first_ ? "\n" : ",\n");
+    out_ << (first_ ? "\n{" : ",\n{");
     first_ = false;
     for (std::size_t i = 0; i < row.size(); ++i)
-      out_ << (i > 0 ? "," : "{") << json_of(names_[i]) << ':' << json_of(row[i]);
+      out_ << (i > 0 ? "," : "") << json_of(names_[i]) << ':' << json_of(row[i]);
     out_ << '}';
   }
 
@@ -111,9 +111,21 @@ class Carried {
     }
   }
 
+  /// Throws unsupported unless there are so many rows of predictions as of the table, or no columns.
+  void check_rows(std::size_t predictions, bool so_far) const {
+    if (columns_.empty()) return;
+    const bool fits = so_far ? predictions <= table_->rows() : predictions == table_->rows();
+    if (!fits)
+      throw Error(
+          ErrorCode::unsupported,
+          fmt::format("the model has {} predictions for the {} rows of the table, so that --id and --append "
+                      "cannot tell whose they are",
+                      so_far ? "more" : std::to_string(predictions), table_->rows()));
+  }
   void name(std::vector<std::string>& names) const {
     for (const std::size_t column : columns_) names.push_back(table_->name(column));
   }
+  /// REQUIRES: row < rows(), if there are columns.
   void add(std::size_t row, Row& cells) const {
     if (columns_.empty()) return;
     const auto all = table_->cells(row);
@@ -210,11 +222,13 @@ void write(std::ostream& out, const Options& options, const Carried& carried, co
   std::size_t done = 0;
   for (; outputs; outputs = run.next()) {
     std::vector<Row> rows(static_cast<std::size_t>(rows_in(*outputs)));
+    carried.check_rows(done + rows.size(), true);
     for (Row& row : rows) carried.add(done++, row);
     columns.add(*outputs, rows);
     for (const Row& row : rows) writer.add(row);
     out.flush();
   }
+  carried.check_rows(done, false);
   writer.end();
 }
 

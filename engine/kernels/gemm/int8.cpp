@@ -47,7 +47,7 @@ HWY_INLINE V add_four(V sum, V a, V b) {
   // Highway 1.0.3 compiles this target without the feature that the compiler's own function wants.
   asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
   return sum;
-#elif HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+#elif HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
   // as pairs of 16 bits, whose products are added by pairs
   const Words words;
   const hn::Repartition<std::int16_t, Words> halves;
@@ -194,13 +194,13 @@ HWY_INLINE void sum_lanes(ByteTaps taps, std::int64_t channels, std::int32_t zer
     hn::StoreU(sum, d, Y + c);
   }
   for (; c < channels; ++c) {
-    std::int32_t sum = 0;
+    std::uint32_t sum = 0;  // wraps around as the vectors do
     for (std::size_t t = 0; t < taps.size(); ++t) {
       if (taps[t] == nullptr) continue;
       const std::int32_t x = reinterpret_cast<const Q*>(taps[t])[c];
-      sum += (x - zero) * W[static_cast<std::int64_t>(t) * channels + c];
+      sum += static_cast<std::uint32_t>((x - zero) * W[static_cast<std::int64_t>(t) * channels + c]);
     }
-    Y[c] = sum;
+    Y[c] = static_cast<std::int32_t>(sum);
   }
 }
 

@@ -289,7 +289,8 @@ class ConvTranspose final : public Op, public PrefersChannelsLast {
   bool prefers_channels_last(const FoldArgs& args) const override {
     const Tensor* W = args.constant(1);
     const bool known = W != nullptr && (W->dtype() == DType::float32 || W->dtype() == DType::float64) &&
-                       W->shape().rank() >= 3 && W->shape().rank() <= 5 && W->elements() > 0;
+                       W->shape().rank() >= 3 && W->shape().rank() <= 5 && W->elements() > 0 &&
+                       W->shape()[0] % convolution_.group == 0;
     if (!known || !args.inputs[0].ranked() || args.constant(0) != nullptr) return false;
     if (args.present(2) && args.constant(2) == nullptr) return false;
     constexpr std::int64_t kMostPhases = 64;  // each has weights of its own

@@ -171,6 +171,8 @@ template <class Linear>
 std::shared_ptr<const Op> with_packed_filters(const Linear& op, const Tensor* W) {
   if (W == nullptr || W->shape().rank() < 3 || (W->dtype() != DType::int8 && W->dtype() != DType::uint8))
     return nullptr;
+  if (W->elements() == 0 || W->shape()[0] % op.convolution.group != 0)
+    return nullptr;  // the run tells what is wrong
   auto packed = std::make_shared<Linear>(op);
   packed->ahead = std::make_shared<const ByteConvolution>(W->view(), op.convolution.group);
   return packed;

@@ -1,11 +1,13 @@
 #include "train/import/read_layers.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <numbers>
 #include <optional>
 #include <set>
+#include <string_view>
 
 #include "base/fail.h"
 #include "graph/node_query.h"
@@ -28,7 +30,7 @@ V attribute(const Node& node, std::string_view name, V otherwise) {
   return value == nullptr ? otherwise : *value;
 }
 
-/// The number that a constant holds, wherever its elements are all the same.
+/// The number that a constant of one element holds.
 std::optional<double> number_in(const Graph& graph, ValueId id) {
   const Tensor* tensor = id.valid() ? graph.value(id).as_constant() : nullptr;
   if (tensor == nullptr || tensor->dtype() != DType::float32 || tensor->elements() != 1) return std::nullopt;
@@ -269,6 +271,7 @@ class LayerReader {
   bool read_elementwise(NodeId id) {
     const Node& n = node(id);
     if (n.op_type == "Dropout") {
+      if (n.inputs.size() > 2 && n.inputs[2].valid() && !is_false(n.inputs[2])) return false;
       const auto ratio = n.inputs.size() > 1 ? number_in(graph_, n.inputs[1])
                                              : static_cast<double>(attribute(n, "ratio", 0.5F));
       add(id, Dropout{.rate = ratio.value_or(0.5)});
@@ -288,14 +291,26 @@ class LayerReader {
       add(id, *layer);
       return true;
     }
-    // What only moves or renames: the same rows, the same columns.
+    // The same rows, the same columns, perhaps under another shape.
     const auto form = n.op->as_affine(NodeArgs(graph_, id).get());
     const auto* map = std::get_if<AffineForm>(&form);
     const bool same = (function && function->kind == Kind::identity) ||
-                      (map != nullptr && map->affine.is_identity()) || n.op->copies();
+                      (map != nullptr && map->affine.is_identity()) || keeps_order(n);
     if (!same || width_of(n.outputs[0]) != width_of(current_)) return false;
     go_on(id);
     return true;
+  }
+
+  /// Whether the elements of the first input come out one after the other as they lie.
+  static bool keeps_order(const Node& n) {
+    constexpr std::array<std::string_view, 4> kReshaping{"Reshape", "Flatten", "Squeeze", "Unsqueeze"};
+    return n.domain.empty() && std::ranges::find(kReshaping, n.op_type) != kReshaping.end();
+  }
+
+  bool is_false(ValueId id) const {
+    const Tensor* tensor = graph_.value(id).as_constant();
+    return tensor != nullptr && tensor->dtype() == DType::boolean && tensor->elements() == 1 &&
+           !tensor->span<bool>()[0];
   }
 
   static std::optional<LayerSpec> layer_of(const bnrun::Activation& function) {
