@@ -150,6 +150,10 @@ class Pipes(ProgramTest):
         self.assertEqual(self.succeed(MLP, "-i", X, "-o", "/dev/null"), b"")
         self.assertFalse(os.path.isfile("/dev/null"))
         self.assertEqual(self.succeed(MLP, "-i", X, "-o", "/dev/stdout"), expected)
+        kept = self.write("kept.txt", "kept\n")
+        with open(kept, "ab") as file:
+            self.assertEqual(self.run_program(MLP, "-i", X, "-o", "/dev/stdout", stdout=file).returncode, 0)
+        self.assertEqual(kept.read_bytes(), b"kept\n" + expected)
         (self.folder / "folder").mkdir()
         (self.folder / "link.csv").symlink_to("folder/new.csv")
         (self.folder / "again.csv").symlink_to("link.csv")

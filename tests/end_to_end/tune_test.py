@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 import unittest
 
 import numpy as np
@@ -156,6 +157,21 @@ class Foreign(Tune):
         right = np.mean([CLASSES[c] == s for c, s in zip(y.argmax(1), species)])
         self.assertIn(f"training   accuracy {right:.4f}", said)
         self.assertGreater(right, 0.95)
+        label = np.array([CLASSES.index(s) for s in species])
+        loss = np.mean(np.log(np.exp(y - y.max(1, keepdims=True)).sum(1)) + y.max(1) - y[np.arange(len(y)), label])
+        told = self.succeed("eval", "t.onnx", IRIS, "--target", "species", "--json").decode()
+        self.assertAlmostEqual(json.loads(told)["log_loss"], loss, places=4)
+
+    def test_rows_that_give_nan_count_as_wrong(self):
+        self.save(make(KERAS, weights()))
+        self.tune("f.onnx", IRIS, "species", "--epochs", "0")  # which gives its classes names
+        x, species, _ = iris()
+        rows = self.write_iris("nan.csv", lambda x: np.where(np.arange(len(x))[:, None] < 3, np.nan, x))
+        result = self.run_program("eval", "t.onnx", rows, "--target", "species", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        self.assertIn("gives NaN for 3 rows, which count as wrong", result.stderr.decode())
+        right = self.outputs("t.onnx", x[3:]).argmax(1) == [CLASSES.index(s) for s in species[3:]]
+        self.assertEqual(json.loads(result.stdout)["correct"], right.sum())
 
     def test_a_sigmoid_tells_two_classes_apart_or_each_from_the_rest(self):
         two = self.write("two.csv", "\n".join(l for l in IRIS.read_text().splitlines() if not l.endswith("setosa")))

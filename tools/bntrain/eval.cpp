@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "arrays.h"
 #include "bnrun/session.h"
@@ -142,6 +144,31 @@ Scored score_table(const cli::Console& console, const Options& options, const Mo
   return {std::move(truth), Session(model).run(inputs).at(0).tensor, table.rows()};
 }
 
+/// Rows with NaN have no class: they count as wrong.
+void note_nan(const cli::Console& console, std::span<const float> scores, std::size_t width) {
+  std::size_t rows = 0;
+  for (std::size_t first = 0; first + width <= scores.size(); first += width) {
+    const auto row = scores.subspan(first, width);
+    rows += std::ranges::any_of(row, [](float p) { return std::isnan(p); }) ? 1 : 0;
+  }
+  if (rows > 0) console.note(fmt::format("the model gives NaN for {} rows, which count as wrong", rows));
+}
+
+/// Whether all scores lie in [0, 1], NaN left out.
+bool are_probabilities(std::span<const float> scores) {
+  return std::ranges::none_of(scores, [](float p) { return p < 0.0F || p > 1.0F; });
+}
+
+void apply_softmax(std::span<float> scores, std::size_t width) {
+  for (std::size_t first = 0; first + width <= scores.size(); first += width) {
+    const auto row = scores.subspan(first, width);
+    const float largest = *std::ranges::max_element(row);
+    double sum = 0.0;
+    for (const float score : row) sum += std::exp(static_cast<double>(score - largest));
+    for (float& score : row) score = static_cast<float>(std::exp(static_cast<double>(score - largest)) / sum);
+  }
+}
+
 int evaluate(const cli::Console& console, const Options& options) {
   if (options.target.empty() && options.labels.empty())
     throw cli::UsageError("--target is required, or --labels for an IDX or npy file");
@@ -158,8 +185,13 @@ int evaluate(const cli::Console& console, const Options& options) {
     throw Error(ErrorCode::unsupported, fmt::format("{}: its output is {}, expected float32", options.model,
                                                     name_of(output.dtype())));
   }
-  const auto scored = take_rows(output, truth.rows, rows);
+  auto scored = take_rows(output, truth.rows, rows);
   if (!truth.classes.empty()) {
+    note_nan(console, scored, truth.classes.size());
+    if (!are_probabilities(scored)) {
+      console.note("the model's scores are no probabilities: they are taken for logits (softmax)");
+      apply_softmax(scored, truth.classes.size());
+    }
     report_classes(options, truth, scored);
   } else {
     report_numbers(options, truth, scored);

@@ -5,6 +5,8 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -98,9 +100,23 @@ CLI::App& Program::add(const std::string& name, const std::string& description, 
   return command;
 }
 
+/// Output to /dev/stdout is written to standard output, where it stands: by its name the file behind it would be
+/// replaced, and what others wrote there lost.
+static void name_standard_output(std::vector<std::string>& arguments) {
+  constexpr std::string_view kLong = "--output=";
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    std::string& argument = arguments[i];
+    const bool behind = i > 0 && (arguments[i - 1] == "-o" || arguments[i - 1] == "--output");
+    if (behind && argument == "/dev/stdout") argument = "-";
+    if (argument.starts_with(kLong) && argument.substr(kLong.size()) == "/dev/stdout")
+      argument = "--output=-";
+  }
+}
+
 int Program::main(int argc, const char* const* argv) {
   install_interrupt_handler();
   std::vector<std::string> arguments(argv + 1, argv + argc);
+  name_standard_output(arguments);
   if (arguments == std::vector<std::string>{"--man-page"})
     return print(man_page(app_, app_.get_name() + " " BNRUN_VERSION));
   if (arguments.size() == 2 && arguments[0] == "--completion") return print(completion(app_, arguments[1]));

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "base/fail.h"
 #include "bnrun/train.h"
@@ -29,7 +30,8 @@ ClassificationScore score_classes(std::span<const float> probabilities, std::spa
     const auto label = static_cast<std::size_t>(labels[r]);
     const auto predicted = static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
     ++score.rows;
-    score.correct += predicted == label ? 1 : 0;
+    const bool known = std::ranges::none_of(row, [](float p) { return std::isnan(p); });
+    score.correct += known && predicted == label ? 1 : 0;
     ++score.confusion[label * width + predicted];
   }
   return score;
@@ -45,8 +47,10 @@ double ratio(double part, double whole) {
 double auc_of(std::span<const float> probabilities, std::span<const std::int64_t> labels, std::size_t c,
               std::size_t width) {
   std::vector<std::pair<float, bool>> rows;
-  for (std::size_t r = 0; r < labels.size(); ++r)
+  for (std::size_t r = 0; r < labels.size(); ++r) {
+    if (std::isnan(probabilities[r * width + c])) return std::numeric_limits<double>::quiet_NaN();
     rows.emplace_back(probabilities[r * width + c], labels[r] == static_cast<std::int64_t>(c));
+  }
   std::sort(rows.begin(), rows.end());
   double rank_sum = 0.0;
   double hits = 0.0;
@@ -130,7 +134,8 @@ double top_accuracy(std::span<const float> probabilities, std::span<const std::i
   for (std::size_t r = 0; r < labels.size(); ++r) {
     const auto row = probabilities.subspan(r * width, width);
     const float own = row[static_cast<std::size_t>(labels[r])];
-    if (std::count_if(row.begin(), row.end(), [=](float p) { return p > own; }) < k) ++among;
+    // NaN is among none
+    if (std::count_if(row.begin(), row.end(), [=](float p) { return !(p <= own); }) < k) ++among;
   }
   return ratio(among, static_cast<double>(labels.size()));
 }
