@@ -90,14 +90,9 @@ Tensor run_in_session(const std::string& op_type, const std::vector<Tensor>& inp
                       const Attributes& attributes) {
   GraphBuilder b;
   std::vector<NodeInput> all;
-  for (const Tensor& input : inputs) {
-    if (all.empty())
-      all.push_back(b.input("x", ValueType::of(inputs[0].view())));
-    else if (input.defined())
-      all.push_back(input);
-    else
-      all.push_back(ValueId{});
-  }
+  all.emplace_back(b.input("x", ValueType::of(inputs[0].view())));
+  for (std::size_t i = 1; i < inputs.size(); ++i)
+    all.emplace_back(inputs[i].defined() ? b.constant(inputs[i]) : ValueId{});
   b.output(b.op(op_type, all, attributes));
   return Session(b.model(), {.threads = 3}).run({{"x", inputs[0]}})[0].tensor;
 }
