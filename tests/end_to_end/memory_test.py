@@ -74,6 +74,12 @@ class Start(ProgramTest):
     def test_running_a_small_model_takes_little_memory(self):
         self.assertLess(self.peak_bytes(MODELS / "mlp.onnx", "-i", MODELS / "x.npy"), 16e6)
 
+    def test_memory_does_not_grow_with_the_outputs(self):
+        np.save(self.folder / "rows.npy", np.ones((120000, 1), np.float32))
+        model = MODELS / "wide.onnx"
+        self.assertLess(self.peak_bytes(model, "-i", "rows.npy", "-o", "/dev/null") + (100 << 20),
+                        self.peak_bytes(model, "-i", "rows.npy", "-o", "/dev/null", "-f", "npy"))
+
     def test_openblas_is_loaded_where_a_product_needs_it(self):
         """Most of the time that starting a program takes went into it."""
         for kernels, loaded in (("packed", False), ("blas", True)):

@@ -36,14 +36,16 @@ class Training(BntrainTest):
         return (self.folder / name).read_bytes()
 
     def test_killed_at_any_moment_it_resumes_to_the_same_bits(self):
+        begin = time.monotonic()
         self.fit(IRIS, "species", *LONG)
+        longest = (time.monotonic() - begin) / 3
         expected = self.read("m.onnx")
         draw = random.Random(1)
         arguments = ["-o", "k.onnx", "--checkpoint", "ck", "--resume", *LONG]
         last = 0
         for kill in range(KILLS):
             run = self.start(*arguments)
-            time.sleep(draw.uniform(0.0, 0.08))
+            time.sleep(draw.uniform(0.0, longest))
             run.kill()
             _, errors = run.communicate()
             self.assertIn(run.returncode, (0, -signal.SIGKILL), errors)

@@ -73,6 +73,8 @@ double calibration_error(std::span<const float> probabilities, std::span<const s
   std::array<double, kRanges> difference{};  // sum of hits less sum of confidences
   for (std::size_t r = 0; r < labels.size(); ++r) {
     const auto row = probabilities.subspan(r * width, width);
+    if (std::ranges::any_of(row, [](float p) { return std::isnan(p); }))
+      return std::numeric_limits<double>::quiet_NaN();
     const auto largest = std::max_element(row.begin(), row.end());
     const auto confidence = static_cast<double>(*largest);
     const auto range = static_cast<std::size_t>(std::clamp(confidence * kRanges, 0.0, kRanges - 1.0));
