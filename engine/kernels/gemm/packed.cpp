@@ -138,6 +138,7 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
   // Those behind the last columns are nobody's, and asking for them does no harm.
   Coming<T> coming{p.panels + (column + V * L) / panel_columns<T>() * panel_columns<T>() * p.K,
                    V * L / std::max(tiles, std::int64_t{1})};
+  if (coming.step > panel_columns<T>()) coming.step = 0;  // so few tiles could ask for a part alone
   for (const PackedLine<T>& line : lines) {
     for (std::int64_t row = 0; row < line.rows;) {
       const std::int64_t rows = next_part(line.rows - row, kMost);
