@@ -1,8 +1,9 @@
 """What a call from Python takes beyond the same call from C++: a 64-32-32-10 network, one row, microseconds.
 
-usage: PYTHONPATH=BUILD/python:tests/bindings /usr/bin/python3 tests/bench/python_overhead.py BUILD/tests/session_bench
+usage: PYTHONPATH=BUILD/python /usr/bin/python3 tests/bench/python_overhead.py BUILD/tests/session_bench
 """
 
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import time
 import numpy as np
 
 import bnrun
-from models import dense_network
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bindings"))
+from models import dense_network  # noqa: E402
 
 CALLS = 2000
 
