@@ -37,6 +37,7 @@ class Pages(ProgramTest):
                 ("bnrun", ["inspct", MLP], "there is no command 'inspct' (nearest: 'inspect')"),
                 ("bnrun", ["tset"], "there is no command 'tset' (nearest: 'test')"),
                 ("bnrun", ["help", "porfile"], "there is no command 'porfile' (nearest: 'profile')"),
+                ("bnrun", ["help", "nope"], "there is no command 'nope'"),
                 ("bnfold", ["verfiy", MLP, MLP], "there is no command 'verfiy' (nearest: 'verify')"),
                 ("bntrain", ["train", "table.csv"], "there is no command 'train' (see --help)"),
                 ("bntrain", ["fitt", "table.csv"], "there is no command 'fitt' (nearest: 'fit')"),

@@ -123,6 +123,12 @@ int Program::main(int argc, const char* const* argv) {
   if (arguments.empty()) return print(app_.help());
   if (arguments[0] == "help") {  // `help COMMAND` is `COMMAND --help`
     arguments.erase(arguments.begin());
+    if (!arguments.empty() && !arguments[0].starts_with('-') &&
+        std::find(commands_.begin(), commands_.end(), arguments[0]) == commands_.end()) {
+      console_.error("there is no command '" + arguments[0] + "'" + nearest_among(arguments[0], commands_) +
+                     " (see --help)");
+      return kUsage;
+    }
     arguments.emplace_back("--help");
   }
   const auto first = std::find_if(arguments.begin(), arguments.end(),
