@@ -131,6 +131,7 @@ int processor_of_helper(ThreadPool& pool) {
 }
 
 TEST(ThreadPool, AHelperThatSleepsWhereItsCallerRunsWakesUpElsewhere) {
+  // Elsewhere takes a second one.
   if (usable_cpus() < 2) GTEST_SKIP() << "this machine grants a single processor";
   ThreadPool pool(2);
   for (int round = 0; round < 10; ++round) {
