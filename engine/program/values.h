@@ -12,7 +12,7 @@ namespace bnrun {
 
 class Values {
  public:
-  /// The graph must outlive this and not change.
+  /// The graph must outlive this, and lose nothing but constants that no step reads.
   explicit Values(const Graph& graph) : graph_(graph) {}
 
   ValueId add(ValueType type, Tensor constant = {});
