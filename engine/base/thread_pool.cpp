@@ -93,23 +93,22 @@ bool ThreadPool::sees_change(const std::atomic<std::uint32_t>& value, std::uint3
 }
 
 void ThreadPool::run(std::int64_t count, Call call, const void* body) {
+  if (count <= 1 || workers_.empty() || busy_.exchange(true)) {
+    for (std::int64_t index = 0; index < count; ++index) call(body, index, 0);
+    return;
+  }
   Loop loop{call, body, count};
-  const bool shared = count > 1 && !workers_.empty() && !busy_.exchange(true);
-  if (shared) {
-    loop_ = &loop;
-    if (looks_out_) keep_off_the_caller();
-    ++round_;
-    const auto helpers = std::min<std::int64_t>(count - 1, static_cast<std::int64_t>(workers_.size()));
-    for (std::int64_t i = 0; i < helpers; ++i) round_.notify_one();
-  }
+  loop_ = &loop;
+  if (looks_out_) keep_off_the_caller();
+  ++round_;
+  const auto helpers = std::min<std::int64_t>(count - 1, static_cast<std::int64_t>(workers_.size()));
+  for (std::int64_t i = 0; i < helpers; ++i) round_.notify_one();
   work(loop, 0);
-  if (shared) {
-    loop_ = nullptr;  // threads that have not woken up yet find nothing to do
-    while (const std::uint32_t helping = helping_) {
-      if (!sees_change(helping_, helping)) helping_.wait(helping);
-    }
-    busy_ = false;
+  loop_ = nullptr;  // threads that have not woken up yet find nothing to do
+  while (const std::uint32_t helping = helping_) {
+    if (!sees_change(helping_, helping)) helping_.wait(helping);
   }
+  busy_ = false;
   if (loop.error) std::rethrow_exception(loop.error);
 }
 

@@ -100,9 +100,13 @@ void Arena::bind(const RunPlan& plan) {
     const RunPlan::Slot& slot = plan.slots[i];
     views_[i] = slot.place == Place::constant ? program_.constants[i].view() : TensorView{};
     targets_[i] = {};
-    if (slot.place != Place::arena) continue;
-    targets_[i] = {slot.type.dtype, slot.shape, memory_.data() + slot.offset};
+    if (slot.place != Place::arena && slot.place != Place::output) continue;
+    std::byte* const at = slot.place == Place::arena ? memory_.data() + slot.offset : nullptr;
+    targets_[i] = {slot.type.dtype, slot.shape, at};
     views_[i] = targets_[i];
+  }
+  for (std::size_t i = 0; i < plan.inputs.size(); ++i) {
+    if (plan.inputs[i].defined()) view(program_.inputs[i].slot) = plan.inputs[i];
   }
   bound_ = &plan;
 }
@@ -111,13 +115,13 @@ void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs,
                 std::span<const MutableTensorView> outputs, ThreadPool& pool, const Progress& progress) {
   if (bound_ != &plan) bind(plan);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].defined()) view(program_.inputs[i].slot) = inputs[i];
+    if (inputs[i].defined()) view(program_.inputs[i].slot).bytes = inputs[i].bytes;
   }
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const SlotId id = program_.outputs[i].slot;
     if (!plan.is_target(id, i)) continue;
-    target(id) = outputs[i];
-    view(id) = outputs[i];
+    target(id).bytes = outputs[i].bytes;
+    view(id).bytes = outputs[i].bytes;
   }
   for (std::size_t i = 0; i < program_.stages.size(); ++i) {
     const Stage& stage = program_.stages[i];

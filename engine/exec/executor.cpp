@@ -73,8 +73,13 @@ class Executor::Lease {
 Executor::Executor(Program program, std::shared_ptr<ThreadPool> pool)
     : program_(std::move(program)), pool_(std::move(pool)) {}
 
+Executor::~Executor() {
+  delete ready_.load();
+}
+
 /// The arena used last is the one most likely to be in cache and to know the shapes.
 std::unique_ptr<Arena> Executor::take() const {
+  if (Arena* const arena = ready_.exchange(nullptr)) return std::unique_ptr<Arena>(arena);
   {
     const std::lock_guard lock(mutex_);
     if (!idle_.empty()) {
@@ -89,6 +94,11 @@ std::unique_ptr<Arena> Executor::take() const {
 
 void Executor::give_back(std::unique_ptr<Arena> arena) const {
   arena->release();
+  Arena* none = nullptr;
+  if (ready_.compare_exchange_strong(none, arena.get())) {
+    static_cast<void>(arena.release());
+    return;
+  }
   const std::lock_guard lock(mutex_);
   idle_.push_back(std::move(arena));
 }

@@ -1,6 +1,7 @@
 // Executor: a program with the threads and arenas it runs in.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -20,6 +21,9 @@ class Executor {
  public:
   /// `pool` shares a run, the caller's thread among it. Other executors may use it too.
   Executor(Program program, std::shared_ptr<ThreadPool> pool);
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
 
   const Program& program() const { return program_; }
   /// Those asked for, or fewer where the system gave no more.
@@ -46,7 +50,8 @@ class Executor {
 
   Program program_;
   std::shared_ptr<ThreadPool> pool_;
-  mutable std::mutex mutex_;  ///< guards idle_ and arenas_
+  mutable std::atomic<Arena*> ready_{nullptr};  ///< owned: the idle arena that is taken without a lock
+  mutable std::mutex mutex_;                    ///< guards idle_ and arenas_
   mutable std::vector<std::unique_ptr<Arena>> idle_;
   mutable std::size_t arenas_ = 0;
 };
