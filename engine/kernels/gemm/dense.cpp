@@ -37,6 +37,13 @@ std::int64_t columns_of_task(std::int64_t rows, std::int64_t K, std::int64_t N, 
   return (share + step - 1) / step * step;
 }
 
+/// A few columns alone would leave multiply-adds waiting for each other. Told from the layer's widths only, so that an
+/// element has the same bits however the layer is run.
+template <class T>
+int chains_of(std::int64_t N) {
+  return N <= 4 * panel_columns<T>() ? 2 : 1;
+}
+
 }  // namespace
 
 template <class T>
@@ -80,7 +87,8 @@ Finish<T> Dense<T>::finish() const {
 template <class T>
 void Dense<T>::run_packed(const T* X, std::int64_t rows, std::int64_t first, std::int64_t columns,
                           T* Y) const {
-  const PackedProduct<T> product{K_, columns, weights_.data() + first * K_, finish().from_column(first)};
+  const PackedProduct<T> product{K_, columns, weights_.data() + first * K_, finish().from_column(first),
+                                 chains_of<T>(N_)};
   const LineLayout layout{1, K_, K_, N_};
   const std::int64_t block = rows_at_once(product, rows);
   for (std::int64_t row = 0; row < rows; row += block) {

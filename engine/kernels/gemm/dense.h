@@ -18,6 +18,8 @@ enum class MatrixBackend {
 };
 
 /// Y[M,N] = scale_behind[n] * act(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n]) + shift_behind[n].
+/// Packed, each sum is one chain of fused multiply-adds with k ascending; where N is at most four panels, that of the first
+/// K/2 (rounded down) plus that of the others, so that a single row does not wait for itself.
 template <class T>
 class Dense {
  public:

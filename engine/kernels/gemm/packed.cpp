@@ -19,6 +19,7 @@
 #include "kernels/gemm/finish-inl.h"
 #include "kernels/gemm/packed.h"
 
+extern int experiment_most;
 HWY_BEFORE_NAMESPACE();
 namespace bnrun {
 namespace HWY_NAMESPACE {
@@ -191,7 +192,7 @@ HWY_INLINE void multiply(const PackedProduct<T>& p, const LineLayout& layout,
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
   std::int64_t rows = 0;
   for (const PackedLine<T>& line : lines) rows = std::max(rows, line.rows);
-  const std::int64_t most = most_vectors(rows);
+  const std::int64_t most = experiment_most > 0 ? experiment_most : most_vectors(rows);
   const std::int64_t end = (p.N + L - 1) / L;
   for (std::int64_t vector = 0; vector < end;) {
     const std::int64_t vectors = next_vectors<T>(end - vector, most);
@@ -222,6 +223,7 @@ void multiply_double(const PackedProduct<double>& p, const LineLayout& layout,
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+int experiment_most = 0;
 namespace bnrun {
 namespace {
 

@@ -19,6 +19,8 @@ struct PackedProduct {
   std::int64_t N = 0;
   const T* panels = nullptr;
   Finish<T> finish;
+  /// Of multiply-adds that wait for each other, for one element. REQUIRES: 1 or 2; 2: LineLayout::stretches is 1.
+  int chains = 1;
 };
 
 /// Some rows of X and of what becomes of them. A row of X lies in stretches, one behind the other in K: stretch i
@@ -42,7 +44,8 @@ struct LineLayout {
 };
 
 /// Y[M,N] = f(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n] + addend[m,n]) for the rows of all lines. Each element
-/// is one chain of fused multiply-adds with k ascending, on every vector width and wherever its row stands, so that
+/// is one chain of fused multiply-adds with k ascending, or the sum of two, of the first K/2 (rounded down) and of the
+/// others, on every vector width and wherever its row stands, so that
 /// its bits depend on nothing but its row of X and its column of W. (Processors without fused multiply-add round
 /// each product as well and differ from those.) Lines are gone through once for each few columns: those of one call
 /// should fit into the second-level cache.
