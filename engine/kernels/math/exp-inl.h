@@ -42,6 +42,7 @@ struct ExpConstants<float> {
   static constexpr float kMostNormal = 126.0F;  // of the exponents n of which m*2^n is normal
   static constexpr float kVanishes = 150.0F;    // x*exp(-150) is 0 for whatever x it is made of
   static constexpr float kSplit = 100.0F;
+  static constexpr float kPlain = 69.0F;  // below: n is less than kSplit
 };
 template <>
 struct ExpConstants<double> {
@@ -67,6 +68,7 @@ struct ExpConstants<double> {
   static constexpr double kMostNormal = 1022.0;
   static constexpr double kVanishes = 1000.0;
   static constexpr double kSplit = 900.0;
+  static constexpr double kPlain = 623.0;
 };
 
 /// c[2*i] + c[2*i + 1]*x, or the last c alone
@@ -177,25 +179,35 @@ HWY_INLINE V exp_of_negative(D d, V x) {
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, C::kLeastNormal)), y);
 }
 
+/// numerator/(1 + exp), where exp is a normal number far from overflow
+template <class D, class V>
+HWY_INLINE V over_one_plus_normal_exp(D d, V numerator, V c, V power) {
+  // 1 + power + c*power, the largest part last
+  const V one = hn::Set(d, hn::TFromD<D>(1));
+  return hn::Div(numerator, hn::Add(hn::MulAdd(c, power, hn::Min(power, one)), hn::Max(power, one)));
+}
+
 template <class D, class V>
 HWY_INLINE V over_one_plus_exp(D d, V numerator, const ExpParts<V>& parts) {
   using C = ExpConstants<hn::TFromD<D>>;
   // 2^n2 keeps the quotient from becoming denormal before the end
   const V n1 = at_most(d, C::kRound + C::kSplit, parts.biased);
   const V n2 = hn::Sub(n1, parts.biased);
-  const V power = power_of_biased(d, n1);
-  // 1 + power + c*power, the largest part last
-  const V one = hn::Set(d, hn::TFromD<D>(1));
-  const V below = hn::Add(hn::MulAdd(parts.c, power, hn::Min(power, one)), hn::Max(power, one));
-  return hn::Mul(hn::Div(numerator, below), power_of_2(d, n2));
+  return hn::Mul(over_one_plus_normal_exp(d, numerator, parts.c, power_of_biased(d, n1)), power_of_2(d, n2));
 }
 
 /// 1/(1 + exp(-x))
 template <class D, class V>
 HWY_INLINE V sigmoid(D d, V x) {
   using C = ExpConstants<hn::TFromD<D>>;
-  const V z = at_most(d, C::kVanishes, at_least(d, C::kLeastNormal, hn::Neg(x)));
-  return over_one_plus_exp(d, hn::Set(d, hn::TFromD<D>(1)), exp_parts(d, z));
+  const V one = hn::Set(d, hn::TFromD<D>(1));
+  const V z = hn::Neg(x);
+  // likewise without bounds, whose factor is 1
+  if (HWY_LIKELY(hn::AllTrue(d, hn::Lt(hn::Abs(x), hn::Set(d, C::kPlain))))) {
+    const auto parts = exp_parts(d, z);
+    return over_one_plus_normal_exp(d, one, parts.c, power_of_biased(d, parts.biased));
+  }
+  return over_one_plus_exp(d, one, exp_parts(d, at_most(d, C::kVanishes, at_least(d, C::kLeastNormal, z))));
 }
 
 /// x/(1 + exp(-(u + low))); 0 for u below -kVanishes, also where x is infinite.
@@ -203,6 +215,10 @@ template <class D, class V>
 HWY_INLINE V times_sigmoid(D d, V x, V u, V low) {
   using C = ExpConstants<hn::TFromD<D>>;
   const V z = hn::Neg(u);
+  if (HWY_LIKELY(hn::AllTrue(d, hn::Lt(hn::Abs(u), hn::Set(d, C::kPlain))))) {
+    const auto parts = exp_parts(d, z, hn::Neg(low));
+    return over_one_plus_normal_exp(d, x, parts.c, power_of_biased(d, parts.biased));
+  }
   const V numerator = hn::IfThenZeroElse(hn::Gt(z, hn::Set(d, C::kVanishes)), x);
   const V inside = at_most(d, C::kVanishes, at_least(d, C::kLeastNormal, z));
   return over_one_plus_exp(d, numerator, exp_parts(d, inside, hn::Neg(low)));
