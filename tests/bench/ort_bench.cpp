@@ -22,6 +22,7 @@
 #include "bnrun/version.h"
 #include "common/bound_run.h"
 #include "common/turns.h"
+#include "kernels/limits/fma.h"
 #include "ort_model.h"
 
 namespace {
@@ -71,7 +72,8 @@ class Rivals {
         ort_(env, path, threads),
         ort_folded_(env, folded_path, threads) {}
 
-  /// Microseconds per row of each, medians over turns.
+  /// Microseconds per row of each, medians over turns, and what multiply-adds in registers reached in the same turns:
+  /// the clock of a processor changes with its load.
   json time(std::int64_t rows, bool quick) {
     const auto& port = ours_.inputs().at(0);
     const bnrun::Tensor x = bnrun::testing::batch_for(port, rows);
@@ -86,7 +88,7 @@ class Rivals {
     std::vector<bnrun::MutableTensorView> out;
     for (auto& result : results) out.push_back(result.tensor.mutable_view());
     const std::function<void()> things[] = {[&] { ours_.run(in, out); }, [&] { ours_unfolded_.run(in, out); },
-                                            [&] { ort_.run(); }, [&] { ort_folded_.run(); }};
+                                            [&] { ort_.run(); }, [&] { ort_folded_.run(); }, fma_.run};
     const bnrun::cli::Turns turns{.turns = quick ? 5 : 41,
                                   .slice = std::chrono::milliseconds(quick ? 1 : 3),
                                   .longest = std::chrono::seconds(quick ? 1 : 8),
@@ -94,9 +96,12 @@ class Rivals {
     const auto seconds = bnrun::cli::time_in_turns(things, turns);
     json times;
     const char* const names[] = {"bnrun", "bnrun_unfolded", "ort", "ort_folded"};
-    for (std::size_t i = 0; i < seconds.size(); ++i)
+    for (std::size_t i = 0; i < std::size(names); ++i)
       times[names[i]] = bnrun::cli::median(seconds[i]) * 1e6 / static_cast<double>(rows);
-    return times;
+    return {{"rows", rows},
+            {"threads", threads_},
+            {"microseconds_per_row", times},
+            {"flops_of_one_thread", fma_.flops / bnrun::cli::median(seconds.back())}};
   }
 
  private:
@@ -117,6 +122,7 @@ class Rivals {
   }
 
   int threads_;
+  bnrun::FmaLoop fma_ = bnrun::widest_fma_loop();
   bnrun::Session ours_;
   bnrun::Session ours_unfolded_;
   OrtModel ort_;
@@ -134,11 +140,10 @@ json bench(const Options& options) {
       Rivals rivals(env, path, folded, threads);
       for (const auto rows : options.rows) {
         fmt::print(stderr, "{}, {} rows, {} threads\n", name, rows, threads);
-        cells.push_back({{"model", name},
-                         {"rows", rows},
-                         {"threads", threads},
-                         {"macs_per_row", macs},
-                         {"microseconds_per_row", rivals.time(rows, options.quick)}});
+        json cell = rivals.time(rows, options.quick);
+        cell["model"] = name;
+        cell["macs_per_row"] = macs;
+        cells.push_back(std::move(cell));
       }
     }
   }

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
 #include <thread>
 
 namespace bnrun::cli {
@@ -15,14 +19,26 @@ nanoseconds now_of(clockid_t clock) {
   return std::chrono::seconds(now.tv_sec) + nanoseconds(now.tv_nsec);
 }
 
-/// Waits while other threads of this process spin: until it has hardly used a processor for a millisecond.
-void wait_for_other_threads() {
-  constexpr int kTries = 100;
-  for (int i = 0; i < kTries; ++i) {
-    const auto before = now_of(CLOCK_PROCESS_CPUTIME_ID);
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    if (now_of(CLOCK_PROCESS_CPUTIME_ID) - before < std::chrono::microseconds(200)) return;
+/// Whether another thread of this process runs or wants to. (What a process has used of its processors would not tell:
+/// the system adds up what a running thread uses every few milliseconds only.)
+bool another_thread_runs() {
+  std::error_code ignored;
+  int running = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
+    std::ifstream file(task.path() / "stat");
+    std::string line;
+    std::getline(file, line);
+    const auto name_end = line.rfind(')');  // "ID (NAME) STATE ...", and a name may hold anything
+    if (name_end != std::string::npos && line.compare(name_end, 4, ") R ") == 0) ++running;
   }
+  return running > 1;
+}
+
+/// Waits while other threads of this process spin, at most so long.
+void wait_for_other_threads() {
+  constexpr int kTries = 300;
+  for (int i = 0; i < kTries && another_thread_runs(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 class Contest {
