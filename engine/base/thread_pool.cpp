@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <limits>
 #include <new>
 #include <system_error>
 
@@ -43,21 +44,30 @@ void relax() {
 #endif
 }
 
+constexpr std::uint64_t packed(std::uint64_t next, std::uint64_t end) {
+  return end << 32 | next;
+}
+constexpr std::int64_t next_of(std::uint64_t left) {
+  return static_cast<std::int64_t>(left & 0xffffffff);
+}
+constexpr std::int64_t end_of(std::uint64_t left) {
+  return static_cast<std::int64_t>(left >> 32);
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(int threads, const StartThread& start) : looks_out_(threads <= usable_cpus()) {
+ThreadPool::ThreadPool(int threads, const StartThread& start)
+    : looks_out_(threads <= usable_cpus()),
+      shares_(std::make_unique<Share[]>(static_cast<std::size_t>(std::max(threads, 1)))) {
   if (threads <= 1) return;
   CPU_ZERO(&allowed_);
   if (::sched_getaffinity(0, sizeof allowed_, &allowed_) != 0)
     looks_out_ = false;  // more processors than a set holds
   const Reserve reserve;
-  asleep_on_ = std::make_unique<std::atomic<int>[]>(static_cast<std::size_t>(threads) - 1);
-  for (int i = 0; i + 1 < threads; ++i) asleep_on_[static_cast<std::size_t>(i)] = -1;
+  workers_.reserve(static_cast<std::size_t>(threads) - 1);  // so that a thread once started has its place
   try {
-    for (int worker = 1; worker < threads; ++worker) {
-      workers_.reserve(workers_.size() + 1);  // so that a thread once started has its place
+    for (int worker = 1; worker < threads; ++worker)
       workers_.push_back(start([this, worker] { serve(worker); }));
-    }
   } catch (const std::system_error&) {  // a limit on threads, or no memory for one more stack
   } catch (const std::bad_alloc&) {
   } catch (...) {
@@ -72,94 +82,143 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::stop() {
   stop_ = true;
-  ++round_;
-  round_.notify_all();
+  for (int helper = 1; helper < threads(); ++helper) wake_up(share(helper));
   for (std::thread& worker : workers_) worker.join();
 }
 
-bool ThreadPool::sees_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) const {
+template <class Happened>
+bool ThreadPool::sees(Happened&& happened) const {
   using Clock = std::chrono::steady_clock;
   constexpr int kLooks = 16;  // between two at the clock
-  if (looks_out_) {
-    const auto start = Clock::now();
-    do {
-      for (int i = 0; i < kLooks; ++i) {
-        if (value.load() != old) return true;
-        relax();
-      }
-    } while (Clock::now() - start < kLookOut);
-  }
+  if (happened()) return true;
+  if (!looks_out_) return false;
+  const auto start = Clock::now();
+  do {
+    for (int i = 0; i < kLooks; ++i) {
+      if (happened()) return true;
+      relax();
+    }
+  } while (Clock::now() - start < kLookOut);
   return false;
 }
 
+bool ThreadPool::has_work(const Share& share) {
+  const std::uint64_t left = share.left;
+  return next_of(left) < end_of(left);
+}
+
+void ThreadPool::wake_up(Share& share) {
+  ++share.wake;
+  share.wake.notify_one();
+}
+
 void ThreadPool::run(std::int64_t count, Call call, const void* body) {
-  if (count <= 1 || workers_.empty() || busy_.exchange(true)) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  if (count <= 1 || workers_.empty() || count > kMost || busy_.exchange(true)) {
     for (std::int64_t index = 0; index < count; ++index) call(body, index, 0);
     return;
   }
-  Loop loop{call, body, count};
-  loop_ = &loop;
-  if (looks_out_) keep_off_the_caller();
-  ++round_;
-  const auto helpers = std::min<std::int64_t>(count - 1, static_cast<std::int64_t>(workers_.size()));
-  for (std::int64_t i = 0; i < helpers; ++i) round_.notify_one();
-  work(loop, 0);
-  loop_ = nullptr;  // threads that have not woken up yet find nothing to do
-  while (const std::uint32_t helping = helping_) {
-    if (!sees_change(helping_, helping)) helping_.wait(helping);
+  Failure failure;
+  const std::int64_t parts = std::min<std::int64_t>(count, threads());
+  const auto begin_of = [&](std::int64_t part) { return static_cast<std::uint64_t>(part * count / parts); };
+  // before any helper finds something to do
+  for (int helper = 1; helper < threads(); ++helper) share(helper).done.store(0, std::memory_order_relaxed);
+  for (std::int64_t part = parts - 1; part >= 0; --part) {
+    Share& its = share(part);
+    its.call = call;
+    its.body = body;
+    its.failure = &failure;
+    its.left = packed(begin_of(part), begin_of(part + 1));
   }
+  const int here = looks_out_ ? ::sched_getcpu() : -1;
+  for (std::int64_t helper = 1; helper < parts; ++helper) {
+    const int asleep_on = share(helper).asleep_on;
+    if (asleep_on < 0) continue;
+    if (asleep_on == here) keep_off(here, helper);
+    wake_up(share(helper));
+  }
+  wait_for_helpers(count - work(0));
   busy_ = false;
-  if (loop.error) std::rethrow_exception(loop.error);
+  if (failure.error) std::rethrow_exception(failure.error);
 }
 
-void ThreadPool::keep_off_the_caller() {
-  const int here = ::sched_getcpu();
-  for (std::size_t i = 0; i < workers_.size() && here >= 0; ++i) {
-    if (asleep_on_[i].load(std::memory_order_relaxed) != here) continue;
-    // A mask that is neither the pool's nor all but one of it is somebody else's, and stays.
-    cpu_set_t now;
-    cpu_set_t shared;
-    const pthread_t thread = workers_[i].native_handle();
-    if (::pthread_getaffinity_np(thread, sizeof now, &now) != 0) continue;
-    CPU_AND(&shared, &now, &allowed_);
-    if (CPU_EQUAL(&shared, &now) == 0 || CPU_COUNT(&now) + 1 < CPU_COUNT(&allowed_)) continue;
-    cpu_set_t others = allowed_;
-    CPU_CLR(here, &others);
-    if (CPU_COUNT(&others) != 0) ::pthread_setaffinity_np(thread, sizeof others, &others);
+void ThreadPool::wait_for_helpers(std::int64_t calls) {
+  const auto all_done = [&] {
+    std::int64_t done = 0;
+    for (int helper = 1; helper < threads(); ++helper) done += share(helper).done;
+    return done == calls;
+  };
+  while (!sees(all_done)) {
+    const std::uint32_t seen = parts_done_;
+    caller_sleeps_ = true;
+    if (!all_done()) parts_done_.wait(seen);
+    caller_sleeps_ = false;
   }
 }
 
-void ThreadPool::work(Loop& loop, int worker) {
-  for (;;) {
-    const std::int64_t index = loop.next.fetch_add(1, std::memory_order_relaxed);
-    if (index >= loop.count) return;
+void ThreadPool::keep_off(int processor, std::int64_t helper) {
+  // A mask that is neither the pool's nor all but one of it is somebody else's, and stays.
+  cpu_set_t now;
+  cpu_set_t shared;
+  const pthread_t thread = workers_[static_cast<std::size_t>(helper) - 1].native_handle();
+  if (::pthread_getaffinity_np(thread, sizeof now, &now) != 0) return;
+  CPU_AND(&shared, &now, &allowed_);
+  if (CPU_EQUAL(&shared, &now) == 0 || CPU_COUNT(&now) + 1 < CPU_COUNT(&allowed_)) return;
+  cpu_set_t others = allowed_;
+  CPU_CLR(processor, &others);
+  if (CPU_COUNT(&others) != 0) ::pthread_setaffinity_np(thread, sizeof others, &others);
+}
+
+std::int64_t ThreadPool::work(int worker) {
+  std::int64_t done = 0;
+  for (int i = 0; i < threads(); ++i) done += work_on(share((worker + i) % threads()), worker);
+  return done;
+}
+
+std::int64_t ThreadPool::work_on(Share& share, int worker) {
+  std::int64_t done = 0;
+  while (has_work(share)) {
+    const std::uint64_t left = share.left.fetch_add(1);
+    const std::int64_t index = next_of(left);
+    if (index >= end_of(left)) break;
+    ++done;
     try {
-      loop.call(loop.body, index, worker);
+      share.call(share.body, index, worker);
     } catch (...) {
-      loop.next.store(loop.count, std::memory_order_relaxed);
-      const std::lock_guard lock(loop.mutex);
-      if (!loop.error || index < loop.failed_at) {
-        loop.error = std::current_exception();
-        loop.failed_at = index;
+      Failure& failure = *share.failure;
+      {
+        const std::lock_guard lock(failure.mutex);
+        if (!failure.error || index < failure.index) {
+          failure.error = std::current_exception();
+          failure.index = index;
+        }
+      }
+      for (int i = 0; i < threads(); ++i) {
+        const std::uint64_t dropped = shares_[static_cast<std::size_t>(i)].left.exchange(0);
+        done += std::max<std::int64_t>(0, end_of(dropped) - next_of(dropped));
       }
     }
   }
+  return done;
 }
 
 void ThreadPool::serve(int worker) {
-  std::atomic<int>& asleep_on = asleep_on_[static_cast<std::size_t>(worker) - 1];
-  for (std::uint32_t seen = 0;;) {
-    if (!sees_change(round_, seen)) {
-      asleep_on.store(::sched_getcpu(), std::memory_order_relaxed);
-      round_.wait(seen);
-      asleep_on.store(-1, std::memory_order_relaxed);
+  Share& own = share(worker);
+  for (;;) {
+    if (!sees([&] { return has_work(own); })) {
+      const std::uint32_t seen = own.wake;
+      own.asleep_on = ::sched_getcpu();
+      if (!has_work(own) && !stop_) own.wake.wait(seen);
+      own.asleep_on = -1;
+      if (stop_) return;
+      continue;
     }
-    seen = round_;
-    if (stop_) return;
-    ++helping_;
-    if (Loop* const loop = loop_; loop != nullptr) work(*loop, worker);
-    --helping_;
-    helping_.notify_one();
+    const std::int64_t done = work(worker);
+    if (done == 0) continue;  // another thread was faster
+    own.done += done;
+    if (!caller_sleeps_) continue;
+    ++parts_done_;
+    parts_done_.notify_one();
   }
 }
 

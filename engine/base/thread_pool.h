@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/aligned_buffer.h"
+
 namespace bnrun {
 
 class ThreadPool {
@@ -32,9 +34,11 @@ class ThreadPool {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls body(index, worker) once for each index in [0, count), in any order; worker in [0, threads()) is
-  /// the caller's own number 0 or that of one helper. Returns when all calls have. When calls throw, the rest
-  /// may be left out and the exception of the lowest index that threw is rethrown. Allocates nothing. A loop
-  /// that finds the pool busy with another caller's runs on its own thread alone.
+  /// the caller's own number 0 or that of one helper. Each begins with the same part of the indices in every loop of so
+  /// many, so that it finds in its caches what it left there, and then helps the others. Returns when all calls have.
+  /// When calls throw, the rest may be left out and the exception of the lowest index that threw is rethrown. Allocates
+  /// nothing. A loop that finds the pool busy with another caller's runs on its own thread alone, and so does one of
+  /// 2^31 indices or more.
   template <class F>
   void parallel_for(std::int64_t count, F&& body) {
     using Body = std::remove_reference_t<F>;
@@ -48,39 +52,52 @@ class ThreadPool {
 
  private:
   using Call = void (*)(const void* body, std::int64_t index, int worker);
-  struct Loop {
-    Call call;
-    const void* body;
-    std::int64_t count;
-    std::atomic<std::int64_t> next{0};
+  struct Failure {
     std::mutex mutex{};
     std::exception_ptr error{};
-    std::int64_t failed_at = 0;
+    std::int64_t index = 0;
+  };
+  /// What one thread begins with, and how it is woken: all of it in one cache line, which the caller hands over.
+  /// Whoever takes an index from `left` then finds the loop that it belongs to, since no loop ends before all calls have.
+  struct alignas(kCacheLine) Share {
+    std::atomic<std::uint64_t> left{0};  ///< the next index, and in the upper half the end
+    Call call = nullptr;
+    const void* body = nullptr;
+    Failure* failure = nullptr;
+    std::atomic<std::int64_t> done{0};   ///< calls that this thread has made in this loop
+    std::atomic<std::uint32_t> wake{0};  ///< counts up
+    std::atomic<int> asleep_on{-1};      ///< the processor where the thread sleeps
   };
 
   static std::thread start_thread(std::function<void()> body) { return std::thread(std::move(body)); }
   void stop();
   void run(std::int64_t count, Call call, const void* body);
-  static void work(Loop& loop, int worker);
+  /// Makes calls of all shares, beginning with that of `worker`; returns how many, those left out after a failure among
+  /// them.
+  std::int64_t work(int worker);
+  std::int64_t work_on(Share& share, int worker);
   void serve(int worker);
+  void wait_for_helpers(std::int64_t calls);
 
-  /// Threads that sleep where the caller runs are to wake up elsewhere. Linux wakes a thread where it ran last and on
+  Share& share(std::int64_t thread) { return shares_[static_cast<std::size_t>(thread)]; }
+  static bool has_work(const Share& share);
+  void wake_up(Share& share);
+  /// A thread that sleeps where the caller runs is to wake up elsewhere. Linux wakes a thread where it ran last and on
   /// machines of few processors does not look for an idle one (SIS_UTIL), so that it would wait for the caller.
-  void keep_off_the_caller();
-  /// Looks for a moment whether `value` changes from `old`.
-  bool sees_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) const;
+  void keep_off(int processor, std::int64_t helper);
+  /// Looks for a moment whether `happened` does.
+  template <class Happened>
+  bool sees(Happened&& happened) const;
 
-  cpu_set_t allowed_{};            ///< the processors of the thread that made the pool
-  bool looks_out_;                 ///< before it sleeps
-  std::atomic<bool> busy_{false};  ///< a loop is running on the pool
-  std::atomic<bool> stop_{false};
-  /// The loop to help with. It lives on its caller's stack: a thread first enters itself into `helping_` and then
-  /// looks for it; the caller first takes it away and then waits until nobody is entered any more.
-  std::atomic<Loop*> loop_{nullptr};
-  std::atomic<std::uint32_t> round_{0};  ///< counts loops; idle threads wait for the next
-  std::atomic<std::uint32_t> helping_{0};
+  cpu_set_t allowed_{};              ///< the processors of the thread that made the pool
+  bool looks_out_;                   ///< before it sleeps
+  std::unique_ptr<Share[]> shares_;  ///< one for each thread
   std::vector<std::thread> workers_;
-  std::unique_ptr<std::atomic<int>[]> asleep_on_;  ///< the processor where each of them sleeps, or -1
+  std::atomic<bool> busy_{false};  ///< a loop is running on the pool
+  // Helpers look at these when they have done their part: not in the line of what the caller writes for each loop.
+  alignas(kCacheLine) std::atomic<bool> stop_{false};
+  std::atomic<bool> caller_sleeps_{false};
+  std::atomic<std::uint32_t> parts_done_{0};  ///< counts up while the caller sleeps
 };
 
 }  // namespace bnrun

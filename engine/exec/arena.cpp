@@ -1,6 +1,7 @@
 #include "exec/arena.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -218,24 +219,27 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
   const std::int64_t size = rows_of_block(blocks, rows, pool.threads());
   const std::int64_t count = (rows + size - 1) / size;
   const Workspace all = workspace(pool);
-  const auto tell = [&](std::int64_t block) {
+  std::atomic<std::int64_t> done{0};
+  const auto tell = [&] {
     if (!progress) return;
-    const double here = static_cast<double>(block) / static_cast<double>(count);
+    const double here = static_cast<double>(done.load()) / static_cast<double>(count);
     progress((static_cast<double>(number) + here) / static_cast<double>(program_.stages.size()));
   };
   if (count < pool.threads()) {  // the threads share each step instead
     for (std::int64_t block = 0; block < count; ++block) {
-      tell(block);
+      tell();
       const std::int64_t first = block * size;
       run_block(stage, number, first, std::min(size, rows - first), workers_[0], all);
+      ++done;
     }
     return;
   }
   pool.parallel_for(count, [&](std::int64_t block, int worker) {
-    if (worker == 0) tell(block);
+    if (worker == 0) tell();
     const std::int64_t first = block * size;
     run_block(stage, number, first, std::min(size, rows - first), workers_[at(worker)],
               all.of_thread(worker));
+    ++done;
   });
 }
 

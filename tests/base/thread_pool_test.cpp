@@ -40,6 +40,21 @@ TEST(ThreadPool, CallsEveryIndexOnce) {
   }
 }
 
+TEST(ThreadPool, EachThreadBeginsWithTheSamePartOfEveryLoop) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 20; ++round) {
+    std::array<std::atomic<std::int64_t>, 3> first{-1, -1, -1};
+    std::latch all_three(3);
+    pool.parallel_for(12, [&](std::int64_t index, int worker) {
+      std::int64_t none = -1;
+      if (first[static_cast<std::size_t>(worker)].compare_exchange_strong(none, index))
+        all_three.arrive_and_wait();
+    });
+    for (std::size_t worker = 0; worker < 3; ++worker)
+      EXPECT_EQ(first[worker], 4 * static_cast<std::int64_t>(worker)) << "round " << round;
+  }
+}
+
 TEST(ThreadPool, NoWorkerRunsTwoCallsAtOnce) {
   ThreadPool pool(4);
   std::atomic<int> inside[4] = {};
