@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes convolutional networks with random weights and statistics as .onnx files, to compare engines on.
 
-usage: convolutional.py FOLDER [NAME...]     needs python3-torch and python3-torchvision (Debian 12's will do)
+usage: convolutional.py FOLDER [NAME...] | --list     needs python3-torch and python3-torchvision (Debian 12's will do)
 
-Then, with ONNX Runtime beside it (tests/peers/setup), ort_compare tells whether both agree, and ort_bench which is
+run_images measures all of them. Or, with ONNX Runtime beside it (tests/peers/setup), ort_compare tells whether both agree, and ort_bench which is
 faster, where bnfold has written X.folded.onnx beside each X.onnx:
     ort_compare agree FOLDER/X.onnx --atol 1e-3
     ort_bench FOLDER/X.onnx -b 1 -t 1
@@ -56,6 +56,17 @@ class UNet(nn.Module):
         return self.last(self.up[1](torch.cat([self.rise[1](y), a], 1)))
 
 
+class Scores(nn.Module):
+    """Long et al., Fully Convolutional Networks (2015), on a dilated ResNet-50: the scores of every pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = torchvision.models.segmentation.fcn_resnet50(weights=None, weights_backbone=None)
+
+    def forward(self, x):
+        return self.network(x)["out"]
+
+
 def vision(name, size, **options):
     return lambda: getattr(torchvision.models, name)(weights=None, **options), (3, size, size)
 
@@ -77,6 +88,9 @@ NETWORKS = {
     "shufflenet_v2": vision("shufflenet_v2_x1_0", 96),
     "squeezenet": vision("squeezenet1_1", 96),
     "vgg11": vision("vgg11_bn", 224),
+    "convnext_tiny": vision("convnext_tiny", 96),
+    "fcn_resnet50": (Scores, (3, 64, 64)),
+    "r3d_18": (lambda: torchvision.models.video.r3d_18(weights=None), (3, 8, 56, 56)),
     "unet": (UNet, (3, 64, 64)),
     "keyword_spotter": (keyword_spotter, (1, 49, 10)),
     "dcgan": (generator, (64, 1, 1)),
@@ -109,6 +123,9 @@ def main(folder, names):
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(NETWORKS))
+        sys.exit()
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     main(pathlib.Path(sys.argv[1]), sys.argv[2:])

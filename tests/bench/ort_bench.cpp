@@ -3,6 +3,9 @@
 // Beside each X.onnx lies X.folded.onnx, which bnfold wrote of it: ONNX Runtime runs both, bnrun runs the first, with
 // and without folding. What they compute is compared before it is timed.
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -10,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -36,6 +40,8 @@ struct Options {
   std::vector<std::int64_t> rows{1, 8, 32, 256, 4096};
   std::vector<int> threads{1, 2};
   bool quick = false;
+  bool memory = false;
+  int slice = 3;  ///< milliseconds of one turn
 };
 
 std::string processor_name() {
@@ -74,7 +80,7 @@ class Rivals {
 
   /// Microseconds per row of each, medians over turns, and what multiply-adds in registers reached in the same turns:
   /// the clock of a processor changes with its load.
-  json time(std::int64_t rows, bool quick) {
+  json time(std::int64_t rows, bool quick, int slice) {
     const auto& port = ours_.inputs().at(0);
     const bnrun::Tensor x = bnrun::testing::batch_for(port, rows);
     const auto expected = ours_.run({{port.name, x}});
@@ -90,7 +96,7 @@ class Rivals {
     const std::function<void()> things[] = {[&] { ours_.run(in, out); }, [&] { ours_unfolded_.run(in, out); },
                                             [&] { ort_.run(); }, [&] { ort_folded_.run(); }, fma_.run};
     const bnrun::cli::Turns turns{.turns = quick ? 5 : 41,
-                                  .slice = std::chrono::milliseconds(quick ? 1 : 3),
+                                  .slice = std::chrono::milliseconds(quick ? 1 : slice),
                                   .longest = std::chrono::seconds(quick ? 1 : 8),
                                   .own_time = threads_ == 1};
     const auto seconds = bnrun::cli::time_in_turns(things, turns);
@@ -129,7 +135,46 @@ class Rivals {
   OrtModel ort_folded_;
 };
 
+/// Bytes that a process of its own has in memory at most while it does this.
+long peak_bytes(const std::function<void()>& work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    try {
+      work();
+      ::_exit(0);
+    } catch (const std::exception& error) {
+      fmt::print(stderr, "ort_bench: {}\n", error.what());
+      ::_exit(1);
+    }
+  }
+  int status = 0;
+  rusage usage{};
+  if (child < 0 || ::wait4(child, &status, 0, &usage) != child || status != 0)
+    throw std::runtime_error("a process of its own failed");
+  return usage.ru_maxrss * 1024;
+}
+
+/// What loading a model and running it for one row takes, on one thread. REQUIRES: this process has no threads.
+json measure_memory(const std::string& path) {
+  const auto ours = [&] {
+    const auto session = bnrun::Session::load(path, {.threads = 1});
+    const auto& port = session.inputs().at(0);
+    const bnrun::Tensor x = bnrun::testing::batch_for(port, 1);
+    for (int i = 0; i < 3; ++i) session.run({{port.name, x}});
+  };
+  const auto theirs = [&] {
+    Ort::Env env(ORT_LOGGING_LEVEL_ERROR);
+    OrtModel model(env, path, 1);
+    for (int i = 0; i < 3; ++i) model.run_once(7);
+  };
+  return {{"bnrun", peak_bytes(ours)}, {"ort", peak_bytes(theirs)}};
+}
+
 json bench(const Options& options) {
+  std::map<std::string, json> memory;
+  for (const auto& path : options.models) {
+    if (options.memory) memory[path] = measure_memory(path);
+  }
   Ort::Env env(ORT_LOGGING_LEVEL_ERROR);
   json cells = json::array();
   for (const auto& path : options.models) {
@@ -140,7 +185,7 @@ json bench(const Options& options) {
       Rivals rivals(env, path, folded, threads);
       for (const auto rows : options.rows) {
         fmt::print(stderr, "{}, {} rows, {} threads\n", name, rows, threads);
-        json cell = rivals.time(rows, options.quick);
+        json cell = rivals.time(rows, options.quick, options.slice);
         cell["model"] = name;
         cell["macs_per_row"] = macs;
         cells.push_back(std::move(cell));
@@ -148,6 +193,8 @@ json bench(const Options& options) {
     }
   }
   json result = describe_machine(options);
+  for (const auto& [path, bytes] : memory)
+    result["peak_bytes"][std::filesystem::path(path).stem().string()] = bytes;
   result["mode"] = options.quick ? "quick" : "full";
   result["bnrun"] = BNRUN_VERSION;
   result["ort"] = Ort::GetVersionString();
@@ -163,6 +210,8 @@ int main(int argc, char** argv) {
   app.add_option("MODEL", options.models, "X.onnx, beside it X.folded.onnx")->required();
   app.add_option("-b,--batch", options.rows, "Rows")->delimiter(',');
   app.add_option("-t,--threads", options.threads, "Threads")->delimiter(',');
+  app.add_option("--slice", options.slice, "Milliseconds of one turn");
+  app.add_flag("--memory", options.memory, "Measure what each engine takes in memory, too");
   app.add_flag("--quick", options.quick, "A few short turns");
   CLI11_PARSE(app, argc, argv);
   try {

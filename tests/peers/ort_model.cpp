@@ -29,6 +29,22 @@ void OrtModel::bind(const std::string& input, const Tensor& x, std::span<const N
   }
 }
 
+void OrtModel::run_once(std::uint32_t seed) {
+  Ort::AllocatorWithDefaultOptions allocator;
+  const auto input = session_.GetInputNameAllocated(0, allocator);
+  const auto output = session_.GetOutputNameAllocated(0, allocator);
+  Shape shape;
+  for (const std::int64_t extent : session_.GetInputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape())
+    shape.push_back(extent < 0 ? 1 : extent);
+  Tensor x = random_batch(shape, DType::float32, seed);
+  const Ort::Value value =
+      Ort::Value::CreateTensor(memory_, x.mutable_view().bytes, x.bytes(), x.shape().begin(),
+                               x.shape().rank(), static_cast<ONNXTensorElementDataType>(x.dtype()));
+  const char* const inputs[] = {input.get()};
+  const char* const outputs[] = {output.get()};
+  session_.Run(Ort::RunOptions{nullptr}, inputs, &value, 1, outputs, 1);
+}
+
 double largest_difference(std::span<const NamedTensor> a, std::span<const Tensor> b) {
   double largest = 0.0;
   for (std::size_t i = 0; i < a.size(); ++i) {

@@ -18,6 +18,8 @@ class OrtModel {
 
   /// Copies `x` for the input of this name; outputs get the types and shapes of `like`.
   void bind(const std::string& input, const Tensor& x, std::span<const NamedTensor> like);
+  /// Runs with numbers made up for a single row of the first input; the engine makes the outputs.
+  void run_once(std::uint32_t seed);
   void run() { session_.Run(Ort::RunOptions{nullptr}, binding_); }
   const std::vector<Tensor>& outputs() const { return outputs_; }
 
