@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/numbers.h"
 #include "op/evaluate.h"
 
 namespace bnrun {
@@ -30,7 +31,6 @@ std::size_t at(std::int32_t index) {
 /// held up then holds up less. What is too little for that is one block, or a few of equal size.
 std::int64_t rows_of_block(const RowBlocks& blocks, std::int64_t rows, int threads) {
   if (threads < 2 || rows == 0 || blocks.least_rows >= blocks.rows) return blocks.rows;
-  const auto ceil_div = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
   const std::int64_t share = ceil_div(rows, threads);
   if (share < blocks.least_rows)
     return ceil_div(rows, std::max(rows / blocks.least_rows, ceil_div(rows, blocks.rows)));
@@ -46,11 +46,18 @@ Arena::Arena(const Program& program, int workers)
       workers_(static_cast<std::size_t>(workers)),
       views_(program.constants.size()),
       targets_(program.constants.size()),
-      heap_(program.constants.size()) {
+      heap_(program.constants.size()),
+      part_inputs_(static_cast<std::size_t>(workers)) {
   plans_.reserve(kPlans + 1);
   std::size_t scratch = 0;
-  for (const Stage& stage : program.stages)
+  std::size_t inputs_of_parts = 0;
+  for (const Stage& stage : program.stages) {
     scratch = std::max(scratch, stage.blocks ? stage.blocks->scratch_bytes : 0);
+    for (const Step& step : stage.steps) {
+      if (step.parts != nullptr) inputs_of_parts = std::max(inputs_of_parts, step.inputs.size());
+    }
+  }
+  for (PartInputs& own : part_inputs_) own.reserve(inputs_of_parts);
   for (Worker& worker : workers_) {
     worker.scratch = make_memory(scratch);
     for (const Stage& stage : program.stages) {
@@ -175,6 +182,8 @@ void Arena::run_step(const Step& step, bool on_heap, ThreadPool& pool) {
     } else {
       for (const SlotId id : step.outputs)
         step_outputs_.push_back(id.valid() ? target(id) : MutableTensorView{});
+      if (step_outputs_.size() == 1 && run_in_parts(step, step_inputs_, step_outputs_[0], pool, part_inputs_))
+        return;
       step.op->run({.inputs = step_inputs_,
                     .outputs = step_outputs_,
                     .captures = step_captures_,
@@ -229,7 +238,7 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
     for (std::int64_t block = 0; block < count; ++block) {
       tell();
       const std::int64_t first = block * size;
-      run_block(stage, number, first, std::min(size, rows - first), workers_[0], all);
+      run_block(stage, number, first, std::min(size, rows - first), workers_[0], all, &pool);
       ++done;
     }
     return;
@@ -244,7 +253,7 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
 }
 
 void Arena::run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,
-                      Worker& worker, const Workspace& workspace) {
+                      Worker& worker, const Workspace& workspace, ThreadPool* shared) {
   const RowBlocks& blocks = *stage.blocks;
   Worker::StageArgs& args = worker.stages[number];
   for (std::size_t i = 0; i < blocks.values.size(); ++i) {
@@ -267,9 +276,12 @@ void Arena::run_block(const Stage& stage, std::size_t number, std::int64_t first
   MutableTensorView* outputs = args.outputs.data();
   for (const Step& step : stage.steps) {
     try {
-      step.op->run({.inputs = {inputs, step.inputs.size()},
-                    .outputs = {outputs, step.outputs.size()},
-                    .workspace = workspace});
+      const std::span step_inputs(inputs, step.inputs.size());
+      const bool done =
+          shared != nullptr && run_in_parts(step, step_inputs, outputs[0], *shared, part_inputs_);
+      if (!done)
+        step.op->run(
+            {.inputs = step_inputs, .outputs = {outputs, step.outputs.size()}, .workspace = workspace});
     } catch (const Error& error) {
       throw error.within(step.where);
     }

@@ -10,6 +10,7 @@
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "bnrun/tensor.h"
+#include "exec/parts.h"
 #include "exec/run_plan.h"
 #include "op/op.h"
 #include "program/program.h"
@@ -59,7 +60,7 @@ class Arena {
   void run_blocks(const Stage& stage, std::size_t number, bool on_heap, ThreadPool& pool,
                   const Progress& progress);
   void run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,
-                 Worker& worker, const Workspace& workspace);
+                 Worker& worker, const Workspace& workspace, ThreadPool* shared = nullptr);
   Workspace workspace(ThreadPool& pool) const { return {&pool, step_scratch_.data(), step_scratch_bytes_}; }
   void keep(SlotId id, Tensor tensor);
 
@@ -79,6 +80,7 @@ class Arena {
   std::vector<SlotId> kept_;                ///< the slots of what heap_ holds
   std::vector<TensorView> step_inputs_;     ///< arguments of the step that is being run
   std::vector<TensorView> step_captures_;
+  std::vector<PartInputs> part_inputs_;  ///< of each thread, for steps that are run in parts
   std::vector<MutableTensorView> step_outputs_;
   std::vector<MutableTensorView> output_views_;  ///< where this run's outputs go
 };

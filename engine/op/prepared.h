@@ -1,6 +1,7 @@
 // What a few operators with large constants can do ahead of a run. Whoever compiles a graph asks by dynamic_cast.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 #include "op/op.h"
@@ -21,6 +22,15 @@ class PrefersChannelsLast {
  public:
   virtual ~PrefersChannelsLast() = default;
   virtual bool prefers_channels_last(const FoldArgs& args) const = 0;
+};
+
+/// An operator that treats the positions of some axes alike and apart: threads can have some of them each.
+class WorksInParts {
+ public:
+  virtual ~WorksInParts() = default;
+  /// Whether positions along `axis` of an output of `rank` axes are computed from the same positions of the inputs alone.
+  /// Axes are counted from the last one; inputs that are shorter, or have one position there, are read by all.
+  virtual bool has_parts(std::size_t axis, std::size_t rank) const = 0;
 };
 
 }  // namespace bnrun

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "base/numbers.h"
 #include "op/attribute_reader.h"
 
 namespace bnrun {
@@ -28,10 +29,6 @@ void check_range(const char* name, const std::vector<std::int64_t>& values, std:
     if (value < least || value > kMost)
       fail(ErrorCode::invalid_model, "{} holds {}, expected {} to {}", name, value, least, kMost);
   }
-}
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
 }
 
 }  // namespace

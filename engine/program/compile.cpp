@@ -31,6 +31,9 @@ Program compile(Graph graph, const CompileOptions& options) {
   Values values(graph);
   program.stages = group_stages(values, choose_layouts(fuse_steps(graph, options.backend), graph, values),
                                 options.block_rows);
+  for (Stage& stage : program.stages) {
+    for (Step& step : stage.steps) step.parts = dynamic_cast<const WorksInParts*>(step.op.get());
+  }
   if (options.backend == MatrixBackend::blas) {
     // The last bits of BLAS depend on the number of rows, which must not depend on the number of threads.
     for (Stage& stage : program.stages) {

@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "kernels/math/rows.h"
 #include "op/layout.h"
+#include "op/prepared.h"
 
 namespace bnrun {
 namespace {
@@ -76,7 +77,7 @@ std::shared_ptr<const Op> make_dense(const Tensor& W, const ChannelAffine& affin
   return std::make_shared<DenseOp<T>>(Dense<T>(W.shape()[0], W.shape()[1], W.data<T>(), epilogue, backend));
 }
 
-class ChannelAffineOp final : public Op {
+class ChannelAffineOp final : public Op, public WorksInParts {
  public:
   ChannelAffineOp(ChannelAffine affine, const Activation& activation)
       : affine_(std::move(affine)), activation_(activation), shift_(affine_.shift) {
@@ -125,6 +126,10 @@ class ChannelAffineOp final : public Op {
     auto map = elementwise_axes(args);
     if (map && !affine_.uniform()) map = std::move(*map).without(static_cast<std::size_t>(affine_.axis));
     return map;
+  }
+
+  bool has_parts(std::size_t axis, std::size_t) const override {
+    return affine_.uniform() || axis != static_cast<std::size_t>(affine_.axis);
   }
 
   std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {

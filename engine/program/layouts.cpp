@@ -54,7 +54,9 @@ class Layouts {
     for (std::size_t i = 0; i < step.inputs.size(); ++i) {
       ValueId& id = step.inputs[i];
       const auto changed = std::ranges::find(form.constants, i, [](const auto& c) { return c.first; });
-      if (changed != form.constants.end()) {
+      if (changed != form.constants.end() && !changed->second.defined()) {
+        id = {};
+      } else if (changed != form.constants.end()) {
         const ValueType type = ValueType::of(changed->second.view());
         id = values_.add(type, std::move(changed->second));
       } else if (id.valid() && values_.constant(id) == nullptr) {

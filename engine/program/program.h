@@ -12,6 +12,7 @@
 #include "bnrun/tensor.h"
 #include "graph/graph.h"
 #include "op/op.h"
+#include "op/prepared.h"
 #include "op/value_type.h"
 
 namespace bnrun {
@@ -27,6 +28,7 @@ struct Step {
   std::string where;                     ///< "node 'dense_1' (Gemm)", for messages
   std::string_view kernel = "operator";  ///< what computes it, for profiles: a row of the table of kernels
   std::size_t constant_bytes = 0;        ///< of what `op` holds itself, which are no inputs
+  const WorksInParts* parts = nullptr;   ///< of `op`, where it does
 };
 
 /// A value whose axis 0 is cut into blocks of rows.

@@ -25,6 +25,11 @@ constexpr std::int64_t kLeastRowsOfLargeWeights = 12;
 constexpr std::size_t kLargeWeights = std::size_t{1} << 20;
 /// What the values between the steps of one block may take, so that they stay in the second-level cache.
 constexpr std::size_t kScratchBytes = std::size_t{1} << 19;
+/// Weights that a row meets in fewer multiply-adds a byte take longer to read than to use: such steps want many rows in
+/// a block, although the values between them then leave that cache.
+constexpr double kLeastWorkOfByte = 64.0;
+/// What those values may take: no more than a part of the weights, and no more than this.
+constexpr std::size_t kMostScratchBytes = std::size_t{1} << 22;
 
 /// Type of a value without axis 0.
 struct RowType {
@@ -110,6 +115,7 @@ class StageBuilder {
   /// Whether `step` can be the first of a stage, which then has the rows of its input.
   bool start(const Step& step) {
     rows_of_.clear();
+    wants_many_rows_.reset();
     if (!is_row_wise(values_, step)) return false;
     const ValueType& type = values_.type(step.inputs[0]);
     const auto input = row_type(type);
@@ -133,9 +139,24 @@ class StageBuilder {
     if (!input) return false;
     const auto output = infer_rows(values_, step, *input);
     if (!output) return false;
+    if (step.constant_bytes > 0) {
+      const bool wants = wants_many_rows(step, *input, *output);
+      if (wants_many_rows_.value_or(wants) != wants) return false;
+      wants_many_rows_ = wants;
+    }
     rows_of_.emplace(x, *input);
     rows_of_.emplace(step.outputs[0], *output);
     return true;
+  }
+
+  bool wants_many_rows(const Step& step, const RowType& input, const RowType& output) const {
+    const ValueType outputs[] = {ValueType::of(output.dtype, block_shape(output, 1))};
+    std::vector<ValueType> inputs{ValueType::of(input.dtype, block_shape(input, 1))};
+    for (std::size_t i = 1; i < step.inputs.size(); ++i)
+      inputs.push_back(step.inputs[i].valid() ? values_.type(step.inputs[i]) : ValueType{});
+    const auto macs = step.op->macs({.inputs = inputs, .outputs = outputs}).number();
+    return static_cast<double>(macs.value_or(0)) <
+           kLeastWorkOfByte * static_cast<double>(step.constant_bytes);
   }
 
   bool exists(ValueId id) const { return available_.contains(id) || values_.is_given(id); }
@@ -172,7 +193,7 @@ class StageBuilder {
         continue;
       value.whole = true;
     }
-    plan_scratch(blocks, lifetimes);
+    plan_scratch(blocks, lifetimes, most_scratch(steps));
     blocks.step_scratch_bytes = step_scratch(steps, blocks.rows);
     blocks.least_rows = std::min(blocks.rows, least_rows(steps));
     return blocks;
@@ -214,14 +235,22 @@ class StageBuilder {
     return values_.is_output(id) || (uses != uses_.end() && uses->second != inside);
   }
 
-  void plan_scratch(RowBlocks& blocks, std::vector<Lifetime>& lifetimes) const {
+  /// What the values between `steps` may take for one block.
+  std::size_t most_scratch(const std::vector<Step>& steps) const {
+    if (!wants_many_rows_.value_or(false)) return kScratchBytes;
+    std::size_t weights = 0;
+    for (const Step& step : steps) weights += step.constant_bytes;
+    return std::clamp(weights / 2, kScratchBytes, kMostScratchBytes);
+  }
+
+  void plan_scratch(RowBlocks& blocks, std::vector<Lifetime>& lifetimes, std::size_t most) const {
     for (blocks.rows = block_rows_;; blocks.rows = std::max<std::int64_t>(1, blocks.rows / 2)) {
       for (std::size_t i = 0; i < lifetimes.size(); ++i) {
         const bool whole = blocks.values[i].whole;
         lifetimes[i].bytes = whole ? 0 : blocks.values[i].row_bytes * static_cast<std::size_t>(blocks.rows);
       }
       const MemoryPlan plan = plan_memory(lifetimes);
-      if (plan.bytes > kScratchBytes && blocks.rows > 1) continue;
+      if (plan.bytes > most && blocks.rows > 1) continue;
       for (std::size_t i = 0; i < lifetimes.size(); ++i) blocks.values[i].offset = plan.offsets[i];
       blocks.scratch_bytes = plan.bytes;
       break;
@@ -241,6 +270,7 @@ class StageBuilder {
   std::set<ValueId> available_;
   Dim rows_;
   std::map<ValueId, RowType> rows_of_;
+  std::optional<bool> wants_many_rows_;  ///< of the stage's steps that have weights, all of one mind
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -237,6 +238,34 @@ TEST(Convolution, LargeImagesAreChainsToo) {
     // Only targets with it are said to agree to the bit; without any there is nothing to compare.
     if (targets_with_fma().empty()) GTEST_SKIP() << "this processor has no fused multiply-add";
     EXPECT_TRUE(same_bits(c.run({}), c.chain_of_fma())) << c.describe();
+  }
+}
+
+/// Zeros beside the image times an infinite weight are NaN wherever the kernel keeps such zeros, and it must be so everywhere.
+TEST(Convolution, InfiniteWeightBesideTheImageGivesNaN) {
+  for (const std::int64_t groups : {1, 6}) {
+    for (const std::int64_t kernel : {3, 4, 5}) {
+      for (const std::int64_t extent : {1, 3, 9}) {
+        Case<float> c;
+        const WindowAxis axis{extent, extent + 3 - kernel + 1, kernel, 1, 1, 1, 2};
+        if (axis.output < 1) continue;
+        c.window.axes = {axis, axis};
+        c.C = c.M = 6;
+        c.groups = groups;
+        c.fill(5, false, false, {});
+        c.W[0] =
+            std::numeric_limits<float>::infinity();  // tap (0, 0) of output channel 0 and the first input
+        std::fill(c.X.begin(), c.X.end(), 1.0F);
+        const auto Y = c.run({});
+        for (std::int64_t h = 0; h < axis.output; ++h) {
+          for (std::int64_t w = 0; w < axis.output; ++w) {
+            const float y = Y[static_cast<std::size_t>((h * axis.output + w) * c.M)];
+            EXPECT_EQ(std::isnan(y), h == 0 || w == 0) << c.describe() << " at " << h << ", " << w;
+            EXPECT_TRUE(std::isnan(y) || std::isinf(y));
+          }
+        }
+      }
+    }
   }
 }
 

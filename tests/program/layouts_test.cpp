@@ -150,6 +150,14 @@ const std::vector<Network>& networks() {
                            4, 2, 1, 5));
        },
        7, 2},
+      {"a picture padded between convolutions, by axes too",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto a = conv(b, x, 3, 4, 1, 1);
+         const auto framed =
+             b.op("Pad", {a, Tensor({8}, Ints{0, 1, 2, 0, 0, 0, -1, 3}), Tensor({}, std::vector{0.5F})});
+         return value(conv(b, framed, 5, 4, 3, 2));
+       },
+       5, 2},
       {"an operator that needs the model's layout in the middle",
        [](GraphBuilder& b, NodeInput x) {
          const auto a = conv(b, x, 3, 4, 1, 1);

@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 
+#include "base/numbers.h"
 #include "kernels/conv/lanes.h"
 #include "kernels/gemm/packed.h"
 
@@ -22,12 +24,14 @@ constexpr std::int64_t kTaskBytes = std::int64_t{1} << 18;
 constexpr double kMostPaddedBytes = 16.0 * (1 << 20);
 /// Fewer rows are not worth going through all weights.
 constexpr std::int64_t kLeastRows = 48;
+/// A convolution of so many multiply-adds takes some microseconds: no less is worth another thread.
+constexpr double kLeastWork = 300'000.0;
+/// Those of narrow groups take longer, as they wait for memory.
+constexpr double kLeastWorkOfLanes = 150'000.0;
+/// Rows of a task, where that gives all threads equally many tasks.
+constexpr std::int64_t kFewestRows = 24;
 /// Outputs of a line that are fewer waste so much of each tile that copying rows is cheaper.
 constexpr std::int64_t kLeastLine = 5;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
 
 /// Taps that lie inside the input for some output: [first, second).
 std::pair<std::int64_t, std::int64_t> live_taps(const WindowAxis& axis) {
@@ -41,6 +45,14 @@ std::pair<std::int64_t, std::int64_t> live_taps(const WindowAxis& axis) {
     if (first == 0 && last == axis.kernel) break;
   }
   return {std::min(first, last), last};
+}
+
+/// `parts` of so many rows, or a few more where they are so few that threads would be idle.
+std::int64_t balanced(std::int64_t parts, std::int64_t rows, std::int64_t threads) {
+  constexpr std::int64_t kRounds = 4;
+  if (threads < 2 || parts >= kRounds * threads) return parts;
+  const std::int64_t more = ceil_div(parts, threads) * threads;
+  return rows / more >= kFewestRows ? more : parts;
 }
 
 /// Scratch memory handed out piece by piece; without memory it counts what would be needed.
@@ -71,7 +83,8 @@ struct Convolution<T>::Plan {
   std::int64_t batch = 0;
   std::int64_t stretches = 1;  ///< of a row of inputs, for one group
   std::int64_t length = 0;     ///< of a stretch
-  std::int64_t per_task = 1;   ///< rows or lines
+  std::int64_t per_task = 1;   ///< rows or lines, of one plane
+  std::int64_t planes = 1;     ///< of a task that has whole planes of lines
   std::int64_t blocks = 0;     ///< tasks that differ in rows
   std::int64_t columns = 0;    ///< of one task
   std::int64_t column_tasks = 1;
@@ -125,19 +138,35 @@ class Convolution<T>::Run {
   }
 
  private:
+  /// Inputs of the task that this thread is likely to have next.
+  struct Coming {
+    const T* X = nullptr;
+    std::int64_t elements = 0;
+  };
+
+  Coming rows_coming(std::int64_t block) const {
+    const std::int64_t first = (block + 1) * plan_.per_task;
+    if (first >= plan_.rows()) return {};
+    return {X_ + first * conv_.C_, std::min(plan_.per_task, plan_.rows() - first) * conv_.C_};
+  }
+
   /// `lines` of the rows whose inputs begin at `starts`: [stretches] for each line, of group 0.
   void multiply(std::int64_t x_stride, std::span<PackedLine<T>> lines, const T** starts,
-                const std::int64_t* firsts, std::int64_t column) const {
+                const std::int64_t* firsts, std::int64_t column, Coming coming) const {
     const std::int64_t per_group = conv_.M_ / conv_.groups_;
     const std::int64_t K = conv_.taps_ * (conv_.C_ / conv_.groups_);
     const std::int64_t padded = padded_columns<T>(per_group);
-    const LineLayout layout{plan_.stretches, plan_.length, x_stride, conv_.M_, firsts};
+    LineLayout layout{plan_.stretches, plan_.length, x_stride, conv_.M_, firsts};
     const auto all = Finish<T>::of(conv_.scale_.data(), conv_.shift_.data(), conv_.activation_);
     for (PackedLine<T>& line : lines) {
       line.Y += column;
       if (line.addend != nullptr) line.addend += column;
     }
     for (std::int64_t g = 0; g < conv_.groups_; ++g) {
+      if (g + 1 == conv_.groups_) {
+        layout.coming = coming.X;
+        layout.coming_elements = coming.elements;
+      }
       const PackedProduct<T> product{K, std::min(plan_.columns, per_group - column),
                                      conv_.weights_.data() + g * padded * K + column * K,
                                      all.from_column(g * padded + column)};
@@ -160,7 +189,7 @@ class Convolution<T>::Run {
     const std::int64_t first = block * plan_.per_task;
     const T* start = X_ + first * conv_.C_;
     PackedLine<T> line = line_at(first, std::min(plan_.per_task, plan_.rows() - first), &start);
-    multiply(conv_.C_, {&line, 1}, &start, nullptr, column);
+    multiply(conv_.C_, {&line, 1}, &start, nullptr, column, rows_coming(block));
   }
 
   struct Gathered {
@@ -183,7 +212,7 @@ class Convolution<T>::Run {
     PackedLine<T> line = line_at(first, count, to.starts);
     if (conv_.groups_ > 1) {
       for (std::int64_t s = 0; s < plan_.stretches; ++s) to.starts[s] = to.rows + s * C;
-      return multiply(width, {&line, 1}, to.starts, nullptr, column);
+      return multiply(width, {&line, 1}, to.starts, nullptr, column, {});
     }
     const auto& [d, h, w] = plan_.axes;
     const auto& [ds, hs, ws] = plan_.live;
@@ -195,7 +224,7 @@ class Convolution<T>::Run {
         to.firsts[s] = ((kd * h.kernel + kh) * w.kernel + ws.first) * C;
       }
     }
-    multiply(width, {&line, 1}, to.starts, firsts, column);
+    multiply(width, {&line, 1}, to.starts, firsts, column, {});
   }
 
   /// The inputs of one output under the taps that are not always padding, zeros where they are.
@@ -238,58 +267,93 @@ class Convolution<T>::Run {
     PackedLine<T>* lines;
   };
   Lines take_lines(Scratch& memory) const {
-    const std::int64_t width = plan_.line_width * conv_.C_;
-    const std::int64_t planes = plan_.axes[0].kernel;
-    return {memory.take<T>(width),
-            memory.take<T>(plan_.pads_lines ? planes * plan_.lines_in(plan_.per_task) * width : 0),
-            memory.take<const T*>(plan_.per_task * plan_.stretches),
-            memory.take<PackedLine<T>>(plan_.per_task)};
+    const std::int64_t lines = plan_.planes * plan_.per_task;
+    return {memory.take<T>(plan_.line_width * conv_.C_),
+            memory.take<T>(plan_.pads_lines ? plan_.planes * padded_elements() : 0),
+            memory.take<const T*>(lines * plan_.stretches), memory.take<PackedLine<T>>(lines)};
+  }
+  /// Of the padded lines that the outputs of one plane meet.
+  std::int64_t padded_elements() const {
+    return plan_.axes[0].kernel * plan_.lines_in(plan_.per_task) * plan_.line_width * conv_.C_;
+  }
+
+  /// The lines of one plane of outputs that a task has.
+  struct Band {
+    std::int64_t n;
+    std::int64_t od;
+    std::int64_t first;
+    std::int64_t count;
+  };
+  Band band(std::int64_t plane, std::int64_t first) const {
+    const auto& [d, h, w] = plan_.axes;
+    return {plane / d.output, plane % d.output, first, std::min(plan_.per_task, h.output - first)};
   }
 
   void lines(std::int64_t block, std::int64_t column, Scratch& memory) const {
     const auto& [d, h, w] = plan_.axes;
     const std::int64_t bands = ceil_div(h.output, plan_.per_task);
-    const std::int64_t first = block % bands * plan_.per_task;
-    const std::int64_t count = std::min(plan_.per_task, h.output - first);
-    const std::int64_t od = block / bands % d.output;
-    const std::int64_t n = block / bands / d.output;
-    const Lines to = take_lines(memory);
-    const std::int64_t C = conv_.C_;
-    std::fill_n(to.zeros, plan_.line_width * C, T(0));
-    if (plan_.pads_lines) pad_lines(n, od, first, count, to.padded);
+    const std::int64_t first_plane = block / bands * plan_.planes;
+    const std::int64_t last_plane = std::min(first_plane + plan_.planes, plan_.batch * d.output);
+    Lines to = take_lines(memory);
+    std::fill_n(to.zeros, plan_.line_width * conv_.C_, T(0));
+    const T** const starts = to.starts;
+    PackedLine<T>* line = to.lines;
+    for (std::int64_t plane = first_plane; plane < last_plane; ++plane) {
+      const Band part = band(plane, block % bands * plan_.per_task);
+      if (plan_.pads_lines) pad_lines(part, to.padded);
+      for (std::int64_t i = 0; i < part.count; ++i, to.starts += plan_.stretches) {
+        point_at_inputs(part, i, to);
+        *line++ = line_at((plane * h.output + part.first + i) * w.output, w.output, to.starts);
+      }
+      to.padded += padded_elements();
+    }
+    multiply(w.stride * conv_.C_, {to.lines, line}, starts, nullptr, column, lines_coming(block, bands));
+  }
 
+  Coming lines_coming(std::int64_t block, std::int64_t bands) const {
+    const auto& [d, h, w] = plan_.axes;
+    const std::int64_t next = block + 1;
+    const std::int64_t plane = next / bands * plan_.planes;
+    if (plane >= plan_.batch * d.output) return {};
+    const Band part = band(plane, next % bands * plan_.per_task);
+    const std::int64_t first = std::max<std::int64_t>(0, h.position(part.first, 0));
+    const T* from = input_line(part.n, std::max<std::int64_t>(0, d.position(part.od, 0)), first);
+    if (from == nullptr) return {};
+    const std::int64_t lines = plan_.planes * std::min(plan_.lines_in(part.count), h.input - first);
+    const std::int64_t left = X_ + plan_.batch * d.input * h.input * w.input * conv_.C_ - from;
+    return {from, std::min(lines * w.input * conv_.C_, left)};
+  }
+
+  /// Where each stretch of the inputs of line `i` begins.
+  void point_at_inputs(const Band& part, std::int64_t i, const Lines& to) const {
+    const auto& [d, h, w] = plan_.axes;
+    const std::int64_t C = conv_.C_;
     const std::int64_t per_line =
         plan_.stretches / (d.kernel * h.kernel);  // stretches on one line of the input
     const T** start = to.starts;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const T** starts = start;
-      for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
-        for (std::int64_t kh = 0; kh < h.kernel; ++kh) {
-          const T* from = input_line(n, d.position(od, kd), h.position(first + i, kh));
-          if (from == nullptr)
-            from = to.zeros;
-          else if (plan_.pads_lines)
-            from = to.padded + (kd * plan_.lines_in(plan_.per_task) + i * h.stride + kh * h.dilation) *
-                                   plan_.line_width * C;
-          for (std::int64_t k = 0; k < per_line; ++k) *start++ = from + k * w.dilation * C;
-        }
+    for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
+      for (std::int64_t kh = 0; kh < h.kernel; ++kh) {
+        const T* from = input_line(part.n, d.position(part.od, kd), h.position(part.first + i, kh));
+        if (from == nullptr)
+          from = to.zeros;
+        else if (plan_.pads_lines)
+          from = to.padded + (kd * plan_.lines_in(plan_.per_task) + i * h.stride + kh * h.dilation) *
+                                 plan_.line_width * C;
+        for (std::int64_t k = 0; k < per_line; ++k) *start++ = from + k * w.dilation * C;
       }
-      const std::int64_t row = ((n * d.output + od) * h.output + first + i) * w.output;
-      to.lines[i] = line_at(row, w.output, starts);
     }
-    multiply(w.stride * C, {to.lines, static_cast<std::size_t>(count)}, to.starts, nullptr, column);
   }
 
-  /// The lines of the input that `count` lines of the output from `first` on meet, between zeros.
-  void pad_lines(std::int64_t n, std::int64_t od, std::int64_t first, std::int64_t count, T* to) const {
+  /// The lines of the input that those of the output meet, between zeros.
+  void pad_lines(const Band& part, T* to) const {
     const auto& [d, h, w] = plan_.axes;
     const std::int64_t C = conv_.C_;
     const std::int64_t before = std::min(w.pad_begin, plan_.line_width);
     const std::int64_t copied = std::min(w.input, plan_.line_width - before);
     for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
       T* plane = to + kd * plan_.lines_in(plan_.per_task) * plan_.line_width * C;
-      for (std::int64_t i = 0; i < plan_.lines_in(count); ++i) {
-        const T* from = input_line(n, d.position(od, kd), h.position(first, 0) + i);
+      for (std::int64_t i = 0; i < plan_.lines_in(part.count); ++i) {
+        const T* from = input_line(part.n, d.position(part.od, kd), h.position(part.first, 0) + i);
         if (from == nullptr) continue;  // nobody reads it: a line of zeros stands for it
         T* line = plane + i * plan_.line_width * C;
         std::fill_n(line, before * C, T(0));
@@ -343,7 +407,9 @@ Convolution<T>::Convolution(const ConvolutionWeights<T>& weights, const typename
       groups_(weights.groups),
       kernel_(weights.kernel),
       taps_(weights.kernel.elements()),
-      by_lanes_(groups_ > 1 && fits_lanes<T>(C_ / groups_, M_ / groups_)),
+      finite_(std::all_of(weights.W, weights.W + M_ * (C_ / groups_) * taps_,
+                          [](T w) { return std::isfinite(w); })),
+      by_lanes_(finite_ && groups_ > 1 && fits_lanes<T>(C_ / groups_, M_ / groups_)),
       activation_(epilogue.activation) {
   // The lanes of all groups stand side by side; a product's columns are padded group by group.
   const std::int64_t parts = by_lanes_ ? 1 : groups_;
@@ -393,6 +459,8 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
   plan.line_width = (w.output - 1) * w.stride + w.reach();
   plan.pads_lines = w.pad_begin > 0 || plan.line_width > w.input;
 
+  const double work = static_cast<double>(plan.rows() * M_) * static_cast<double>(macs_of_one());
+  if (work < (by_lanes_ ? kLeastWorkOfLanes : kLeastWork)) threads = 1;
   const std::int64_t shares = threads > 1 ? 2 * threads : 1;
   const std::int64_t rows = plan.rows();
   const std::int64_t lines = batch * d.output * h.output;
@@ -401,7 +469,8 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
   const auto cut_rows = [&](std::int64_t row_bytes) {
     const std::int64_t most = std::max(kLeastRows, kTaskBytes / std::max<std::int64_t>(1, row_bytes));
     const std::int64_t wanted = std::clamp(ceil_div(rows, shares), kLeastRows, most);
-    plan.per_task = ceil_div(rows, std::max<std::int64_t>(1, (rows + wanted / 2) / wanted));
+    const std::int64_t parts = std::max<std::int64_t>(1, (rows + wanted / 2) / wanted);
+    plan.per_task = ceil_div(rows, balanced(parts, rows, threads));
     plan.blocks = ceil_div(rows, plan.per_task);
   };
   const double padded_bytes = static_cast<double>(d.reach()) * static_cast<double>(h.reach()) *
@@ -420,17 +489,20 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
   } else if (!plan.pads_lines || (w.output >= kLeastLine && padded_bytes <= kMostPaddedBytes)) {
     plan.how = How::lines;
     const std::int64_t line_bytes = (h.stride * d.kernel * plan.line_width * C_ + w.output * M_) * bytes;
-    const std::int64_t most =
-        std::clamp<std::int64_t>(std::max(kTaskBytes / std::max<std::int64_t>(1, line_bytes),
-                                          ceil_div(kLeastRows, std::max<std::int64_t>(1, w.output))),
-                                 1, std::max<std::int64_t>(1, h.output));
-    const std::int64_t least = std::min(most, ceil_div(kLeastRows, std::max<std::int64_t>(1, w.output)));
-    plan.per_task = std::clamp(ceil_div(lines, shares), least, most);
-    plan.blocks = batch * d.output * ceil_div(h.output, plan.per_task);
+    const std::int64_t least = ceil_div(kLeastRows, w.output);
+    const std::int64_t most = std::max(least, kTaskBytes / std::max<std::int64_t>(1, line_bytes));
+    const std::int64_t wanted = std::clamp(ceil_div(lines, shares), least, most);
+    const std::int64_t planes = batch * d.output;
+    plan.per_task = std::min(wanted, h.output);
+    if (planes == 1)
+      plan.per_task = ceil_div(lines, balanced(ceil_div(lines, plan.per_task), lines * w.output, threads));
+    plan.planes = ceil_div(planes, std::max<std::int64_t>(1, planes * h.output / std::max(wanted, h.output)));
+    plan.blocks = ceil_div(planes, plan.planes) * ceil_div(h.output, plan.per_task);
   } else {
     plan.how = How::gathered;
     for (std::size_t i = 0; i < plan.axes.size(); ++i)
-      plan.live[i] = groups_ == 1 ? live_taps(plan.axes[i]) : std::pair{std::int64_t{0}, plan.axes[i].kernel};
+      plan.live[i] =
+          groups_ == 1 && finite_ ? live_taps(plan.axes[i]) : std::pair{std::int64_t{0}, plan.axes[i].kernel};
     if (groups_ == 1) {
       const auto& [ds, hs, ws] = plan.live;
       plan.length = (ws.second - ws.first) * C_;
@@ -439,7 +511,7 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
     cut_rows(plan.live_taps() * C_ * bytes);
   }
   if (groups_ == 1 && !by_lanes_ && plan.blocks > 0 && plan.blocks < threads) {
-    const std::int64_t step = 2 * panel_columns<T>();
+    const std::int64_t step = panel_columns<T>();
     plan.columns = std::max(step, ceil_div(ceil_div(M_, ceil_div(threads, plan.blocks)), step) * step);
     plan.column_tasks = ceil_div(M_, plan.columns);
   }

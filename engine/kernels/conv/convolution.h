@@ -26,7 +26,7 @@ struct ConvolutionWeights {
 /// Y[n,o...,m] = act(scale[m] * sum over taps k and c in m's group of X[n, o*stride - pad + k*dilation, c] * W[m,c,k]
 ///               + shift[m] + addend[n,o...,m])
 /// Each sum is one chain of fused multiply-adds, taps in order and the channels of each in order, padding being zeros
-/// or left out, so that its bits do not depend on the batch, the threads or the vector width.
+/// (or left out where that is the same, all weights being finite), so that its bits do not depend on the batch, the threads or the vector width.
 template <class T>
 class Convolution {
  public:
@@ -56,6 +56,7 @@ class Convolution {
   std::int64_t groups_;
   Shape kernel_;
   std::int64_t taps_;
+  bool finite_;    ///< all weights: those that meet padding may be left out
   bool by_lanes_;  ///< vectors of channels rather than panels of a product
   Activation activation_;
   AlignedBuffer<T> weights_;  ///< panels, those of one group after those of another

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
+
 namespace bnrun {
 namespace {
 
@@ -10,10 +12,6 @@ Shape collect(const std::vector<WindowAxis>& axes, F member) {
   Shape shape;
   for (const WindowAxis& axis : axes) shape.push_back(axis.*member);
   return shape;
-}
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
 }
 
 }  // namespace

@@ -25,6 +25,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/numbers.h"
 #include "kernels/gemm/int8.h"
 #include "kernels/partial-inl.h"
 
@@ -279,10 +280,6 @@ HWY_EXPORT(sum_signed);
 HWY_EXPORT(sum_unsigned);
 HWY_EXPORT(requantize_signed);
 HWY_EXPORT(requantize_unsigned);
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
 
 }  // namespace
 

@@ -42,7 +42,8 @@ constexpr int most_rows(int vectors) {
   return 1;
 }
 
-/// Weights of the next columns, which each tile fetches some of: `step` elements for each k.
+/// What is wanted next, the weights of the next columns or the rows behind the last, which each tile fetches some of:
+/// `step` elements for each k.
 template <class T>
 struct Coming {
   const T* weights = nullptr;
@@ -61,6 +62,16 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* H
   for (int r = 0; r < R; ++r) {
     HWY_UNROLL(8)
     for (int v = 0; v < V; ++v) sum[r][v] = hn::Zero(d);
+  }
+  // What is written and what is added come from afar where images are large.
+  HWY_UNROLL(14)
+  for (int r = 0; r < R; ++r) {
+    HWY_UNROLL(8)
+    for (int v = 0; v < V; ++v) {
+      const std::int64_t to = (first_row + r) * layout.y_stride + column + v * L;
+      hwy::Prefetch(Y + to);
+      if (addend != nullptr) hwy::Prefetch(addend + to);
+    }
   }
   // Columns of neighbouring panels, or both halves of one. A pointer serves three rows, which are addressed from it
   // by one and two strides: there are not enough registers for a pointer to each.
@@ -140,6 +151,8 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
   Coming<T> coming{p.panels + (column + V * L) / panel_columns<T>() * panel_columns<T>() * p.K,
                    V * L / std::max(tiles, std::int64_t{1})};
   if (coming.step > panel_columns<T>()) coming.step = 0;  // so few tiles could ask for a part alone
+  if (column + V * L >= p.N && layout.coming != nullptr && tiles > 0)
+    coming = {static_cast<const T*>(layout.coming), layout.coming_elements / (tiles * p.K) + 1};
   for (const PackedLine<T>& line : lines) {
     for (std::int64_t row = 0; row < line.rows;) {
       const std::int64_t rows = next_part(line.rows - row, kMost);

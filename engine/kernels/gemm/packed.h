@@ -41,6 +41,9 @@ struct LineLayout {
   std::int64_t y_stride = 0;   ///< likewise of Y and of what is added
   /// The k at which each stretch begins, where some of K are left out: X has zeros there. Null: one behind the other.
   const std::int64_t* firsts = nullptr;
+  /// What will be read after this product, which is asked for meanwhile: so many elements. May be null.
+  const void* coming = nullptr;
+  std::int64_t coming_elements = 0;
 };
 
 /// Y[M,N] = f(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n] + addend[m,n]) for the rows of all lines. Each element

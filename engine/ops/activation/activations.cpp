@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "kernels/math/activation.h"
 #include "op/op.h"
+#include "op/prepared.h"
 #include "op/shape_rules.h"
 #include "ops/activation/kinds.h"
 #include "ops/elementwise/broadcast.h"
@@ -28,7 +29,7 @@ OrDeclined<ChannelAffine> pass_positive_scale(const ChannelAffine& affine) {
   return affine;
 }
 
-class ActivationOp final : public Op {
+class ActivationOp final : public Op, public WorksInParts {
  public:
   explicit ActivationOp(Activation activation) : activation_(activation) {}
 
@@ -43,6 +44,8 @@ class ActivationOp final : public Op {
   std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
     return input_like_output(args);
   }
+
+  bool has_parts(std::size_t, std::size_t) const override { return true; }
 
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
@@ -69,7 +72,7 @@ class ActivationOp final : public Op {
 };
 
 /// Clip with its bounds as inputs (opset 11): min(max(X, min), max); an absent bound bounds nothing.
-class Clip final : public Op {
+class Clip final : public Op, public WorksInParts {
  public:
   std::vector<ValueType> infer(const InferArgs& args) const override {
     for (std::size_t i = 1; i < args.count(); ++i) {
@@ -86,6 +89,8 @@ class Clip final : public Op {
     types[0].dtype = inputs_of_one_type(args)[0].dtype;
     return types;
   }
+
+  bool has_parts(std::size_t, std::size_t) const override { return true; }
 
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);

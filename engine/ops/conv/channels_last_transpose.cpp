@@ -20,6 +20,7 @@ class ChannelsLastTranspose final : public Op {
                         AdjointAxis axis)
       : C_(W.shape()[0]),
         M_(W.shape()[1] * group),
+        per_group_(W.shape()[1]),
         kernel_(std::span(W.shape().begin() + 2, W.shape().end())),
         stride_(strides),
         axis_(std::move(axis)) {
@@ -63,7 +64,9 @@ class ChannelsLastTranspose final : public Op {
 
   DimProduct macs(const FoldArgs& args) const override {
     DimProduct macs = DimProduct::of(args.inputs[0]);
-    return macs *= DimProduct::of(args.inputs[1], 1);
+    std::int64_t of_one = 0;
+    for (const Phase& phase : phases_) of_one += phase.convolution.kernel().elements();
+    return macs *= Dim(of_one * per_group_);
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
@@ -166,6 +169,7 @@ class ChannelsLastTranspose final : public Op {
 
   std::int64_t C_;
   std::int64_t M_;
+  std::int64_t per_group_;  ///< output channels
   Shape kernel_;
   Shape stride_;
   AdjointAxis axis_;

@@ -2,6 +2,7 @@
 // ConvTranspose: its adjoint, Y[n,m,o*stride - pad + k*dilation] += W[c,m,k] * X[n,c,o], plus B[m].
 // Both are matrix products on columns [channel and tap, output position]; fp16 and bf16 compute in float.
 #include <algorithm>
+#include <cmath>
 
 #include "affine/exact_sum.h"
 #include "base/dispatch.h"
@@ -293,6 +294,8 @@ class ConvTranspose final : public Op, public PrefersChannelsLast {
                        W->shape()[0] % convolution_.group == 0;
     if (!known || !args.inputs[0].ranked() || args.constant(0) != nullptr) return false;
     if (args.present(2) && args.constant(2) == nullptr) return false;
+    // The phases multiply zeros beside the image, of which there are none here.
+    if (!std::ranges::all_of(read_doubles(*W), [](double w) { return std::isfinite(w); })) return false;
     constexpr std::int64_t kMostPhases = 64;  // each has weights of its own
     std::int64_t phases = 1;
     for (std::size_t i = 0; i + 2 < W->shape().rank(); ++i) {
@@ -311,10 +314,12 @@ class ConvTranspose final : public Op, public PrefersChannelsLast {
     const Shape kernel = spatial(W.shape());
     Shape strides;
     for (std::size_t i = 0; i < kernel.rank(); ++i) strides.push_back(convolution_.window.stride(i));
-    return ChannelsLast{make_channels_last_transpose(W, args.constant(2), convolution_.group, strides,
-                                                     [geometry, kernel](std::size_t i, std::int64_t extent) {
-                                                       return geometry.axis_over(i, extent, kernel[i]);
-                                                     })};
+    ChannelsLast form{make_channels_last_transpose(W, args.constant(2), convolution_.group, strides,
+                                                   [geometry, kernel](std::size_t i, std::int64_t extent) {
+                                                     return geometry.axis_over(i, extent, kernel[i]);
+                                                   })};
+    for (std::size_t i = 1; i < args.inputs.size(); ++i) form.constants.emplace_back(i, Tensor());
+    return form;
   }
 
  private:

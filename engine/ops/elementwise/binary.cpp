@@ -6,6 +6,7 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "op/op.h"
+#include "op/prepared.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/binary_affine.h"
 #include "ops/elementwise/broadcast.h"
@@ -40,7 +41,7 @@ T wrapping(T a, T b, F f) {
   }
 }
 
-class BinaryOp final : public Op {
+class BinaryOp final : public Op, public WorksInParts {
  public:
   BinaryOp(Arithmetic kind, LegacyBroadcast legacy) : kind_(kind), legacy_(legacy) {}
 
@@ -65,6 +66,8 @@ class BinaryOp final : public Op {
     }
     return types;
   }
+
+  bool has_parts(std::size_t, std::size_t) const override { return !legacy_.enabled; }
 
   void run(const RunArgs& args) const override {
     dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {

@@ -9,6 +9,7 @@
 #include "kernels/math/unary.h"
 #include "op/op.h"
 #include "op/passing.h"
+#include "op/prepared.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/float_map.h"
 #include "ops/elementwise/kinds.h"
@@ -125,7 +126,7 @@ const UnaryRow& row_of(UnaryKind kind) {
   return kRows[static_cast<std::size_t>(kind)];
 }
 
-class UnaryMath final : public Op {
+class UnaryMath final : public Op, public WorksInParts {
  public:
   UnaryMath(UnaryKind kind, AttributeReader& node) : negates_(kind == UnaryKind::neg), row_(row_of(kind)) {
     check_inputs(node, 1, 1);
@@ -149,6 +150,8 @@ class UnaryMath final : public Op {
     if (row_.result == DType::undefined) return input_like_output(args);
     return {args.inputs.begin(), args.inputs.end()};
   }
+
+  bool has_parts(std::size_t, std::size_t) const override { return true; }
 
   void run(const RunArgs& args) const override { row_.run(args.in(0), args.out(0)); }
 

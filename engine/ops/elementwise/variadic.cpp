@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
+#include "op/prepared.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/binary_affine.h"
 #include "ops/elementwise/broadcast.h"
@@ -14,7 +15,7 @@
 namespace bnrun {
 namespace {
 
-class Variadic final : public Op {
+class Variadic final : public Op, public WorksInParts {
  public:
   explicit Variadic(VariadicKind kind) : kind_(kind) {}
 
@@ -38,6 +39,8 @@ class Variadic final : public Op {
   std::vector<ValueType> required_inputs(const FoldArgs& args) const override {
     return inputs_of_one_type(args);
   }
+
+  bool has_parts(std::size_t, std::size_t) const override { return true; }
 
   void run(const RunArgs& args) const override {
     if (adds())

@@ -7,6 +7,7 @@
 #include "op/dim_product.h"
 #include "op/layout.h"
 #include "op/op.h"
+#include "op/prepared.h"
 #include "op/shape_rules.h"
 
 namespace bnrun {
@@ -71,7 +72,7 @@ std::optional<std::size_t> axis_in(const ValueType& type, std::int64_t axis) {
   return type.ranked() ? std::optional(normalize_axis(axis, type.rank())) : std::nullopt;
 }
 
-class Concat final : public Op {
+class Concat final : public Op, public WorksInParts {
  public:
   explicit Concat(AttributeReader& node)
       : axis_(node.version() < 4 ? node.get_int("axis", 1) : node.require_int("axis")) {
@@ -132,6 +133,10 @@ class Concat final : public Op {
       copy_strided(input, walk_of(input.shape), out, target, input.shape);
       target.start += input.shape[axis] * target.strides[axis];
     }
+  }
+
+  bool has_parts(std::size_t axis, std::size_t rank) const override {
+    return axis != normalize_axis(axis_, rank);
   }
 
   OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {

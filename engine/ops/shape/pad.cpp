@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "base/strided_copy.h"
+#include "op/layout.h"
 #include "op/op.h"
 #include "op/passing.h"
 #include "op/shape_rules.h"
@@ -61,13 +62,22 @@ std::vector<std::int64_t> source_coordinates(Mode mode, const Padding& padding, 
 template <class T>
 void copy_from(const T* data, T* out, const std::vector<std::vector<std::int64_t>>& sources,
                const Shape& data_strides, const Shape& out_strides, std::size_t axis) {
-  if (axis == sources.size()) {
+  if (sources.empty()) {
     *out = *data;
     return;
   }
-  for (std::size_t i = 0; i < sources[axis].size(); ++i) {
-    const std::int64_t from = sources[axis][i];
+  const std::vector<std::int64_t>& of_axis = sources[axis];
+  const bool last = axis + 1 == sources.size();
+  for (std::size_t i = 0; i < of_axis.size(); ++i) {
+    const std::int64_t from = of_axis[i];
     if (from < 0) continue;
+    if (last) {
+      std::size_t next = i + 1;
+      while (next < of_axis.size() && of_axis[next] == of_axis[next - 1] + 1) ++next;
+      std::copy_n(data + from, next - i, out + i);
+      i = next - 1;
+      continue;
+    }
     copy_from(data + from * data_strides[axis], out + static_cast<std::int64_t>(i) * out_strides[axis],
               sources, data_strides, out_strides, axis + 1);
   }
@@ -97,6 +107,16 @@ class Pad final : public Op {
   }
 
   bool copies() const override { return true; }
+
+  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked() || args.inputs[0].rank() < 3 || moved_) return std::nullopt;
+    for (std::size_t i = 1; i < args.inputs.size(); ++i) {
+      if (args.present(i) && args.constant(i) == nullptr) return std::nullopt;
+    }
+    auto moved = std::make_shared<Pad>(*this);
+    moved->moved_ = true;
+    return ChannelsLast{std::move(moved)};
+  }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& data = args.inputs[0];
@@ -225,15 +245,18 @@ class Pad final : public Op {
     }
   }
 
-  static std::vector<Padding> paddings_of(const std::vector<std::int64_t>& pads,
-                                          const std::optional<std::vector<std::int64_t>>& axes,
-                                          std::size_t rank) {
+  /// One for each axis of the data as it lies; pads and axes count them as the model does.
+  std::vector<Padding> paddings_of(const std::vector<std::int64_t>& pads,
+                                   const std::optional<std::vector<std::int64_t>>& axes,
+                                   std::size_t rank) const {
     const std::size_t count = axes ? axes->size() : rank;
     if (pads.size() != 2 * count)
       fail(ErrorCode::invalid_model, "{} pads are given for {} axes", pads.size(), count);
     std::vector<Padding> paddings(rank);
-    for (std::size_t i = 0; i < count; ++i)
-      paddings[axes ? normalize_axis((*axes)[i], rank) : i] = {pads[i], pads[count + i]};
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t axis = axes ? normalize_axis((*axes)[i], rank) : i;
+      paddings[moved_ ? axis_with_channels_last(axis, rank) : axis] = {pads[i], pads[count + i]};
+    }
     return paddings;
   }
 
@@ -241,6 +264,7 @@ class Pad final : public Op {
   bool by_attributes_;
   std::optional<std::vector<std::int64_t>> pads_;
   double value_ = 0.0;
+  bool moved_ = false;  ///< the data has its channels last
 };
 
 }  // namespace
