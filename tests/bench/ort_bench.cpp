@@ -41,7 +41,8 @@ struct Options {
   std::vector<int> threads{1, 2};
   bool quick = false;
   bool memory = false;
-  int slice = 3;  ///< milliseconds of one turn
+  int slice = 3;    ///< milliseconds of one turn
+  int longest = 8;  ///< seconds of all turns
 };
 
 std::string processor_name() {
@@ -80,7 +81,8 @@ class Rivals {
 
   /// Microseconds per row of each, medians over turns, and what multiply-adds in registers reached in the same turns:
   /// the clock of a processor changes with its load.
-  json time(std::int64_t rows, bool quick, int slice) {
+  json time(std::int64_t rows, const Options& options) {
+    const bool quick = options.quick;
     const auto& port = ours_.inputs().at(0);
     const bnrun::Tensor x = bnrun::testing::batch_for(port, rows);
     const auto expected = ours_.run({{port.name, x}});
@@ -96,8 +98,8 @@ class Rivals {
     const std::function<void()> things[] = {[&] { ours_.run(in, out); }, [&] { ours_unfolded_.run(in, out); },
                                             [&] { ort_.run(); }, [&] { ort_folded_.run(); }, fma_.run};
     const bnrun::cli::Turns turns{.turns = quick ? 5 : 41,
-                                  .slice = std::chrono::milliseconds(quick ? 1 : slice),
-                                  .longest = std::chrono::seconds(quick ? 1 : 8),
+                                  .slice = std::chrono::milliseconds(quick ? 1 : options.slice),
+                                  .longest = std::chrono::seconds(quick ? 1 : options.longest),
                                   .own_time = threads_ == 1};
     const auto seconds = bnrun::cli::time_in_turns(things, turns);
     json times;
@@ -185,7 +187,7 @@ json bench(const Options& options) {
       Rivals rivals(env, path, folded, threads);
       for (const auto rows : options.rows) {
         fmt::print(stderr, "{}, {} rows, {} threads\n", name, rows, threads);
-        json cell = rivals.time(rows, options.quick, options.slice);
+        json cell = rivals.time(rows, options);
         cell["model"] = name;
         cell["macs_per_row"] = macs;
         cells.push_back(std::move(cell));
@@ -211,6 +213,7 @@ int main(int argc, char** argv) {
   app.add_option("-b,--batch", options.rows, "Rows")->delimiter(',');
   app.add_option("-t,--threads", options.threads, "Threads")->delimiter(',');
   app.add_option("--slice", options.slice, "Milliseconds of one turn");
+  app.add_option("--longest", options.longest, "Seconds of all turns of one measurement");
   app.add_flag("--memory", options.memory, "Measure what each engine takes in memory, too");
   app.add_flag("--quick", options.quick, "A few short turns");
   CLI11_PARSE(app, argc, argv);

@@ -32,6 +32,10 @@ constexpr int kMostVectors = 8;
 /// Weights are asked for so many k before they are wanted: those of the first rows come from afar.
 constexpr std::int64_t kAhead = 32;
 
+/// Weights that stay in the second-level cache while all rows go by: where there are more for a few columns, sums are made
+/// piece by piece.
+constexpr std::int64_t kNearWeights = std::int64_t{1} << 18;
+
 /// Rows of the tallest tile of so many vectors of columns: besides the sums, the registers hold either all weights of
 /// one k and one number of X or the other way round.
 constexpr int most_rows(int vectors) {
@@ -50,9 +54,39 @@ struct Coming {
   std::int64_t step = 0;
 };
 
+/// All of that: slices of so many elements, one in each panel.
+template <class T>
+struct Ahead {
+  const T* first = nullptr;
+  std::int64_t slice = 0;
+  std::int64_t panel = 0;  ///< from one slice to the next
+  std::int64_t step = 0;
+
+  /// What is left when so many elements have been asked for.
+  Coming<T> from(std::int64_t asked) const {
+    return {
+        first + asked / std::max<std::int64_t>(1, slice) * panel + asked % std::max<std::int64_t>(1, slice),
+        step};
+  }
+};
+
+/// Some of all k: so many of each of some stretches. Before the first piece sums are 0, and between pieces they lie where
+/// Y will be.
+struct Piece {
+  std::int64_t stretch = 0;
+  std::int64_t stretches = 1;
+  std::int64_t k = 0;  ///< within a stretch
+  std::int64_t length = 0;
+  bool first = true;
+  bool last = true;
+
+  std::int64_t k_in_all() const { return stretches * length; }
+};
+
 template <class T, int R, int V>
-void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* HWY_RESTRICT starts,
-          std::int64_t first_row, std::int64_t column, Coming<T> coming, const T* addend, T* Y) {
+void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piece,
+          const T* const* HWY_RESTRICT starts, std::int64_t first_row, std::int64_t column, Coming<T> coming,
+          const T* addend, T* Y) {
   const hn::CappedTag<T, panel_columns<T>()> d;
   using Vec = hn::VFromD<decltype(d)>;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
@@ -62,6 +96,13 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* H
   for (int r = 0; r < R; ++r) {
     HWY_UNROLL(8)
     for (int v = 0; v < V; ++v) sum[r][v] = hn::Zero(d);
+  }
+  const auto used = [&](int v) HWY_ATTR {
+    return static_cast<std::size_t>(std::clamp(p.N - column - v * L, std::int64_t{0}, L));
+  };
+  for (int r = 0; r < R && !piece.first; ++r) {
+    for (int v = 0; v < V; ++v)
+      sum[r][v] = load_first(d, Y + (first_row + r) * layout.y_stride + column + v * L, used(v), T(0));
   }
   // What is written and what is added come from afar where images are large.
   HWY_UNROLL(14)
@@ -79,12 +120,12 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* H
   const std::int64_t stride = layout.x_stride;
   const std::int64_t panel = panel_columns<T>() * p.K;
   const T* const columns = p.panels + column / panel_columns<T>() * panel + column % panel_columns<T>();
-  const T* HWY_RESTRICT weights = columns;
-  for (std::int64_t s = 0; s < layout.stretches; ++s) {
-    if (layout.firsts != nullptr) weights = columns + layout.firsts[s] * panel_columns<T>();
+  for (std::int64_t s = piece.stretch; s < piece.stretch + piece.stretches; ++s) {
+    const std::int64_t first_k = layout.firsts != nullptr ? layout.firsts[s] : s * layout.length;
+    const T* HWY_RESTRICT weights = columns + (first_k + piece.k) * panel_columns<T>();
     const T* X[(R + kShared - 1) / kShared];
-    for (int i = 0; i * kShared < R; ++i) X[i] = starts[s] + (first_row + i * kShared) * stride;
-    for (std::int64_t k = layout.length; k > 0; --k) {
+    for (int i = 0; i * kShared < R; ++i) X[i] = starts[s] + piece.k + (first_row + i * kShared) * stride;
+    for (std::int64_t k = piece.length; k > 0; --k) {
       Vec w[V];
       HWY_UNROLL(8)
       for (int v = 0; v < V; ++v)
@@ -108,6 +149,15 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* H
     }
   }
 
+  if (!piece.last) {
+    HWY_UNROLL(14)
+    for (int r = 0; r < R; ++r) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < V; ++v)
+        store_first(d, sum[r][v], Y + (first_row + r) * layout.y_stride + column + v * L, used(v));
+    }
+    return;
+  }
   HWY_UNROLL(8)
   for (int v = 0; v < V; ++v) {
     const std::int64_t c = column + v * L;
@@ -120,8 +170,8 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const T* const* H
 }
 
 template <class T>
-using Tile = void (*)(const PackedProduct<T>&, const LineLayout&, const T* const*, std::int64_t, std::int64_t,
-                      Coming<T>, const T*, T*);
+using Tile = void (*)(const PackedProduct<T>&, const LineLayout&, const Piece&, const T* const*, std::int64_t,
+                      std::int64_t, Coming<T>, const T*, T*);
 
 /// The tile of `rows` rows, at most R, and V vectors.
 template <class T, int R, int V>
@@ -147,18 +197,47 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
   std::int64_t tiles = 0;
   for (const PackedLine<T>& line : lines) tiles += (line.rows + kMost - 1) / kMost;
-  // Those behind the last columns are nobody's, and asking for them does no harm.
-  Coming<T> coming{p.panels + (column + V * L) / panel_columns<T>() * panel_columns<T>() * p.K,
-                   V * L / std::max(tiles, std::int64_t{1})};
-  if (coming.step > panel_columns<T>()) coming.step = 0;  // so few tiles could ask for a part alone
-  if (column + V * L >= p.N && layout.coming != nullptr && tiles > 0)
-    coming = {static_cast<const T*>(layout.coming), layout.coming_elements / (tiles * p.K) + 1};
-  for (const PackedLine<T>& line : lines) {
-    for (std::int64_t row = 0; row < line.rows;) {
-      const std::int64_t rows = next_part(line.rows - row, kMost);
-      tile_of<T, kMost, V>(rows)(p, layout, line.starts, row, column, coming, line.addend, line.Y);
-      coming.weights += coming.step * p.K;
-      row += rows;
+  if (tiles == 0) return;
+  constexpr std::int64_t kNearK =
+      kNearWeights / (V * L * static_cast<std::int64_t>(sizeof(T)));  // of one piece
+  const std::int64_t all = layout.stretches * layout.length;
+  // Several whole stretches at once, or parts of one of like size, where all at once are too many.
+  const bool at_once = tiles < 2 || all <= 2 * kNearK;
+  const std::int64_t stretches =
+      at_once ? layout.stretches : std::max<std::int64_t>(1, kNearK / layout.length);
+  const std::int64_t parts = at_once ? 1 : (layout.length + kNearK - 1) / kNearK;
+  const std::int64_t part = (layout.length + parts - 1) / parts;
+  const std::int64_t pieces = (layout.stretches + stretches - 1) / stretches * parts;
+  const auto piece_at = [&](std::int64_t i) {
+    const std::int64_t s = i / parts * stretches;
+    const std::int64_t k = i % parts * part;
+    return Piece{s,      std::min(stretches, layout.stretches - s),
+                 k,      std::min(part, layout.length - k),
+                 i == 0, i + 1 == pieces};
+  };
+  for (std::int64_t i = 0; i < pieces; ++i) {
+    const Piece piece = piece_at(i);
+    const Piece next = piece_at(piece.last ? 0 : i + 1);
+    const std::int64_t next_k =
+        layout.firsts != nullptr ? layout.firsts[next.stretch] : next.stretch * layout.length;
+    const std::int64_t next_column = piece.last ? column + V * L : column;
+    // Those behind the last columns are nobody's, and asking for them does no harm.
+    Ahead<T> ahead{p.panels + (next_column / panel_columns<T>() * p.K + next_k + next.k) * panel_columns<T>(),
+                   next.stretches * next.length * panel_columns<T>(), p.K * panel_columns<T>(),
+                   V * L / tiles};
+    if (ahead.step > panel_columns<T>()) ahead.step = 0;  // so few tiles could ask for a part alone
+    if (piece.last && next_column >= p.N && layout.coming != nullptr)
+      ahead = {static_cast<const T*>(layout.coming), layout.coming_elements, 0,
+               layout.coming_elements / (tiles * piece.k_in_all()) + 1};
+    std::int64_t asked = 0;
+    for (const PackedLine<T>& line : lines) {
+      for (std::int64_t row = 0; row < line.rows;) {
+        const std::int64_t rows = next_part(line.rows - row, kMost);
+        tile_of<T, kMost, V>(rows)(p, layout, piece, line.starts, row, column, ahead.from(asked), line.addend,
+                                   line.Y);
+        asked += ahead.step * piece.k_in_all();
+        row += rows;
+      }
     }
   }
 }
