@@ -144,7 +144,8 @@ class Draw {
   Case<T> convolution() {
     Case<T> c;
     const std::int64_t axes = between(1, 3);
-    for (std::int64_t i = 0; i < axes; ++i) c.window.axes.push_back(axis(axes <= 2 ? 40 : 9));
+    for (std::int64_t i = 0; i < axes; ++i)
+      c.window.axes.push_back(axis(axes <= 2 || (i == 2 && chance(20)) ? 40 : 9));
     c.batch = between(1, 3);
     if (chance(30)) {
       c.groups = c.C = between(1, 70);
@@ -175,6 +176,7 @@ class Draw {
   std::mt19937 engine_;
 };
 
+/// Of each element type. Each is run on every instruction set, alone and by three threads.
 int cases() {
   const char* text = std::getenv("BNRUN_CONVOLUTION_CASES");
   return text != nullptr ? std::atoi(text) : 300;

@@ -158,6 +158,28 @@ const std::vector<Network>& networks() {
          return value(conv(b, framed, 5, 4, 3, 2));
        },
        5, 2},
+      {"convolutions of bytes behind each other, the second in groups",
+       [](GraphBuilder& b, NodeInput x) {
+         const Tensor scale({}, std::vector{0.05F});
+         const auto byte = [](std::uint8_t zero) { return Tensor({}, std::vector{zero}); };
+         const auto weights = [](Shape shape, std::uint32_t seed) {
+           return convert(random_tensor<float>(shape, seed, -100.0, 100.0), DType::int8);
+         };
+         const auto zeros = Tensor({}, std::vector{std::int8_t{0}});
+         const auto q = b.op("QuantizeLinear", {x, scale, byte(120)});
+         const auto y = b.op("QLinearConv",
+                             {q, scale, byte(120), weights({6, 3, 3, 3}, 1), Tensor({}, std::vector{0.01F}),
+                              zeros, Tensor({}, std::vector{0.3F}), byte(7),
+                              Tensor({6}, std::vector<std::int32_t>{1, -2, 300, 4, 5, 6})},
+                             {{"pads", Ints{1, 1, 1, 1}}});
+         const auto z =
+             b.op("QLinearConv",
+                  {y, Tensor({}, std::vector{0.3F}), byte(7), weights({4, 3, 2, 2}, 2),
+                   Tensor({}, std::vector{0.02F}), zeros, Tensor({}, std::vector{0.9F}), byte(130)},
+                  {{"group", std::int64_t{2}}, {"strides", Ints{2, 1}}});
+         return value(b.op("DequantizeLinear", {z, Tensor({}, std::vector{0.9F}), byte(130)}));
+       },
+       6, 2},
       {"an operator that needs the model's layout in the middle",
        [](GraphBuilder& b, NodeInput x) {
          const auto a = conv(b, x, 3, 4, 1, 1);

@@ -62,11 +62,11 @@ ByteConvolution::ByteConvolution(const TensorView& W, std::int64_t group)
   }
 }
 
-void ByteConvolution::run(const Window& window, const TensorView& X, std::int32_t x_zero, const TensorView& W,
-                          std::span<const std::int32_t> w_zeros, const Workspace& workspace,
-                          const TakeSums& take) const {
+void ByteConvolution::run(const Window& window, const TensorView& X, bool channels_last, std::int32_t x_zero,
+                          const TensorView& W, std::span<const std::int32_t> w_zeros,
+                          const Workspace& workspace, const TakeSums& take) const {
   constexpr std::int64_t kRows = 96;  // of one task
-  const std::int64_t C = X.shape[1];
+  const std::int64_t C = in_per_group_ * group_;
   const std::int64_t inputs = window.input().elements();
   const std::int64_t outputs = window.output().elements();
   const std::int64_t K = taps_ * in_per_group_;
@@ -81,9 +81,13 @@ void ByteConvolution::run(const Window& window, const TensorView& X, std::int32_
     const std::int32_t number = W.dtype == DType::int8 ? static_cast<std::int8_t>(w) : w;
     lanes.push_back(static_cast<std::int16_t>(number - zero_of(i % M_)));
   }
-  std::vector<std::uint8_t> image(static_cast<std::size_t>(inputs * C));
+  std::vector<std::uint8_t> turned(static_cast<std::size_t>(channels_last ? 0 : inputs * C));
   for (std::int64_t n = 0; n < X.shape[0]; ++n) {
-    transpose(bytes_of(X) + n * C * inputs, C, inputs, image.data());
+    const std::uint8_t* image = bytes_of(X) + n * C * inputs;
+    if (!channels_last) {
+      transpose(image, C, inputs, turned.data());
+      image = turned.data();
+    }
     workspace.parallel_for((outputs + kRows - 1) / kRows, [&](std::int64_t task, std::byte*) {
       const std::int64_t first = task * kRows;
       const std::int64_t rows = std::min(kRows, outputs - first);
@@ -96,7 +100,7 @@ void ByteConvolution::run(const Window& window, const TensorView& X, std::int32_
         for (std::int64_t r = 0; r < rows; ++r) {
           for (std::int64_t k = 0; k < taps_; ++k)
             taps[static_cast<std::size_t>(k)] =
-                position(r, k) == kPadding ? nullptr : image.data() + position(r, k) * C;
+                position(r, k) == kPadding ? nullptr : image + position(r, k) * C;
           sum_byte_lanes(taps, C, is_signed, x_zero, lanes.data(), sums.data() + r * M_);
         }
         return take(n, first, rows, sums.data());
@@ -110,7 +114,7 @@ void ByteConvolution::run(const Window& window, const TensorView& X, std::int32_
             if (position(r, k) == kPadding)
               std::fill_n(to, in_per_group_, static_cast<std::uint8_t>(x_zero));
             else
-              std::copy_n(image.data() + position(r, k) * C + g * in_per_group_, in_per_group_, to);
+              std::copy_n(image + position(r, k) * C + g * in_per_group_, in_per_group_, to);
           }
         }
         multiply_bytes({rows, gathered.data(), K, is_signed, x_zero}, groups_[static_cast<std::size_t>(g)],

@@ -44,10 +44,11 @@ class ByteConvolution {
  public:
   ByteConvolution(const TensorView& W, std::int64_t group);
 
-  /// The sums of X[N,C,...] less x_zero times W less w_zeros, modulo 2^32: a row of M numbers for each position of the
-  /// output, taken by several threads at once. REQUIRES: `W` is what it was made of.
-  void run(const Window& window, const TensorView& X, std::int32_t x_zero, const TensorView& W,
-           std::span<const std::int32_t> w_zeros, const Workspace& workspace, const TakeSums& take) const;
+  /// The sums of X[N,C,...], or of X[N,...,C], less x_zero times W less w_zeros, modulo 2^32: a row of M numbers for each
+  /// position of the output, taken by several threads at once. REQUIRES: `W` is what it was made of.
+  void run(const Window& window, const TensorView& X, bool channels_last, std::int32_t x_zero,
+           const TensorView& W, std::span<const std::int32_t> w_zeros, const Workspace& workspace,
+           const TakeSums& take) const;
 
  private:
   bool is_depthwise() const { return in_per_group_ == 1 && M_ == group_; }

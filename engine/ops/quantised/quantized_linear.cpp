@@ -1,8 +1,11 @@
 // Matrix products and convolutions of 8-bit integers, exact in between:
 //   MatMulInteger, ConvInteger: Y = (A - a_zero_point) * (B - b_zero_point), int32
 //   QLinearMatMul, QLinearConv: y = saturate(round(that, plus B, * a_scale*b_scale/y_scale) + y_zero_point)
+#include <algorithm>
+
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "op/layout.h"
 #include "op/prepared.h"
 #include "op/shape_rules.h"
 #include "ops/conv/convolution.h"
@@ -289,7 +292,7 @@ struct ConvInteger final : Op, PacksConstants {
     const auto convolution_of_bytes =
         ahead != nullptr ? ahead : std::make_shared<const ByteConvolution>(W, convolution.group);
     convolution_of_bytes->run(
-        convolution.over(X.shape, W.shape), X, x_zero->front(), W, *w_zeros, args.workspace,
+        convolution.over(X.shape, W.shape), X, false, x_zero->front(), W, *w_zeros, args.workspace,
         [&](std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
           write_columns(sums, rows, M, Y.data<std::int32_t>() + n * M * plane + first, plane);
         });
@@ -303,23 +306,47 @@ struct ConvInteger final : Op, PacksConstants {
   std::shared_ptr<const ByteConvolution> ahead;  ///< input 1, where that is constant
 };
 
-struct QLinearConv final : Op, PacksConstants {
+struct QLinearConv final : Op, PacksConstants, PrefersChannelsLast {
   explicit QLinearConv(AttributeReader& node) : convolution(ConvolutionAttributes::read(node)) {}
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     if (args.present(8) && args.inputs[8].dtype != DType::int32)
       fail(ErrorCode::invalid_model, "B is {}, it must be int32", name_of(args.inputs[8].dtype));
-    return {{args.inputs[7].dtype, convolution.infer_dims(args.inputs[0], args.inputs[3])}};
+    auto dims =
+        convolution.infer_dims(moved ? with_channels_first(args.inputs[0]) : args.inputs[0], args.inputs[3]);
+    if (moved && dims) dims = with_channels_last(*dims);
+    return {{args.inputs[7].dtype, std::move(dims)}};
   }
 
   DimProduct macs(const FoldArgs& args) const override { return convolution_macs(args, 3); }
+
+  /// All that says how bytes become bytes is constant, and of the usual form.
+  bool prefers_channels_last(const FoldArgs& args) const override {
+    for (std::size_t i = 1; i < args.inputs.size(); ++i) {
+      if (args.present(i) && args.constant(i) == nullptr) return false;
+    }
+    if (!args.inputs[0].ranked() || args.constant(0) != nullptr || args.inputs.size() < 8) return false;
+    const auto of = [&](std::size_t i) { return args.constant(i)->view(); };
+    const Shape& W = args.constant(3)->shape();
+    if (W.rank() < 3 || W.elements() == 0 || W[0] % convolution.group != 0) return false;
+    return of(2).dtype == args.inputs[0].dtype && of(2).elements() == 1 && zero_points(of(3), of(5), W[0]) &&
+           column_factors(W.elements(1, W.rank()), W[0], of(1), of(4), of(6), of(7));
+  }
+
+  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
+    if (!prefers_channels_last(args) || moved) return std::nullopt;
+    auto form = std::make_shared<QLinearConv>(*this);
+    form->moved = true;
+    return ChannelsLast{std::move(form)};
+  }
 
   void run(const RunArgs& args) const override {
     const MutableTensorView& Y = args.out(0);
     if (args.present(8)) {
       const std::int64_t biases = args.in(8).elements();
-      if (biases != Y.shape[1])
-        fail(ErrorCode::invalid_model, "B has {} elements, Y has {} channels", biases, Y.shape[1]);
+      const std::int64_t channels = Y.shape[moved ? Y.shape.rank() - 1 : 1];
+      if (biases != channels)
+        fail(ErrorCode::invalid_model, "B has {} elements, Y has {} channels", biases, channels);
     }
     if (run_packed(args)) return;
     auto sums = convolve(convolution, args.in(0), args.in(2), args.in(3), args.in(5));
@@ -339,8 +366,15 @@ struct QLinearConv final : Op, PacksConstants {
 
   ConvolutionAttributes convolution;
   std::shared_ptr<const ByteConvolution> ahead;  ///< input 3, where that is constant
+  bool moved = false;                            ///< X and Y have their channels last
 
  private:
+  static ValueType with_channels_first(ValueType X) {
+    if (!X.ranked() || X.rank() < 3) return X;
+    std::rotate(X.dims->begin() + 1, X.dims->end() - 1, X.dims->end());
+    return X;
+  }
+
   bool run_packed(const RunArgs& args) const {
     const TensorView& X = args.in(0);
     const TensorView& W = args.in(3);
@@ -353,12 +387,16 @@ struct QLinearConv final : Op, PacksConstants {
     if (!x_zero || !w_zeros || !factors || Y.dtype != args.in(7).dtype) return false;
     Requantization to{*factors, {}, zero_of(args.in(7)), Y.dtype == DType::int8};
     if (args.present(8)) to.bias = args.in(8).span<std::int32_t>();
-    const std::int64_t plane = Y.shape.elements(2, Y.shape.rank());
+    const std::int64_t plane = Y.elements() / std::max<std::int64_t>(1, Y.shape[0] * M);
+    Shape extents = X.shape;
+    for (std::size_t i = 0; i < extents.rank() && moved; ++i)
+      extents[i] = X.shape[axis_with_channels_last(i, extents.rank())];
     const auto convolution_of_bytes =
         ahead != nullptr ? ahead : std::make_shared<const ByteConvolution>(W, convolution.group);
     convolution_of_bytes->run(
-        convolution.over(X.shape, W.shape), X, x_zero->front(), W, *w_zeros, args.workspace,
+        convolution.over(extents, W.shape), X, moved, x_zero->front(), W, *w_zeros, args.workspace,
         [&](std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
+          if (moved) return requantize_rows(sums, rows, to, bytes_of(Y) + (n * plane + first) * M);
           std::vector<std::uint8_t> bytes(static_cast<std::size_t>(rows * M));
           requantize_rows(sums, rows, to, bytes.data());
           write_columns(bytes.data(), rows, M, bytes_of(Y) + n * M * plane + first, plane);
