@@ -70,9 +70,16 @@ HWY_INLINE V add_four(V sum, V a, V b) {
 #endif
 }
 
-/// R rows of A, packed, times V vectors of columns.
+/// Unsigned bytes of the rows of a tile: four of one k of row r lie at data + r * row, those of the next k `step` behind.
+struct TileBytes {
+  const std::uint8_t* data;
+  std::int64_t row;
+  std::int64_t step;
+};
+
+/// R rows of A times V vectors of columns.
 template <int R, int V>
-HWY_NOINLINE void tile(const std::uint8_t* HWY_RESTRICT A, const std::int32_t* row_sums, const PackedBytes& B,
+HWY_NOINLINE void tile(const TileBytes& A, const std::int32_t* row_sums, const PackedBytes& B,
                        const ByteCorrections& corrections, std::int64_t column, std::int32_t* Y,
                        std::int64_t y_stride) {
   const Words d;
@@ -87,6 +94,9 @@ HWY_NOINLINE void tile(const std::uint8_t* HWY_RESTRICT A, const std::int32_t* r
     HWY_UNROLL(4)
     for (int v = 0; v < V; ++v) sum[r][v] = hn::Zero(d);
   }
+  constexpr int kShared = 3;  // rows that are addressed from one pointer, by one and two strides
+  const std::uint8_t* HWY_RESTRICT at[(R + kShared - 1) / kShared];
+  for (int i = 0; i * kShared < R; ++i) at[i] = A.data + i * kShared * A.row;
   for (std::int64_t k = 0; k < fours; ++k) {
     Vec w[V];
     HWY_UNROLL(4)
@@ -95,12 +105,13 @@ HWY_NOINLINE void tile(const std::uint8_t* HWY_RESTRICT A, const std::int32_t* r
     HWY_UNROLL(12)
     for (int r = 0; r < R; ++r) {
       std::int32_t four;
-      std::memcpy(&four, A + r * 4, 4);
+      std::memcpy(&four, at[r / kShared] + r % kShared * A.row, 4);
       const Vec a = hn::Set(d, four);
       HWY_UNROLL(4)
       for (int v = 0; v < V; ++v) sum[r][v] = add_four(sum[r][v], a, w[v]);
     }
-    A += R * 4;
+    HWY_UNROLL(4)
+    for (int i = 0; i * kShared < R; ++i) at[i] += A.step;
   }
   HWY_UNROLL(4)
   for (int v = 0; v < V; ++v) {
@@ -138,7 +149,7 @@ HWY_INLINE void pack_tile(const ByteRows& A, std::int64_t K, std::int64_t first,
 }
 
 template <int R, int V>
-HWY_INLINE void columns(int rows, const std::uint8_t* A, const std::int32_t* row_sums, const PackedBytes& B,
+HWY_INLINE void columns(int rows, const TileBytes& A, const std::int32_t* row_sums, const PackedBytes& B,
                         const ByteCorrections& corrections, std::int64_t column, std::int32_t* Y,
                         std::int64_t y_stride) {
   if constexpr (R > 1) {
@@ -153,19 +164,31 @@ void multiply(const ByteRows& A, const PackedBytes& B, const ByteCorrections& co
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
   constexpr std::int64_t kTiles = 4;  // packed at once, so that they stay near while all columns go by
   const std::int64_t padded = (B.K() + 3) / 4 * 4;
-  std::vector<std::uint8_t> row(static_cast<std::size_t>(padded), 0);
-  AlignedBuffer<std::uint8_t> packed(static_cast<std::size_t>(kTiles * kTileRows * padded));
-  std::int32_t sums[kTiles * kTileRows];
+  // Unsigned rows of whole fours are read where they lie, but for so many columns that packing them is cheap.
+  constexpr std::int64_t kManyColumns = 512;
+  const bool as_it_lies = !A.is_signed && padded == B.K() && B.N() <= kManyColumns;
+  const bool sums_matter = std::any_of(corrections.b_zeros + first, corrections.b_zeros + last,
+                                       [](std::int32_t zero) { return zero != 0; });
+  std::vector<std::uint8_t> row(static_cast<std::size_t>(as_it_lies ? 0 : padded), 0);
+  AlignedBuffer<std::uint8_t> packed(static_cast<std::size_t>(as_it_lies ? 0 : kTiles * kTileRows * padded));
+  std::int32_t sums[kTiles * kTileRows] = {};
   for (std::int64_t block = 0; block < A.rows; block += kTiles * kTileRows) {
     const std::int64_t rows = std::min<std::int64_t>(kTiles * kTileRows, A.rows - block);
-    for (std::int64_t r = 0; r < rows; r += kTileRows)
+    for (std::int64_t r = 0; r < rows && as_it_lies && sums_matter; ++r) {
+      const std::uint8_t* from = A.data + (block + r) * A.stride;
+      std::uint32_t sum = 0;
+      for (std::int64_t k = 0; k < B.K(); ++k) sum += from[k];
+      sums[r] = static_cast<std::int32_t>(sum);
+    }
+    for (std::int64_t r = 0; r < rows && !as_it_lies; r += kTileRows)
       pack_tile(A, B.K(), block + r, static_cast<int>(std::min<std::int64_t>(kTileRows, rows - r)),
                 row.data(), packed.data() + r * padded, sums + r);
     for (std::int64_t column = first; column < last; column += kTileVectors * L) {
       const bool whole = column + L < last;
       for (std::int64_t r = 0; r < rows; r += kTileRows) {
         const int of_tile = static_cast<int>(std::min<std::int64_t>(kTileRows, rows - r));
-        const std::uint8_t* a = packed.data() + r * padded;
+        const TileBytes a = as_it_lies ? TileBytes{A.data + (block + r) * A.stride, A.stride, 4}
+                                       : TileBytes{packed.data() + r * padded, 4, std::int64_t{of_tile} * 4};
         std::int32_t* y = Y + (block + r) * y_stride;
         if (whole)
           columns<kTileRows, kTileVectors>(of_tile, a, sums + r, B, corrections, column, y, y_stride);
