@@ -166,7 +166,7 @@ class Resize final : public Op {
     if (mode_ == Mode::nearest)
       pick(args, taps);
     else
-      interpolate(X, taps, Y);
+      interpolate(X, taps, Y, args.workspace);
   }
 
   OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
@@ -511,7 +511,24 @@ class Resize final : public Op {
     });
   }
 
-  void interpolate(const TensorView& X, const std::vector<AxisTaps>& taps, const MutableTensorView& Y) const {
+  /// Positions of an axis that has these taps, of `inner` elements each.
+  static void interpolate_lines(const double* from, std::int64_t inner, const AxisTaps& taps, double* to) {
+    for (const auto& of_output : taps) {
+      if (inner == 1) {
+        double sum = 0.0;
+        for (const Tap& tap : of_output) sum += tap.weight * from[tap.index];
+        *to++ = sum;
+        continue;
+      }
+      for (const Tap& tap : of_output) {
+        for (std::int64_t j = 0; j < inner; ++j) to[j] += tap.weight * from[tap.index * inner + j];
+      }
+      to += inner;
+    }
+  }
+
+  void interpolate(const TensorView& X, const std::vector<AxisTaps>& taps, const MutableTensorView& Y,
+                   const Workspace& workspace) const {
     Tensor current = convert(X, DType::float64);
     for (std::size_t axis = 0; axis < X.shape.rank(); ++axis) {
       if (is_identity(taps[axis], X.shape[axis])) continue;
@@ -521,16 +538,13 @@ class Resize final : public Op {
       const std::int64_t in = shape[axis];
       shape[axis] = static_cast<std::int64_t>(taps[axis].size());
       Tensor next(DType::float64, shape);
+      const double* from = current.data<double>();
       double* to = next.mutable_data<double>();
-      for (std::int64_t i = 0; i < outer; ++i) {
-        for (const auto& of_output : taps[axis]) {
-          for (const Tap& tap : of_output) {
-            const double* from = current.data<double>() + (i * in + tap.index) * inner;
-            for (std::int64_t j = 0; j < inner; ++j) to[j] += tap.weight * from[j];
-          }
-          to += inner;
-        }
-      }
+      const std::int64_t parts = std::min<std::int64_t>(outer, workspace.threads());
+      workspace.parallel_for(parts, [&](std::int64_t part, std::byte*) {
+        for (std::int64_t i = outer * part / parts; i < outer * (part + 1) / parts; ++i)
+          interpolate_lines(from + i * in * inner, inner, taps[axis], to + i * shape[axis] * inner);
+      });
       current = std::move(next);
     }
     if (crops()) {
