@@ -102,7 +102,7 @@ void check(const void* pointer, const char* name) {
 /// Where the members behind `size` begin: a header that knows fewer of them ends at one of these.
 constexpr std::size_t kSessionMembers[] = {
     offsetof(bnrun_session_options, threads),   offsetof(bnrun_session_options, fold),
-    offsetof(bnrun_session_options, blas),      offsetof(bnrun_session_options, reserved),
+    offsetof(bnrun_session_options, blas),      offsetof(bnrun_session_options, fast),
     offsetof(bnrun_session_options, pool),      offsetof(bnrun_session_options, skip),
     offsetof(bnrun_session_options, skip_count)};
 constexpr std::size_t kRunMembers[] = {offsetof(bnrun_run_options, progress),
@@ -141,7 +141,10 @@ bnrun::SessionOptions read_options(const bnrun_session_options* given) {
     result.fold.reset();
   else
     result.fold->skip = read_list(options.skip, options.skip_count);
+  if (options.blas != 0 && options.fast != 0)
+    fail(ErrorCode::invalid_input, "options 'blas' and 'fast' are both set: choose one");
   if (options.blas != 0) result.kernels = bnrun::Kernels::blas;
+  if (options.fast != 0) result.kernels = bnrun::Kernels::fast;
   if (options.pool != nullptr) result.pool = options.pool->threads;
   return result;
 }

@@ -43,7 +43,9 @@ Executor executor_of(Graph graph, const SessionOptions& options, FoldReport& rep
   } else {
     prepare(graph);
   }
-  return Executor(compile(std::move(graph), {.backend = backend_of(options.kernels)}), pool_of(options));
+  const CompileOptions compiling{.backend = backend_of(options.kernels),
+                                 .fast = options.kernels == Kernels::fast};
+  return Executor(compile(std::move(graph), compiling), pool_of(options));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "program/compile.h"
 
 #include <set>
+#include <utility>
 
 #include "base/fail.h"
 #include "graph/rewrite.h"
@@ -29,8 +30,8 @@ std::size_t give_places_to_unnamed(std::vector<Stage>& stages, std::size_t place
 Program compile(Graph graph, const CompileOptions& options) {
   Program program;
   Values values(graph);
-  program.stages = group_stages(values, choose_layouts(fuse_steps(graph, options.backend), graph, values),
-                                options.block_rows);
+  auto steps = fuse_steps(graph, options.backend, options.fast);
+  program.stages = group_stages(values, choose_layouts(std::move(steps), graph, values), options.block_rows);
   for (Stage& stage : program.stages) {
     for (Step& step : stage.steps) step.parts = dynamic_cast<const WorksInParts*>(step.op.get());
   }

@@ -9,6 +9,8 @@ namespace bnrun {
 
 struct CompileOptions {
   MatrixBackend backend = MatrixBackend::packed;
+  /// Whether kernels may be taken that are quicker and round otherwise, within the bounds that they state.
+  bool fast = false;
   /// Rows of a block, at most; small enough for a block to stay in cache, large enough to reuse weights.
   std::int64_t block_rows = 64;
 };

@@ -4,6 +4,8 @@
 
 #include "base/fail.h"
 #include "kernels/conv/convolution.h"
+#include "kernels/conv/winograd.h"
+#include "kernels/conv/winograd_choice.h"
 #include "program/fused_ops.h"
 
 namespace bnrun {
@@ -18,10 +20,13 @@ Shape between(const Shape& shape) {
   return Shape(std::span(shape.begin() + 1, shape.end() - 1));
 }
 
-template <class T>
+/// Kernel: Convolution or Winograd.
+template <class Kernel>
 class ConvolutionOp final : public Op {
  public:
-  ConvolutionOp(WindowAttributes window, Convolution<T> convolution)
+  using T = typename Kernel::Element;
+
+  ConvolutionOp(WindowAttributes window, Kernel convolution)
       : window_(std::move(window)), convolution_(std::move(convolution)) {}
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
@@ -33,7 +38,7 @@ class ConvolutionOp final : public Op {
     if (X.rank() != rank || (X.dims->back().known() && !(X.dims->back() == Dim(convolution_.C()))))
       fail(ErrorCode::invalid_model, "X is {} with its channels last, W takes {} channels and {} axes",
            to_string(X), convolution_.C(), rank - 2);
-    const Shape& kernel = convolution_.kernel();
+    const Shape kernel = convolution_.kernel();
     Dims dims{X.dims->front()};
     for (const Dim& dim : window_.output_dims(between(*X.dims), Dims(kernel.begin(), kernel.end())))
       dims.push_back(dim);
@@ -70,17 +75,24 @@ class ConvolutionOp final : public Op {
 
  private:
   WindowAttributes window_;
-  Convolution<T> convolution_;
+  Kernel convolution_;
 };
+
+template <class T>
+ConvolutionWeights<T> weights_of(const ConvolutionForm& form) {
+  const Shape& W = form.W.shape();
+  return {W[1] * form.group, W[0], form.group, Shape(std::span(W.begin() + 2, W.end())), form.W.data<T>()};
+}
+
+template <class Kernel>
+std::shared_ptr<const Op> op_of(const ConvolutionForm& form, Kernel kernel) {
+  return std::make_shared<ConvolutionOp<Kernel>>(form.window, std::move(kernel));
+}
 
 template <class T>
 std::shared_ptr<const Op> make(const ConvolutionForm& form, const ChannelAffine& affine,
                                const Activation& activation) {
-  const Shape& W = form.W.shape();
-  Convolution<T> convolution(
-      {W[1] * form.group, W[0], form.group, Shape(std::span(W.begin() + 2, W.end())), form.W.data<T>()},
-      epilogue_of<T>(affine, activation));
-  return std::make_shared<ConvolutionOp<T>>(form.window, std::move(convolution));
+  return op_of(form, Convolution<T>(weights_of<T>(form), epilogue_of<T>(affine, activation)));
 }
 
 }  // namespace
@@ -94,6 +106,24 @@ std::shared_ptr<const Op> make_convolution_op(const ConvolutionForm& form, const
                                               const Activation& activation) {
   return form.W.dtype() == DType::float32 ? make<float>(form, affine, activation)
                                           : make<double>(form, affine, activation);
+}
+
+std::int64_t winograd_tile(const ConvolutionForm& form, const Dims& output) {
+  const Shape& W = form.W.shape();
+  if (form.W.dtype() != DType::float32 || form.group != 1 || W.rank() != 4 || W.elements() == 0) return 0;
+  for (const std::size_t axis : {0, 1}) {
+    if (W[2 + axis] != 3 || form.window.stride(axis) != 1 || form.window.dilation(axis) != 1) return 0;
+  }
+  const auto extent = [&](std::size_t axis) {
+    constexpr std::int64_t kMiddling = 28;
+    return axis < output.size() && output[axis].known() ? output[axis].extent() : kMiddling;
+  };
+  return quickest_winograd_tile({W[1], W[0], extent(2), extent(3)});
+}
+
+std::shared_ptr<const Op> make_winograd_op(std::int64_t tile, const ConvolutionForm& form,
+                                           const ChannelAffine& affine, const Activation& activation) {
+  return op_of(form, Winograd(tile, weights_of<float>(form), epilogue_of<float>(affine, activation)));
 }
 
 }  // namespace bnrun

@@ -17,4 +17,13 @@ bool has_convolution_kernel(const ConvolutionForm& form);
 std::shared_ptr<const Op> make_convolution_op(const ConvolutionForm& form, const ChannelAffine& affine,
                                               const Activation& activation);
 
+/// The tile (2 or 4) in which `Winograd` computes this convolution quickest, its output being Y[N,M,D1,...]; 0 where
+/// `Convolution` is quicker or the only one. Extents that are not known are taken for those of a middling image.
+std::int64_t winograd_tile(const ConvolutionForm& form, const Dims& output);
+
+/// The same convolution in tiles, within the bound that `Winograd` states. REQUIRES: winograd_tile allows a tile;
+/// epilogue_fits.
+std::shared_ptr<const Op> make_winograd_op(std::int64_t tile, const ConvolutionForm& form,
+                                           const ChannelAffine& affine, const Activation& activation);
+
 }  // namespace bnrun

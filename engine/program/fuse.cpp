@@ -17,7 +17,7 @@ namespace {
 
 class Fuser {
  public:
-  Fuser(Graph& graph, MatrixBackend backend) : graph_(graph), backend_(backend) {}
+  Fuser(Graph& graph, MatrixBackend backend, bool fast) : graph_(graph), backend_(backend), fast_(fast) {}
 
   std::vector<FusedStep> steps() {
     std::vector<FusedStep> steps;
@@ -55,6 +55,7 @@ class Fuser {
     const NodeArgs args(graph_, id);
     for (const KernelRow& row : kernel_table()) {
       if (row.channels_last && backend_ == MatrixBackend::blas) continue;
+      if (row.fast && !fast_) continue;
       auto form = row.begin(*node.op, args.get());
       if (!form) continue;
       const ValueId x = node.inputs[form->input];
@@ -101,7 +102,8 @@ class Fuser {
     Step step = take(row.make(form, backend_), std::move(inputs), path);
     const bool blas = form.W.defined() && backend_ == MatrixBackend::blas;
     step.kernel = blas ? std::string_view("dense, BLAS") : row.name;
-    step.constant_bytes = weights.defined() ? weights.bytes() : 0;
+    if (weights.defined())
+      step.constant_bytes = static_cast<std::size_t>(row.weights * static_cast<double>(weights.bytes()));
     return FusedStep{std::move(step), row.channels_last};
   }
 
@@ -204,6 +206,7 @@ class Fuser {
 
   Graph& graph_;
   MatrixBackend backend_;
+  bool fast_;
   std::set<NodeId> taken_;
   std::set<ValueId> computed_;  ///< by the steps so far
   std::set<ValueId> read_;      ///< by the fused steps so far
@@ -211,8 +214,8 @@ class Fuser {
 
 }  // namespace
 
-std::vector<FusedStep> fuse_steps(Graph& graph, MatrixBackend backend) {
-  return Fuser(graph, backend).steps();
+std::vector<FusedStep> fuse_steps(Graph& graph, MatrixBackend backend, bool fast) {
+  return Fuser(graph, backend, fast).steps();
 }
 
 bool is_row_wise(const Values& values, const Step& step) {

@@ -19,8 +19,8 @@ struct FusedStep {
 /// The nodes of a graph with inferred types as steps, in topological order. A dense layer or a convolution is fused
 /// with the per-channel affine maps behind it, a convolution also with a sum behind those, and either with the
 /// activation that follows; any other affine map with the activation behind it. The graph loses the constants that
-/// only such steps read, which hold what they need.
-std::vector<FusedStep> fuse_steps(Graph& graph, MatrixBackend backend);
+/// only such steps read, which hold what they need. `fast`: with the kernels that round otherwise as well.
+std::vector<FusedStep> fuse_steps(Graph& graph, MatrixBackend backend, bool fast);
 
 /// Row i of the step's output depends on row i of its input 0 alone.
 bool is_row_wise(const Values& values, const Step& step);

@@ -13,6 +13,7 @@ namespace bnrun {
 namespace {
 
 constexpr std::array kFloats = {DType::float32, DType::float64};
+constexpr std::array kFloat32 = {DType::float32};
 
 /// Y[M,N] = X[M,K] * W[K,N] + b[N]. The rank of the input may be unknown where the operator tells that of its
 /// output, which is the same.
@@ -36,6 +37,14 @@ std::optional<KernelForm> begin_convolution(const Op& op, const FoldArgs& args) 
   KernelForm form{0, {}, std::nullopt, ChannelAffine{}.on_axis(1, M)};
   if (convolution->b.defined()) form.affine.shift = read_doubles(convolution->b);
   form.convolution = std::move(convolution);
+  return form;
+}
+
+/// The same in tiles of so many outputs, where these are the quickest.
+template <std::int64_t kTile>
+std::optional<KernelForm> begin_winograd(const Op& op, const FoldArgs& args) {
+  auto form = begin_convolution(op, args);
+  if (!form || winograd_tile(*form->convolution, *args.outputs[0].dims) != kTile) return std::nullopt;
   return form;
 }
 
@@ -69,16 +78,26 @@ std::shared_ptr<const Op> make_convolution(const KernelForm& form, MatrixBackend
   return make_convolution_op(*form.convolution, form.affine, form.activation);
 }
 
+template <std::int64_t kTile>
+std::shared_ptr<const Op> make_winograd(const KernelForm& form, MatrixBackend) {
+  return make_winograd_op(kTile, *form.convolution, form.affine, form.activation);
+}
+
 std::shared_ptr<const Op> make_affine(const KernelForm& form, MatrixBackend) {
   return make_channel_affine_op(form.affine, form.activation);
 }
 
 // Two affine maps without a dense layer are not fused: each rounds as its operator does.
 constexpr std::array kTable = {
-    KernelRow{"dense, packed", kFloats, begin_dense, true, true, true, false, false, dense_fits, make_dense},
-    KernelRow{"convolution, packed", kFloats, begin_convolution, true, true, false, true, true,
+    KernelRow{"dense, packed", kFloats, begin_dense, true, true, true, false, false, false, 1.0, dense_fits,
+              make_dense},
+    KernelRow{"convolution, Winograd F(4x4,3x3)", kFloat32, begin_winograd<4>, true, true, false, true, true,
+              true, 36.0 / 9.0, convolution_fits, make_winograd<4>},
+    KernelRow{"convolution, Winograd F(2x2,3x3)", kFloat32, begin_winograd<2>, true, true, false, true, true,
+              true, 16.0 / 9.0, convolution_fits, make_winograd<2>},
+    KernelRow{"convolution, packed", kFloats, begin_convolution, true, true, false, true, true, false, 1.0,
               convolution_fits, make_convolution},
-    KernelRow{"affine map", kFloats, begin_affine, false, true, false, false, false, affine_fits,
+    KernelRow{"affine map", kFloats, begin_affine, false, true, false, false, false, false, 1.0, affine_fits,
               make_affine},
 };
 

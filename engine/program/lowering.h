@@ -30,11 +30,13 @@ struct KernelRow {
   std::span<const DType> types;  ///< of X and Y
   /// The operator as this kernel sees it; nullopt where it cannot be one.
   std::optional<KernelForm> (*begin)(const Op& op, const FoldArgs& args);
-  bool takes_affine;                     ///< maps behind it become part of the form
-  bool takes_activation;                 ///< so does one activation behind those
-  bool takes_affine_behind;              ///< and maps behind the activation
-  bool takes_addend;                     ///< and before it a value of the same type: input 1 of what is made
-  bool channels_last;                    ///< what is made has its channels last, and there is none for BLAS
+  bool takes_affine;         ///< maps behind it become part of the form
+  bool takes_activation;     ///< so does one activation behind those
+  bool takes_affine_behind;  ///< and maps behind the activation
+  bool takes_addend;         ///< and before it a value of the same type: input 1 of what is made
+  bool channels_last;        ///< what is made has its channels last, and there is none for BLAS
+  bool fast;                 ///< rounds otherwise than the rows behind it: only where that is asked for
+  double weights;            ///< numbers that what is made holds for each one of W
   bool (*fits)(const KernelForm& form);  ///< into the element type: what `make` needs
   /// Packs what is constant, which takes time and memory: once it is known how long the form gets.
   std::shared_ptr<const Op> (*make)(const KernelForm& form, MatrixBackend backend);

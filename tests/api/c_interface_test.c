@@ -153,6 +153,14 @@ static void test_options(const char* folder) {
   EXPECT(bnrun_session_open(in_folder(folder, "small.onnx"), &options, &none) == BNRUN_INVALID_INPUT &&
          none == NULL);
   options.skip_count = 0;
+  options.fast = 1;
+  session = open_model(folder, "small.onnx", &options);
+  bnrun_session_close(session);
+  options.blas = 1;
+  EXPECT(bnrun_session_open(in_folder(folder, "small.onnx"), &options, &none) == BNRUN_INVALID_INPUT &&
+         none == NULL);
+  EXPECT(strcmp(bnrun_last_error(), "options 'blas' and 'fast' are both set: choose one") == 0);
+  options.fast = options.blas = 0;
   options.threads = -3;
   EXPECT(bnrun_session_open(in_folder(folder, "small.onnx"), &options, &none) == BNRUN_INVALID_INPUT &&
          none == NULL);

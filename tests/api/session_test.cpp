@@ -63,7 +63,7 @@ void expect_like_interpret(const Model& model, const std::vector<NamedTensor>& i
   }
   const auto expected = interpret(graph_of(model), views);
   for (const bool fold : {false, true}) {
-    for (const Kernels kernels : {Kernels::packed, Kernels::blas}) {
+    for (const Kernels kernels : {Kernels::packed, Kernels::blas, Kernels::fast}) {
       for (const int threads : {1, 3}) {
         SCOPED_TRACE(::testing::Message() << "fold " << fold << ", kernels " << static_cast<int>(kernels)
                                           << ", threads " << threads);
@@ -265,7 +265,7 @@ TEST(Session, FoldReportTellsWhatBecameOfEachBatchNormalization) {
 TEST(Session, SameBitsForAnyNumberOfThreads) {
   const Model model = classifier();
   const std::vector<NamedTensor> inputs = {{"x", random_tensor({777, 64}, 3, -3, 3)}};
-  for (const Kernels kernels : {Kernels::packed, Kernels::blas}) {
+  for (const Kernels kernels : {Kernels::packed, Kernels::blas, Kernels::fast}) {
     const auto one = Session(model, {.threads = 1, .kernels = kernels}).run(inputs);
     const auto four = Session(model, {.threads = 4, .kernels = kernels}).run(inputs);
     EXPECT_TRUE(identical(one[0].tensor, four[0].tensor));

@@ -1,7 +1,8 @@
 // The speed of bnrun and ONNX Runtime in one process, taking turns: writes JSON, which report.py makes a table of.
 //   ort_bench MODEL... -b 1,8,256 -t 1,2 [--quick] > speed.json
 // Beside each X.onnx lies X.folded.onnx, which bnfold wrote of it: ONNX Runtime runs both, bnrun runs the first, with
-// and without folding. What they compute is compared before it is timed.
+// and without folding; with --fast once more with the kernels that round otherwise. What they compute is compared before
+// it is timed.
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +45,7 @@ struct Options {
   bool memory = false;
   int slice = 3;    ///< milliseconds of one turn
   int longest = 8;  ///< seconds of all turns
+  bool fast = false;
 };
 
 std::string processor_name() {
@@ -72,12 +75,14 @@ json describe_machine(const Options& options) {
 /// One model with so many threads in both engines.
 class Rivals {
  public:
-  Rivals(Ort::Env& env, const std::string& path, const std::string& folded_path, int threads)
+  Rivals(Ort::Env& env, const std::string& path, const std::string& folded_path, int threads, bool fast)
       : threads_(threads),
         ours_(bnrun::Session::load(path, {.threads = threads})),
         ours_unfolded_(bnrun::Session::load(path, {.threads = threads, .fold = std::nullopt})),
         ort_(env, path, threads),
-        ort_folded_(env, folded_path, threads) {}
+        ort_folded_(env, folded_path, threads) {
+    if (fast) fast_ = bnrun::Session::load(path, {.threads = threads, .kernels = bnrun::Kernels::fast});
+  }
 
   /// Microseconds per row of each, medians over turns, and what multiply-adds in registers reached in the same turns:
   /// the clock of a processor changes with its load.
@@ -95,21 +100,29 @@ class Rivals {
     auto results = ours_unfolded_.run({{port.name, x}});
     std::vector<bnrun::MutableTensorView> out;
     for (auto& result : results) out.push_back(result.tensor.mutable_view());
-    const std::function<void()> things[] = {[&] { ours_.run(in, out); }, [&] { ours_unfolded_.run(in, out); },
-                                            [&] { ort_.run(); }, [&] { ort_folded_.run(); }, fma_.run};
+    std::vector<std::function<void()>> things{[&] { ours_.run(in, out); },
+                                              [&] { ours_unfolded_.run(in, out); }, [&] { ort_.run(); },
+                                              [&] { ort_folded_.run(); }, fma_.run};
+    if (fast_) {
+      check(bnrun::testing::largest_difference(expected, fast_->run(std::vector<bnrun::TensorView>{x})),
+            largest_of(expected));
+      things.emplace_back([&] { fast_->run(in, out); });
+    }
     const bnrun::cli::Turns turns{.turns = quick ? 5 : 41,
                                   .slice = std::chrono::milliseconds(quick ? 1 : options.slice),
                                   .longest = std::chrono::seconds(quick ? 1 : options.longest),
                                   .own_time = threads_ == 1};
     const auto seconds = bnrun::cli::time_in_turns(things, turns);
     json times;
-    const char* const names[] = {"bnrun", "bnrun_unfolded", "ort", "ort_folded"};
-    for (std::size_t i = 0; i < std::size(names); ++i)
-      times[names[i]] = bnrun::cli::median(seconds[i]) * 1e6 / static_cast<double>(rows);
+    const char* const names[] = {"bnrun", "bnrun_unfolded", "ort", "ort_folded", "", "bnrun_fast"};
+    constexpr std::size_t kFma = 4;
+    for (std::size_t i = 0; i < seconds.size(); ++i) {
+      if (i != kFma) times[names[i]] = bnrun::cli::median(seconds[i]) * 1e6 / static_cast<double>(rows);
+    }
     return {{"rows", rows},
             {"threads", threads_},
             {"microseconds_per_row", times},
-            {"flops_of_one_thread", fma_.flops / bnrun::cli::median(seconds.back())}};
+            {"flops_of_one_thread", fma_.flops / bnrun::cli::median(seconds[kFma])}};
   }
 
  private:
@@ -135,6 +148,7 @@ class Rivals {
   bnrun::Session ours_unfolded_;
   OrtModel ort_;
   OrtModel ort_folded_;
+  std::optional<bnrun::Session> fast_;
 };
 
 /// Bytes that a process of its own has in memory at most while it does this.
@@ -184,7 +198,7 @@ json bench(const Options& options) {
     const auto name = std::filesystem::path(path).stem().string();
     const auto macs = bnrun::macs_per_row(bnrun::Model::load(path)).value_or(0);
     for (const int threads : options.threads) {
-      Rivals rivals(env, path, folded, threads);
+      Rivals rivals(env, path, folded, threads, options.fast);
       for (const auto rows : options.rows) {
         fmt::print(stderr, "{}, {} rows, {} threads\n", name, rows, threads);
         json cell = rivals.time(rows, options);
@@ -216,6 +230,7 @@ int main(int argc, char** argv) {
   app.add_option("--longest", options.longest, "Seconds of all turns of one measurement");
   app.add_flag("--memory", options.memory, "Measure what each engine takes in memory, too");
   app.add_flag("--quick", options.quick, "A few short turns");
+  app.add_flag("--fast", options.fast, "bnrun with --kernels fast as well");
   CLI11_PARSE(app, argc, argv);
   try {
     fmt::print("{}\n", bench(options).dump(1));

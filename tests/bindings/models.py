@@ -28,6 +28,13 @@ def dense_network(widths=(64, 32, 32, 10)):
     return model(nodes, {"x": (TensorProto.FLOAT, ["N", widths[0]])}, {"y": (TensorProto.FLOAT, ["N", widths[-1]])}, constants)
 
 
+def convolution(C, M):
+    """x[N,C,24,24] -> Conv of 3x3 taps -> y[N,M,24,24]"""
+    W = numpy_helper.from_array((NUMBERS.standard_normal((M, C, 3, 3)) / np.sqrt(9 * C)).astype(np.float32), "W")
+    return model([helper.make_node("Conv", ["x", "W"], ["y"], pads=[1, 1, 1, 1])],
+                 {"x": (TensorProto.FLOAT, ["N", C, 24, 24])}, {"y": (TensorProto.FLOAT, ["N", M, 24, 24])}, [W])
+
+
 def model(nodes, inputs, outputs, constants=(), opset=13, **properties):
     graph = helper.make_graph(nodes, "graph", [helper.make_tensor_value_info(name, *type) for name, type in inputs.items()],
                               [helper.make_tensor_value_info(name, *type) for name, type in outputs.items()], list(constants))

@@ -14,7 +14,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 import bnrun
-from models import dense_network, model, zipped_classifier
+from models import convolution, dense_network, model, zipped_classifier
 
 FLOAT = TensorProto.FLOAT
 
@@ -279,6 +279,19 @@ class Threads(unittest.TestCase):
         options.progress = stop
         with self.assertRaisesRegex(KeyError, "enough"):
             session.run(None, {"x": np.ones((1, 64), np.float32)}, options)
+
+    def test_fast_convolutions_differ_a_little_and_not_with_the_batch(self):
+        made = convolution(32, 32)
+        x = np.random.default_rng(1).standard_normal((2, 32, 24, 24)).astype(np.float32)
+        options = bnrun.SessionOptions()
+        options.fast = True
+        plain, fast = session_of(made).run(None, {"x": x})[0], session_of(made, options).run(None, {"x": x})[0]
+        self.assertTrue((plain != fast).any())
+        np.testing.assert_allclose(fast, plain, rtol=0, atol=1e-4)
+        np.testing.assert_array_equal(session_of(made, options).run(None, {"x": x[1:]})[0], fast[1:])
+        options.blas = True
+        with self.assertRaisesRegex(bnrun.InvalidInput, "options 'blas' and 'fast' are both set"):
+            session_of(made, options)
 
     def test_sessions_share_threads(self):
         options = bnrun.SessionOptions()

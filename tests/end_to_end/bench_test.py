@@ -7,6 +7,7 @@ import unittest
 from programs import INVALID_MODEL, IO, MODELS, UNSUPPORTED, USAGE, ProgramTest
 
 MLP = MODELS / "mlp.onnx"
+PICTURE = MODELS / "picture.onnx"
 QUICK = ("--seconds", "0.01", "--no-limits")
 
 
@@ -81,6 +82,11 @@ class Bench(ProgramTest):
         cell, = json.loads(self.succeed("bench", MLP, "-b", "2", "-o", "json", *QUICK))["cells"]
         self.assertIsNone(cell["blas_kernels"])
 
+    def test_names_no_kernels_of_blas_where_convolutions_are_the_engines_own(self):
+        for kernels in ("auto", "fast"):
+            cell, = json.loads(self.succeed("bench", PICTURE, "-b", "1", "--kernels", kernels, "-o", "json", *QUICK))["cells"]
+            self.assertIsNone(cell["blas_kernels"])
+
     def test_writes_files_by_their_ending_and_draws_no_bar_into_a_pipe(self):
         for ending, begin in (("md", "| model"), ("csv", "model,fold"), ("json", "{")):
             result = self.run_program("bench", MLP, "-b", "1", "-o", f"out.{ending}", *QUICK)
@@ -111,6 +117,11 @@ class Profile(ProgramTest):
                                    rf"{4 * (4 * 8 + 8 * 16 + 4 * 16)}$")
         self.assertRegex(lines[3], r"^between the steps +[\d.]+ +[\d.]+$")
         self.assertRegex(lines[-1], r"^One run of 4 rows takes [\d.]+ us on 1 thread: .*\d+ %.*\.$")
+
+    def test_tells_which_convolutions_are_fast(self):
+        for kernels, kernel in (("auto", "convolution, packed"), ("fast", r"convolution, Winograd F\(4x4,3x3\)")):
+            out = self.succeed("profile", PICTURE, "-b", "1", "--kernels", kernels, "--no-limits").decode()
+            self.assertRegex(out, rf"node 'conv' \(Conv\) +{kernel} +1 ")
 
     def test_shares_add_up(self):
         lines = self.succeed("profile", MLP, "--no-limits").decode().splitlines()

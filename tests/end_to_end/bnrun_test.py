@@ -171,9 +171,18 @@ class Outputs(BnrunTest):
 
     def test_options_of_the_session(self):
         for options in [["--fold", "off"], ["--fold", "on"], ["--kernels", "blas"], ["--kernels", "packed"],
-                        ["--kernels", "auto"], ["-t", "2"], ["-t", "0"]]:
+                        ["--kernels", "auto"], ["--kernels", "fast"], ["-t", "2"], ["-t", "0"]]:
             with self.subTest(options):
                 self.check(self.scores(MLP, "-i", MODELS / "x.npy", *options))
+
+    def test_fast_kernels_differ_in_the_last_digits_alone(self):
+        np.save(self.folder / "x.npy", np.random.default_rng(2).standard_normal((2, 32, 24, 24)).astype(np.float32))
+        results = {}
+        for kernels in ("auto", "fast"):
+            self.succeed(MODELS / "picture.onnx", "-i", "x.npy", "--kernels", kernels, "-o", "y.npy")
+            results[kernels] = np.load(self.folder / "y.npy")
+        self.assertTrue((results["auto"] != results["fast"]).any())
+        np.testing.assert_allclose(results["fast"], results["auto"], rtol=0, atol=1e-4)
 
     def test_threads_that_cannot_be_started_are_done_without(self):
         for limit in (300 << 20, 800 << 20):

@@ -167,7 +167,7 @@ class EmbeddingTest(unittest.TestCase):
         self.assertIn("inspect", self.complete("bnrun", "insp"))
         self.assertIn("--json", self.complete("bnrun", "inspect", "--js"))
         self.assertNotIn("--json", self.complete("bnrun", "operators", "--js"))
-        self.assertEqual(sorted(self.complete("bnrun", "run", "--kernels", "")), ["auto", "blas", "packed"])
+        self.assertEqual(sorted(self.complete("bnrun", "run", "--kernels", "")), ["auto", "blas", "fast", "packed"])
         self.assertEqual(sorted(self.complete("bnrun", "bench", "--fold", "")), ["off", "on"])
         self.assertIn("norm-affine", self.complete("bnfold", "fold", "--without", "norm"))
         self.assertIn("adamw", self.complete("bntrain", "fit", "--optimizer", "ad"))

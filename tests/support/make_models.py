@@ -113,6 +113,14 @@ def classifier(last, outputs, **properties):
     return made
 
 
+def picture(folder):
+    """x[N,32,24,24] -> Conv of 3x3 taps -> y: a size at which --kernels fast takes tiles of 4x4."""
+    rng = np.random.default_rng(5)
+    W = (rng.normal(size=(32, 32, 3, 3)) / np.sqrt(32 * 9)).astype(np.float32)
+    onnx.save(model([helper.make_node("Conv", ["x", "W"], ["y"], name="conv", pads=[1, 1, 1, 1])], [value("x", ["N", 32, 24, 24])],
+                    [value("y", ["N", 32, 24, 24])], constants(W=W)), folder / "picture.onnx")
+
+
 def classifiers(folder):
     softmax = helper.make_node("Softmax", ["h"], ["p"], name="softmax", axis=1)
     names = {"bnrun.classes": '["low", "high", "sum"]', "bnrun.features": '["a", "b"]', "bnrun.target": "kind"}
@@ -215,6 +223,7 @@ def main(folder):
     onnx.save(clash, folder / "clash.onnx")
 
     classifiers(folder)
+    picture(folder)
     open_sizes(folder)
     (folder / "truncated.onnx").write_bytes((folder / "mlp.onnx").read_bytes()[:-50])
     (folder / "foreign.onnx").write_text("this is no model\n")

@@ -206,10 +206,7 @@ void add_bench(cli::Program& program) {
       ->delimiter(',')
       ->check(cli::one_of({"on", "off"}));
   cli::add_size_option(command, options->bench.sizes);
-  cli::add_choice<Kernels>(
-      command, "--kernels", options->bench.kernels,
-      {{"auto", Kernels::automatic}, {"packed", Kernels::packed}, {"blas", Kernels::blas}},
-      "What multiplies matrices (auto)");
+  cli::add_kernels_option(command, options->bench.kernels);
   command
       .add_option("-o,--output", options->output,
                   "md, csv or json on standard output, or a file that is called so")

@@ -133,8 +133,9 @@ class Bench {
     for (const StepProfile& step : profile.steps) {
       flops = flops && step.flops ? std::optional(*flops + *step.flops) : std::nullopt;
       bytes += step.bytes;
-      // A product that is no step of the packed kernels goes to BLAS.
-      cell.uses_blas = cell.uses_blas || (step.flops.value_or(0) > 0 && step.kernel != "dense, packed");
+      // A product that none of the engine's kernels computes goes to BLAS.
+      const bool own = step.kernel != "operator" && step.kernel != "dense, BLAS";
+      cell.uses_blas = cell.uses_blas || (step.flops.value_or(0) > 0 && !own);
     }
     if (flops) cell.gflops = static_cast<double>(*flops) / p50 * 1e-9;
     const auto limits = options_.limits ? std::optional(result_.limits[t]) : std::nullopt;

@@ -169,9 +169,7 @@ void add_feed_options(CLI::App& command, FeedOptions& options) {
       ->type_name("N")
       ->check(count_or_zero())
       ->capture_default_str();
-  add_choice<Kernels>(command, "--kernels", options.session.kernels,
-                      {{"auto", Kernels::automatic}, {"packed", Kernels::packed}, {"blas", Kernels::blas}},
-                      "What multiplies matrices (auto)");
+  add_kernels_option(command, options.session.kernels);
   add_table_options(command, options.tables);
 }
 

@@ -146,10 +146,7 @@ void add_profile(cli::Program& program) {
   cli::add_choice<std::optional<FoldOptions>>(command, "--fold", options->session.fold,
                                               {{"on", FoldOptions{}}, {"off", std::nullopt}},
                                               "Fold BatchNormalization into the weights first (on)");
-  cli::add_choice<Kernels>(
-      command, "--kernels", options->session.kernels,
-      {{"auto", Kernels::automatic}, {"packed", Kernels::packed}, {"blas", Kernels::blas}},
-      "What multiplies matrices (auto)");
+  cli::add_kernels_option(command, options->session.kernels);
   command.add_flag(
       "--no-limits", options->no_limits,
       "Leave out what the machine can do at best, which takes seconds and much memory to measure");

@@ -29,6 +29,17 @@ Session open_session(const std::string& path, Model&& model, const SessionOption
   }
 }
 
+void add_kernels_option(CLI::App& command, Kernels& kernels) {
+  add_choice<Kernels>(
+      command, "--kernels", kernels,
+      {{"auto", Kernels::automatic},
+       {"packed", Kernels::packed},
+       {"blas", Kernels::blas},
+       {"fast", Kernels::fast}},
+      "What multiplies matrices; fast: convolutions of 3x3 take fewer multiplications and round "
+      "otherwise, within a bound (auto)");
+}
+
 void check_one_reads_standard_input(std::span<const std::string> paths) {
   if (std::count(paths.begin(), paths.end(), "-") > 1)
     throw UsageError("standard input cannot be read twice: only one file may be -");

@@ -1,6 +1,7 @@
 // Where a program reads a model from: a file, or standard input for "-".
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <span>
 #include <string>
 
@@ -17,6 +18,9 @@ Model load_model(const std::string& path);
 Session open_session(const std::string& path, const SessionOptions& options);
 /// The same of a model that was read from there.
 Session open_session(const std::string& path, Model&& model, const SessionOptions& options);
+
+/// --kernels: what computes products and convolutions.
+void add_kernels_option(CLI::App& command, Kernels& kernels);
 
 /// Throws UsageError when more than one of these is "-".
 void check_one_reads_standard_input(std::span<const std::string> paths);

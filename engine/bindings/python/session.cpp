@@ -314,7 +314,12 @@ int init(PyObject* self, PyObject* args, PyObject* keywords) {
     session_options.threads = option<int>(dict, "threads");
     session_options.fold.reset();
     if (!dict["fold"].is_none()) session_options.fold = fold_options_of(option<py::dict>(dict, "fold"));
-    if (option<bool>(dict, "blas")) session_options.kernels = Kernels::blas;
+    const bool blas = option<bool>(dict, "blas");
+    const bool fast = option<bool>(dict, "fast");
+    if (blas && fast)
+      throw Error(ErrorCode::invalid_input, "options 'blas' and 'fast' are both set: choose one");
+    if (blas) session_options.kernels = Kernels::blas;
+    if (fast) session_options.kernels = Kernels::fast;
     if (!dict["pool"].is_none())
       session_options.pool = option<std::shared_ptr<PoolHandle>>(dict, "pool")->pool;
     ModelSource model(py::reinterpret_borrow<py::object>(source));

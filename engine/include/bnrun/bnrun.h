@@ -71,10 +71,11 @@ typedef struct bnrun_results bnrun_results;
 
 typedef struct bnrun_session_options {
   size_t size;
-  int32_t threads;         /* that share a run; 0: as many as the process may use */
-  int32_t fold;            /* 0: leave each BatchNormalization as it is */
-  int32_t blas;            /* 1: matrix products by OpenBLAS */
-  int32_t reserved;        /* 0 */
+  int32_t threads; /* that share a run; 0: as many as the process may use */
+  int32_t fold;    /* 0: leave each BatchNormalization as it is */
+  int32_t blas;    /* 1: matrix products by OpenBLAS */
+  int32_t
+      fast; /* 1: convolutions that round otherwise, within a bound (Kernels::fast in session.h); not with blas */
   const bnrun_pool* pool;  /* in place of threads of its own; may be closed before the session */
   const char* const* skip; /* glob patterns over the names of nodes not to fold */
   size_t skip_count;
@@ -128,8 +129,8 @@ BNRUN_API void bnrun_pool_close(bnrun_pool* pool);
 BNRUN_API bnrun_status bnrun_session_open(const char* path, const bnrun_session_options* options,
                                           bnrun_session** session);
 /* From memory, which may go afterwards. */
-BNRUN_API bnrun_status bnrun_session_parse(const void* bytes, size_t count, const bnrun_session_options* options,
-                                           bnrun_session** session);
+BNRUN_API bnrun_status bnrun_session_parse(const void* bytes, size_t count,
+                                           const bnrun_session_options* options, bnrun_session** session);
 BNRUN_API void bnrun_session_close(bnrun_session* session);
 
 /* 0 and null for what is not there. */
@@ -143,21 +144,26 @@ BNRUN_API const char* bnrun_session_class_name(const bnrun_session* session, siz
 BNRUN_API const char* bnrun_session_metadata(const bnrun_session* session, const char* key);
 
 /* What the model declares: rank -1 where not even that is known. */
-BNRUN_API bnrun_status bnrun_session_input(const bnrun_session* session, size_t index, bnrun_tensor* declared);
-BNRUN_API bnrun_status bnrun_session_output(const bnrun_session* session, size_t index, bnrun_tensor* declared);
-BNRUN_API bnrun_status bnrun_session_find_input(const bnrun_session* session, const char* name, size_t* index);
-BNRUN_API bnrun_status bnrun_session_find_output(const bnrun_session* session, const char* name, size_t* index);
+BNRUN_API bnrun_status bnrun_session_input(const bnrun_session* session, size_t index,
+                                           bnrun_tensor* declared);
+BNRUN_API bnrun_status bnrun_session_output(const bnrun_session* session, size_t index,
+                                            bnrun_tensor* declared);
+BNRUN_API bnrun_status bnrun_session_find_input(const bnrun_session* session, const char* name,
+                                                size_t* index);
+BNRUN_API bnrun_status bnrun_session_find_output(const bnrun_session* session, const char* name,
+                                                 size_t* index);
 BNRUN_API bnrun_status bnrun_session_fold_counts(const bnrun_session* session, bnrun_fold_counts* counts);
 
 /* Types and shapes of the outputs for inputs of these types and shapes; no data is looked at or set. BNRUN_UNSUPPORTED
  * where they depend on data. */
 BNRUN_API bnrun_status bnrun_session_output_types(const bnrun_session* session, const bnrun_tensor* inputs,
-                                                  size_t input_count, bnrun_tensor* outputs, size_t output_count);
+                                                  size_t input_count, bnrun_tensor* outputs,
+                                                  size_t output_count);
 /* Runs on inputs in the model's order into buffers of the caller, which have the types and shapes that output_types
  * tells. No output may share memory with an input or another output: BNRUN_INVALID_INPUT, with nothing written.
  * Allocates nothing once this batch shape has been seen. Strings only go in. */
-BNRUN_API bnrun_status bnrun_session_run(const bnrun_session* session, const bnrun_tensor* inputs, size_t input_count,
-                                         const bnrun_tensor* outputs, size_t output_count,
+BNRUN_API bnrun_status bnrun_session_run(const bnrun_session* session, const bnrun_tensor* inputs,
+                                         size_t input_count, const bnrun_tensor* outputs, size_t output_count,
                                          const bnrun_run_options* options);
 /* The same into memory of the engine: for strings, and shapes that depend on data. */
 BNRUN_API bnrun_status bnrun_session_run_new(const bnrun_session* session, const bnrun_tensor* inputs,
@@ -169,11 +175,11 @@ BNRUN_API void bnrun_results_close(bnrun_results* results);
 /* -------- files */
 
 /* Folds the model of one file into another. `skip`: as in bnrun_session_options. `counts` may be null. */
-BNRUN_API bnrun_status bnrun_fold(const char* path, const char* target, const char* const* skip, size_t skip_count,
-                                  bnrun_fold_counts* counts);
+BNRUN_API bnrun_status bnrun_fold(const char* path, const char* target, const char* const* skip,
+                                  size_t skip_count, bnrun_fold_counts* counts);
 /* Sets `agree` to 1 where the two compute the same, else to 0, and then says why in bnrun_last_error(). */
-BNRUN_API bnrun_status bnrun_verify(const char* path_a, const char* path_b, const bnrun_verify_options* options,
-                                    int* agree);
+BNRUN_API bnrun_status bnrun_verify(const char* path_a, const char* path_b,
+                                    const bnrun_verify_options* options, int* agree);
 
 #ifdef __cplusplus
 }

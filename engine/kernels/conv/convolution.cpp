@@ -13,6 +13,7 @@
 
 #include "base/numbers.h"
 #include "kernels/conv/lanes.h"
+#include "kernels/conv/scratch.h"
 #include "kernels/gemm/packed.h"
 
 namespace bnrun {
@@ -54,23 +55,6 @@ std::int64_t balanced(std::int64_t parts, std::int64_t rows, std::int64_t thread
   const std::int64_t more = ceil_div(parts, threads) * threads;
   return rows / more >= kFewestRows ? more : parts;
 }
-
-/// Scratch memory handed out piece by piece; without memory it counts what would be needed.
-class Scratch {
- public:
-  explicit Scratch(std::byte* memory = nullptr) : memory_(memory) {}
-  template <class T>
-  T* take(std::int64_t count) {
-    std::byte* at = memory_ != nullptr ? memory_ + used_ : nullptr;
-    used_ += (static_cast<std::size_t>(count) * sizeof(T) + kCacheLine - 1) / kCacheLine * kCacheLine;
-    return reinterpret_cast<T*>(at);
-  }
-  std::size_t used() const { return used_; }
-
- private:
-  std::byte* memory_;
-  std::size_t used_ = 0;
-};
 
 }  // namespace
 
@@ -528,15 +512,9 @@ template <class T>
 void Convolution<T>::run(const Window& window, std::int64_t batch, const T* X, const T* addend, T* Y,
                          const Workspace& workspace) const {
   const Plan plan = this->plan(window, batch, workspace.threads());
-  AlignedBuffer<std::byte> own;
-  Workspace memory = workspace;
-  if (workspace.scratch_bytes() < plan.scratch_bytes) {
-    own = AlignedBuffer<std::byte>(plan.scratch_bytes * static_cast<std::size_t>(workspace.threads()));
-    memory = workspace.with_scratch(own.data(), plan.scratch_bytes);
-  }
   const Run run(*this, plan, X, addend, Y);
-  memory.parallel_for(plan.blocks * plan.column_tasks,
-                      [&](std::int64_t task, std::byte* scratch) { run.task(task, scratch); });
+  run_tasks(workspace, plan.scratch_bytes, plan.blocks * plan.column_tasks,
+            [&](std::int64_t task, std::byte* scratch) { run.task(task, scratch); });
 }
 
 template class Convolution<float>;

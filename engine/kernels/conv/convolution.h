@@ -30,6 +30,8 @@ struct ConvolutionWeights {
 template <class T>
 class Convolution {
  public:
+  using Element = T;
+
   /// The weights are copied, packed as the kernel wants them.
   Convolution(const ConvolutionWeights<T>& weights, const typename Dense<T>::Epilogue& epilogue);
 

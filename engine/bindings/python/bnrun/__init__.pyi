@@ -41,6 +41,7 @@ class SessionOptions:
     intra_op_num_threads: int
     fold: dict[str, Any] | None
     blas: bool
+    fast: bool
     thread_pool: ThreadPool | None
     graph_optimization_level: GraphOptimizationLevel | int
     inter_op_num_threads: int

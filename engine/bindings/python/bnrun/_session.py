@@ -28,12 +28,14 @@ class ExecutionMode(enum.IntEnum):
 class SessionOptions:
     """How a session runs. intra_op_num_threads threads share a run (0: as many as the process may use). `fold` is a dict
     of folding's options, or None for not at all; ORT_DISABLE_ALL switches it off too. `thread_pool` is shared with other
-    sessions. What else onnxruntime knows is taken and means nothing here."""
+    sessions. `blas` multiplies matrices by OpenBLAS; `fast` takes kernels that round otherwise within a bound that
+    docs/speed-images.md states. What else onnxruntime knows is taken and means nothing here."""
 
     def __init__(self):
         self.intra_op_num_threads = 1
         self.fold = {}
         self.blas = False
+        self.fast = False
         self.thread_pool = None
         self.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_ALL
         self.inter_op_num_threads = 0
@@ -57,7 +59,7 @@ class SessionOptions:
     def _for_engine(self):
         off = self.graph_optimization_level == GraphOptimizationLevel.ORT_DISABLE_ALL
         return {"threads": self.intra_op_num_threads, "fold": None if off else self.fold, "blas": self.blas,
-                "pool": self.thread_pool}
+                "fast": self.fast, "pool": self.thread_pool}
 
     def __getstate__(self):
         return {**self.__dict__, "thread_pool": None}  # threads belong to one process
