@@ -356,6 +356,7 @@ TEST(WinogradChoice, IsTheQuickestThatWasMeasured) {
            Row{{64, 64, 56, 56}, 4},  // many tiles of middling channels
            Row{{128, 128, 28, 28}, 4},
            Row{{256, 256, 14, 14}, 2},  // weights of 36 matrices would come from afar for 16 tiles
+           Row{{128, 32, 3, 3}, 0},     // weights are all that there is
            Row{{512, 512, 3, 3}, 0},    // weights are all that there is
            Row{{3, 64, 224, 224}, 0},   // transforms of vectors that are mostly padding
            Row{{3, 16, 64, 64}, 0},

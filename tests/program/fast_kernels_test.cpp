@@ -153,7 +153,7 @@ Model block() {
     return b.op("BatchNormalization", {x, random_tensor({40}, seed, 0.5, 2), random_tensor({40}, seed + 1),
                                        random_tensor({40}, seed + 2), random_tensor({40}, seed + 3, 0.2, 3)});
   };
-  const auto stem = b.op("Relu", {conv(b.input("x", F32, {"N", 20, 15, 18}), 20, 40, 1)});
+  const auto stem = b.op("Relu", {conv(b.input("x", F32, {"N", 32, 15, 18}), 32, 40, 1)});
   const auto first = norm(conv(stem, 40, 40, 5), 3);
   const auto gated = b.op("Mul", {first, b.op("Sigmoid", {first})});
   const auto second = norm(conv(gated, 40, 40, 7), 9);
@@ -163,7 +163,7 @@ Model block() {
 
 TEST(FastKernels, TakeAlongWhatFollows) {
   const Session fast(block(), {.kernels = Kernels::fast});
-  const Tensor X = random_tensor({2, 20, 15, 18}, 4);
+  const Tensor X = random_tensor({2, 32, 15, 18}, 4);
   const TensorView views[] = {X};
   std::size_t tiles = 0;
   const auto steps = fast.profile(views, 1).steps;
@@ -177,15 +177,15 @@ TEST(FastKernels, TakeAlongWhatFollows) {
 TEST(FastKernels, BitsDependNeitherOnTheBatchNorOnTheThreads) {
   const Session one(block(), {.threads = 1, .kernels = Kernels::fast});
   const Session three(block(), {.threads = 3, .kernels = Kernels::fast});
-  const std::int64_t image = 20 * 15 * 18;
-  const Tensor X = random_tensor({4, 20, 15, 18}, 5);
+  const std::int64_t image = 32 * 15 * 18;
+  const Tensor X = random_tensor({4, 32, 15, 18}, 5);
   const Tensor all = one.run({{"x", X}})[0].tensor;
   const Tensor shared = three.run({{"x", X}})[0].tensor;
   ASSERT_EQ(all.bytes(), shared.bytes());
   EXPECT_EQ(std::memcmp(all.data<float>(), shared.data<float>(), all.bytes()), 0);
   const std::int64_t result = all.shape().elements() / 4;
   for (std::int64_t n = 0; n < 4; ++n) {
-    const Tensor alone(Shape{1, 20, 15, 18},
+    const Tensor alone(Shape{1, 32, 15, 18},
                        std::vector<float>(X.data<float>() + n * image, X.data<float>() + (n + 1) * image));
     for (const Session* session : {&one, &three}) {
       const Tensor y = session->run({{"x", alone}})[0].tensor;
