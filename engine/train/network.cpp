@@ -220,9 +220,10 @@ std::vector<Spread> Network::spreads(std::span<const float> features) const {
   };
   stack.infer(static_cast<std::int64_t>(rows.size()) / inputs(), rows.data(), y.data(), add);
   std::vector<Spread> result;
-  for (const Sums& of : sums) {
-    const double mean = of.sum / of.count;
-    result.push_back({mean, std::sqrt(std::max(0.0, of.squares / of.count - mean * mean))});
+  for (std::size_t s = 0; s < sums.size(); ++s) {
+    const double mean = sums[s].sum / sums[s].count;
+    const Spread spread{mean, std::sqrt(std::max(0.0, sums[s].squares / sums[s].count - mean * mean))};
+    result.resize(stack.stages()[s].last + 1, spread);
   }
   return result;
 }

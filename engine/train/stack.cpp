@@ -56,7 +56,8 @@ Stack<T>::Stack(const Shape& input, std::vector<LayerSpec> specs)
   }
   const auto* last = std::get_if<Activation>(&specs_.back());
   if (last != nullptr && *last == Activation::softmax) objective_ = Objective(Loss::cross_entropy);
-  make_stages();
+  make_folded();
+  arrange();
 }
 
 template <class T>
@@ -102,23 +103,38 @@ bool Stack<T>::value_is_added(std::size_t value) const {
   return false;
 }
 
+/// The normalisation right behind layer i that may be folded into it; null where there is none.
 template <class T>
-void Stack<T>::make_stages() {
-  stages_.clear();
+BatchNormalizationLayer<T>* Stack<T>::folds_into(std::size_t i) const {
+  if (i + 1 == layers_.size() || value_is_added(i + 1)) return nullptr;
+  return dynamic_cast<BatchNormalizationLayer<T>*>(layers_[i + 1].get());
+}
+
+template <class T>
+void Stack<T>::make_folded() {
   folded_.clear();
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
+  folded_.resize(layers_.size());
+  const bool quantised = folding_ == Folding::int8;
+  for (std::size_t i = 0; i < layers_.size() && folding_ != Folding::none; ++i) {
     auto* linear = dynamic_cast<LinearLayer<T>*>(layers_[i].get());
-    auto* behind =
-        i + 1 < layers_.size() ? dynamic_cast<BatchNormalizationLayer<T>*>(layers_[i + 1].get()) : nullptr;
-    if (behind != nullptr && value_is_added(i + 1)) behind = nullptr;
-    const bool quantised = folding_ == Folding::int8;
-    if (linear == nullptr || folding_ == Folding::none || (behind == nullptr && !quantised)) {
+    if (linear == nullptr) continue;
+    auto* behind = folds_into(i);
+    if (behind != nullptr || quantised)
+      folded_[i] = std::make_unique<FoldedLinearLayer<T>>(*linear, behind, quantised);
+  }
+}
+
+template <class T>
+void Stack<T>::arrange() {
+  stages_.clear();
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (folded_[i] == nullptr || (folding_ == Folding::int8 && !rounds_)) {
       stages_.push_back({layers_[i].get(), i});
       continue;
     }
-    folded_.push_back(std::make_unique<FoldedLinearLayer<T>>(*linear, behind, quantised));
-    if (behind != nullptr) ++i;
-    stages_.push_back({folded_.back().get(), i});
+    Layer<T>* const layer = folded_[i].get();
+    if (folds_into(i) != nullptr) ++i;
+    stages_.push_back({layer, i});
   }
   outputs_.assign(stages_.size(), {});
   sums_.assign(stages_.size(), {});
@@ -141,7 +157,8 @@ std::vector<double> Stack<T>::statistics() const {
     all.insert(all.end(), part.begin(), part.end());
   };
   for (const auto& layer : layers_) append(*layer);
-  for (const auto& layer : folded_) append(*layer);
+  for (const auto& layer : folded_)
+    if (layer) append(*layer);
   return all;
 }
 
@@ -155,7 +172,8 @@ void Stack<T>::set_statistics(std::span<const double> values) {
     values = values.subspan(part.size());
   };
   for (const auto& layer : layers_) take(*layer);
-  for (const auto& layer : folded_) take(*layer);
+  for (const auto& layer : folded_)
+    if (layer) take(*layer);
   if (!values.empty())
     fail(ErrorCode::invalid_input, "{} more running statistics than these layers have", values.size());
 }
@@ -163,13 +181,16 @@ void Stack<T>::set_statistics(std::span<const double> values) {
 template <class T>
 void Stack<T>::set_folding(Folding folding) {
   folding_ = folding;
-  make_stages();
+  rounds_ = true;
+  make_folded();
+  arrange();
 }
 
 template <class T>
 void Stack<T>::freeze_statistics(bool frozen) {
   for (const auto& layer : layers_) layer->freeze_statistics(frozen);
-  for (const auto& layer : folded_) layer->freeze_statistics(frozen);
+  for (const auto& layer : folded_)
+    if (layer) layer->freeze_statistics(frozen);
 }
 
 template <class T>
@@ -180,7 +201,9 @@ void Stack<T>::use(ThreadPool* pool) {
 
 template <class T>
 void Stack<T>::round_in_training(bool on) {
-  for (const auto& layer : folded_) layer->round_in_training(on);
+  if (folding_ != Folding::int8 || rounds_ == on) return;
+  rounds_ = on;
+  arrange();
 }
 
 template <class T>

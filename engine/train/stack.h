@@ -13,6 +13,9 @@
 
 namespace bnrun::train {
 
+template <class T>
+class BatchNormalizationLayer;
+
 /// What runs: a layer, or one that stands for several.
 template <class T>
 struct Stage {
@@ -58,6 +61,7 @@ class Stack {
   void freeze_statistics(bool frozen);
   /// Training shares its loops among these threads, null: none, with the same results. The pool outlives its use.
   void use(ThreadPool* pool);
+  /// With Folding::int8: whether what runs rounds, or is as with Folding::none; ranges and statistics stay.
   void round_in_training(bool on);
 
   void initialize(Random& random);
@@ -80,7 +84,9 @@ class Stack {
   void reserve(std::int64_t rows);
   void check_specs() const;
   void check_shortcut(const Shortcut& shortcut) const;
-  void make_stages();
+  BatchNormalizationLayer<T>* folds_into(std::size_t i) const;
+  void make_folded();
+  void arrange();
   bool value_is_added(std::size_t value) const;
   const T* input_of(std::size_t s, const Batch<T>& batch) const;
 
@@ -90,7 +96,9 @@ class Stack {
   Folding folding_ = Folding::none;
   std::int64_t widest_ = 0;
   std::vector<std::unique_ptr<Layer<T>>> layers_;
-  std::vector<std::unique_ptr<Layer<T>>> folded_;  // stand for layers
+  std::vector<std::unique_ptr<Layer<T>>>
+      folded_;          // of each layer: what runs in its place when folded, or null
+  bool rounds_ = true;  // with Folding::int8
   std::vector<Stage<T>> stages_;
   std::vector<T> weights_;
   std::vector<T> gradients_;

@@ -20,6 +20,7 @@ FitOptions with_everything(int epochs) {
   options.plateau = Plateau{.patience = 2, .factor = 0.5};
   options.restore_best = true;
   options.freeze_statistics = 7;
+  options.quantise_from = 7;  // of int8
   return options;
 }
 

@@ -6,6 +6,7 @@
 
 #include "api/model_access.h"
 #include "bnrun/session.h"
+#include "bnrun/train_tune.h"
 #include "graph/graph.h"
 #include "samples.h"
 #include "train/fit/optimizer.h"
@@ -264,22 +265,70 @@ INSTANTIATE_TEST_SUITE_P(Networks, Int8,
                                                   Activation::softmax}),
                          [](const auto& tested) { return "Network" + std::to_string(tested.index); });
 
-TEST(Int8, ComputesInFloatUntilItIsToRound) {
+TEST(Int8, IsTheFloatTrainingToTheBitUntilItIsToRound) {
   const Dataset data = labelled(200, 4, 3);
   const Layers layers{Dense{8}, BatchNormalization{}, Activation::relu, Dense{3}, Activation::softmax};
-  const auto losses = [&](Folding folding, int quantise_from) {
+  struct Trained {
+    std::vector<EpochReport> history;
+    std::vector<float> weights;
+    bool rounded;
+  };
+  const auto train = [&](Folding folding, FitOptions options) {
     Network network(4, layers);
     network.set_folding(folding);
-    std::vector<double> list;
-    for (const auto& epoch : fit(network, data, {.epochs = 4, .quantise_from = quantise_from}))
-      list.push_back(epoch.loss);
-    return list;
+    options.validation = 0.2;
+    auto history = fit(network, data, options);
+    const auto weights = network.state().stack.weights();
+    const auto names = operators(to_model(network));
+    return Trained{std::move(history),
+                   {weights.begin(), weights.end()},
+                   std::ranges::count(names, "QuantizeLinear") == 2};
   };
-  const auto in_float = losses(Folding::folded, 1);
-  const auto late = losses(Folding::int8, 3);
-  for (std::size_t e = 0; e < 2; ++e) EXPECT_NEAR(late[e], in_float[e], 1e-5);
-  EXPECT_NE(late[2], in_float[2]);
-  EXPECT_NE(losses(Folding::int8, 1)[0], in_float[0]);
+  const Trained in_float = train(Folding::none, {.epochs = 4});
+  const Trained late = train(Folding::int8, {.epochs = 4, .quantise_from = 3});
+  for (std::size_t e = 0; e < 2; ++e) {
+    EXPECT_EQ(late.history[e].loss, in_float.history[e].loss);
+    EXPECT_EQ(late.history[e].validation_loss, in_float.history[e].validation_loss);
+  }
+  EXPECT_NE(late.history[2].loss, in_float.history[2].loss);
+  EXPECT_NE(late.weights, in_float.weights);
+  const Trained never = train(Folding::int8, {.epochs = 4, .quantise_from = 5});
+  EXPECT_EQ(never.weights, in_float.weights);
+  EXPECT_NE(train(Folding::int8, {.epochs = 4}).history[0].loss, in_float.history[0].loss);
+  EXPECT_TRUE(late.rounded && never.rounded && !in_float.rounded);
+}
+
+TEST(Int8, BeginsWithTheRangesOfAllRowsAndThoseOfWeightsThatRoundingAfterwardsHas) {
+  const Dataset data = labelled(200, 4, 3);
+  const auto make = [] {
+    return Network(4, {Dense{8}, BatchNormalization{}, Activation::relu, Dense{3}, Activation::softmax});
+  };
+  Network after = make();
+  fit(after, data, {.epochs = 2});
+  after.set_folding(Folding::int8);
+  calibrate_ranges(after, data);
+  Network never = make();
+  never.set_folding(Folding::int8);
+  fit(never, data, {.epochs = 2, .quantise_from = 3});
+  EXPECT_EQ(never.predict(data.features), after.predict(data.features));
+}
+
+TEST(Int8, KeepsTheBestOfTheEpochsThatRound) {
+  Dataset data = labelled(200, 4, 2);
+  for (std::size_t r = 0; r < 200; ++r) {
+    data.features[4 * r] = r == 0 ? 1e3F : 0.0F;  // beside which all else rounds to zero
+    data.labels[r] = data.features[4 * r + 1] > 0.0F ? 1 : 0;
+  }
+  FitOptions options{.epochs = 8, .optimizer = Adam{.learning_rate = 0.05}, .validation_data = data};
+  options.restore_best = true;
+  options.quantise_from = 6;
+  Network network(4, {Dense{2}, Activation::softmax});
+  network.set_folding(Folding::int8);
+  Training training(network, data, options);
+  while (!training.done()) training.run_epoch();
+  training.finish();
+  EXPECT_LT(training.history()[4].validation_loss, training.history()[5].validation_loss);
+  EXPECT_GE(training.kept_epoch(), 6);
 }
 
 TEST(Int8, TrainsWithTheStepsThatItExports) {

@@ -297,5 +297,16 @@ TEST(Network, SpreadsAreThoseOfTheLayers) {
   EXPECT_GT(spreads[0].deviation, 0.0);
 }
 
+TEST(Network, SpreadsCountLayersHoweverTheyAreTrained) {
+  Network network(2, {Dense{3}, BatchNormalization{}, Activation::relu, Dense{1}});
+  const std::vector<float> x{1, 2, 3, 4, -5, 6};
+  const auto apart = network.spreads(x);
+  network.set_folding(Folding::folded);
+  const auto together = network.spreads(x);
+  ASSERT_EQ(together.size(), apart.size());
+  for (const std::size_t layer : {1U, 2U, 3U}) EXPECT_NEAR(together[layer].mean, apart[layer].mean, 1e-5);
+  EXPECT_EQ(together[0].mean, together[1].mean);
+}
+
 }  // namespace
 }  // namespace bnrun::train

@@ -142,8 +142,8 @@ struct FitOptions {
   /// Threads that share the large loops of a step: convolutions, BatchNormalization of images, large matrices. The
   /// results do not depend on it.
   int threads = 1;
-  /// With Folding::int8 training rounds from this epoch on; before, it computes in float and follows the ranges
-  /// (Jacob et al. 2017, arXiv 1712.05877, section 3.1).
+  /// With Folding::int8 training rounds from this epoch on, beginning with the ranges of all rows; before, it is
+  /// that of Folding::none to the bit, and so is the network (Jacob et al. 2017, arXiv 1712.05877, section 3.1).
   int quantise_from = 1;
   /// Asked before each step; true ends training there, with the best epoch so far.
   std::function<bool()> stop;

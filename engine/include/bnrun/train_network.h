@@ -244,7 +244,7 @@ class BNRUN_API Network {
   /// Returns probabilities or predictions [rows, outputs].
   std::vector<float> predict(std::span<const float> features) const;
 
-  /// Of each layer over these rows, at inference; layers that are trained as one count once.
+  /// Of each layer over these rows, at inference; layers that are trained as one have what they give together.
   std::vector<Spread> spreads(std::span<const float> features) const;
 
   /// The trainer's own view; its type is private.

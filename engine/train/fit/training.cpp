@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/fail.h"
+#include "bnrun/train_tune.h"
 #include "train/fit/schedule.h"
 
 namespace bnrun::train {
@@ -140,11 +141,22 @@ bool Training::State::train_rows(EpochReport& report) {
   return true;
 }
 
+/// Before the first epoch that rounds all is as without int8, to the bit: training goes on from the weights that
+/// quantising after training would round, and from the same ranges.
+void Training::State::round(int epoch) {
+  stack.round_in_training(epoch >= options.quantise_from);
+  if (epoch != std::max(options.quantise_from, 1)) return;
+  calibrate_ranges(network, training);
+  best = {};  // losses in float are others
+  stopping_loss = std::numeric_limits<double>::infinity();
+  epochs_without_gain = 0;
+}
+
 void Training::State::run_epoch() {
   const auto start = std::chrono::steady_clock::now();
   const int epoch = static_cast<int>(history.size()) + 1;
   stack.freeze_statistics(options.freeze_statistics && epoch >= *options.freeze_statistics);
-  stack.round_in_training(epoch >= options.quantise_from);
+  if (stack.folding() == Folding::int8) round(epoch);
   random.shuffle(std::span(order));
   EpochReport report{.epoch = epoch};
   if (!train_rows(report)) {
@@ -188,8 +200,14 @@ void Training::State::watch(const EpochReport& report) {
 }
 
 void Training::State::finish() {
-  if ((options.restore_best || interrupted) && best.epoch > 0) restore(best);
+  const bool from_best = (options.restore_best || interrupted) && best.epoch > 0;
+  if (from_best) restore(best);
   if (history.empty()) return;
+  const int kept = from_best ? best.epoch : static_cast<int>(history.size());
+  if (stack.folding() == Folding::int8 && kept < options.quantise_from) {
+    stack.round_in_training(true);
+    calibrate_ranges(network, training);
+  }
   const auto evaluation = evaluate(network, training);
   history.back().trained_loss = evaluation.loss;
   history.back().trained_metric = evaluation.metric;

@@ -19,6 +19,8 @@ struct Training::State : Progress {
   State& operator=(const State&) = delete;
 
   void run_epoch();
+  /// Whether this epoch rounds, with Folding::int8.
+  void round(int epoch);
   void finish();
   std::string checkpoint();
   /// Changes nothing when it throws.

@@ -90,12 +90,10 @@ void FoldedLinearLayer<T>::prepare(std::int64_t rows, const T* x) {
   if (quantised_) {
     const std::span<const T> values(x, count_of(rows * this->inputs()));
     range_.observe(values);  // frozen statistics or not: what comes in goes on changing
-    if (rounds_) {
-      const InputSteps steps = range_.steps();
-      gathered_.resize(values.size());
-      std::transform(values.begin(), values.end(), gathered_.begin(), [&](T v) { return steps.rounded(v); });
-      panels_ = gathered_.data();
-    }
+    const InputSteps steps = range_.steps();
+    gathered_.resize(values.size());
+    std::transform(values.begin(), values.end(), gathered_.begin(), [&](T v) { return steps.rounded(v); });
+    panels_ = gathered_.data();
   } else if (!linear_.reads_whole()) {
     gathered_.resize(count_of(M * K()));
     linear_.gather(rows, x, gathered_.data());
@@ -117,7 +115,7 @@ void FoldedLinearLayer<T>::prepare(std::int64_t rows, const T* x) {
   each_element(W_.size(), columns, [&](std::size_t i, std::size_t n) {
     W_[i] = static_cast<T>(static_cast<double>(linear_.W()[i]) * slope_[n]);
   });
-  if (quantised_ && rounds_) round_weights(W_, columns);
+  if (quantised_) round_weights(W_, columns);
 }
 
 template <class T>
@@ -169,7 +167,7 @@ void FoldedLinearLayer<T>::backward(std::int64_t rows, const T* x, const T* /*y*
   backward_to_weights(M);
   if (dx == nullptr) return;
   backward_to_input(rows, by_batch, dx);
-  if (!quantised_ || !rounds_) return;
+  if (!quantised_) return;
   const InputSteps steps = range_.steps();
   const double low = -static_cast<double>(steps.step) * steps.zero_point;
   const double high = low + static_cast<double>(steps.step) * 255.0;

@@ -24,7 +24,6 @@ class FoldedLinearLayer final : public Layer<T> {
 
   std::span<double> statistics() override;
   void freeze_statistics(bool frozen) override { frozen_ = frozen; }
-  void round_in_training(bool on) override { rounds_ = on; }
   void forward(std::int64_t rows, const T* x, T* y) override;
   void infer(std::int64_t rows, const T* x, T* y) const override;
   void backward(std::int64_t rows, const T* x, const T* y, const T* dy, T* dx) override;
@@ -57,7 +56,6 @@ class FoldedLinearLayer final : public Layer<T> {
   BatchNormalizationLayer<T>* normalization_;
   bool quantised_;
   bool frozen_ = false;
-  bool rounds_ = true;
   MovingRange range_;
 
   // Of the last `forward`, as far as `backward` needs them.

@@ -47,8 +47,6 @@ class Layer {
   virtual bool by_rows() const { return false; }
   /// From now on training computes with the running statistics and leaves them as they are.
   virtual void freeze_statistics(bool /*frozen*/) {}
-  /// Of a layer that is trained to be quantised: whether training rounds, or only follows the ranges.
-  virtual void round_in_training(bool /*on*/) {}
 
   /// Training: batch statistics, running ones updated; keeps what `backward` needs besides x and y.
   virtual void forward(std::int64_t rows, const T* x, T* y) = 0;
