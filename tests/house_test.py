@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "verify": "base affine op graph passes",
     "inspect": "base op graph passes",
     "api": "base op graph passes program exec onnx verify inspect",
-    "train": "base kernels affine graph passes api",
+    "train": "base kernels affine op graph passes api",
     "bindings": "",  # what any program may use
 }
 # Libraries that one room knows.

@@ -36,6 +36,16 @@ Tensor labels_of(const Graph& graph, const Value& value) {
   return labelled != nullptr ? labelled->labels() : Tensor();
 }
 
+/// Undefined unless an operator reads the input as categories of its type.
+Tensor categories_of(const Graph& graph, const Value& input) {
+  for (const NodeId user : input.users) {
+    const auto* categorical = dynamic_cast<const Categorical*>(graph.node(user).op.get());
+    const Tensor known = categorical != nullptr ? categorical->categories() : Tensor();
+    if (known.defined() && known.dtype() == input.type.dtype) return known;
+  }
+  return {};
+}
+
 std::vector<std::string> as_text(const Tensor& labels) {
   std::vector<std::string> texts;
   if (labels.dtype() == DType::string) {
@@ -59,7 +69,8 @@ std::vector<PortInfo> describe_ports(const Graph& graph, const std::vector<Value
   std::vector<PortInfo> ports;
   for (const ValueId id : ids) {
     const Value& value = graph.value(id);
-    PortInfo port{value.name, value.type.dtype, std::nullopt, value.overridable, labels_of(graph, value)};
+    PortInfo port{value.name, value.type.dtype, std::nullopt, value.overridable,
+                  value.producer.valid() ? labels_of(graph, value) : categories_of(graph, value)};
     if (value.type.dims) {
       port.dims.emplace();
       for (const Dim& dim : *value.type.dims) {

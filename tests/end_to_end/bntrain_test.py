@@ -146,6 +146,17 @@ class Tables(BntrainTest):
         other = ProgramTest()
         other.program, other.folder = "bnrun", self.folder
         other.fail_with(INVALID_INPUT, "m.onnx", "-i", "new.csv", message="none of the categories")
+        for embedded in [[], ["--embed", "colour"]]:
+            self.fit("t.csv", "bought", "--epochs", "1", "--unknown", "error", *embedded)
+            self.assertEqual(len(self.bnrun("m.onnx", "--random=20")), 21)
+
+    def test_a_held_out_value_that_was_not_learnt_is_told_by_its_line(self):
+        lines = ["colour,x,y", *(f"{'red' if r % 2 else 'blue'},{r % 7},{r % 3}" for r in range(60))]
+        lines[37] = "green,1,2"
+        self.write("t.csv", "\n".join(lines) + "\n")
+        told = "t.csv: line 38, column 'colour': 'green' is none of the 2 values in the rows learnt from (--unknown zero takes"
+        self.fail_with(INVALID_INPUT, "fit", "t.csv", "--target", "y", "-o", "m.onnx", "-q", "--epochs", "1", "--unknown", "error", "--folds", "5",
+                       message=told)
 
     def test_embedded_columns_train_export_and_score_alike(self):
         table = mixed_table.draw()

@@ -152,6 +152,13 @@ class Images(BntrainTest):
         for labelled, message in [("few.npy", "few.npy: 49 labels for the 50 rows of x.npy"), ("two.npy", "expected one label a row"),
                                   ("both.npz", "holds 2 arrays"), (ROOT / "models/data/iris.csv", "has 5 columns, expected one")]:
             self.fail_with(INVALID_INPUT, *fit, "--labels", labelled, message=message)
+        holes = images[:50].astype(np.float32)
+        holes[7, 1, 2] = np.nan
+        np.save(self.folder / "holes.npy", holes)
+        self.fail_with(INVALID_INPUT, "fit", "holes.npy", *fit[2:], "--labels", "y.npy", message="holes.npy: row 8, number 11: nan is not finite")
+        self.fail_with(USAGE, *fit, "--labels", "y.npy", "--layers", "conv(0,3) dense", message="'conv(0,3)': 0 filters, expected a whole number")
+        self.fail_with(INVALID_INPUT, *fit, "--labels", "y.npy", "--layers", "conv(4,9) flatten dense",
+                       message="a convolution of 9x9 on an image of 8x8, which is smaller: take a smaller one, or padding that keeps")
         self.fail_with(INVALID_INPUT, "fit", "words.npy", *fit[2:], "--labels", "y.npy", message="holds words, expected numbers")
         self.fail_with(INVALID_INPUT, "fit", ROOT / "models/data/iris.csv", *fit[2:], "--labels", "y.npy", message="is a table")
         self.fail_with(USAGE, *fit, message="--target is required, or --labels")

@@ -78,6 +78,7 @@ class Predict(ProgramTest):
         self.assertEqual(list(self.table(model, "-i", arrays)[0]), ["p_0", "p_1", "p_2"])
         self.fail_with(USAGE, "predict", model, "-i", arrays, "--proba", message="--labels")
         self.fail_with(USAGE, "predict", model, "-i", arrays, "--labels", "x,y,z,w", message="no output has scores of 4 classes")
+        self.fail_with(USAGE, "predict", model, "-i", arrays, "--labels", "x,y,x", message="--labels: 'x' is there twice")
 
     def save_rows(self):
         np.save(self.folder / "rows.npy", np.float32(self.ROWS))

@@ -98,12 +98,16 @@ class Training(BntrainTest):
                                  (["--initializer", "he_normal"], "network"), (["--initial-scale", "0.5"], "network"),
                                  (["--drop", "petal_width"], "list of columns"), (["--unknown", "error"], "rule for unknown categories"),
                                  (["--missing", "zero"], "rule for missing values: error there, zero here"),
-                                 (["--holdout", "15"], "choice of rows held out"), (["--scale", "minmax"], "scaling of the inputs"),
+                                 (["--holdout", "15"], "choice of rows held out"), (["--scale", "minmax"], "--scale: standardize there, minmax here"),
+                                 (["--class-weights", "balanced"], "--class-weights: none there, balanced here"),
+                                 (["--layers", "dense(8) dense"], "network: dense(32, glorot_uniform * 1) bn(0.9, 0.001) relu"),
                                  (["--na", "-9"], "spelling of missing values")]:
             with self.subTest(changed=changed):
                 self.fail_with(INVALID_INPUT, *arguments, *changed,
                                message="c3: the checkpoint is of a training with another " + message)
         self.fail_with(INVALID_INPUT, "fit", "renamed.csv", *arguments[2:], message="another list of columns")
+        self.write("other.csv", IRIS.read_text().replace("5.1", "5.3", 1))
+        self.fail_with(INVALID_INPUT, "fit", "other.csv", *arguments[2:], message="another table to train on\n")
         damaged = bytearray(self.read("c3"))
         damaged[200] ^= 4
         (self.folder / "c3").write_bytes(bytes(damaged))
@@ -234,6 +238,22 @@ class Files(BntrainTest):
                        "--holdout-out"]:
             self.fail_with(USAGE, "fit", IRIS, "--target", "species", "-o", "m.onnx", option, "", message="'' says nothing")
         self.fail_with(USAGE, "fit", IRIS, "--target", "species", "-o", "m.onnx", "-q", "--layers", " ", message="a layer is missing")
+
+    def test_an_option_that_changes_nothing_is_refused_with_what_helps(self):
+        for given, message in [
+                (["--momentum", "0.9"], "--momentum is of sgd, not of adam: --optimizer sgd takes it"),
+                (["--momentum", "0.9", "--optimizer", "lion"], "--momentum is of sgd, not of lion"),
+                (["--huber-delta", "2"], "--huber-delta is of --loss huber, which is not asked for"),
+                (["--qat-from", "3"], "--qat int8 is missing"),
+                (["--qat", "int8", "--qat-from", "6", "--epochs", "5"], "--qat-from 6 is beyond the 5 epochs"),
+                (["--freeze-bn", "6", "--epochs", "5"], "--freeze-bn 6 is beyond the 5 epochs; 0 never freezes"),
+                (["--image", "2x2"], "--image 2x2: no layer reads images (conv, maxpool, avgpool, gap)"),
+                (["--embed", "species", "--embed", "species=2"], "--embed species: the column is given twice"),
+                (["--history", "h.xml"], "--history h.xml: it is written as .csv or .json, not as .xml")]:
+            with self.subTest(given=given):
+                self.fail_with(USAGE, "fit", IRIS, "--target", "species", "-o", "m.onnx", "-q", *given, message=message)
+        self.fail_with(USAGE, "compare", IRIS, "--target", "species", "-q", "--huber-delta", "2", message="--loss huber")
+        self.succeed("fit", IRIS, "--target", "species", "-o", "m.onnx", "-q", "--epochs", "2", "--optimizer", "sgd", "--momentum", "0.5")
 
     def test_history_as_table_or_json_and_curves_as_one_page(self):
         self.fit(IRIS, "species", "--epochs", "4", "--history", "h.csv", "--schedule", "step:2:0.5", "--learning-rate", "0.001")

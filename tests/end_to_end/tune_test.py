@@ -184,6 +184,14 @@ class Foreign(Tune):
                 right = ((self.outputs("t.onnx", x)[:, 0] > (0.5 if ending == "Sigmoid" else 0)) == (np.arange(100) >= 50)).mean()
                 self.assertIn(f"training   accuracy {right:.4f}", said)
                 self.assertGreater(right, 0.9)
+                told = json.loads(self.succeed("eval", "t.onnx", two, "--target", "species", "--json"))
+                self.assertEqual((told["classes"], told["accuracy"]), (["versicolor", "virginica"], right))
+                self.assertGreater(told["auc"][1], 0.9)
+                numbered = self.write("01.csv", two.read_text().replace("versicolor", "0").replace("virginica", "1"))
+                _, said = self.tune("f.onnx", numbered, "species", "--task", "classification", "--epochs", "1", "--holdout", "20")
+                self.assertIn("class  precision", said)
+                told = json.loads(self.succeed("eval", "t.onnx", numbered, "--target", "species", "--json"))
+                self.assertEqual(told["classes"], ["0", "1"])
         self.save(make([*KERAS[:-1], ("Sigmoid", ["h"], "y", {})], weights()))
         self.tune("f.onnx", IRIS, "species", "--epochs", "60", "--learning-rate", "0.02")
         self.assertGreater(self.accuracy("t.onnx", IRIS), 0.9)
@@ -231,6 +239,33 @@ class Foreign(Tune):
             with self.subTest(message):
                 onnx.save(make(nodes, weights(), **options), str(self.folder / "f.onnx"))
                 self.refuse(message)
+
+    def test_a_gemm_s_factors_are_taken_into_its_weights(self):
+        self.save(make([("Gemm", ["x", "W1", "b1"], "b", {"alpha": 0.5, "beta": 2.0}), *KERAS[2:]], {**weights(), "b1": np.ones(8)}))
+        x = iris()[0]
+        self.tune("f.onnx", IRIS, "species", "--epochs", "0")
+        np.testing.assert_allclose(self.outputs("t.onnx", x), self.outputs("f.onnx", x), rtol=1e-5)
+
+    def test_what_hinders_a_matrix_from_being_a_layer_is_told(self):
+        half = make([("Gemm", ["x", "W1", "b1"], "y", {})], weights(), output=("y", ["N", 8]))
+        for tensor in half.graph.initializer:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+        for value in [*half.graph.input, *half.graph.output]:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT16
+        alone = make([("MatMul", ["x", "W1"], "y", {})], weights(), output=("y", [8]), row=(), batch=4)
+        computed = make([("Transpose", ["x"], "z", {}), ("MatMul", ["x", "z"], "y", {})], {}, output=("y", ["N", "N"]))
+        for model, message in [(half, "(Gemm): its weights are float16, and what is trained is float32: train the float32 model"),
+                               (alone, "(MatMul): it takes float32[4], a single row without a batch axis: export the model with one"),
+                               (computed, "(MatMul): its matrix is computed, or may be given by the caller")]:
+            with self.subTest(message):
+                onnx.save(model, str(self.folder / "f.onnx"))
+                self.refuse(message)
+
+    def test_a_row_that_gives_no_finite_number_is_told_by_its_line(self):
+        self.save(make(KERAS, weights()))
+        rows = self.write_iris("nan.csv", lambda x: np.where((np.arange(len(x)) == 40)[:, None] & (np.arange(4) == 2), np.nan, x))
+        self.fail_with(INVALID_INPUT, "tune", "f.onnx", rows, "--target", "species", "-o", "t.onnx", "-q",
+                       message=f"nan.csv: line 42, column '{iris()[2][2]}': gives the network a number that is not finite")
 
     def test_convolutions_in_front_are_refused(self):
         nodes = [("Conv", ["x", "K"], "k", {}), ("Flatten", ["k"], "l", {}), ("MatMul", ["l", "W1"], "a", {}), *KERAS[1:]]

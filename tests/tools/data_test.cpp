@@ -337,6 +337,16 @@ TEST(Outputs, CsvStandsSideBySide) {
   EXPECT_EQ(text(outputs, Format::csv), "y_0,y_1,label,ok\n0.1,-0,\"a,\"\"b\"\"\",1\n1e+20,nan,c,255\n");
 }
 
+TEST(Outputs, NanHasNoSignInCsv) {
+  const std::vector<NamedTensor> outputs = {
+      {"y", Tensor({2}, std::vector<float>{std::copysign(NAN, -1.0F), -INFINITY})},
+      {"z", Tensor({2}, std::vector<double>{std::copysign(NAN, -1.0), -1.5})},
+      {"h", convert(Tensor({2}, std::vector<float>{std::copysign(NAN, -1.0F), 1.0F}), DType::float16)}};
+  EXPECT_EQ(text(outputs, Format::csv), "y,z,h\nnan,nan,nan\n-inf,-1.5,1\n");
+  EXPECT_EQ(number_cell(std::copysign(NAN, -1.0)), "nan");
+  EXPECT_EQ(number_cell(-0.1), "-0.1");
+}
+
 TEST(Outputs, CsvNeedsEqualRows) {
   const std::vector<NamedTensor> outputs = {{"y", Tensor({2}, std::vector<float>{1, 2})},
                                             {"z", Tensor({1}, std::vector<float>{1})}};

@@ -232,8 +232,17 @@ void write(std::ostream& out, const Options& options, const Carried& carried, co
   writer.end();
 }
 
+/// Throws UsageError where two classes would have one name.
+void check_labels(std::vector<std::string> labels) {
+  std::ranges::sort(labels);
+  const auto twice = std::ranges::adjacent_find(labels);
+  if (twice != labels.end())
+    throw cli::UsageError(fmt::format("--labels: '{}' is there twice: give each class its own name", *twice));
+}
+
 int predict(const cli::Console& console, Options options) {
   layout_of(options);
+  check_labels(options.labels);
   const bool carries = !options.id.empty() || options.append;
   if (carries && (options.feed.inputs.size() > 1 || !options.feed.random.empty()))
     throw cli::UsageError("--id and --append take columns of one table: give one -i");

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <span>
+
 #include "bnrun/error.h"
 #include "io/data.h"
 
@@ -10,6 +14,16 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& what) {
   throw Error(ErrorCode::invalid_input, what);
+}
+
+/// Throws naming the first row, as the file counts them from 1, that holds what is no finite number.
+void check_finite(std::span<const float> values, std::size_t width, const std::string& source) {
+  const auto bad = std::ranges::find_if_not(values, [](float value) { return std::isfinite(value); });
+  if (bad == values.end()) return;
+  const auto at = static_cast<std::size_t>(bad - values.begin());
+  refuse(fmt::format("{}: row {}, number {}: {} is not finite: mend it, or leave the row and its label out",
+                     source, at / width + 1, at % width + 1,
+                     std::isnan(*bad) ? "nan" : fmt::format("{}", *bad)));
 }
 
 /// The only array of a file.
@@ -70,6 +84,7 @@ LabelledTable label_array(const std::string& path, const io::Table& labels, cons
   result.data.columns = array.shape().elements() / array.shape()[0];
   const auto width = static_cast<std::size_t>(result.data.columns);
   const auto values = array.span<float>();
+  check_finite(values, width, path);
   result.data.features.reserve(result.rows.size() * width);
   for (const std::size_t row : result.rows) {
     const auto part = values.subspan(row * width, width);

@@ -276,10 +276,12 @@ void write_csv(const std::string& path, const std::vector<Trial>& trials, bool c
     for (const Trial& trial : trials) {
       for (std::size_t e = 0; e < trial.history.size(); ++e) {
         const auto& epoch = trial.history[e];
-        out << fmt::format("{},{},{},{},{},{},{},{},{},{},{},{:.6f}\n", kVariants[trial.variant].name,
-                           trial.rate, trial.scale, trial.seed, epoch.epoch, epoch.loss, epoch.metric,
-                           *epoch.validation_loss, *epoch.validation_metric, trial.shift[e], trial.width[e],
-                           epoch.seconds);
+        out << fmt::format("{},{},{},{},{}", kVariants[trial.variant].name, trial.rate, trial.scale,
+                           trial.seed, epoch.epoch);
+        for (const double number : {epoch.loss, epoch.metric, *epoch.validation_loss,
+                                    *epoch.validation_metric, trial.shift[e], trial.width[e]})
+          out << "," << io::number_cell(number);
+        out << fmt::format(",{:.6f}\n", epoch.seconds);
       }
     }
   });
@@ -294,6 +296,7 @@ int compare(const cli::Console& console, Options options) {
   if (options.training.fit.validation == 0.0) throw cli::UsageError("compare needs --validation above 0");
   if (options.training.learning_rate || options.training.patience)
     throw cli::UsageError("compare takes --rates, and trains all epochs");
+  check_effect(options.network, options.training);
   take_embedded_for_categories(options.table);
   options.table.table.expected = {options.table.choice.target};
   const auto table = io::read_csv(options.table.data, options.table.table);

@@ -332,7 +332,9 @@ Truth read_truth(const Model& model, const io::Table& table, std::size_t target,
   auto classes = cli::list_property(model, "bnrun.classes");
   const bool classes_unnamed = outputs[0].name == "probabilities" && classes.empty();
   if (classes_unnamed && outputs[0].dims && outputs[0].dims->size() == 2 && (*outputs[0].dims)[1].extent) {
-    for (std::int64_t c = 0; c < *(*outputs[0].dims)[1].extent; ++c) classes.push_back(fmt::format("{}", c));
+    const auto count =
+        std::max<std::int64_t>(*(*outputs[0].dims)[1].extent, 2);  // one output tells two apart
+    for (std::int64_t c = 0; c < count; ++c) classes.push_back(fmt::format("{}", c));
   }
   return read_truth(table, target, missing, std::move(classes));
 }
@@ -349,6 +351,15 @@ Truth read_truth(const io::Table& table, std::size_t target, MissingTarget missi
     for (const std::size_t r : truth.rows) truth.targets.push_back(narrow(table, r, target));
   }
   return truth;
+}
+
+std::vector<float> of_both_classes(std::span<const float> second) {
+  std::vector<float> both;
+  for (const float p : second) {
+    both.push_back(1.0F - p);
+    both.push_back(p);
+  }
+  return both;
 }
 
 std::vector<std::string> classes_of(const io::Table& table, std::size_t target, MissingTarget missing,

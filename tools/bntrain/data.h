@@ -1,6 +1,7 @@
 // Tables as something to learn from: which columns are features, what the target is.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,9 @@ struct Truth {
 };
 /// Throws invalid_input naming the line whose target is missing, or none of the model's classes.
 Truth read_truth(const Model& model, const io::Table& table, std::size_t target, MissingTarget missing);
+
+/// Of the second of two classes alone, as a sigmoid gives them: those of both, [rows, 2].
+std::vector<float> of_both_classes(std::span<const float> second);
 
 /// The same for these classes, none where a number is predicted.
 Truth read_truth(const io::Table& table, std::size_t target, MissingTarget missing,

@@ -169,6 +169,10 @@ void apply_softmax(std::span<float> scores, std::size_t width) {
   }
 }
 
+void apply_sigmoid(std::span<float> scores) {
+  for (float& score : scores) score = 1.0F / (1.0F + std::exp(-score));
+}
+
 int evaluate(const cli::Console& console, const Options& options) {
   if (options.target.empty() && options.labels.empty())
     throw cli::UsageError("--target is required, or --labels for an IDX or npy file");
@@ -187,11 +191,14 @@ int evaluate(const cli::Console& console, const Options& options) {
   }
   auto scored = take_rows(output, truth.rows, rows);
   if (!truth.classes.empty()) {
-    note_nan(console, scored, truth.classes.size());
+    const bool single = truth.classes.size() == 2 && scored.size() == truth.rows.size();
+    note_nan(console, scored, single ? 1 : truth.classes.size());
     if (!are_probabilities(scored)) {
-      console.note("the model's scores are no probabilities: they are taken for logits (softmax)");
-      apply_softmax(scored, truth.classes.size());
+      console.note(fmt::format("the model's scores are no probabilities: they are taken for logits ({})",
+                               single ? "sigmoid" : "softmax"));
+      single ? apply_sigmoid(scored) : apply_softmax(scored, truth.classes.size());
     }
+    if (single) scored = of_both_classes(scored);
     report_classes(options, truth, scored);
   } else {
     report_numbers(options, truth, scored);

@@ -108,6 +108,29 @@ train::Dataset read_more(const Fit& fit, const std::string& path, const train::P
   return way.apply(more.data);
 }
 
+/// Rows that were not learnt from, as the network takes them. Throws naming the line of a value that is refused.
+train::Dataset apply_to(const Fit& fit, const Prepared& prepared, const std::vector<std::size_t>& rows) {
+  const auto& way = prepared.preparation;
+  const auto& data = fit.labelled.data;
+  for (std::size_t t = 0; way.refuse_unknown && t < way.columns.texts.size(); ++t) {
+    const auto& known = way.vocabularies[t];
+    for (const std::size_t row : rows) {
+      const std::size_t cell = row * static_cast<std::size_t>(data.columns) + way.columns.numbers.size() + t;
+      const float place = data.features[cell];
+      const std::string value =
+          std::isnan(place) ? "" : way.columns.texts[t].values[static_cast<std::size_t>(place)];
+      if (std::ranges::find(known, value) == known.end())
+        throw Error(
+            ErrorCode::invalid_input,
+            fmt::format("{}: line {}, column '{}': '{}' is none of the {} values in the rows learnt from "
+                        "(--unknown zero takes it for none of them)",
+                        fit.table.source(), fit.table.line(fit.labelled.rows[row]), way.columns.texts[t].name,
+                        value, known.size()));
+    }
+  }
+  return prepared.apply(train::take_rows(data, rows));
+}
+
 /// The options of this network: with folds each trains and is measured on the rows it did not see. False when
 /// that was interrupted.
 bool measure_folds(const Fit& fit, const std::optional<train::Recipe>& recipe, train::FitOptions options) {
@@ -128,7 +151,7 @@ bool measure_folds(const Fit& fit, const std::optional<train::Recipe>& recipe, t
     train::fit(network, prepared.training, mine);
     if (cli::interrupted()) return;
     ++measured;
-    const auto held_out = prepared.apply(train::take_rows(fit.labelled.data, splits[f].drawn));
+    const auto held_out = apply_to(fit, prepared, splits[f].drawn);
     const auto y = network.predict(held_out.features);
     if (fit.classification()) {
       classes[f] = train::score_classes(y, held_out.labels, network.outputs());
@@ -170,6 +193,8 @@ train::Facts facts_of(const Options& options, const LabelledTable& labelled, con
     texts.push_back(
         fmt::format("{}: {}", columns.texts[t].name, fmt::join(prepared.preparation.vocabularies[t], ",")));
   return {
+      {"--scale", options.network.scale},
+      {"--class-weights", options.network.balanced ? "balanced" : "none"},
       {"target", description.target},
       {"list of classes", fmt::format("{}", fmt::join(description.classes, ","))},
       {"list of columns", fmt::format("{}", fmt::join(description.features, ","))},
@@ -208,7 +233,7 @@ void report(const Fit& fit, const train::Network& network, const train::Training
   if (training.kept_epoch() != static_cast<int>(history.size()))
     fit.console.note(fmt::format("kept epoch {} of {}", training.kept_epoch(), history.size()));
   if (held_out.empty()) return;
-  const auto rows = prepared.apply(train::take_rows(fit.labelled.data, held_out));
+  const auto rows = apply_to(fit, prepared, held_out);
   print_result(fit.text, "held-out", classes, train::evaluate(network, rows));
   const auto y = network.predict(rows.features);
   if (classes)
@@ -237,6 +262,7 @@ void check_paths(const Options& options) {
   cli::check_distinct(
       {options.output, options.history, options.curves, options.holdout_out, options.checkpoint},
       {options.table.data, options.labels, options.validation_file, options.network.keras.value_or("")});
+  check_history(options.history);
   if (!options.checkpoint.empty()) io::check_keeps(options.checkpoint);
   if (!options.resume && !options.checkpoint.empty() && std::filesystem::exists(options.checkpoint))
     throw cli::UsageError(
@@ -249,6 +275,7 @@ void check_paths(const Options& options) {
 int fit(const cli::Console& console, Options options) {
   check_source(options);
   check_paths(options);
+  check_effect(options.network, options.training);
   take_embedded_for_categories(options.table);
   options.table.table.expected = {options.table.choice.target};
   auto fit_settings = fit_options(options.training);

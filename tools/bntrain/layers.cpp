@@ -215,8 +215,9 @@ void flatten(std::string_view text, std::vector<Written>& layers, int depth) {
 LayerSpec make_convolution(const Written& layer) {
   Words words(layer);
   const auto filters = words.take_number();
-  if (!filters || !(*filters >= 1.0 && *filters <= 65536.0) || *filters != std::floor(*filters))
-    refuse("'{}': filters and the size of the kernel are missing, as in conv(6, 5)", layer.whole);
+  if (!filters) refuse("'{}': filters and the size of the kernel are missing, as in conv(6, 5)", layer.whole);
+  if (!(*filters >= 1.0 && *filters <= 65536.0) || *filters != std::floor(*filters))
+    refuse("'{}': {} filters, expected a whole number from 1 to 65536", layer.whole, *filters);
   train::Conv2D conv{.filters = static_cast<std::int64_t>(*filters)};
   const auto kernel = words.take_size();
   if (!kernel)

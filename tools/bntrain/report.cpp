@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "common/program.h"
 #include "common/text_table.h"
 #include "curves.h"
+#include "io/csv.h"
 #include "io/file.h"
 
 namespace bnrun {
@@ -125,6 +128,13 @@ std::string class_report(const train::ClassificationReport& report, const std::v
                      classes.size() > 3 ? fmt::format(", among the first 3 {:.4f}", report.top_3) : "");
 }
 
+void check_history(const std::string& path) {
+  const auto ending = std::filesystem::path(path).extension();
+  if (!ending.empty() && ending != ".csv" && ending != ".json")
+    throw cli::UsageError(
+        fmt::format("--history {}: it is written as .csv or .json, not as {}", path, ending.string()));
+}
+
 void write_history(const std::string& path, bool classification,
                    const std::vector<train::EpochReport>& history) {
   if (path.empty()) return;
@@ -135,12 +145,10 @@ void write_history(const std::string& path, bool classification,
     }
     const auto metric = metric_name(classification);
     out << fmt::format("epoch,loss,{},val_loss,val_{},learning_rate,seconds\n", metric, metric);
-    const auto cell = [](const std::optional<double>& value) {
-      return value ? fmt::format("{}", *value) : "";
-    };
+    const auto cell = [](const std::optional<double>& value) { return value ? io::number_cell(*value) : ""; };
     for (const auto& e : history) {
-      out << fmt::format("{},{},{},{},{},{},{:.6f}\n", e.epoch, e.loss, e.metric, cell(e.validation_loss),
-                         cell(e.validation_metric), e.learning_rate, e.seconds);
+      out << fmt::format("{},{},{},{},{},{},{:.6f}\n", e.epoch, cell(e.loss), cell(e.metric),
+                         cell(e.validation_loss), cell(e.validation_metric), e.learning_rate, e.seconds);
     }
   });
 }

@@ -23,6 +23,8 @@ void print_result(std::FILE* out, std::string_view what, bool classification,
 /// calibration.
 std::string class_report(const train::ClassificationReport& report, const std::vector<std::string>& classes);
 
+/// Throws cli::UsageError where the path of --history ends in anything but .csv or .json.
+void check_history(const std::string& path);
 /// Every epoch as .csv, or as .json when the path ends so; "" writes nothing.
 void write_history(const std::string& path, bool classification,
                    const std::vector<train::EpochReport>& history);

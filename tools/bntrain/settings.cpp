@@ -108,7 +108,13 @@ std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::in
                                : parse_layers(settings.layers.value_or(layers_text(settings.hidden)), outputs,
                                               classification, {.momentum = settings.usual_momentum});
   if (!settings.keras && !settings.layers && row.rank() == 3) layers.insert(layers.begin(), train::Flatten{});
-  if (row.rank() != 3 && std::ranges::any_of(layers, reads_images))
+  const bool images = std::ranges::any_of(layers, reads_images);
+  if (settings.image && !images)
+    throw cli::UsageError(fmt::format(
+        "--image {}: no layer reads images (conv, maxpool, avgpool, gap); without --image a row is "
+        "its numbers",
+        *settings.image));
+  if (row.rank() != 3 && images)
     throw cli::UsageError(
         fmt::format("there are layers of images, but a row of the data is {} numbers: --image HEIGHTxWIDTH "
                     "says how they lie",
@@ -133,6 +139,7 @@ void set_loss(const NetworkSettings& settings, const train::Dataset& training, b
                                                      : "a number (--task classification makes it classes)"));
   }
   train::LossOptions options = settings.loss_options;
+  options.huber_delta = settings.huber_delta.value_or(options.huber_delta);
   if (!classification && (settings.balanced || options.label_smoothing > 0.0))
     throw cli::UsageError("--class-weights and --label-smoothing are for classes, the target is a number");
   if (settings.balanced)
@@ -141,6 +148,22 @@ void set_loss(const NetworkSettings& settings, const train::Dataset& training, b
   if (settings.loss == "mae") loss = train::Loss::mean_absolute_error;
   if (settings.loss == "huber") loss = train::Loss::huber;
   network.set_loss(loss, options);
+}
+
+void check_effect(const NetworkSettings& network, const TrainingSettings& training) {
+  if (network.huber_delta && network.loss != "huber")
+    throw cli::UsageError("--huber-delta is of --loss huber, which is not asked for");
+  const int epochs = training.fit.epochs;
+  if (training.quantise_from && network.quantised.empty())
+    throw cli::UsageError("--qat-from says when --qat begins to round: --qat int8 is missing");
+  if (training.quantise_from.value_or(0) > epochs)
+    throw cli::UsageError(fmt::format(
+        "--qat-from {} is beyond the {} epochs: no step would round (bntrain tune --epochs 0 --qat "
+        "int8 quantises after training)",
+        *training.quantise_from, epochs));
+  if (training.freeze_from.value_or(0) > epochs)
+    throw cli::UsageError(fmt::format("--freeze-bn {} is beyond the {} epochs; 0 never freezes",
+                                      *training.freeze_from, epochs));
 }
 
 std::vector<double> numbers_behind(const std::string& option, const std::string& text) {
@@ -166,6 +189,8 @@ train::Optimizer optimizer_of(const TrainingSettings& settings) {
     throw cli::UsageError(fmt::format("--weight-decay is of adamw and lion; with {} --l2 does it", name));
   if (settings.nesterov && name != "sgd")
     throw cli::UsageError(fmt::format("--nesterov is of sgd, not of {}", name));
+  if (settings.momentum && name != "sgd")
+    throw cli::UsageError(fmt::format("--momentum is of sgd, not of {}: --optimizer sgd takes it", name));
   if (name == "adam" && !settings.weight_decay)
     return train::Adam{.learning_rate = rate.value_or(train::Adam{}.learning_rate)};
   if (name == "adam" || name == "adamw")
@@ -177,7 +202,7 @@ train::Optimizer optimizer_of(const TrainingSettings& settings) {
     return train::Lion{.learning_rate = rate.value_or(train::Lion{}.learning_rate),
                        .weight_decay = settings.weight_decay.value_or(0.0)};
   return train::Sgd{.learning_rate = rate.value_or(train::Sgd{}.learning_rate),
-                    .momentum = settings.momentum,
+                    .momentum = settings.momentum.value_or(0.9),
                     .nesterov = settings.nesterov};
 }
 
@@ -248,13 +273,12 @@ std::map<std::string, std::optional<std::int64_t>> embeddings_of(const TableSett
     std::int64_t width = 0;
     const char* const end = given.data() + given.size();
     const auto parsed = std::from_chars(given.data() + std::min(equals, given.size() - 1) + 1, end, width);
-    if (equals == std::string::npos) {
-      wanted[given] = std::nullopt;
-    } else if (parsed.ec == std::errc{} && parsed.ptr == end && width >= 1 && width <= 1024) {
-      wanted[given.substr(0, equals)] = width;
-    } else {
+    const bool sized = equals != std::string::npos;
+    if (sized && (parsed.ec != std::errc{} || parsed.ptr != end || width < 1 || width > 1024))
       throw cli::UsageError(fmt::format("--embed {}: expected COLUMN or COLUMN=NUMBERS, 1 to 1024", given));
-    }
+    const std::string column = given.substr(0, equals);
+    if (!wanted.emplace(column, sized ? std::optional(width) : std::nullopt).second)
+      throw cli::UsageError(fmt::format("--embed {}: the column is given twice, once is enough", column));
   }
   return wanted;
 }
@@ -410,8 +434,7 @@ void add_objective_settings(CLI::App& command, NetworkSettings& o) {
   };
   add("--loss", o.loss, "auto, cross-entropy, mse, mae or huber (auto)")
       ->check(one_of({"auto", "cross-entropy", "mse", "mae", "huber"}));
-  add("--huber-delta", o.loss_options.huber_delta, "Errors beyond it count linearly (1)")
-      ->check(cli::positive_number());
+  add("--huber-delta", o.huber_delta, "Errors beyond it count linearly (1)")->check(cli::positive_number());
   add("--label-smoothing", o.loss_options.label_smoothing, "Probability that is spread over all classes (0)")
       ->check(cli::fraction());
   cli::add_choice<bool>(command, "--class-weights", o.balanced, {{"none", false}, {"balanced", true}},

@@ -32,7 +32,8 @@ struct NetworkSettings {
   double initial_scale = 1.0;
   std::string scale = "standardize";
   std::string loss = "auto";
-  train::LossOptions loss_options;
+  train::LossOptions loss_options;  ///< its delta is `huber_delta`
+  std::optional<double> huber_delta;
   bool balanced = false;
   bool fold_training = false;
   std::string quantised;
@@ -50,7 +51,7 @@ struct TrainingSettings {
   std::optional<std::int64_t> batch;
   std::string optimizer;  ///< empty: none was asked for
   std::optional<double> learning_rate;
-  double momentum = 0.9;
+  std::optional<double> momentum;  ///< of sgd: 0.9
   bool nesterov = false;
   std::optional<double> weight_decay;
   std::string schedule;  ///< empty: none was asked for
@@ -60,6 +61,9 @@ struct TrainingSettings {
   std::optional<int> quantise_from;
 };
 void add_training_settings(CLI::App& command, TrainingSettings& settings, bool may_be_none = false);
+
+/// Throws cli::UsageError naming an option that would change nothing beside the others, and what helps.
+void check_effect(const NetworkSettings& network, const TrainingSettings& training);
 
 /// What was given, and Keras's defaults. Throws cli::UsageError where it does not fit together.
 train::FitOptions fit_options(const TrainingSettings& settings);

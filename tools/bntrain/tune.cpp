@@ -1,6 +1,7 @@
 // bntrain tune: goes on training a network that a model holds.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <filesystem>
@@ -53,6 +54,7 @@ void check_options(const Options& options) {
   cli::check_one_reads_standard_input(std::array{options.model, options.data});
   cli::check_model_output(options.output, options.model);
   cli::check_distinct(written, {options.model, options.data});
+  check_history(options.history);
   if (!options.checkpoint.empty()) io::check_keeps(options.checkpoint);
   if (!options.resume && !options.checkpoint.empty() && std::filesystem::exists(options.checkpoint))
     throw cli::UsageError(
@@ -90,6 +92,25 @@ train::Dataset read_rows(const train::LoadedNetwork& loaded, const std::vector<N
   return rows;
 }
 
+/// Throws naming line and column of the first row from which the network gets what is no finite number.
+void check_finite(const io::Table& table, const std::vector<std::size_t>& lines, std::size_t target,
+                  const train::Dataset& rows) {
+  const auto finite = [](auto value) { return std::isfinite(value); };
+  const auto bad = std::ranges::find_if_not(rows.features, finite);
+  if (bad == rows.features.end()) return;
+  const std::size_t row = lines[static_cast<std::size_t>((bad - rows.features.begin()) / rows.columns)];
+  std::string column;
+  for (std::size_t c = 0; c < table.columns() && column.empty(); ++c) {
+    if (c != target && table.numeric(c) && !std::isfinite(static_cast<float>(table.numbers(c)[row])))
+      column = fmt::format(", column '{}'", table.name(c));
+  }
+  throw Error(
+      ErrorCode::invalid_input,
+      fmt::format("{}: line {}{}: gives the network a number that is not finite: mend it, or leave the "
+                  "line out",
+                  table.source(), table.line(row), column));
+}
+
 /// Trains; the epochs that it took.
 std::vector<train::EpochReport> train_on_rows(const cli::Console& console, const Options& options,
                                               const train::Dataset& rows, train::LoadedNetwork& loaded) {
@@ -122,29 +143,29 @@ void report(const Options& options, const train::LoadedNetwork& loaded, const Tr
   print_result(text, "training", classes, train::evaluate(loaded.network(), training));
   if (held_out.rows() == 0) return;
   print_result(text, "held-out", classes, train::evaluate(loaded.network(), held_out));
-  const auto y = loaded.network().predict(held_out.features);
-  if (loaded.network().outputs() > 1 && classes)
+  auto y = loaded.network().predict(held_out.features);
+  if (classes && loaded.network().outputs() == 1) y = of_both_classes(y);
+  if (classes)
     fmt::print(
         text, "{}",
-        class_report(train::report_classes(y, held_out.labels, loaded.network().outputs()), truth.classes));
-  else if (!classes)
+        class_report(train::report_classes(y, held_out.labels, std::ssize(truth.classes)), truth.classes));
+  else
     fmt::print(text, "held-out   RMSE {:.4f}\n",
                train::score_predictions(y, held_out.targets).root_mean_squared_error);
 }
 
-/// Names classes and target in a model that did not, where its outputs are what bntrain eval reads.
-void describe_outputs(const Options& options, const train::LoadedNetwork& loaded, const Truth& truth,
-                      Model& model) {
+/// Names classes and target in a model that did not.
+void describe_outputs(const Options& options, const Truth& truth, Model& model) {
   auto& properties = model.metadata().properties;
   properties.try_emplace("bnrun.target", options.target);
-  const bool probabilities = static_cast<std::size_t>(loaded.network().outputs()) == truth.classes.size();
-  if (probabilities && model.class_names().empty())
+  if (!truth.classes.empty() && model.class_names().empty())
     properties["bnrun.classes"] =
         nlohmann::json(truth.classes).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 int tune(const cli::Console& console, Options options) {
   check_options(options);
+  check_effect(options.network, options.training);
   const Model model = cli::load_model(options.model);
   std::optional<bool> labels;
   if (options.task != Task::automatic) labels = options.task == Task::classification;
@@ -161,6 +182,7 @@ int tune(const cli::Console& console, Options options) {
       read_truth(table, target, options.missing_target, classes_for(options, model, loaded, table, target));
   const auto rows =
       read_rows(loaded, io::table_inputs(table, model.inputs(), rules, std::span(&target, 1)), truth);
+  check_finite(table, truth.rows, target, rows);
   const auto split = train::split_rows(
       rows, held_out_rows(options.holdout, static_cast<std::size_t>(rows.rows())), options.holdout_seed);
   const auto training = train::take_rows(rows, split.rest);
@@ -187,7 +209,7 @@ int tune(const cli::Console& console, Options options) {
     }
   }
   Model tuned = loaded.model();
-  describe_outputs(options, loaded, truth, tuned);
+  describe_outputs(options, truth, tuned);
   cli::write_model(tuned, options.output);
   write_history(options.history, loaded.labels(), history);
   write_curves(options.curves, fmt::format("{} by {}", options.target, options.output), loaded.labels(),

@@ -53,6 +53,7 @@ class Maker {
     if (!port.dims) throw Error(ErrorCode::unsupported, "input '" + port.name + "' has no known rank");
     Shape shape;
     for (std::size_t axis = 0; axis < port.dims->size(); ++axis) shape.push_back(size_of(port, axis));
+    if (port.labels.defined()) return in_turn(port.labels, shape);
     if (!is_floating(port.dtype)) return Tensor(port.dtype, shape);
     std::vector<double> values(static_cast<std::size_t>(shape.elements()));
     for (double& value : values)
@@ -61,6 +62,19 @@ class Maker {
   }
 
  private:
+  /// One category after the other.
+  static Tensor in_turn(const Tensor& categories, const Shape& shape) {
+    Tensor made(categories.dtype(), shape);
+    const auto take = [&]<class T>(std::span<const T> from, std::span<T> to) {
+      for (std::size_t i = 0; i < to.size() && !from.empty(); ++i) to[i] = from[i % from.size()];
+    };
+    if (categories.dtype() == DType::string)
+      take(categories.span<std::string>(), made.mutable_span<std::string>());
+    else
+      take(categories.span<std::int64_t>(), made.mutable_span<std::int64_t>());
+    return made;
+  }
+
   std::int64_t size_of(const PortInfo& port, std::size_t axis) const {
     const DimInfo& dim = (*port.dims)[axis];
     if (dim.extent) return *dim.extent;

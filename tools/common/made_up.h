@@ -21,7 +21,8 @@ void add_size_option(CLI::App& command, Sizes& sizes);
 
 /// One tensor for each input, undefined for one that has a default. An open size is what `sizes` says, or `rows` where it
 /// is the first of an input or called as such a one. Numbers of floating point are drawn from -1 to 1, always the same
-/// ones; others are 0 (an index is then in range) and text is empty. Throws UsageError for a size that stays open and one
+/// ones; categories that the model knows come one after the other; others are 0 (an index is then in range) and text is
+/// empty. Throws UsageError for a size that stays open and one
 /// of `sizes` that no input has, and unsupported for an input of unknown rank.
 std::vector<Tensor> made_up_inputs(std::span<const PortInfo> ports, std::int64_t rows, const Sizes& sizes);
 

@@ -452,6 +452,10 @@ Table parse_csv(std::string text, std::string source, const TableOptions& option
   return TableReader(std::move(text), std::move(source), options).read();
 }
 
+std::string number_cell(double number) {
+  return std::isnan(number) ? "nan" : fmt::format("{}", number);
+}
+
 std::string quoted_cell(const std::string& cell) {
   const bool plain = cell.find_first_of(",;|\t\"\r\n") == std::string::npos && trimmed(cell) == cell;
   if (plain) return cell;

@@ -105,6 +105,8 @@ Table read_csv(const std::string& path, const TableOptions& options = {});
 /// The same from memory; `source` is how messages name it.
 Table parse_csv(std::string text, std::string source, const TableOptions& options = {});
 
+/// A number as a cell: the shortest text that reads back as it was, and nan without a sign.
+std::string number_cell(double number);
 /// A cell as it has to stand in a CSV file: in quotes where it needs them.
 std::string quoted_cell(const std::string& cell);
 

@@ -22,18 +22,26 @@ void print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
   fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
 }
 
+/// Nobody means the sign that a NaN happens to have.
+template <class T>
+T without_sign_of_nan(T value) {
+  return std::isnan(value) ? std::numeric_limits<T>::quiet_NaN() : value;
+}
+
 template <class T>
 void print_cell(Text& out, const T& value) {
   if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
-    print(out, "{}", static_cast<float>(value));
+    print(out, "{}", without_sign_of_nan(static_cast<float>(value)));
   } else if constexpr (std::is_same_v<T, bool>) {
     out.push_back(value ? '1' : '0');
   } else if constexpr (std::is_same_v<T, std::string>) {
     print(out, "{}", quoted_cell(value));
+  } else if constexpr (std::is_floating_point_v<T>) {
+    print(out, "{}", without_sign_of_nan(value));
   } else if constexpr (std::is_arithmetic_v<T>) {
     print(out, "{}", value);
   } else {
-    print(out, "{}{:+}j", value.real(), value.imag());
+    print(out, "{}{:+}j", without_sign_of_nan(value.real()), without_sign_of_nan(value.imag()));
   }
 }
 

@@ -28,7 +28,8 @@ struct PortInfo {
   std::optional<std::vector<DimInfo>> dims;  ///< absent: unknown rank
   bool optional = false;                     ///< an input with a default value (overridable initializer)
   /// Of an output that is a sequence of maps in ONNX (ZipMap) and a tensor [N, labels] here: what the columns
-  /// are called, strings or int64. Undefined for any other.
+  /// are called, strings or int64. Of an input that a node reads as categories (OneHotEncoder, LabelEncoder): those
+  /// that the node knows. Undefined for any other.
   Tensor labels;
 };
 

@@ -51,6 +51,7 @@ class LookupTable {
     });
   }
 
+  const Tensor& keys() const { return keys_; }
   DType key_type() const { return keys_.dtype(); }
   DType value_type() const { return values_.dtype(); }
 
@@ -76,7 +77,7 @@ class LookupTable {
 };
 
 /// A LabelEncoder or CategoryMapper: one table, or one for each direction where the type of X decides.
-class LabelEncoder final : public Op {
+class LabelEncoder final : public Op, public Categorical {
  public:
   explicit LabelEncoder(std::vector<LookupTable> tables) : tables_(std::move(tables)) {}
 
@@ -92,6 +93,11 @@ class LabelEncoder final : public Op {
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override { return elementwise_axes(args); }
+
+  Tensor categories() const override {
+    const auto found = std::ranges::find(tables_, DType::string, &LookupTable::key_type);
+    return found != tables_.end() ? found->keys() : Tensor();
+  }
 
  private:
   /// float keys also serve double elements, as `widened` graphs have them.
@@ -143,7 +149,7 @@ std::unique_ptr<const Op> make_both_ways(AttributeReader& node, const std::vecto
   return std::make_unique<LabelEncoder>(std::move(tables));
 }
 
-class OneHotEncoder final : public Op {
+class OneHotEncoder final : public Op, public Categorical {
  public:
   explicit OneHotEncoder(AttributeReader& node)
       : categories_(read_list(node, "cats")),
@@ -187,6 +193,8 @@ class OneHotEncoder final : public Op {
     if (!args.inputs[0].ranked()) return std::nullopt;
     return AxisMap::leading(args.inputs[0].rank(), args.inputs[0].rank() + 1);
   }
+
+  Tensor categories() const override { return categories_; }
 
  private:
   static Tensor positions(std::int64_t count) {

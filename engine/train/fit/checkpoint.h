@@ -34,6 +34,9 @@ struct Progress {
   Snapshot last;  ///< good epoch
 };
 
+/// What stands behind it in the value of a fact tells two apart and says nothing to a reader.
+inline constexpr std::string_view kUnreadable = " #";
+
 struct Checkpoint {
   Facts facts;  ///< what the training depends on
   Progress progress;

@@ -96,14 +96,14 @@ std::string sum_of(const Dataset& data) {
   sum.add(data.features);
   sum.add(data.labels);
   sum.add(data.targets);
-  return fmt::format("{} rows, {:016x}", data.rows(), sum.value());
+  return fmt::format("{} rows{}{:016x}", data.rows(), kUnreadable, sum.value());
 }
 
 std::string sum_of(const Scaling& scaling) {
   Checksum sum;
   sum.add(scaling.offset);
   sum.add(scaling.factor);
-  return fmt::format("{:016x}", sum.value());
+  return fmt::format("{} numbers{}{:016x}", scaling.factor.size(), kUnreadable, sum.value());
 }
 
 }  // namespace
@@ -145,7 +145,8 @@ const Facts& Training::State::facts() {
   facts.emplace_back("scaling of the targets", sum_of(network.target_scaling()));
   Checksum class_weights;
   class_weights.add(loss.class_weights);
-  facts.emplace_back("weighting of the classes", fmt::format("{:016x}", class_weights.value()));
+  facts.emplace_back("weighting of the classes", fmt::format("{} weights{}{:016x}", loss.class_weights.size(),
+                                                             kUnreadable, class_weights.value()));
   return facts;
 }
 

@@ -49,7 +49,8 @@ std::string Training::State::checkpoint() {
 }
 
 void Training::State::check_facts(const Facts& there) {
-  constexpr std::size_t kReadable = 60;
+  constexpr std::size_t kReadable = 400;
+  const auto readable = [](const std::string& value) { return value.substr(0, value.find(kUnreadable)); };
   const auto value_in = [](const Facts& all, const std::string& name) {
     const auto found = std::ranges::find(all, name, &Facts::value_type::first);
     return found == all.end() ? std::string("none") : found->second;
@@ -60,8 +61,10 @@ void Training::State::check_facts(const Facts& there) {
       const std::string before = value_in(there, name);
       const std::string now = value_in(here, name);
       if (before == now) continue;
-      fail(ErrorCode::invalid_input, "the checkpoint is of a training with another {}{}", name,
-           before.size() + now.size() > kReadable ? "" : fmt::format(": {} there, {} here", before, now));
+      const std::string told = readable(before) == readable(now) || before.size() + now.size() > kReadable
+                                   ? ""
+                                   : fmt::format(": {} there, {} here", readable(before), readable(now));
+      fail(ErrorCode::invalid_input, "the checkpoint is of a training with another {}{}", name, told);
     }
   }
 }

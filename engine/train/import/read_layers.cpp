@@ -11,6 +11,7 @@
 
 #include "base/fail.h"
 #include "graph/node_query.h"
+#include "op/registry.h"
 
 namespace bnrun::train {
 namespace {
@@ -56,8 +57,33 @@ class LayerReader {
 
  private:
   const Node& node(NodeId id) const { return graph_.node(id); }
+  bool multiplies(NodeId id) const {
+    const auto& type = node(id).op_type;
+    return node(id).op != nullptr && node(id).domain.empty() && (type == "Gemm" || type == "MatMul");
+  }
+  /// A Gemm's factors are taken into its weights.
   std::optional<DenseForm> dense_of(NodeId id) const {
-    return node(id).op == nullptr ? std::nullopt : node(id).op->as_dense(NodeArgs(graph_, id).get());
+    if (node(id).op == nullptr) return std::nullopt;
+    const auto args = NodeArgs(graph_, id);
+    auto form = node(id).op->as_dense(args.get());
+    if (form || !multiplies(id)) return form;
+    const float alpha = attribute(node(id), "alpha", 1.0F);
+    const float beta = attribute(node(id), "beta", 1.0F);
+    if (alpha == 1.0F && beta == 1.0F) return form;
+    Node plain = node(id);
+    plain.set_attribute("alpha", 1.0F);
+    plain.set_attribute("beta", 1.0F);
+    form = make_op(call_of(plain), graph_.opset(""))->as_dense(args.get());
+    if (form && form->W.dtype() == DType::float32) {
+      form->W = scaled(form->W, alpha);
+      if (form->b.defined()) form->b = scaled(form->b, beta);
+    }
+    return form;
+  }
+  static Tensor scaled(const Tensor& tensor, float factor) {
+    std::vector<float> values(tensor.span<float>().begin(), tensor.span<float>().end());
+    for (float& value : values) value *= factor;
+    return Tensor(tensor.shape(), values);
   }
   bool normalizes(NodeId id) const {
     const auto& type = node(id).op_type;
@@ -71,10 +97,12 @@ class LayerReader {
   void find_first() {
     const auto found = std::ranges::find_if(
         order_, [this](NodeId id) { return normalizes(id) || dense_of(id).has_value(); });
-    if (found == order_.end())
+    if (found == order_.end()) {
+      for (const NodeId id : order_) say_what_hinders(id);
       fail(ErrorCode::unsupported,
            "the model has no Gemm, MatMul or BatchNormalization of constant weights: there is nothing to "
            "train");
+    }
     current_ = read_.first = node(*found).inputs[0];
     collect(current_);
     for (const NodeId id : order_) {
@@ -98,6 +126,25 @@ class LayerReader {
              "it takes {} rows, no more and no fewer; export the model with a dynamic batch axis",
              (*type.dims)[0].extent());
     at_[current_] = 0;
+  }
+
+  /// Throws naming a Gemm or MatMul that is no dense layer, and why.
+  void say_what_hinders(NodeId id) const {
+    if (!multiplies(id)) return;
+    const auto& inputs = node(id).inputs;
+    const Value& weights = graph_.value(inputs[1]);
+    const ValueType& rows = graph_.value(inputs[0]).type;
+    if (weights.as_constant() == nullptr)
+      refuse(graph_, id,
+             "its matrix is computed, or may be given by the caller: weights to train are constants");
+    if (weights.type.dtype != DType::float32)
+      refuse(
+          graph_, id,
+          "its weights are {}, and what is trained is float32: train the float32 model that it was made of",
+          name_of(weights.type.dtype));
+    if (rows.ranked() && rows.rank() < 2)
+      refuse(graph_, id, "it takes {}, a single row without a batch axis: export the model with one in front",
+             to_string(rows));
   }
 
   /// The nodes that a value is made by.

@@ -50,8 +50,10 @@ Windows windows_over(const Shape& image, const Size2D& size, const Size2D& strid
   const Axis rows = axis_of(image[0], size.height, strides.height, padding);
   const Axis columns = axis_of(image[1], size.width, strides.width, padding);
   if (rows.windows < 1 || columns.windows < 1)
-    fail(ErrorCode::invalid_input, "{} of {}x{} on an image of {}x{}, which is smaller", what, size.height,
-         size.width, image[0], image[1]);
+    fail(ErrorCode::invalid_input,
+         "{} of {}x{} on an image of {}x{}, which is smaller: take a smaller one, or padding that keeps the "
+         "size (same)",
+         what, size.height, size.width, image[0], image[1]);
   return {.H = image[0],
           .W = image[1],
           .C = image[2],
