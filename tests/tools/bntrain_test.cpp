@@ -80,10 +80,18 @@ std::string understood(const std::vector<LayerSpec>& layers) {
 }
 
 TEST(Layers, LastDenseTakesTheOutputsAndClassesEndInSoftmax) {
-  EXPECT_EQ(understood(parse_layers("dense:8:nobias,bn,relu,dense:4:he,tanh,dense", 3, true)),
+  EXPECT_EQ(understood(parse_layers("dense:8:nobias,bn,relu,dense:4:he,tanh,dense", 3, Task::classification)),
             "dense:8:nobias bn(0.9,0.001) relu dense:4:he_uniform tanh dense:3 softmax");
-  EXPECT_EQ(understood(parse_layers("dense:8,sigmoid,dense:1", 1, false)), "dense:8 sigmoid dense:1");
-  EXPECT_EQ(understood(parse_layers("dense,softmax", 3, true)), "dense:3 softmax");
+  EXPECT_EQ(understood(parse_layers("dense:8,sigmoid,dense:1", 1, Task::regression)),
+            "dense:8 sigmoid dense:1");
+  EXPECT_EQ(understood(parse_layers("dense,softmax", 3, Task::classification)), "dense:3 softmax");
+}
+
+TEST(Layers, LabelsEndInSigmoid) {
+  EXPECT_EQ(understood(parse_layers("dense:8,relu,dense", 2, Task::multilabel)),
+            "dense:8 relu dense:2 sigmoid");
+  EXPECT_EQ(understood(parse_layers("dense,sigmoid", 2, Task::multilabel)), "dense:2 sigmoid");
+  EXPECT_THROW(parse_layers("dense,softmax", 2, Task::multilabel), cli::UsageError);
 }
 
 TEST(Layers, SettingsInBracketsAndBlocksWithinBlocks) {
@@ -102,7 +110,8 @@ TEST(Layers, SettingsInBracketsAndBlocksWithinBlocks) {
       {"conv:3:1:valid maxpool avgpool gap", "conv:3:1x1/1x1 max:2x2/2x2 mean:2x2/2x2 gap softmax"},
       {"residual(dense(4), residual(relu bn), dense(4)) dense",
        "dense:4 relu bn(0.9,0.001) +2 dense:4 +5 dense:3 softmax"}};
-  for (const auto& [text, expected] : cases) EXPECT_EQ(understood(parse_layers(text, 3, true)), expected);
+  for (const auto& [text, expected] : cases)
+    EXPECT_EQ(understood(parse_layers(text, 3, Task::classification)), expected);
 }
 
 TEST(Layers, BlocksInTheSameNotation) {
@@ -148,9 +157,9 @@ TEST(Layers, WhatIsNotUnderstoodIsAUsageError) {
                            "dropout(much) dense",
                            "residual() dense()x",
                            "dense(4),,dense"}) {
-    EXPECT_THROW(parse_layers(text, 3, true), cli::UsageError) << text;
+    EXPECT_THROW(parse_layers(text, 3, Task::classification), cli::UsageError) << text;
   }
-  EXPECT_THROW(parse_layers("dense,softmax", 1, false), cli::UsageError);
+  EXPECT_THROW(parse_layers("dense,softmax", 1, Task::regression), cli::UsageError);
 }
 
 /// The message of the invalid_input that `action` throws.
@@ -188,7 +197,7 @@ TEST(Keras, LayersAsToJsonWritesThem) {
        "elu(1.5) relu dense:3 softmax"},
       {R"({"class_name":"Activation","config":{"activation":"gelu"}},)" + head, "gelu dense:3 softmax"}};
   for (const auto& [layers, expected] : cases)
-    EXPECT_EQ(understood(parse_keras(keras(layers), "n.json", 3, true).layers), expected);
+    EXPECT_EQ(understood(parse_keras(keras(layers), "n.json", 3, Task::classification).layers), expected);
 }
 
 TEST(Keras, SettingsThatSayWhatIsDoneAnywayAreTaken) {
@@ -203,7 +212,7 @@ TEST(Keras, SettingsThatSayWhatIsDoneAnywayAreTaken) {
       R"({"class_name":"Dense","config":{"units":3,"activation":{"class_name":"LeakyReLU","config":)"
       R"({"negative_slope":0.1}},"kernel_initializer":{"class_name":"VarianceScaling","config":)"
       R"({"scale":4.0,"mode":"fan_in","distribution":"uniform","seed":null}}}})";
-  const auto network = parse_keras(keras(layers), "n.json", 3, true);
+  const auto network = parse_keras(keras(layers), "n.json", 3, Task::classification);
   EXPECT_EQ(understood(network.layers),
             "dense:8 bn(0.99,0.001) dropout(0.5) dense:3:lecun_uniform:*2 leaky(0.1) softmax");
   EXPECT_EQ(network.input, (std::vector<std::int64_t>{4}));
@@ -254,7 +263,8 @@ TEST(Keras, SettingsThatWouldBePassedOverAreRefusedByName) {
   for (const auto& [kind, settings, expected] : cases) {
     const std::string layer =
         fmt::format(R"({{"class_name":"{}","config":{{"name":"c",{}}}}},)", kind, settings);
-    const std::string message = refusal([&] { parse_keras(keras(layer + head), "n.json", 3, true); });
+    const std::string message =
+        refusal([&] { parse_keras(keras(layer + head), "n.json", 3, Task::classification); });
     EXPECT_NE(message.find(expected), std::string::npos) << message;
   }
 }
@@ -293,7 +303,8 @@ TEST(Keras, TextThatNoKerasWritesIsBadInput) {
       {functional(deep(20000)), "nested deeper"},
       {R"({"class_name":"Sequential","config":)" + std::string(1000000, '['), "nested deeper"}};
   for (const auto& [text, expected] : cases) {
-    const std::string message = refusal([&, &json = text] { parse_keras(json, "n.json", 3, true); });
+    const std::string message =
+        refusal([&, &json = text] { parse_keras(json, "n.json", 3, Task::classification); });
     EXPECT_NE(message.find(expected), std::string::npos) << message;
   }
 }
@@ -309,7 +320,7 @@ TEST(Keras, LayersOfImages) {
   const std::string head = R"({"class_name":"Dense","config":{"units":3}})";
   const auto network_of = [](const std::string& layers) {
     return parse_keras(R"({"class_name":"Sequential","config":{"layers":[)" + layers + "]}}", "n.json", 3,
-                       true);
+                       Task::classification);
   };
   const auto flat = network_of(input + conv + R"({"class_name":"Flatten","config":{}},)" + head);
   EXPECT_EQ(understood(flat.layers),
@@ -361,9 +372,10 @@ TEST(Keras, FunctionalModelsThatAreAChain) {
            R"("__keras_tensor__","config":{"keras_history":[")" +
            source + R"(",0,0]}}],"kwargs":{}}]}]}})";
   };
-  EXPECT_EQ(understood(parse_keras(text("a"), "n.json", 3, true).layers), "dense:4 dense:3 softmax");
+  EXPECT_EQ(understood(parse_keras(text("a"), "n.json", 3, Task::classification).layers),
+            "dense:4 dense:3 softmax");
   EXPECT_NE(refusal([&] {
-              parse_keras(text("in"), "n.json", 3, true);
+              parse_keras(text("in"), "n.json", 3, Task::classification);
             }).find("layer 'b' (Dense): takes something else"),
             std::string::npos);
 }
@@ -385,13 +397,14 @@ TEST(Keras, WhatIsNotKnownIsNamed) {
       {keras(R"({"class_name":"Dense","config":{"units":3,"kernel_initializer":{"class_name":"Odd"}}})"),
        "odd"}};
   for (const auto& [text, part] : cases) {
-    const std::string message = refusal([&, &json = text] { parse_keras(json, "n.json", 3, true); });
+    const std::string message =
+        refusal([&, &json = text] { parse_keras(json, "n.json", 3, Task::classification); });
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 }
 
 LabelledTable label(const std::string& text, Choice choice = {}) {
-  choice.target = "t";
+  choice.targets = {"t"};
   return label_table(io::parse_csv(text, "t.csv", {.expected = {"t"}}), choice);
 }
 
@@ -575,13 +588,39 @@ Model model_of(const Names& features, const Names& classes) {
   return train::to_model(network, {.features = features, .classes = classes, .target = "t"});
 }
 
+TEST(LabelTable, SeveralTargetsAreNumbersOrLabels) {
+  const auto table = io::parse_csv("a,p,q,r,w\n1,0,true,2.5,x\n2,1,false,3,y\n3,,true,4,x\n", "t.csv");
+  const auto read = [&](const Names& targets, Task task = Task::automatic) {
+    return label_table(
+        table, {.targets = targets, .task = task, .missing_target = MissingTarget::drop, .drop = {"w"}});
+  };
+  const auto labels = read({"q,p"});
+  EXPECT_EQ(labels.task, Task::multilabel);
+  EXPECT_EQ(labels.targets, (Names{"q", "p"}));
+  EXPECT_EQ(labels.description.targets, labels.targets);
+  EXPECT_EQ(labels.rows, (std::vector<std::size_t>{0, 1}));
+  EXPECT_EQ(labels.data.targets, (std::vector<float>{1, 0, 0, 1}));
+  EXPECT_EQ(labels.columns.numbers, (Names{"a", "r"}));
+  const auto numbers = read({"p", " q , r"});
+  EXPECT_EQ(numbers.task, Task::regression);
+  EXPECT_EQ(numbers.data.targets, (std::vector<float>{0, 1, 2.5F, 1, 0, 3}));
+  EXPECT_EQ(read({"p,q"}, Task::regression).task, Task::regression);
+  EXPECT_EQ(read({"p"}, Task::multilabel).description.targets, (Names{"p"}));
+  EXPECT_EQ(read({"p"}).description.target, "p");
+  for (const auto& [targets, part] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"p,w", "'w' holds words"}, {"p,p", "'p' twice"}, {"p,z", "there is no column"}})
+    EXPECT_NE(refusal([&] { read({targets}); }).find(part), std::string::npos);
+  EXPECT_NE(refusal([&] { read({"p,r"}, Task::multilabel); }).find("line 2, column 'r': '2.5' is no label"),
+            std::string::npos);
+}
+
 TEST(Truth, ClassesAreThoseOfTheModel) {
   const auto table = io::parse_csv("a,t\n1,no\n2,\n3,yes\n", "t.csv");
-  const Truth truth = read_truth(model_of({"a"}, {"yes", "no"}), table, 1, MissingTarget::drop);
+  const Truth truth = read_truth(model_of({"a"}, {"yes", "no"}), table, {1}, MissingTarget::drop);
   EXPECT_EQ(truth.rows, (std::vector<std::size_t>{0, 2}));
   EXPECT_EQ(truth.labels, (std::vector<std::int64_t>{1, 0}));
   EXPECT_NE(refusal([&] {
-              read_truth(model_of({"a"}, {"yes", "no"}), table, 1, MissingTarget::error);
+              read_truth(model_of({"a"}, {"yes", "no"}), table, {1}, MissingTarget::error);
             }).find("line 3, column 't': there is no target"),
             std::string::npos);
 }
@@ -589,7 +628,7 @@ TEST(Truth, ClassesAreThoseOfTheModel) {
 TEST(Truth, ClassTheModelDoesNotKnowIsNamed) {
   const auto table = io::parse_csv("a,t\n1,yes\n2,No\n", "t.csv");
   EXPECT_EQ(refusal([&] {
-              read_truth(model_of({"a"}, {"yes", "no"}), table, 1, MissingTarget::error);
+              read_truth(model_of({"a"}, {"yes", "no"}), table, {1}, MissingTarget::error);
             }),
             "t.csv: line 3, column 't': 'No' is none of the model's 2 classes (nearest: 'no')");
 }

@@ -44,7 +44,8 @@ int run(const std::string& layers, const std::string& loss, const std::string& o
   const std::int64_t columns = row.elements();
   constexpr int kSteps = 50;
   const Objective objective = objective_of(loss);
-  auto specs = parse_layers(layers, kOutputs, objective.takes_labels());
+  auto specs =
+      parse_layers(layers, kOutputs, objective.takes_labels() ? Task::classification : Task::regression);
   if (loss == "binary") specs.emplace_back(Activation::sigmoid);
   Stack<double> stack(row, specs);
   Random random(5);

@@ -461,5 +461,40 @@ TEST(Export, WritesStandardOperatorsAndWhatTheyMean) {
   EXPECT_EQ(model.outputs()[0].name, "probabilities");
 }
 
+TEST(Scores, LabelsAreMeasuredEachAndTogether) {
+  const std::vector<float> p{0.9F, 0.2F, 0.6F, 0.7F, 0.1F, 0.4F, 0.5F, 0.8F};
+  const std::vector<float> t{1, 0, 0, 1, 0, 0, 1, 0};
+  const LabelReport report = report_labels(p, t, 2);
+  EXPECT_EQ(report.labels[0].rows, 2);
+  EXPECT_DOUBLE_EQ(report.labels[0].precision, 0.5);  // rows 1 and 3 are predicted, 1 and 4 are so
+  EXPECT_DOUBLE_EQ(report.labels[0].recall, 0.5);
+  EXPECT_DOUBLE_EQ(report.labels[0].auc, 0.75);
+  EXPECT_EQ(report.labels[1].rows, 1);
+  EXPECT_DOUBLE_EQ(report.labels[1].precision, 0.5);
+  EXPECT_DOUBLE_EQ(report.labels[1].recall, 1.0);
+  EXPECT_EQ(report.mean.rows, 4);
+  EXPECT_DOUBLE_EQ(report.mean.recall, 0.75);
+  EXPECT_DOUBLE_EQ(report.accuracy, 5.0 / 8.0);
+  EXPECT_DOUBLE_EQ(report.exact, 0.5);
+  double loss = 0.0;
+  for (std::size_t i = 0; i < p.size(); ++i)
+    loss -= std::log(static_cast<double>(t[i] > 0.5F ? p[i] : 1.0F - p[i])) / 8.0;
+  EXPECT_NEAR(report.log_loss, loss, 1e-6);
+  const std::vector<float> lost{NAN, 0.2F};
+  EXPECT_DOUBLE_EQ(report_labels(lost, std::vector<float>{0, 0}, 2).accuracy, 0.5);
+  expect_refused([&] { report_labels(p, t, 3); }, "rows of 3 labels");
+}
+
+TEST(Scores, TargetsAreMeasuredApart) {
+  const std::vector<float> y{1, 10, 2, 20};
+  const std::vector<float> t{1, 14, 4, 20};
+  const auto scores = score_targets(y, t, 2);
+  ASSERT_EQ(scores.size(), 2U);
+  EXPECT_DOUBLE_EQ(scores[0].mean_absolute_error, 1.0);
+  EXPECT_DOUBLE_EQ(scores[1].mean_absolute_error, 2.0);
+  EXPECT_EQ(scores[1].elements, 2);
+  expect_refused([&] { score_targets(y, t, 3); }, "rows of 3");
+}
+
 }  // namespace
 }  // namespace bnrun::train

@@ -190,7 +190,8 @@ std::optional<Fed> feed(const Console& console, const std::string& command, cons
   tables.on_reading = [&](const std::string& how) { console.detail(how); };
   const bool rows_apart =
       in_parts && in_file(io::display_name(options.model), [&] { return keeps_rows_apart(model); });
-  Fed fed{open_session(options.model, std::move(model), options.session), {}, rows_apart};
+  auto targets = list_property(model, "bnrun.targets");
+  Fed fed{open_session(options.model, std::move(model), options.session), {}, rows_apart, std::move(targets)};
   const Session& session = fed.session;
   for (const auto& entry : session.fold_report().entries) console.detail(text_of(entry));
   if (session.threads() < options.session.threads)

@@ -36,7 +36,8 @@ void check_feed(const FeedOptions& options, const std::string& output);
 struct Fed {
   Session session;
   std::vector<Tensor> inputs;
-  bool rows_apart = false;  ///< a batch may be run in parts
+  bool rows_apart = false;           ///< a batch may be run in parts
+  std::vector<std::string> targets;  ///< what each number of the only output is, where the model says so
 };
 
 /// Reads model and inputs; where none are named, standard input when something is piped into it. nullopt: there is

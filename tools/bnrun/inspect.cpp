@@ -82,6 +82,7 @@ void print_header(const Model& model, const Inspection& inspection) {
   print_ports("output", model.outputs());
   print_list("features", cli::features_of(model));
   print_list("classes", model.class_names());
+  print_list("targets", cli::list_property(model, "bnrun.targets"));
   if (const auto target = metadata.properties.find("bnrun.target"); target != metadata.properties.end())
     fmt::print("{:<9} {}\n", "target", cli::printable(target->second));
   for (const auto& layer : inspection.layers) {

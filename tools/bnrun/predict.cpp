@@ -182,12 +182,18 @@ class LabelColumns {
   bool proba_;
 };
 
-/// The outputs as they are, for a model that tells of no classes.
+/// The outputs as they are, for a model that tells of no classes; called as its targets are, where it tells of those.
 class NumberColumns {
  public:
-  static void name(std::span<const NamedTensor> first, std::vector<std::string>& names) {
+  explicit NumberColumns(std::vector<std::string> targets) : targets_(std::move(targets)) {}
+
+  void name(std::span<const NamedTensor> first, std::vector<std::string>& names) const {
     for (const auto& [output, tensor] : first) {
       const std::int64_t width = io::width_of(tensor);
+      if (first.size() == 1 && std::cmp_equal(width, targets_.size())) {
+        for (const auto& target : targets_) names.push_back(own_name(names, target));
+        return;
+      }
       for (std::int64_t i = 0; i < width; ++i)
         names.push_back(own_name(names, width == 1 ? output : fmt::format("{}_{}", output, i)));
     }
@@ -200,6 +206,9 @@ class NumberColumns {
       }
     }
   }
+
+ private:
+  std::vector<std::string> targets_;
 };
 
 std::int64_t rows_in(std::span<const NamedTensor> outputs) {
@@ -273,7 +282,7 @@ int predict(const cli::Console& console, Options options) {
       if (reader.reads_labels())
         write(out, options, carried, LabelColumns(reader, options.proba), run, std::move(outputs));
       else
-        write(out, options, carried, NumberColumns(), run, std::move(outputs));
+        write(out, options, carried, NumberColumns(fed->targets), run, std::move(outputs));
     });
   });
   return cli::kDone;

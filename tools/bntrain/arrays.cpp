@@ -77,7 +77,7 @@ LabelledTable label_array(const std::string& path, const io::Table& labels, cons
   if (labels.rows() != rows)
     refuse(fmt::format("{}: {} labels for the {} rows of {}", labels.source(), labels.rows(), rows, path));
   Choice of_labels = choice;
-  of_labels.target = labels.name(0);
+  of_labels.targets = {labels.name(0)};
   LabelledTable result = label_rows(labels, of_labels);
   for (std::size_t axis = 1; axis < array.shape().rank(); ++axis) result.row.push_back(array.shape()[axis]);
   if (result.row.empty()) result.row.push_back(1);

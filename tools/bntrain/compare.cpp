@@ -298,10 +298,10 @@ int compare(const cli::Console& console, Options options) {
     throw cli::UsageError("compare takes --rates, and trains all epochs");
   check_effect(options.network, options.training);
   take_embedded_for_categories(options.table);
-  options.table.table.expected = {options.table.choice.target};
+  options.table.table.expected = target_names(options.table.choice.targets);
   const auto table = io::read_csv(options.table.data, options.table.table);
   const auto labelled = label_table(table, options.table.choice);
-  const bool classification = labelled.classification();
+  const bool classification = labelled.counts_right();
   describe(console, table, labelled);
   std::vector<std::size_t> rows(labelled.rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = i;

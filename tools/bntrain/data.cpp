@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 
 #include "bnrun/error.h"
@@ -26,25 +27,39 @@ std::string place(const io::Table& table, std::size_t row, std::size_t column) {
   return fmt::format("{}: line {}, column '{}'", table.source(), table.line(row), table.name(column));
 }
 
+/// "'a', 'b'".
+std::string quoted(const io::Table& table, std::span<const std::size_t> columns) {
+  std::vector<std::string> names;
+  for (const std::size_t c : columns) names.push_back(fmt::format("'{}'", table.name(c)));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 bool whole(double value) {
   return std::isfinite(value) && std::floor(value) == value && std::abs(value) < 1e15;
 }
 
-/// The rows that have a target.
-std::vector<std::size_t> rows_with_target(const io::Table& table, std::size_t target, MissingTarget rule) {
-  const bool numeric = table.numeric(target);
-  const auto text = numeric ? std::vector<std::string>() : table.text(target);
+/// The rows that have each of these targets.
+std::vector<std::size_t> rows_with_target(const io::Table& table, std::span<const std::size_t> targets,
+                                          MissingTarget rule) {
+  std::vector<bool> lacking(table.rows(), false);
+  for (const std::size_t target : targets) {
+    const bool numeric = table.numeric(target);
+    const auto text = numeric ? std::vector<std::string>() : table.text(target);
+    for (std::size_t r = 0; r < table.rows(); ++r) {
+      const bool missing = numeric ? std::isnan(table.numbers(target)[r]) : table.is_missing(text[r]);
+      if (missing && rule == MissingTarget::error)
+        refuse(
+            "{}: there is no target: '{}' (--missing-target drop leaves such rows out; --na says what is "
+            "missing)",
+            place(table, r, target), table.cells(r)[target]);
+      if (missing) lacking[r] = true;
+    }
+  }
   std::vector<std::size_t> rows;
   for (std::size_t r = 0; r < table.rows(); ++r) {
-    const bool missing = numeric ? std::isnan(table.numbers(target)[r]) : table.is_missing(text[r]);
-    if (missing && rule == MissingTarget::error)
-      refuse(
-          "{}: there is no target: '{}' (--missing-target drop leaves such rows out; --na says what is "
-          "missing)",
-          place(table, r, target), table.cells(r)[target]);
-    if (!missing) rows.push_back(r);
+    if (!lacking[r]) rows.push_back(r);
   }
-  if (rows.empty()) refuse("{}: no row has a target in column '{}'", table.source(), table.name(target));
+  if (rows.empty()) refuse("{}: no row has a target in column {}", table.source(), quoted(table, targets));
   return rows;
 }
 
@@ -116,6 +131,43 @@ Decision decide_task(const io::Table& table, std::size_t target, const std::vect
              : Decision{Task::regression, what + "; --task classification takes them for classes"};
 }
 
+bool holds_numbers(const io::Table& table, std::size_t column) {
+  return table.numeric(column) || table.boolean(column);
+}
+
+/// The first of these rows whose cell is neither 0 nor 1; nullopt: none. REQUIRES: holds_numbers.
+std::optional<std::size_t> first_no_label(const io::Table& table, std::size_t column,
+                                          const std::vector<std::size_t>& rows) {
+  const auto found = std::ranges::find_if_not(rows, [&](std::size_t r) {
+    return table.numbers(column)[r] == 0.0 || table.numbers(column)[r] == 1.0;
+  });
+  return found == rows.end() ? std::nullopt : std::optional(*found);
+}
+
+/// Of several targets, or of one that is a label.
+Decision decide_task(const io::Table& table, const std::vector<std::size_t>& targets,
+                     const std::vector<std::size_t>& rows, Task asked) {
+  const std::string names = quoted(table, targets);
+  if (asked == Task::classification)
+    refuse(
+        "{}: --task classification has one target, and {} are {}: columns of 0 and 1 are --task multilabel",
+        table.source(), names, targets.size());
+  for (const std::size_t target : targets) {
+    if (!holds_numbers(table, target))
+      refuse(
+          "{}: '{}' holds words: several targets are numbers, or labels of 0 and 1; words are classes as the "
+          "only target",
+          table.source(), table.name(target));
+    const auto other = asked == Task::regression ? std::nullopt : first_no_label(table, target, rows);
+    if (other && asked == Task::multilabel)
+      refuse("{}: '{}' is no label, which is 0 or 1, or true or false", place(table, *other, target),
+             table.cells(*other)[target]);
+    if (other) return {Task::regression, names + " are numbers"};
+  }
+  if (asked != Task::automatic) return {asked, "--task says so"};
+  return {Task::multilabel, names + " hold 0 and 1; --task regression predicts them as numbers"};
+}
+
 /// By size where all are numbers, else by name.
 std::vector<std::string> sorted_classes(const io::Table& table, std::size_t column,
                                         const std::vector<std::size_t>& rows,
@@ -156,8 +208,19 @@ std::vector<std::int64_t> labels_of(const io::Table& table, std::size_t target,
   return labels;
 }
 
-/// All columns but the target that the choice takes.
-std::vector<std::size_t> feature_columns(const io::Table& table, std::size_t target, const Choice& choice) {
+/// [rows, targets]
+std::vector<float> numbers_of(const io::Table& table, const std::vector<std::size_t>& targets,
+                              const std::vector<std::size_t>& rows) {
+  std::vector<float> numbers;
+  for (const std::size_t r : rows) {
+    for (const std::size_t target : targets) numbers.push_back(narrow(table, r, target));
+  }
+  return numbers;
+}
+
+/// All columns but the targets that the choice takes.
+std::vector<std::size_t> feature_columns(const io::Table& table, std::span<const std::size_t> targets,
+                                         const Choice& choice) {
   std::vector<bool> taken(table.columns(), choice.features.empty());
   for (const std::string& glob : choice.features) {
     bool fits = false;
@@ -171,7 +234,7 @@ std::vector<std::size_t> feature_columns(const io::Table& table, std::size_t tar
              io::with_nearest(glob, table.names()));
   }
   for (const std::string& name : choice.drop) taken[table.find(name)] = false;
-  taken[target] = false;
+  for (const std::size_t target : targets) taken[target] = false;
   std::vector<std::size_t> columns;
   std::set<std::string> names;
   for (std::size_t c = 0; c < table.columns(); ++c) {
@@ -299,7 +362,7 @@ void fill_features(const io::Table& table, const std::vector<std::size_t>& colum
 }  // namespace
 
 LabelledTable label_table(const io::Table& table, const Choice& choice) {
-  const auto columns = feature_columns(table, table.find(choice.target), choice);
+  const auto columns = feature_columns(table, find_targets(table, choice.targets), choice);
   LabelledTable result = label_rows(table, choice);
   for (const std::size_t c : columns) result.description.features.push_back(table.name(c));
   fill_features(table, columns, choice, result);
@@ -307,48 +370,122 @@ LabelledTable label_table(const io::Table& table, const Choice& choice) {
 }
 
 LabelledTable label_rows(const io::Table& table, const Choice& choice) {
-  const std::size_t target = table.find(choice.target);
+  const auto targets = find_targets(table, choice.targets);
   LabelledTable result;
-  result.rows = rows_with_target(table, target, choice.missing_target);
-  result.description.target = choice.target;
+  result.rows = rows_with_target(table, targets, choice.missing_target);
+  for (const std::size_t target : targets) result.targets.push_back(table.name(target));
   Decision decision{choice.task, "--task says so"};
-  if (choice.task == Task::automatic) decision = decide_task(table, target, result.rows);
+  if (targets.size() > 1 || choice.task == Task::multilabel)
+    decision = decide_task(table, targets, result.rows, choice.task);
+  else if (choice.task == Task::automatic)
+    decision = decide_task(table, targets[0], result.rows);
+  result.task = decision.task;
   result.reason = decision.reason;
-  if (decision.task == Task::regression) {
-    for (const std::size_t r : result.rows) result.data.targets.push_back(narrow(table, r, target));
-  } else {
-    const auto names = class_names(table, target, result.rows);
-    result.description.classes = sorted_classes(table, target, result.rows, names);
-    if (result.description.classes.size() < 2)
-      refuse("{}: column '{}' holds one class only", table.source(), choice.target);
-    result.data.labels = labels_of(table, target, result.rows, names, result.description.classes);
+  if (targets.size() > 1 || result.task == Task::multilabel)
+    result.description.targets = result.targets;
+  else
+    result.description.target = result.targets[0];
+  if (result.task != Task::classification) {
+    result.data.targets = numbers_of(table, targets, result.rows);
+    return result;
   }
+  const auto names = class_names(table, targets[0], result.rows);
+  result.description.classes = sorted_classes(table, targets[0], result.rows, names);
+  if (result.description.classes.size() < 2)
+    refuse("{}: column '{}' holds one class only", table.source(), result.targets[0]);
+  result.data.labels = labels_of(table, targets[0], result.rows, names, result.description.classes);
   return result;
 }
 
-Truth read_truth(const Model& model, const io::Table& table, std::size_t target, MissingTarget missing) {
+std::int64_t LabelledTable::outputs() const {
+  return classification() ? std::ssize(description.classes) : std::ssize(targets);
+}
+
+std::vector<std::string> target_names(const std::vector<std::string>& given) {
+  std::vector<std::string> names;
+  for (const std::string& list : given) {
+    for (std::size_t first = 0; first <= list.size();) {
+      const std::size_t comma = std::min(list.find(',', first), list.size());
+      std::string name = list.substr(first, comma - first);
+      name.erase(0, name.find_first_not_of(' '));
+      name.erase(name.find_last_not_of(' ') + 1);
+      names.push_back(std::move(name));
+      first = comma + 1;
+    }
+  }
+  return names;
+}
+
+std::vector<std::size_t> find_targets(const io::Table& table, const std::vector<std::string>& given) {
+  const auto known = table.names();
+  std::vector<std::size_t> columns;
+  for (const std::string& name : given) {
+    const bool whole_name = std::ranges::find(known, name) != known.end();
+    for (const std::string& part : whole_name ? std::vector{name} : target_names({name})) {
+      const std::size_t column = table.find(part);
+      if (std::ranges::find(columns, column) != columns.end())
+        refuse("{}: --target names '{}' twice", table.source(), part);
+      columns.push_back(column);
+    }
+  }
+  return columns;
+}
+
+std::vector<std::size_t> ordered_targets(const Model& model, const io::Table& table,
+                                         std::vector<std::size_t> targets) {
+  const auto known = cli::list_property(model, "bnrun.targets");
+  if (known.empty()) return targets;
+  const auto place = [&](std::size_t target) {
+    return std::ranges::find(known, table.name(target)) - known.begin();
+  };
+  const bool all =
+      std::ranges::none_of(targets, [&](std::size_t t) { return place(t) == std::ssize(known); });
+  if (!all || targets.size() != known.size())
+    refuse("{}: --target is {}, and the model predicts {}", table.source(), quoted(table, targets),
+           fmt::join(known, ","));
+  std::ranges::sort(targets, {}, place);
+  return targets;
+}
+
+Truth read_truth(const Model& model, const io::Table& table, std::vector<std::size_t> targets,
+                 MissingTarget missing) {
   const auto outputs = model.outputs();
   if (outputs.size() != 1) refuse("the model must have one output to be measured on a table");
+  targets = ordered_targets(model, table, std::move(targets));
+  const bool probabilities = outputs[0].name == "probabilities";
+  if (!cli::list_property(model, "bnrun.targets").empty())
+    return read_truth(table, targets, missing, probabilities ? Task::multilabel : Task::regression);
+  if (targets.size() > 1) return read_truth(table, targets, missing, Task::automatic);
   auto classes = cli::list_property(model, "bnrun.classes");
-  const bool classes_unnamed = outputs[0].name == "probabilities" && classes.empty();
-  if (classes_unnamed && outputs[0].dims && outputs[0].dims->size() == 2 && (*outputs[0].dims)[1].extent) {
+  if (probabilities && classes.empty() && outputs[0].dims && outputs[0].dims->size() == 2 &&
+      (*outputs[0].dims)[1].extent) {
     const auto count =
         std::max<std::int64_t>(*(*outputs[0].dims)[1].extent, 2);  // one output tells two apart
     for (std::int64_t c = 0; c < count; ++c) classes.push_back(fmt::format("{}", c));
   }
-  return read_truth(table, target, missing, std::move(classes));
+  return read_truth(table, targets[0], missing, std::move(classes));
+}
+
+Truth read_truth(const io::Table& table, const std::vector<std::size_t>& targets, MissingTarget missing,
+                 Task task) {
+  Truth truth{.rows = rows_with_target(table, targets, missing)};
+  for (const std::size_t target : targets) truth.names.push_back(table.name(target));
+  truth.task = decide_task(table, targets, truth.rows, task).task;
+  truth.targets = numbers_of(table, targets, truth.rows);
+  return truth;
 }
 
 Truth read_truth(const io::Table& table, std::size_t target, MissingTarget missing,
                  std::vector<std::string> classes) {
-  Truth truth;
-  truth.rows = rows_with_target(table, target, missing);
+  const std::vector targets{target};
+  Truth truth{.names = {table.name(target)}, .rows = rows_with_target(table, targets, missing)};
   truth.classes = std::move(classes);
   if (!truth.classes.empty()) {
+    truth.task = Task::classification;
     truth.labels =
         labels_of(table, target, truth.rows, class_names(table, target, truth.rows), truth.classes);
   } else {
-    for (const std::size_t r : truth.rows) truth.targets.push_back(narrow(table, r, target));
+    truth.targets = numbers_of(table, targets, truth.rows);
   }
   return truth;
 }
@@ -364,7 +501,7 @@ std::vector<float> of_both_classes(std::span<const float> second) {
 
 std::vector<std::string> classes_of(const io::Table& table, std::size_t target, MissingTarget missing,
                                     std::size_t count) {
-  const auto rows = rows_with_target(table, target, missing);
+  const auto rows = rows_with_target(table, std::vector{target}, missing);
   const auto sorted = sorted_classes(table, target, rows, class_names(table, target, rows));
   std::vector<std::string> numbers;
   for (std::size_t c = 0; c < count; ++c) numbers.push_back(fmt::format("{}", c));

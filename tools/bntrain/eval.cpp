@@ -24,7 +24,7 @@ namespace {
 struct Options {
   std::string model;
   std::string data;
-  std::string target;
+  std::vector<std::string> targets;
   std::string labels;
   bool json = false;
   std::int64_t top = 3;
@@ -91,22 +91,55 @@ void report_classes(const Options& options, const Truth& truth, std::span<const 
   if (options.top != 3) fmt::print("label among the first {} classes: {:.4f}\n", options.top, top);
 }
 
+nlohmann::ordered_json json_of(const train::RegressionScore& score) {
+  return {{"rows", score.elements},
+          {"mean_squared_error", score.mean_squared_error},
+          {"root_mean_squared_error", score.root_mean_squared_error},
+          {"mean_absolute_error", score.mean_absolute_error},
+          {"r2", score.r2}};
+}
+
 void report_numbers(const Options& options, const Truth& truth, std::span<const float> output) {
-  const auto score = train::score_predictions(output, truth.targets);
+  const auto scores = train::score_targets(output, truth.targets, std::ssize(truth.names));
+  const bool several = scores.size() > 1;
   if (options.json) {
-    const nlohmann::ordered_json json{{"rows", score.elements},
-                                      {"mean_squared_error", score.mean_squared_error},
-                                      {"root_mean_squared_error", score.root_mean_squared_error},
-                                      {"mean_absolute_error", score.mean_absolute_error},
-                                      {"r2", score.r2}};
-    fmt::print("{}\n", json.dump(2));
+    nlohmann::ordered_json json;
+    for (std::size_t t = 0; t < scores.size(); ++t) json["targets"][truth.names[t]] = json_of(scores[t]);
+    json["mean_r2"] = mean_r2(scores);
+    fmt::print("{}\n", (several ? json : json_of(scores[0])).dump(2));
+    return;
+  }
+  if (several) {
+    fmt::print("rows {}\n{}", scores[0].elements, target_report(scores, truth.names));
     return;
   }
   fmt::print(
       "rows                {}\nmean squared error  {:.6g}\nits root (RMSE)     {:.6g}\n"
       "mean absolute error {:.6g}\nR2                  {:.4f}\n",
-      score.elements, score.mean_squared_error, score.root_mean_squared_error, score.mean_absolute_error,
-      score.r2);
+      scores[0].elements, scores[0].mean_squared_error, scores[0].root_mean_squared_error,
+      scores[0].mean_absolute_error, scores[0].r2);
+}
+
+void report_labels(const Options& options, const Truth& truth, std::span<const float> output) {
+  const auto report = train::report_labels(output, truth.targets, std::ssize(truth.names));
+  if (!options.json) {
+    fmt::print("accuracy {:.4f} of {} labels in {} rows\n\n{}", report.accuracy, truth.names.size(),
+               report.mean.rows, label_report(report, truth.names));
+    return;
+  }
+  nlohmann::ordered_json json{{"rows", report.mean.rows},
+                              {"accuracy", report.accuracy},
+                              {"exact", report.exact},
+                              {"log_loss", report.log_loss},
+                              {"labels", truth.names}};
+  for (const auto& of : report.labels) {
+    json["label_rows"].push_back(of.rows);
+    json["precision"].push_back(of.precision);
+    json["recall"].push_back(of.recall);
+    json["f1"].push_back(of.f1);
+    json["auc"].push_back(of.auc);
+  }
+  fmt::print("{}\n", json.dump(2));
 }
 
 /// What the model makes of the rows of an array, and the labels of those.
@@ -122,7 +155,7 @@ Scored score_array(const Options& options, const Model& model) {
   if (ports.size() != 1)
     throw Error(ErrorCode::invalid_input,
                 fmt::format("{}: has {} inputs, expected one", options.model, ports.size()));
-  Scored scored{.truth = read_truth(model, table, 0, options.missing_target)};
+  Scored scored{.truth = read_truth(model, table, {0}, options.missing_target)};
   const Tensor rows = io::to_tensor(read_array(options.data), true, options.data, ports[0]);
   scored.rows = static_cast<std::size_t>(rows.shape()[0]);
   if (scored.rows != table.rows())
@@ -135,12 +168,12 @@ Scored score_array(const Options& options, const Model& model) {
 Scored score_table(const cli::Console& console, const Options& options, const Model& model) {
   io::TableRules rules = cli::rules_for(model, options.tables);
   rules.reading.expected = rules.order;
-  rules.reading.expected.push_back(options.target);
+  for (const auto& target : target_names(options.targets)) rules.reading.expected.push_back(target);
   const auto table = io::read_csv(options.data, rules.reading);
   console.detail(table.source() + ": " + table.reading());
-  const std::size_t target = table.find(options.target);
-  Truth truth = read_truth(model, table, target, options.missing_target);
-  const auto inputs = io::table_inputs(table, model.inputs(), rules, std::span(&target, 1));
+  const auto targets = find_targets(table, options.targets);
+  Truth truth = read_truth(model, table, targets, options.missing_target);
+  const auto inputs = io::table_inputs(table, model.inputs(), rules, targets);
   return {std::move(truth), Session(model).run(inputs).at(0).tensor, table.rows()};
 }
 
@@ -174,7 +207,7 @@ void apply_sigmoid(std::span<float> scores) {
 }
 
 int evaluate(const cli::Console& console, const Options& options) {
-  if (options.target.empty() && options.labels.empty())
+  if (options.targets.empty() && options.labels.empty())
     throw cli::UsageError("--target is required, or --labels for an IDX or npy file");
   const std::string read[] = {options.model, options.data, options.labels};
   cli::check_one_reads_standard_input(read);
@@ -190,7 +223,18 @@ int evaluate(const cli::Console& console, const Options& options) {
                                                     name_of(output.dtype())));
   }
   auto scored = take_rows(output, truth.rows, rows);
-  if (!truth.classes.empty()) {
+  const std::size_t width = scored.size() / truth.rows.size();
+  if (truth.classes.empty() && width != truth.names.size())
+    throw Error(ErrorCode::invalid_input,
+                fmt::format("{}: puts out {} numbers for a row, and --target names {} columns", options.model,
+                            width, truth.names.size()));
+  if (truth.task == Task::multilabel) {
+    if (!are_probabilities(scored)) {
+      console.note("the model's scores are no probabilities: they are taken for logits (sigmoid)");
+      apply_sigmoid(scored);
+    }
+    report_labels(options, truth, scored);
+  } else if (!truth.classes.empty()) {
     const bool single = truth.classes.size() == 2 && scored.size() == truth.rows.size();
     note_nan(console, scored, single ? 1 : truth.classes.size());
     if (!are_probabilities(scored)) {
@@ -215,7 +259,11 @@ void add_eval(cli::Program& program) {
                               [&program, options] { return evaluate(program.console(), *options); });
   command.add_option("MODEL", options->model, "A model with one output; - is standard input")->required();
   command.add_option("DATA", options->data, "A .csv or .csv.gz file; - is standard input")->required();
-  auto* target = command.add_option("--target", options->target, "The column that the model predicts");
+  auto* target = command
+                     .add_option("--target", options->targets,
+                                 "The column that the model predicts; of several outputs A,B,C")
+                     ->type_name("COLUMN")
+                     ->allow_extra_args(false);
   command
       .add_option("--labels", options->labels, "DATA is an IDX or npy file, and this one holds its labels")
       ->excludes(target);

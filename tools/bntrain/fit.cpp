@@ -35,15 +35,8 @@ struct Options {
   std::string validation_file;
   int folds = 0;
   int threads = 1;
-  std::string holdout = "0";
-  std::uint64_t holdout_seed = 1;
+  RunSettings run;
   std::string holdout_out;
-  std::string history;
-  std::string curves;
-  std::string tensorboard;
-  std::string checkpoint;
-  bool resume = false;
-  int progress = 2;
 };
 
 /// Says so where the model does worse than the batches it was trained on.
@@ -77,17 +70,17 @@ struct Fit {
   const LabelledTable& labelled;
   std::FILE* text;  ///< where results are printed
 
-  bool classification() const { return labelled.classification(); }
+  bool counts_right() const { return labelled.counts_right(); }
 };
 
 /// A table with the columns of the first, as the first was read.
 train::Dataset read_more(const Fit& fit, const std::string& path, const train::Preparation& preparation) {
   io::TableOptions reading = fit.options.table.table;
   reading.expected = fit.labelled.description.features;
-  reading.expected.push_back(fit.options.table.choice.target);
+  for (const auto& target : fit.labelled.targets) reading.expected.push_back(target);
   Choice choice = fit.options.table.choice;
   choice.features = fit.labelled.description.features;
-  choice.task = fit.classification() ? Task::classification : Task::regression;
+  choice.task = fit.labelled.task;
   choice.drop.clear();
   for (const auto& text : preparation.columns.texts) choice.categories.push_back(text.name);
   LabelledTable more = label_table(io::read_csv(path, reading), choice);
@@ -131,6 +124,36 @@ train::Dataset apply_to(const Fit& fit, const Prepared& prepared, const std::vec
   return prepared.apply(train::take_rows(data, rows));
 }
 
+/// How well one fold is predicted, and a line that says so.
+struct FoldScore {
+  double measure = 0.0;  ///< accuracy, RMSE, or of several targets the mean R2
+  std::string text;
+};
+FoldScore score_fold(const LabelledTable& labelled, const train::Network& network,
+                     const train::Dataset& held_out) {
+  const auto y = network.predict(held_out.features);
+  if (labelled.classification()) {
+    const auto score = train::score_classes(y, held_out.labels, network.outputs());
+    return {score.accuracy(),
+            fmt::format("accuracy {:.4f}: {} of {} rows", score.accuracy(), score.correct, score.rows)};
+  }
+  if (labelled.task == Task::multilabel) {
+    const auto score = train::report_labels(y, held_out.targets, network.outputs());
+    return {score.accuracy, fmt::format("accuracy {:.4f}  right in all labels {:.4f}  {} rows",
+                                        score.accuracy, score.exact, held_out.rows())};
+  }
+  const auto scores = train::score_targets(y, held_out.targets, network.outputs());
+  if (scores.size() == 1)
+    return {scores[0].root_mean_squared_error,
+            fmt::format("RMSE {:.4f}  MAE {:.4f}  R2 {:.4f}  {} rows", scores[0].root_mean_squared_error,
+                        scores[0].mean_absolute_error, scores[0].r2, held_out.rows())};
+  std::vector<std::string> errors;
+  for (std::size_t t = 0; t < scores.size(); ++t)
+    errors.push_back(fmt::format("{} {:.4g}", labelled.targets[t], scores[t].root_mean_squared_error));
+  return {mean_r2(scores), fmt::format("mean R2 {:.4f}  RMSE {}  {} rows", mean_r2(scores),
+                                       fmt::join(errors, ", "), held_out.rows())};
+}
+
 /// The options of this network: with folds each trains and is measured on the rows it did not see. False when
 /// that was interrupted.
 bool measure_folds(const Fit& fit, const std::optional<train::Recipe>& recipe, train::FitOptions options) {
@@ -138,9 +161,7 @@ bool measure_folds(const Fit& fit, const std::optional<train::Recipe>& recipe, t
   const cli::DeferInterrupts until_told;
   const auto splits =
       train::fold_rows(fit.labelled.data, static_cast<std::size_t>(fit.options.folds), options.seed);
-  std::vector<train::ClassificationScore> classes(splits.size());
-  std::vector<train::RegressionScore> numbers(splits.size());
-  std::vector<double> scores(splits.size());
+  std::vector<FoldScore> scores(splits.size());
   std::atomic<std::size_t> measured{0};
   run_trials(splits.size(), fit.options.threads, [&](std::size_t f) {
     if (cli::interrupted()) return;
@@ -152,14 +173,7 @@ bool measure_folds(const Fit& fit, const std::optional<train::Recipe>& recipe, t
     if (cli::interrupted()) return;
     ++measured;
     const auto held_out = apply_to(fit, prepared, splits[f].drawn);
-    const auto y = network.predict(held_out.features);
-    if (fit.classification()) {
-      classes[f] = train::score_classes(y, held_out.labels, network.outputs());
-      scores[f] = classes[f].accuracy();
-    } else {
-      numbers[f] = train::score_predictions(y, held_out.targets);
-      scores[f] = numbers[f].root_mean_squared_error;
-    }
+    scores[f] = score_fold(fit.labelled, network, held_out);
   });
   if (cli::interrupted()) {
     fit.console.note(
@@ -168,18 +182,16 @@ bool measure_folds(const Fit& fit, const std::optional<train::Recipe>& recipe, t
                     measured.load(), splits.size()));
     return false;
   }
+  std::vector<double> means;
   for (std::size_t f = 0; f < splits.size(); ++f) {
-    fmt::print(fit.text, "fold {:<2}    ", f + 1);
-    if (fit.classification())
-      fmt::print(fit.text, "accuracy {:.4f}: {} of {} rows\n", scores[f], classes[f].correct,
-                 classes[f].rows);
-    else
-      fmt::print(fit.text, "RMSE {:.4f}  MAE {:.4f}  R2 {:.4f}  {} rows\n", scores[f],
-                 numbers[f].mean_absolute_error, numbers[f].r2, splits[f].drawn.size());
+    fmt::print(fit.text, "fold {:<2}    {}\n", f + 1, scores[f].text);
+    means.push_back(scores[f].measure);
   }
-  const auto [mean, deviation] = mean_and_deviation(scores);
-  fmt::print(fit.text, "{} folds   {} {:.4f} +- {:.4f}\n", splits.size(),
-             fit.classification() ? "accuracy" : "RMSE", mean, deviation);
+  const auto [mean, deviation] = mean_and_deviation(means);
+  const char* const what = fit.counts_right()                ? "accuracy"
+                           : fit.labelled.targets.size() > 1 ? "mean R2"
+                                                             : "RMSE";
+  fmt::print(fit.text, "{} folds   {} {:.4f} +- {:.4f}\n", splits.size(), what, mean, deviation);
   std::fflush(fit.text);
   return true;
 }
@@ -195,7 +207,7 @@ train::Facts facts_of(const Options& options, const LabelledTable& labelled, con
   return {
       {"--scale", options.network.scale},
       {"--class-weights", options.network.balanced ? "balanced" : "none"},
-      {"target", description.target},
+      {"target", fmt::format("{}", fmt::join(labelled.targets, ","))},
       {"list of classes", fmt::format("{}", fmt::join(description.classes, ","))},
       {"list of columns", fmt::format("{}", fmt::join(description.features, ","))},
       {"list of categories", fmt::format("{}", fmt::join(texts, "; "))},
@@ -204,15 +216,17 @@ train::Facts facts_of(const Options& options, const LabelledTable& labelled, con
       {"spelling of missing values",
        description.missing_spellings ? fmt::format("'{}'", fmt::join(*description.missing_spellings, "', '"))
                                      : "the usual"},
-      {"choice of rows held out", fmt::format("{} by seed {}", options.holdout, options.holdout_seed)}};
+      {"choice of rows held out",
+       fmt::format("{} by seed {}", options.run.holdout, options.run.holdout_seed)}};
 }
 
 void write_files(const Fit& fit, const std::vector<train::EpochReport>& history,
                  const std::vector<std::size_t>& held_out) {
   const auto& options = fit.options;
-  write_history(options.history, fit.classification(), history);
-  write_curves(options.curves, fmt::format("{} by {}", options.table.choice.target, options.output),
-               fit.classification(), history);
+  write_history(options.run.history, fit.counts_right(), history);
+  write_curves(options.run.curves,
+               fmt::format("{} by {}", fmt::join(fit.labelled.targets, ", "), options.output),
+               fit.counts_right(), history);
   if (options.holdout_out.empty()) return;
   std::vector<std::size_t> rows;
   for (const std::size_t row : held_out) rows.push_back(fit.labelled.rows[row]);
@@ -221,7 +235,7 @@ void write_files(const Fit& fit, const std::vector<train::EpochReport>& history,
 
 void report(const Fit& fit, const train::Network& network, const train::Training& training,
             const Prepared& prepared, const std::vector<std::size_t>& held_out) {
-  const bool classes = fit.classification();
+  const bool classes = fit.counts_right();
   const auto& history = training.history();
   if (history.size() > 1) fit.console.detail(terminal_curves(history));
   const auto& last = history.back();
@@ -236,40 +250,28 @@ void report(const Fit& fit, const train::Network& network, const train::Training
   const auto rows = apply_to(fit, prepared, held_out);
   print_result(fit.text, "held-out", classes, train::evaluate(network, rows));
   const auto y = network.predict(rows.features);
-  if (classes)
-    fmt::print(fit.text, "{}",
-               class_report(train::report_classes(y, rows.labels, network.outputs()),
-                            fit.labelled.description.classes));
-  else
-    fmt::print(fit.text, "held-out   RMSE {:.4f}  R2 {:.4f}\n",
-               train::score_predictions(y, rows.targets).root_mean_squared_error,
-               train::score_predictions(y, rows.targets).r2);
+  print_report(fit.text, fit.labelled.task, y, rows,
+               fit.labelled.classification() ? fit.labelled.description.classes : fit.labelled.targets);
 }
 
 void check_source(const Options& options) {
   const bool table = options.labels.empty();
-  if (table && options.table.choice.target.empty())
+  if (table && options.table.choice.targets.empty())
     throw cli::UsageError("--target is required, or --labels for an IDX or npy file");
   if (!table && (!options.holdout_out.empty() || !options.validation_file.empty()))
     throw cli::UsageError("--holdout-out and --validation-file are for tables, not for arrays with --labels");
 }
 
 void check_paths(const Options& options) {
-  if (!options.holdout_out.empty() && held_out_rows(options.holdout, std::numeric_limits<int>::max()) == 0)
+  if (!options.holdout_out.empty() &&
+      held_out_rows(options.run.holdout, std::numeric_limits<int>::max()) == 0)
     throw cli::UsageError("--holdout-out needs --holdout");
-  if (options.resume && options.checkpoint.empty()) throw cli::UsageError("--resume needs --checkpoint");
   cli::check_model_output(options.output, options.table.data);
   cli::check_distinct(
-      {options.output, options.history, options.curves, options.holdout_out, options.checkpoint},
+      {options.output, options.run.history, options.run.curves, options.holdout_out, options.run.checkpoint},
       {options.table.data, options.labels, options.validation_file, options.network.keras.value_or("")});
-  check_history(options.history);
-  if (!options.checkpoint.empty()) io::check_keeps(options.checkpoint);
-  if (!options.resume && !options.checkpoint.empty() && std::filesystem::exists(options.checkpoint))
-    throw cli::UsageError(
-        fmt::format("{}: is there already; --resume goes on from it, else delete it or name another file",
-                    options.checkpoint));
-  for (const auto& path : {options.history, options.curves, options.holdout_out, options.checkpoint})
-    if (!path.empty()) io::check_writable(path);
+  check_run_settings(options.run);
+  if (!options.holdout_out.empty()) io::check_writable(options.holdout_out);
 }
 
 int fit(const cli::Console& console, Options options) {
@@ -277,26 +279,25 @@ int fit(const cli::Console& console, Options options) {
   check_paths(options);
   check_effect(options.network, options.training);
   take_embedded_for_categories(options.table);
-  options.table.table.expected = {options.table.choice.target};
+  options.table.table.expected = target_names(options.table.choice.targets);
   auto fit_settings = fit_options(options.training);
   const bool array = !options.labels.empty();
   const auto table =
       array ? read_labels(options.labels) : io::read_csv(options.table.data, options.table.table);
   auto labelled = array ? label_array(options.table.data, table, options.table.choice)
                         : label_table(table, options.table.choice);
-  if (array) options.table.choice.target = table.name(0);
   labelled.description.missing_spellings = options.table.table.missing;
   labelled.description.row = Shape(labelled.row);
   const Fit fit{console, options, table, labelled, options.output == "-" ? stderr : stdout};
-  const auto split = train::split_rows(labelled.data, held_out_rows(options.holdout, labelled.rows.size()),
-                                       options.holdout_seed);
+  const auto split = train::split_rows(
+      labelled.data, held_out_rows(options.run.holdout, labelled.rows.size()), options.run.holdout_seed);
   if (array)
     describe_array(console, options.table.data, table, labelled);
   else
     describe(console, table, labelled);
   const double watched = options.validation_file.empty() ? fit_settings.validation : 0.0;
   const auto recipe = recipe_for(options.training, rows_to_learn_from(std::ssize(split.rest), watched),
-                                 !options.checkpoint.empty());
+                                 !options.run.checkpoint.empty());
   if (recipe) options.network.usual_momentum = recipe->bn_momentum;
   if (options.folds > 0 && !measure_folds(fit, recipe, fit_settings)) return cli::kDone;
   const Prepared prepared = prepare(options.table, labelled, split.rest);
@@ -317,12 +318,9 @@ int fit(const cli::Console& console, Options options) {
   const cli::DeferInterrupts whole_files;  // the model so far is written before an interrupt ends the program
   train::Training training(network, prepared.training, fit_settings);
   train_on({.console = console,
-            .checkpoint = options.checkpoint,
-            .tensorboard = options.tensorboard,
-            .resume = options.resume,
-            .progress = options.progress,
+            .settings = options.run,
             .epochs = fit_settings.epochs,
-            .classification = fit.classification()},
+            .classification = fit.counts_right()},
            training);
   if (training.history().empty()) {
     console.note("interrupted in the first epoch: nothing is written");
@@ -375,19 +373,8 @@ void add_fit(cli::Program& program) {
   add("-t,--threads", o.threads,
       "Of a training of images or large matrices, or folds at a time; the results do not depend on it (1)")
       ->check(cli::count());
-  add("--holdout", o.holdout, "Rows never seen in training: a fraction such as 0.2, or a number of rows");
-  add("--holdout-seed", o.holdout_seed, "Which rows those are; apart from --seed, so that runs compare (1)");
   add_file("--holdout-out", o.holdout_out, "Write those rows to this .csv file");
-  add_file("--history", o.history, "Write loss and metric of every epoch to this .csv or .json file");
-  add_file("--curves", o.curves, "Write learning curves to this .html file");
-  add_file("--tensorboard", o.tensorboard, "Write loss and metric of every epoch for TensorBoard")
-      ->type_name("FOLDER");
-  add_file("--checkpoint", o.checkpoint, "Write the state of the training to this file after every epoch")
-      ->type_name("FILE");
-  command.add_flag("--resume", o.resume, "Go on from the checkpoint, if there is one, to the same bits")
-      ->group("Training");
-  add("--progress", o.progress, "0: none, 1: a bar, 2: a line for every epoch (2)")
-      ->check(cli::one_of({"0", "1", "2"}));
+  add_run_settings(command, o.run);
 }
 
 }  // namespace bnrun

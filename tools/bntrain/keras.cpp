@@ -231,8 +231,7 @@ class KerasReader {
 
 }  // namespace
 
-KerasNetwork parse_keras(const std::string& json, const std::string& file, std::int64_t outputs,
-                         bool classification) {
+KerasNetwork parse_keras(const std::string& json, const std::string& file, std::int64_t outputs, Task task) {
   auto network = KerasReader(file).read(json);
   auto& layers = network.layers;
   const auto refuse = [&](const std::string& what) {
@@ -251,11 +250,9 @@ KerasNetwork parse_keras(const std::string& json, const std::string& file, std::
     refuse(fmt::format("its last {} layer has {} {}, the target needs {}", dense ? "Dense" : "Conv2D",
                        width_of(*multiplies), dense ? "units" : "filters", outputs));
   const auto* last = std::get_if<Activation>(&layers.back());
-  const bool softmax = last != nullptr && *last == Activation::softmax;
-  if (classification && last != nullptr && *last == Activation::sigmoid)
+  if (task == Task::classification && last != nullptr && *last == Activation::sigmoid)
     refuse("it ends in sigmoid: classes need softmax over as many units as there are classes");
-  if (classification && !softmax) layers.emplace_back(Activation::softmax);
-  if (!classification && softmax) refuse("it ends in softmax, but the target is a number to predict");
+  if (const auto odd = end_layers(task, layers); !odd.empty()) refuse(odd);
   return network;
 }
 

@@ -292,7 +292,19 @@ bool find_initializer(std::string_view name, train::Initializer& found) {
   return false;
 }
 
-std::vector<LayerSpec> parse_layers(std::string_view text, std::int64_t outputs, bool classification,
+std::string end_layers(Task task, std::vector<LayerSpec>& layers) {
+  const auto* last = layers.empty() ? nullptr : std::get_if<Activation>(&layers.back());
+  const bool softmax = last != nullptr && *last == Activation::softmax;
+  const bool sigmoid = last != nullptr && *last == Activation::sigmoid;
+  if (task == Task::classification && !softmax) layers.emplace_back(Activation::softmax);
+  if (task == Task::multilabel && softmax)
+    return "softmax at the end, but several labels may hold at once, which sigmoid is for";
+  if (task == Task::multilabel && !sigmoid) layers.emplace_back(Activation::sigmoid);
+  return task == Task::regression && softmax ? "softmax at the end, but the target is a number to predict"
+                                             : "";
+}
+
+std::vector<LayerSpec> parse_layers(std::string_view text, std::int64_t outputs, Task task,
                                     const train::BatchNormalization& usual) {
   if (std::ranges::count(text, '(') != std::ranges::count(text, ')'))
     refuse("'{}': a bracket is open or closes nothing", text);
@@ -305,10 +317,7 @@ std::vector<LayerSpec> parse_layers(std::string_view text, std::int64_t outputs,
   std::vector<LayerSpec> layers;
   for (std::size_t i = 0; i < written.size(); ++i)
     layers.push_back(make_layer(written[i], outputs, std::cmp_equal(i, last_dense), usual));
-  const auto* last = std::get_if<Activation>(&layers.back());
-  const bool softmax = last != nullptr && *last == Activation::softmax;
-  if (classification && !softmax) layers.emplace_back(Activation::softmax);
-  if (!classification && softmax) refuse("softmax at the end, but the target is a number to predict");
+  if (const auto odd = end_layers(task, layers); !odd.empty()) refuse("{}", odd);
   return layers;
 }
 

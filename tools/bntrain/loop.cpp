@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "common/interrupt.h"
+#include "common/numbers.h"
 #include "common/program.h"
 #include "io/file.h"
 #include "report.h"
@@ -36,14 +37,48 @@ std::size_t held_out_rows(const std::string& text, std::size_t rows) {
   return count;
 }
 
+void add_run_settings(CLI::App& command, RunSettings& o) {
+  const auto add = [&](const std::string& name, auto& value, const std::string& description) {
+    return command.add_option(name, value, description)->group("Training")->type_name("");
+  };
+  const auto add_file = [&](const std::string& name, std::string& path, const std::string& description) {
+    return add(name, path, description)->check(cli::not_empty());
+  };
+  add("--holdout", o.holdout, "Rows never seen in training: a fraction such as 0.2, or a number of rows");
+  add("--holdout-seed", o.holdout_seed, "Which rows those are; apart from --seed, so that runs compare (1)");
+  add_file("--history", o.history, "Write loss and metric of every epoch to this .csv or .json file");
+  add_file("--curves", o.curves, "Write learning curves to this .html file");
+  add_file("--tensorboard", o.tensorboard, "Write loss and metric of every epoch for TensorBoard")
+      ->type_name("FOLDER");
+  add_file("--checkpoint", o.checkpoint, "Write the state of the training to this file after every epoch")
+      ->type_name("FILE");
+  command.add_flag("--resume", o.resume, "Go on from the checkpoint, if there is one, to the same bits")
+      ->group("Training");
+  add("--progress", o.progress, "0: none, 1: a bar, 2: a line for every epoch (2)")
+      ->check(cli::one_of({"0", "1", "2"}));
+}
+
+void check_run_settings(const RunSettings& settings) {
+  const std::string& checkpoint = settings.checkpoint;
+  if (settings.resume && checkpoint.empty()) throw cli::UsageError("--resume needs --checkpoint");
+  check_history(settings.history);
+  if (!checkpoint.empty()) io::check_keeps(checkpoint);
+  if (!settings.resume && !checkpoint.empty() && std::filesystem::exists(checkpoint))
+    throw cli::UsageError(fmt::format(
+        "{}: is there already; --resume goes on from it, else delete it or name another file", checkpoint));
+  for (const auto& path : {settings.history, settings.curves, checkpoint})
+    if (!path.empty()) io::check_writable(path);
+}
+
 void train_on(const Loop& loop, train::Training& training) {
-  const auto& path = loop.checkpoint;
-  if (loop.resume && std::filesystem::exists(path)) {
+  const RunSettings& settings = loop.settings;
+  const auto& path = settings.checkpoint;
+  if (settings.resume && std::filesystem::exists(path)) {
     cli::in_file(path, [&] { training.resume(io::read_file(path)); });
     loop.console.note(fmt::format("resumed behind epoch {} of {}", training.history().size(), path));
   }
   std::optional<TensorBoard> board;
-  if (!loop.tensorboard.empty()) board.emplace(loop.tensorboard, loop.classification);
+  if (!settings.tensorboard.empty()) board.emplace(settings.tensorboard, loop.classification);
   for (const auto& epoch : training.history())
     if (board) board->add(epoch);
   cli::Progress bar(loop.console, "training", static_cast<std::size_t>(loop.epochs));
@@ -59,8 +94,8 @@ void train_on(const Loop& loop, train::Training& training) {
     if (!path.empty()) io::write_durably(path, training.checkpoint());
     if (board) board->add(training.history().back());
     const auto line = epoch_line(training.history().back(), loop.epochs, loop.classification);
-    if (loop.progress == 2) loop.console.note(line);
-    if (loop.progress == 1) bar.update(training.history().size(), line);
+    if (settings.progress == 2) loop.console.note(line);
+    if (settings.progress == 1) bar.update(training.history().size(), line);
   }
   training.finish();
 }

@@ -1,6 +1,8 @@
-// What fit and tune do alike: rows held out, and epoch after epoch.
+// What fit and tune do alike: rows held out, epoch after epoch, files about it.
 #pragma once
 
+#include <CLI/CLI.hpp>
+#include <cstdint>
 #include <string>
 
 #include "bnrun/train.h"
@@ -12,12 +14,25 @@ namespace bnrun {
 /// Throws cli::UsageError when it is neither, or nothing would be left.
 std::size_t held_out_rows(const std::string& text, std::size_t rows);
 
-struct Loop {
-  const cli::Console& console;
-  std::string checkpoint;   ///< empty: none
-  std::string tensorboard;  ///< a folder; empty: none
+struct RunSettings {
+  std::string holdout = "0";
+  std::uint64_t holdout_seed = 1;
+  // Files, and a folder; empty: none.
+  std::string history;
+  std::string curves;
+  std::string tensorboard;
+  std::string checkpoint;
   bool resume = false;
   int progress = 2;
+};
+void add_run_settings(CLI::App& command, RunSettings& settings);
+/// Throws cli::UsageError where they do not fit together, or a checkpoint is there already, and io where a file cannot
+/// be written.
+void check_run_settings(const RunSettings& settings);
+
+struct Loop {
+  const cli::Console& console;
+  const RunSettings& settings;
   int epochs = 0;
   bool classification = false;
 };

@@ -112,20 +112,66 @@ void print_result(std::FILE* out, std::string_view what, bool classification,
              classification ? "accuracy" : "mean absolute error", result.metric, result.loss);
 }
 
-std::string class_report(const train::ClassificationReport& report, const std::vector<std::string>& classes) {
+namespace {
+
+/// A table of what is measured of each class or label, and of their mean.
+std::string score_table(const char* what, const std::vector<train::ClassScore>& scores,
+                        const train::ClassScore& mean, const std::vector<std::string>& names) {
   cli::TextTable table("lrrrrr");
-  table.add({"class", "precision", "recall", "F1", "AUC", "rows"});
+  table.add({what, "precision", "recall", "F1", "AUC", "rows"});
   const auto add = [&](const std::string& name, const train::ClassScore& score) {
     table.add({name, fmt::format("{:.4f}", score.precision), fmt::format("{:.4f}", score.recall),
                fmt::format("{:.4f}", score.f1), fmt::format("{:.4f}", score.auc),
                fmt::format("{}", score.rows)});
   };
-  for (std::size_t c = 0; c < classes.size(); ++c) add(classes[c], report.classes[c]);
-  add("mean", report.mean);
-  return table.text() +
+  for (std::size_t c = 0; c < names.size(); ++c) add(names[c], scores[c]);
+  add("mean", mean);
+  return table.text();
+}
+
+}  // namespace
+
+std::string class_report(const train::ClassificationReport& report, const std::vector<std::string>& classes) {
+  return score_table("class", report.classes, report.mean, classes) +
          fmt::format("log loss {:.4f}, calibration error {:.4f}{}\n", report.log_loss,
                      report.calibration_error,
                      classes.size() > 3 ? fmt::format(", among the first 3 {:.4f}", report.top_3) : "");
+}
+
+std::string label_report(const train::LabelReport& report, const std::vector<std::string>& labels) {
+  return score_table("label", report.labels, report.mean, labels) +
+         fmt::format("rows right in all labels {:.4f}, log loss {:.4f}\n", report.exact, report.log_loss);
+}
+
+double mean_r2(const std::vector<train::RegressionScore>& scores) {
+  double mean = 0.0;
+  for (const auto& score : scores) mean += score.r2 / static_cast<double>(scores.size());
+  return mean;
+}
+
+std::string target_report(const std::vector<train::RegressionScore>& scores,
+                          const std::vector<std::string>& targets) {
+  cli::TextTable table("lrrr");
+  table.add({"target", "RMSE", "MAE", "R2"});
+  for (std::size_t t = 0; t < targets.size(); ++t)
+    table.add({targets[t], fmt::format("{:.6g}", scores[t].root_mean_squared_error),
+               fmt::format("{:.6g}", scores[t].mean_absolute_error), fmt::format("{:.4f}", scores[t].r2)});
+  return table.text() + fmt::format("mean R2 {:.4f}\n", mean_r2(scores));
+}
+
+void print_report(std::FILE* out, Task task, std::span<const float> y, const train::Dataset& rows,
+                  const std::vector<std::string>& names) {
+  const std::int64_t outputs = std::ssize(names);
+  if (task == Task::classification) {
+    fmt::print(out, "{}", class_report(train::report_classes(y, rows.labels, outputs), names));
+  } else if (task == Task::multilabel) {
+    fmt::print(out, "{}", label_report(train::report_labels(y, rows.targets, outputs), names));
+  } else if (outputs > 1) {
+    fmt::print(out, "{}", target_report(train::score_targets(y, rows.targets, outputs), names));
+  } else {
+    const auto score = train::score_predictions(y, rows.targets);
+    fmt::print(out, "held-out   RMSE {:.4f}  R2 {:.4f}\n", score.root_mean_squared_error, score.r2);
+  }
 }
 
 void check_history(const std::string& path) {
@@ -179,9 +225,12 @@ namespace {
 
 /// The task and the rows that are left out.
 void describe_target(const cli::Console& console, const io::Table& table, const LabelledTable& labelled) {
-  const std::string task = labelled.classification() ? fmt::format("classification into {} classes",
-                                                                   labelled.description.classes.size())
-                                                     : "regression";
+  const std::size_t targets = labelled.targets.size();
+  std::string task = targets > 1 ? fmt::format("regression of {} targets", targets) : "regression";
+  if (labelled.classification())
+    task = fmt::format("classification into {} classes", labelled.description.classes.size());
+  if (labelled.task == Task::multilabel)
+    task = fmt::format("multi-label classification of {} labels", targets);
   console.note(fmt::format("{}: {}", task, labelled.reason));
   if (labelled.rows.size() < table.rows())
     console.note(fmt::format("{}: left out {} of {} rows, which have no target", table.source(),
@@ -201,9 +250,9 @@ void describe(const cli::Console& console, const io::Table& table, const Labelle
   describe_target(console, table, labelled);
   const auto& columns = labelled.columns;
   console.note(fmt::format(
-      "{}: {} rows, {} features{}, target '{}'", table.source(), labelled.rows.size(), columns.count(),
+      "{}: {} rows, {} features{}, target{} '{}'", table.source(), labelled.rows.size(), columns.count(),
       columns.texts.empty() ? "" : fmt::format(" ({} of them text)", columns.texts.size()),
-      labelled.description.target));
+      labelled.targets.size() > 1 ? "s" : "", fmt::join(labelled.targets, "', '")));
   warn_of_row_numbers(console, table, labelled);
   console.detail(table.source() + ": " + table.reading());
 }

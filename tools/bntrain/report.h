@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 #include "data.h"
 
 namespace bnrun {
+
+// `classification`: the metric is an accuracy, of classes or labels.
 
 std::string_view metric_name(bool classification);
 
@@ -22,6 +25,17 @@ void print_result(std::FILE* out, std::string_view what, bool classification,
 /// Precision, recall, F1 and area under the curve of each class and their means, then top 3, log loss and
 /// calibration.
 std::string class_report(const train::ClassificationReport& report, const std::vector<std::string>& classes);
+
+/// Precision, recall, F1 and area under the curve of each label and their means, then how many rows are right in
+/// all, and the log loss.
+std::string label_report(const train::LabelReport& report, const std::vector<std::string>& labels);
+/// RMSE, mean absolute error and R2 of each target, then the mean R2.
+std::string target_report(const std::vector<train::RegressionScore>& scores,
+                          const std::vector<std::string>& targets);
+/// What is measured of rows held out besides loss and metric, as text; `names` are those of classes or of targets.
+void print_report(std::FILE* out, Task task, std::span<const float> y, const train::Dataset& rows,
+                  const std::vector<std::string>& names);
+double mean_r2(const std::vector<train::RegressionScore>& scores);
 
 /// Throws cli::UsageError where the path of --history ends in anything but .csv or .json.
 void check_history(const std::string& path);

@@ -90,9 +90,9 @@ void set_first_weights(const NetworkSettings& settings, Layer& layer) {
 }
 
 /// The layers, and the row where the file says that it is an image.
-std::vector<train::LayerSpec> read_keras(const std::string& file, std::int64_t outputs, bool classification,
+std::vector<train::LayerSpec> read_keras(const std::string& file, std::int64_t outputs, Task task,
                                          Shape& row) {
-  auto [layers, input] = parse_keras(io::read_file(file), file, outputs, classification);
+  auto [layers, input] = parse_keras(io::read_file(file), file, outputs, task);
   const Shape wanted(input);
   if (!input.empty() && wanted.elements() != row.elements())
     throw Error(ErrorCode::invalid_input, fmt::format("{}: its input has {} values, a row of the data {}",
@@ -102,11 +102,11 @@ std::vector<train::LayerSpec> read_keras(const std::string& file, std::int64_t o
 }
 
 /// `row` becomes what they take it for.
-std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::int64_t outputs,
-                                        bool classification, Shape& row) {
-  auto layers = settings.keras ? read_keras(*settings.keras, outputs, classification, row)
+std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::int64_t outputs, Task task,
+                                        Shape& row) {
+  auto layers = settings.keras ? read_keras(*settings.keras, outputs, task, row)
                                : parse_layers(settings.layers.value_or(layers_text(settings.hidden)), outputs,
-                                              classification, {.momentum = settings.usual_momentum});
+                                              task, {.momentum = settings.usual_momentum});
   if (!settings.keras && !settings.layers && row.rank() == 3) layers.insert(layers.begin(), train::Flatten{});
   const bool images = std::ranges::any_of(layers, reads_images);
   if (settings.image && !images)
@@ -130,21 +130,25 @@ std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::in
 
 }  // namespace
 
-void set_loss(const NetworkSettings& settings, const train::Dataset& training, bool classification,
+void set_loss(const NetworkSettings& settings, const train::Dataset& training, Task task,
               train::Network& network) {
-  const bool for_classes = settings.loss == "cross-entropy";
-  if (settings.loss != "auto" && for_classes != classification) {
-    throw cli::UsageError(fmt::format("--loss {} does not fit the target: it is {}", settings.loss,
-                                      classification ? "classes (--task regression makes it a number)"
-                                                     : "a number (--task classification makes it classes)"));
+  const bool numbers = task == Task::regression;
+  if (settings.loss != "auto" && (settings.loss == "cross-entropy") == numbers) {
+    const char* const what = numbers                    ? "a number (--task classification makes it classes)"
+                             : task == Task::multilabel ? "labels (--task regression makes them numbers)"
+                                                        : "classes (--task regression makes it a number)";
+    throw cli::UsageError(fmt::format("--loss {} does not fit the target: it is {}", settings.loss, what));
   }
   train::LossOptions options = settings.loss_options;
   options.huber_delta = settings.huber_delta.value_or(options.huber_delta);
-  if (!classification && (settings.balanced || options.label_smoothing > 0.0))
+  if (numbers && (settings.balanced || options.label_smoothing > 0.0))
     throw cli::UsageError("--class-weights and --label-smoothing are for classes, the target is a number");
+  if (task == Task::multilabel && settings.balanced)
+    throw cli::UsageError(
+        "--class-weights are for one target of classes, not for labels that may hold at once");
   if (settings.balanced)
     options.class_weights = train::balanced_class_weights(training.labels, network.outputs());
-  train::Loss loss = network.loss();
+  train::Loss loss = task == Task::multilabel ? train::Loss::binary_cross_entropy : network.loss();
   if (settings.loss == "mae") loss = train::Loss::mean_absolute_error;
   if (settings.loss == "huber") loss = train::Loss::huber;
   network.set_loss(loss, options);
@@ -238,10 +242,9 @@ train::FitOptions fit_options(const TrainingSettings& settings) {
 train::Network make_network(const NetworkSettings& settings, const LabelledTable& table,
                             const Prepared& prepared, std::uint64_t seed) {
   const train::Dataset& training = prepared.training;
-  const bool classification = table.classification();
-  const auto outputs = classification ? static_cast<std::int64_t>(table.description.classes.size()) : 1;
+  const std::int64_t outputs = table.outputs();
   Shape row = row_of(settings, table.row, training.columns);
-  auto layers = layers_of(settings, outputs, classification, row);
+  auto layers = layers_of(settings, outputs, table.task, row);
   if (!prepared.embedded.empty()) {
     if (settings.keras || row.rank() == 3)
       throw cli::UsageError("--embed is for rows of numbers and networks by --layers or --hidden");
@@ -251,13 +254,14 @@ train::Network make_network(const NetworkSettings& settings, const LabelledTable
   if (network.outputs() != outputs)
     throw cli::UsageError(
         fmt::format("the network puts out {} numbers, the target needs {}", network.outputs(), outputs));
-  set_loss(settings, training, classification, network);
+  set_loss(settings, training, table.task, network);
   const auto columns = static_cast<std::size_t>(training.columns);
   network.set_input_scaling(row.rank() == 3
                                 ? scaling_of_images(settings.scale, training)
                                 : scaling_for(settings.scale, training,
                                               table.row.empty() ? table.columns.numbers.size() : columns));
-  if (!classification) network.set_target_scaling(train::Scaling::standardize(training.targets, 1));
+  if (table.task == Task::regression)
+    network.set_target_scaling(train::Scaling::standardize(training.targets, outputs));
   if (settings.fold_training) network.set_folding(train::Folding::folded);
   if (!settings.quantised.empty()) network.set_folding(train::Folding::int8);
   return network;
@@ -331,14 +335,16 @@ void add_table_settings(CLI::App& command, TableSettings& o) {
   command.add_option("DATA", o.data, "A .csv or .csv.gz file; - is standard input")
       ->required()
       ->type_name("");
-  command.add_option("--target", o.choice.target, "The column to learn; all others are features")
+  command
+      .add_option("--target", o.choice.targets,
+                  "The column to learn, all others being features; several numbers or labels: A,B,C")
       ->required()
-      ->type_name("COLUMN");
-  cli::add_choice<Task>(
-      command, "--task", o.choice.task,
-      {{"auto", Task::automatic}, {"classification", Task::classification}, {"regression", Task::regression}},
-      "auto: words and few different integers are classes (auto)")
-      ->type_name("");
+      ->type_name("COLUMN")
+      ->allow_extra_args(false);
+  add_task_option(
+      command, o.choice.task,
+      "auto: words and few different integers are classes, several columns of 0 and 1 labels that may "
+      "hold at once (auto)");
   const std::string group = "Columns";
   const auto add_names = [&](const std::string& name, std::vector<std::string>& names, const char* type,
                              const std::string& description) {
@@ -371,6 +377,16 @@ void add_table_settings(CLI::App& command, TableSettings& o) {
                         "A category that was not learnt: none of them, or an error of the model (zero)")
       ->group(group);
   cli::add_table_options(command, o.table);
+}
+
+void add_task_option(CLI::App& command, Task& task, const std::string& automatic) {
+  cli::add_choice<Task>(command, "--task", task,
+                        {{"auto", Task::automatic},
+                         {"classification", Task::classification},
+                         {"regression", Task::regression},
+                         {"multilabel", Task::multilabel}},
+                        automatic)
+      ->type_name("");
 }
 
 void add_network_settings(CLI::App& command, NetworkSettings& o) {

@@ -69,11 +69,14 @@ void check_effect(const NetworkSettings& network, const TrainingSettings& traini
 train::FitOptions fit_options(const TrainingSettings& settings);
 train::Optimizer optimizer_of(const TrainingSettings& settings);
 
+/// Adds --task, saying what auto decides by.
+void add_task_option(CLI::App& command, Task& task, const std::string& automatic);
+
 /// Columns to embed are categories, whatever they hold. Throws cli::UsageError where --embed is not understood.
 void take_embedded_for_categories(TableSettings& settings);
 
 /// What the network is to minimise on these rows. Throws cli::UsageError where it does not fit the target.
-void set_loss(const NetworkSettings& settings, const train::Dataset& training, bool classification,
+void set_loss(const NetworkSettings& settings, const train::Dataset& training, Task task,
               train::Network& network);
 
 /// Rows as the network takes them, and the way there.

@@ -1,5 +1,6 @@
 // bntrain tune: goes on training a network that a model holds.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -8,6 +9,7 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "bnrun/train_tune.h"
 #include "commands.h"
@@ -30,7 +32,7 @@ namespace {
 struct Options {
   std::string model;
   std::string data;
-  std::string target;
+  std::vector<std::string> targets;
   Task task = Task::automatic;
   MissingTarget missing_target = MissingTarget::error;
   io::TableRules tables;
@@ -38,30 +40,16 @@ struct Options {
   NetworkSettings network;
   TrainingSettings training;
   bool recalibrate = false;
-  std::string holdout = "0";
-  std::uint64_t holdout_seed = 1;
-  std::string history;
-  std::string curves;
-  std::string tensorboard;
-  std::string checkpoint;
-  bool resume = false;
-  int progress = 2;
+  RunSettings run;
 };
 
 void check_options(const Options& options) {
-  if (options.resume && options.checkpoint.empty()) throw cli::UsageError("--resume needs --checkpoint");
-  const std::vector<std::string> written{options.output, options.history, options.curves, options.checkpoint};
+  const std::vector<std::string> written{options.output, options.run.history, options.run.curves,
+                                         options.run.checkpoint};
   cli::check_one_reads_standard_input(std::array{options.model, options.data});
   cli::check_model_output(options.output, options.model);
   cli::check_distinct(written, {options.model, options.data});
-  check_history(options.history);
-  if (!options.checkpoint.empty()) io::check_keeps(options.checkpoint);
-  if (!options.resume && !options.checkpoint.empty() && std::filesystem::exists(options.checkpoint))
-    throw cli::UsageError(
-        fmt::format("{}: is there already; --resume goes on from it, else delete it or name another file",
-                    options.checkpoint));
-  for (const auto& path : {options.history, options.curves, options.checkpoint})
-    if (!path.empty()) io::check_writable(path);
+  check_run_settings(options.run);
 }
 
 /// The classes of the target in the order of the model's outputs; none where it predicts a number.
@@ -83,7 +71,8 @@ train::Dataset read_rows(const train::LoadedNetwork& loaded, const std::vector<N
   train::Dataset rows = train::take_rows(all, truth.rows);
   rows.targets = truth.targets;
   rows.labels = truth.labels;
-  if (loaded.network().loss() != train::Loss::binary_cross_entropy) return rows;
+  if (truth.task != Task::classification || loaded.network().loss() != train::Loss::binary_cross_entropy)
+    return rows;
   const std::int64_t outputs = loaded.network().outputs();
   for (const std::int64_t label : truth.labels) {
     for (std::int64_t c = 0; c < outputs; ++c)
@@ -93,15 +82,16 @@ train::Dataset read_rows(const train::LoadedNetwork& loaded, const std::vector<N
 }
 
 /// Throws naming line and column of the first row from which the network gets what is no finite number.
-void check_finite(const io::Table& table, const std::vector<std::size_t>& lines, std::size_t target,
-                  const train::Dataset& rows) {
+void check_finite(const io::Table& table, const std::vector<std::size_t>& lines,
+                  const std::vector<std::size_t>& targets, const train::Dataset& rows) {
   const auto finite = [](auto value) { return std::isfinite(value); };
   const auto bad = std::ranges::find_if_not(rows.features, finite);
   if (bad == rows.features.end()) return;
   const std::size_t row = lines[static_cast<std::size_t>((bad - rows.features.begin()) / rows.columns)];
   std::string column;
   for (std::size_t c = 0; c < table.columns() && column.empty(); ++c) {
-    if (c != target && table.numeric(c) && !std::isfinite(static_cast<float>(table.numbers(c)[row])))
+    if (std::ranges::find(targets, c) == targets.end() && table.numeric(c) &&
+        !std::isfinite(static_cast<float>(table.numbers(c)[row])))
       column = fmt::format(", column '{}'", table.name(c));
   }
   throw Error(
@@ -116,7 +106,7 @@ std::vector<train::EpochReport> train_on_rows(const cli::Console& console, const
                                               const train::Dataset& rows, train::LoadedNetwork& loaded) {
   auto fit = fit_options(options.training);
   auto recipe = recipe_for(options.training, rows_to_learn_from(rows.rows(), fit.validation),
-                           !options.checkpoint.empty());
+                           !options.run.checkpoint.empty());
   if (recipe) {
     constexpr double kOfTheFirstRate = 0.1;  // what was learned is to be kept
     recipe->learning_rate *= kOfTheFirstRate;
@@ -125,14 +115,9 @@ std::vector<train::EpochReport> train_on_rows(const cli::Console& console, const
   }
   fit.stop = cli::interrupted;
   train::Training training(loaded.network(), rows, fit);
-  train_on({.console = console,
-            .checkpoint = options.checkpoint,
-            .tensorboard = options.tensorboard,
-            .resume = options.resume,
-            .progress = options.progress,
-            .epochs = fit.epochs,
-            .classification = loaded.labels()},
-           training);
+  train_on(
+      {.console = console, .settings = options.run, .epochs = fit.epochs, .classification = loaded.labels()},
+      training);
   return training.history();
 }
 
@@ -144,51 +129,78 @@ void report(const Options& options, const train::LoadedNetwork& loaded, const Tr
   if (held_out.rows() == 0) return;
   print_result(text, "held-out", classes, train::evaluate(loaded.network(), held_out));
   auto y = loaded.network().predict(held_out.features);
-  if (classes && loaded.network().outputs() == 1) y = of_both_classes(y);
-  if (classes)
-    fmt::print(
-        text, "{}",
-        class_report(train::report_classes(y, held_out.labels, std::ssize(truth.classes)), truth.classes));
-  else
-    fmt::print(text, "held-out   RMSE {:.4f}\n",
-               train::score_predictions(y, held_out.targets).root_mean_squared_error);
+  if (truth.classes.size() == 2 && loaded.network().outputs() == 1) y = of_both_classes(y);
+  print_report(text, truth.task, y, held_out, truth.classes.empty() ? truth.names : truth.classes);
 }
 
-/// Names classes and target in a model that did not.
-void describe_outputs(const Options& options, const Truth& truth, Model& model) {
+nlohmann::json::string_t list_of(const std::vector<std::string>& names) {
+  return nlohmann::json(names).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// Names classes and targets in a model that did not.
+void describe_outputs(const Truth& truth, Model& model) {
   auto& properties = model.metadata().properties;
-  properties.try_emplace("bnrun.target", options.target);
+  if (truth.names.size() > 1)
+    properties.try_emplace("bnrun.targets", list_of(truth.names));
+  else if (!properties.contains("bnrun.targets"))
+    properties.try_emplace("bnrun.target", truth.names[0]);
   if (!truth.classes.empty() && model.class_names().empty())
-    properties["bnrun.classes"] =
-        nlohmann::json(truth.classes).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    properties["bnrun.classes"] = list_of(truth.classes);
+}
+
+/// The network of the model for so many targets.
+train::LoadedNetwork load(const Options& options, const Model& model, std::size_t targets) {
+  std::optional<bool> labels;
+  if (options.task != Task::automatic) labels = options.task != Task::regression;
+  return cli::in_file(options.model, [&] {
+    train::LoadedNetwork loaded(model, labels);
+    const bool sigmoids = loaded.network().loss() == train::Loss::binary_cross_entropy;
+    if (options.task == Task::multilabel && !sigmoids)
+      throw Error(ErrorCode::unsupported, "it ends in no Sigmoid, which labels that may hold at once need");
+    // Several outputs that end in nothing are scores of classes, unless each has a target of its own.
+    if (targets > 1 && !sigmoids && !labels) return train::LoadedNetwork(model, false);
+    return loaded;
+  });
+}
+
+/// What the columns hold for that network.
+Truth truth_for(const Options& options, const Model& model, const train::LoadedNetwork& loaded,
+                const io::Table& table, const std::vector<std::size_t>& targets) {
+  const bool several = targets.size() > 1 || !cli::list_property(model, "bnrun.targets").empty();
+  if (!several && options.task != Task::multilabel)
+    return read_truth(table, targets[0], options.missing_target,
+                      classes_for(options, model, loaded, table, targets[0]));
+  if (std::cmp_not_equal(targets.size(), loaded.network().outputs()))
+    throw Error(ErrorCode::invalid_input,
+                fmt::format("{}: has {} outputs, and --target names {} columns", options.model,
+                            loaded.network().outputs(), targets.size()));
+  const bool sigmoids = loaded.network().loss() == train::Loss::binary_cross_entropy;
+  return read_truth(table, targets, options.missing_target, sigmoids ? Task::multilabel : Task::regression);
 }
 
 int tune(const cli::Console& console, Options options) {
   check_options(options);
   check_effect(options.network, options.training);
   const Model model = cli::load_model(options.model);
-  std::optional<bool> labels;
-  if (options.task != Task::automatic) labels = options.task == Task::classification;
-  auto loaded = cli::in_file(options.model, [&] { return train::LoadedNetwork(model, labels); });
-  auto& network = loaded.network();
-
   io::TableRules rules = cli::rules_for(model, options.tables);
   rules.reading.expected = rules.order;
-  rules.reading.expected.push_back(options.target);
+  for (const auto& target : target_names(options.targets)) rules.reading.expected.push_back(target);
   const auto table = io::read_csv(options.data, rules.reading);
   console.detail(table.source() + ": " + table.reading());
-  const std::size_t target = table.find(options.target);
-  const Truth truth =
-      read_truth(table, target, options.missing_target, classes_for(options, model, loaded, table, target));
-  const auto rows =
-      read_rows(loaded, io::table_inputs(table, model.inputs(), rules, std::span(&target, 1)), truth);
-  check_finite(table, truth.rows, target, rows);
-  const auto split = train::split_rows(
-      rows, held_out_rows(options.holdout, static_cast<std::size_t>(rows.rows())), options.holdout_seed);
+  const auto targets = ordered_targets(model, table, find_targets(table, options.targets));
+  auto loaded = load(options, model, targets.size());
+  auto& network = loaded.network();
+  const Truth truth = truth_for(options, model, loaded, table, targets);
+  const auto rows = read_rows(loaded, io::table_inputs(table, model.inputs(), rules, targets), truth);
+  check_finite(table, truth.rows, targets, rows);
+  const auto split =
+      train::split_rows(rows, held_out_rows(options.run.holdout, static_cast<std::size_t>(rows.rows())),
+                        options.run.holdout_seed);
   const auto training = train::take_rows(rows, split.rest);
   const auto held_out = train::take_rows(rows, split.drawn);
-  console.note(fmt::format("{}: {} rows, target '{}'", table.source(), rows.rows(), options.target));
-  set_loss(options.network, training, loaded.labels(), network);
+  console.note(fmt::format("{}: {} rows, target{} '{}'", table.source(), rows.rows(),
+                           truth.names.size() > 1 ? "s" : "", fmt::join(truth.names, "', '")));
+  set_loss(options.network, training, truth.task, network);
   print_summary(console, network);
   print_result(options.output == "-" ? stderr : stdout, "before", loaded.labels(),
                train::evaluate(network, training));
@@ -209,11 +221,11 @@ int tune(const cli::Console& console, Options options) {
     }
   }
   Model tuned = loaded.model();
-  describe_outputs(options, truth, tuned);
+  describe_outputs(truth, tuned);
   cli::write_model(tuned, options.output);
-  write_history(options.history, loaded.labels(), history);
-  write_curves(options.curves, fmt::format("{} by {}", options.target, options.output), loaded.labels(),
-               history);
+  write_history(options.run.history, loaded.labels(), history);
+  write_curves(options.run.curves, fmt::format("{} by {}", fmt::join(truth.names, ", "), options.output),
+               loaded.labels(), history);
   report(options, loaded, truth, training, held_out);
   if (options.output != "-") console.note(fmt::format("wrote {}", options.output));
   std::fflush(stdout);
@@ -238,14 +250,14 @@ void add_tune(cli::Program& program) {
   command.add_option("DATA", o.data, "A .csv or .csv.gz file; - is standard input")
       ->required()
       ->type_name("");
-  command.add_option("--target", o.target, "The column that the model predicts")
+  command.add_option("--target", o.targets, "The column that the model predicts; of several outputs A,B,C")
       ->required()
-      ->type_name("COLUMN");
-  cli::add_choice<Task>(
-      command, "--task", o.task,
-      {{"auto", Task::automatic}, {"classification", Task::classification}, {"regression", Task::regression}},
-      "auto: classes where the model has several outputs or ends in softmax or sigmoid (auto)")
-      ->type_name("");
+      ->type_name("COLUMN")
+      ->allow_extra_args(false);
+  add_task_option(
+      command, o.task,
+      "auto: classes where the model has several outputs or ends in softmax or sigmoid, and one target "
+      "(auto)");
   command.add_option("-o,--output", o.output, "The model to write; - is standard output")
       ->required()
       ->type_name("FILE");
@@ -258,24 +270,7 @@ void add_tune(cli::Program& program) {
   cli::add_table_options(command, o.tables);
   add_objective_settings(command, o.network);
   add_training_settings(command, o.training, true);
-  const auto add = [&](const std::string& name, auto& value, const std::string& description) {
-    return command.add_option(name, value, description)->group("Training")->type_name("");
-  };
-  const auto add_file = [&](const std::string& name, std::string& path, const std::string& description) {
-    return add(name, path, description)->check(cli::not_empty());
-  };
-  add("--holdout", o.holdout, "Rows never seen in training: a fraction such as 0.2, or a number of rows");
-  add("--holdout-seed", o.holdout_seed, "Which rows those are; apart from --seed, so that runs compare (1)");
-  add_file("--history", o.history, "Write loss and metric of every epoch to this .csv or .json file");
-  add_file("--curves", o.curves, "Write learning curves to this .html file");
-  add_file("--tensorboard", o.tensorboard, "Write loss and metric of every epoch for TensorBoard")
-      ->type_name("FOLDER");
-  add_file("--checkpoint", o.checkpoint, "Write the state of the training to this file after every epoch")
-      ->type_name("FILE");
-  command.add_flag("--resume", o.resume, "Go on from the checkpoint, if there is one, to the same bits")
-      ->group("Training");
-  add("--progress", o.progress, "0: none, 1: a bar, 2: a line for every epoch (2)")
-      ->check(CLI::IsMember({0, 1, 2}).description(""));
+  add_run_settings(command, o.run);
 }
 
 }  // namespace bnrun

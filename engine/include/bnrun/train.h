@@ -207,6 +207,8 @@ struct ModelDescription {
   std::vector<std::string> features;  ///< column names in the table's order, "bnrun.features" as a JSON array
   std::vector<std::string> classes;   ///< "bnrun.classes"
   std::string target;                 ///< "bnrun.target"
+  /// What each output is, where they are several numbers or labels: "bnrun.targets" as a JSON array.
+  std::vector<std::string> targets;
   /// How one row of an image lies in the model's input, such as [28,28]: its elements in the same order, so that
   /// the input is [N, 28, 28]. Empty: [N, inputs].
   Shape row;

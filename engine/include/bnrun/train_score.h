@@ -58,4 +58,21 @@ struct RegressionScore {
 BNRUN_API RegressionScore score_predictions(std::span<const float> predictions,
                                             std::span<const float> targets);
 
+/// Each output [rows, outputs] by itself.
+BNRUN_API std::vector<RegressionScore> score_targets(std::span<const float> predictions,
+                                                     std::span<const float> targets, std::int64_t outputs);
+
+/// Of labels that may hold at once, predicted where their probability is above 0.5.
+struct LabelReport {
+  std::vector<ClassScore> labels;  ///< `rows` are those that have it
+  ClassScore mean;                 ///< of the labels that some row has; its rows are all
+  double accuracy = 0.0;           ///< share of labels of rows that are predicted as they are
+  double exact = 0.0;              ///< share of rows all of whose labels are
+  double log_loss = 0.0;           ///< mean over rows and labels of -log(probability of what is)
+};
+/// `probabilities` and `targets` [rows, labels], a target above 0.5 being one that holds. NaN is wrong. Throws
+/// invalid_input when the sizes do not fit.
+BNRUN_API LabelReport report_labels(std::span<const float> probabilities, std::span<const float> targets,
+                                    std::int64_t labels);
+
 }  // namespace bnrun::train

@@ -43,13 +43,14 @@ double ratio(double part, double whole) {
   return whole > 0.0 ? part / whole : 0.0;
 }
 
-/// Ranks of Mann and Whitney: sum of the ranks of the class's rows, equal ones sharing theirs.
-double auc_of(std::span<const float> probabilities, std::span<const std::int64_t> labels, std::size_t c,
-              std::size_t width) {
+/// Of column c of `width`; holds(r): whether row r is of that class. Ranks of Mann and Whitney: sum of the ranks of
+/// the class's rows, equal ones sharing theirs.
+template <class Holds>
+double auc_of(std::span<const float> probabilities, std::size_t c, std::size_t width, Holds holds) {
   std::vector<std::pair<float, bool>> rows;
-  for (std::size_t r = 0; r < labels.size(); ++r) {
+  for (std::size_t r = 0; r < probabilities.size() / width; ++r) {
     if (std::isnan(probabilities[r * width + c])) return std::numeric_limits<double>::quiet_NaN();
-    rows.emplace_back(probabilities[r * width + c], labels[r] == static_cast<std::int64_t>(c));
+    rows.emplace_back(probabilities[r * width + c], holds(r));
   }
   std::sort(rows.begin(), rows.end());
   double rank_sum = 0.0;
@@ -65,6 +66,29 @@ double auc_of(std::span<const float> probabilities, std::span<const std::int64_t
   }
   const double others = static_cast<double>(rows.size()) - hits;
   return ratio(rank_sum - hits * (hits + 1.0) / 2.0, hits * others);
+}
+
+/// Of `of.rows` rows of the class, `hits` among the rows predicted so.
+void set_shares(ClassScore& of, double hits, double predicted) {
+  of.precision = ratio(hits, predicted);
+  of.recall = ratio(hits, static_cast<double>(of.rows));
+  of.f1 = ratio(2.0 * of.precision * of.recall, of.precision + of.recall);
+}
+
+/// Of those that have rows.
+ClassScore mean_of(std::span<const ClassScore> all) {
+  ClassScore mean;
+  double present = 0.0;
+  for (const ClassScore& of : all) {
+    if (of.rows == 0) continue;
+    ++present;
+    mean.precision += of.precision;
+    mean.recall += of.recall;
+    mean.f1 += of.f1;
+    mean.auc += of.auc;
+  }
+  for (double* part : {&mean.precision, &mean.recall, &mean.f1, &mean.auc}) *part = ratio(*part, present);
+  return mean;
 }
 
 double calibration_error(std::span<const float> probabilities, std::span<const std::int64_t> labels,
@@ -92,7 +116,6 @@ ClassificationReport report_classes(std::span<const float> probabilities,
   const auto score = score_classes(probabilities, labels, classes);
   const auto width = static_cast<std::size_t>(classes);
   ClassificationReport report;
-  double present = 0.0;
   for (std::size_t c = 0; c < width; ++c) {
     ClassScore of;
     std::int64_t predicted = 0;
@@ -100,22 +123,13 @@ ClassificationReport report_classes(std::span<const float> probabilities,
       of.rows += score.confusion[c * width + other];
       predicted += score.confusion[other * width + c];
     }
-    const auto hits = static_cast<double>(score.confusion[c * width + c]);
-    of.precision = ratio(hits, static_cast<double>(predicted));
-    of.recall = ratio(hits, static_cast<double>(of.rows));
-    of.f1 = ratio(2.0 * of.precision * of.recall, of.precision + of.recall);
-    of.auc = auc_of(probabilities, labels, c, width);
+    set_shares(of, static_cast<double>(score.confusion[c * width + c]), static_cast<double>(predicted));
+    of.auc = auc_of(probabilities, c, width,
+                    [&](std::size_t r) { return labels[r] == static_cast<std::int64_t>(c); });
     report.classes.push_back(of);
-    report.mean.rows += of.rows;
-    if (of.rows == 0) continue;
-    ++present;
-    report.mean.precision += of.precision;
-    report.mean.recall += of.recall;
-    report.mean.f1 += of.f1;
-    report.mean.auc += of.auc;
   }
-  for (double* mean : {&report.mean.precision, &report.mean.recall, &report.mean.f1, &report.mean.auc})
-    *mean = ratio(*mean, present);
+  report.mean = mean_of(report.classes);
+  report.mean.rows = score.rows;
   for (std::size_t r = 0; r < labels.size(); ++r) {
     const auto row = probabilities.subspan(r * width, width);
     const float own = row[static_cast<std::size_t>(labels[r])];
@@ -162,6 +176,60 @@ RegressionScore score_predictions(std::span<const float> predictions, std::span<
   score.root_mean_squared_error = std::sqrt(score.mean_squared_error);
   score.r2 = deviation > 0.0 ? 1.0 - score.mean_squared_error / deviation : 0.0;
   return score;
+}
+
+std::vector<RegressionScore> score_targets(std::span<const float> predictions, std::span<const float> targets,
+                                           std::int64_t outputs) {
+  const auto width = static_cast<std::size_t>(outputs);
+  if (predictions.size() != targets.size() || targets.size() % width != 0)
+    fail(ErrorCode::invalid_input, "{} predictions for {} targets of rows of {}", predictions.size(),
+         targets.size(), outputs);
+  const auto column = [&](std::span<const float> values, std::size_t c) {
+    std::vector<float> of;
+    for (std::size_t i = c; i < values.size(); i += width) of.push_back(values[i]);
+    return of;
+  };
+  std::vector<RegressionScore> scores;
+  for (std::size_t c = 0; c < width; ++c)
+    scores.push_back(score_predictions(column(predictions, c), column(targets, c)));
+  return scores;
+}
+
+LabelReport report_labels(std::span<const float> probabilities, std::span<const float> targets,
+                          std::int64_t labels) {
+  const auto width = static_cast<std::size_t>(labels);
+  if (probabilities.size() != targets.size() || targets.size() % width != 0)
+    fail(ErrorCode::invalid_input, "{} probabilities for {} targets of rows of {} labels",
+         probabilities.size(), targets.size(), labels);
+  const std::size_t rows = targets.size() / width;
+  LabelReport report;
+  std::vector<bool> right(rows, true);
+  for (std::size_t c = 0; c < width; ++c) {
+    ClassScore of;
+    double hits = 0.0;
+    double predicted = 0.0;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const auto p = static_cast<double>(probabilities[r * width + c]);
+      const bool holds = targets[r * width + c] > 0.5F;
+      const bool same = !std::isnan(p) && (p > 0.5) == holds;
+      if (holds) ++of.rows;
+      if (p > 0.5) ++predicted;
+      if (holds && p > 0.5) ++hits;
+      if (same) ++report.accuracy;
+      if (!same) right[r] = false;
+      report.log_loss -= std::log(std::max(holds ? p : 1.0 - p, 1e-38));
+    }
+    set_shares(of, hits, predicted);
+    of.auc = auc_of(probabilities, c, width, [&](std::size_t r) { return targets[r * width + c] > 0.5F; });
+    report.labels.push_back(of);
+  }
+  report.mean = mean_of(report.labels);
+  report.mean.rows = static_cast<std::int64_t>(rows);
+  const auto elements = static_cast<double>(targets.size());
+  report.accuracy = ratio(report.accuracy, elements);
+  report.log_loss = ratio(report.log_loss, elements);
+  report.exact = ratio(static_cast<double>(std::ranges::count(right, true)), static_cast<double>(rows));
+  return report;
 }
 
 }  // namespace bnrun::train

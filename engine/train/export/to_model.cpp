@@ -265,6 +265,7 @@ Model to_model(const Network& network, const ModelDescription& description, cons
   };
   if (!description.features.empty()) set_list("bnrun.features", description.features);
   if (!description.classes.empty()) set_list("bnrun.classes", description.classes);
+  if (!description.targets.empty()) set_list("bnrun.targets", description.targets);
   if (description.missing_spellings) set_list("bnrun.na", *description.missing_spellings);
   if (!text_names.empty()) {
     nlohmann::ordered_json columns;
