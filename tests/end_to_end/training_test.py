@@ -247,6 +247,10 @@ class Files(BntrainTest):
                 (["--qat-from", "3"], "--qat int8 is missing"),
                 (["--qat", "int8", "--qat-from", "6", "--epochs", "5"], "--qat-from 6 is beyond the 5 epochs"),
                 (["--freeze-bn", "6", "--epochs", "5"], "--freeze-bn 6 is beyond the 5 epochs; 0 never freezes"),
+                (["--warm-up", "6", "--epochs", "5"], "--warm-up 6 is beyond the 5 epochs: the learning rate would never be reached"),
+                (["--bn-momentum", "0.5", "--bn", "layer"], "--bn-momentum: the network has no BatchNormalization; --bn before gives it some"),
+                (["--freeze-bn", "2", "--layers", "dense(3)"], "--freeze-bn: the network has no BatchNormalization"),
+                (["--fold-training", "--bn", "none"], "--fold-training: the network has no BatchNormalization"),
                 (["--image", "2x2"], "--image 2x2: no layer reads images (conv, maxpool, avgpool, gap)"),
                 (["--embed", "species", "--embed", "species=2"], "--embed species: the column is given twice"),
                 (["--history", "h.xml"], "--history h.xml: it is written as .csv or .json, not as .xml")]:

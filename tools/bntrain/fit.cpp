@@ -43,13 +43,10 @@ struct Options {
 void warn_of_statistics(const cli::Console& console, const train::FitOptions& options,
                         const train::Network& network, const train::EpochReport& last, std::size_t rows) {
   if (!last.trained_metric) return;
-  const auto layers = network.layers();
-  const bool normalized = std::ranges::any_of(
-      layers, [](const train::LayerSummary& layer) { return layer.type == "BatchNormalization"; });
   const bool classes = network.loss() == train::Loss::cross_entropy;
   const double own = *last.trained_metric;
   const bool parted = classes ? own < last.metric - 0.05 : own > last.metric * 1.25;
-  if (!normalized || !parted) return;
+  if (!normalizes(network) || !parted) return;
   const std::size_t per_epoch =
       (rows + static_cast<std::size_t>(options.batch) - 1) / static_cast<std::size_t>(options.batch);
   console.note(
@@ -302,6 +299,7 @@ int fit(const cli::Console& console, Options options) {
   if (options.folds > 0 && !measure_folds(fit, recipe, fit_settings)) return cli::kDone;
   const Prepared prepared = prepare(options.table, labelled, split.rest);
   auto network = make_network(options.network, labelled, prepared, fit_settings.seed);
+  check_effect_on(network, options.network, options.training);
   if (!options.validation_file.empty()) {
     fit_settings.validation = 0.0;
     fit_settings.validation_data = read_more(fit, options.validation_file, prepared.preparation);
@@ -312,7 +310,8 @@ int fit(const cli::Console& console, Options options) {
   print_summary(console, network);
   if (recipe) {
     complete(options.training, *recipe, learned_weights(network), fit_settings);
-    console.note(told(fit_settings, *recipe));
+    if (!normalizes(network)) fit_settings.freeze_statistics.reset();
+    console.note(told(fit_settings, *recipe, normalizes(network)));
   }
 
   const cli::DeferInterrupts whole_files;  // the model so far is written before an interrupt ends the program

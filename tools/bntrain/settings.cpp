@@ -165,9 +165,31 @@ void check_effect(const NetworkSettings& network, const TrainingSettings& traini
         "--qat-from {} is beyond the {} epochs: no step would round (bntrain tune --epochs 0 --qat "
         "int8 quantises after training)",
         *training.quantise_from, epochs));
+  if (training.fit.schedule.warm_up > epochs)
+    throw cli::UsageError(
+        fmt::format("--warm-up {} is beyond the {} epochs: the learning rate would never be reached",
+                    training.fit.schedule.warm_up, epochs));
   if (training.freeze_from.value_or(0) > epochs)
     throw cli::UsageError(fmt::format("--freeze-bn {} is beyond the {} epochs; 0 never freezes",
                                       *training.freeze_from, epochs));
+}
+
+bool normalizes(const train::Network& network) {
+  const auto layers = network.layers();
+  return std::ranges::any_of(
+      layers, [](const train::LayerSummary& layer) { return layer.type == "BatchNormalization"; });
+}
+
+void check_effect_on(const train::Network& network, const NetworkSettings& settings,
+                     const TrainingSettings& training) {
+  if (normalizes(network)) return;
+  for (const auto& [given, option] : {std::pair(settings.bn_momentum.has_value(), "--bn-momentum"),
+                                      std::pair(training.freeze_from.value_or(0) > 0, "--freeze-bn"),
+                                      std::pair(settings.fold_training, "--fold-training")}) {
+    if (given)
+      throw cli::UsageError(
+          fmt::format("{}: the network has no BatchNormalization; --bn before gives it some", option));
+  }
 }
 
 std::vector<double> numbers_behind(const std::string& option, const std::string& text) {

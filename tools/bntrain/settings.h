@@ -65,6 +65,11 @@ void add_training_settings(CLI::App& command, TrainingSettings& settings, bool m
 /// Throws cli::UsageError naming an option that would change nothing beside the others, and what helps.
 void check_effect(const NetworkSettings& network, const TrainingSettings& training);
 
+bool normalizes(const train::Network& network);
+/// The same of options that are about BatchNormalization, for a network without.
+void check_effect_on(const train::Network& network, const NetworkSettings& settings,
+                     const TrainingSettings& training);
+
 /// What was given, and Keras's defaults. Throws cli::UsageError where it does not fit together.
 train::FitOptions fit_options(const TrainingSettings& settings);
 train::Optimizer optimizer_of(const TrainingSettings& settings);
