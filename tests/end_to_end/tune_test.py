@@ -180,6 +180,8 @@ class Foreign(Tune):
         for ending, nodes in [("Sigmoid", [*KERAS[:-1], ("Sigmoid", ["h"], "y", {})]), ("logit", [*KERAS[:-2], ("Add", ["g", "b2"], "y", {})])]:
             with self.subTest(ending):
                 self.save(make(nodes, constants, output=("y", ["N", 1])))
+                self.fail_with(INVALID_INPUT, "eval", "f.onnx", two, "--target", "species",
+                               message="column 'species' holds words, and the model names no classes: `bntrain tune` with --epochs 0 names them")
                 _, said = self.tune("f.onnx", two, "species", "--task", "classification", "--epochs", "80", "--learning-rate", "0.01")
                 right = ((self.outputs("t.onnx", x)[:, 0] > (0.5 if ending == "Sigmoid" else 0)) == (np.arange(100) >= 50)).mean()
                 self.assertIn(f"training   accuracy {right:.4f}", said)

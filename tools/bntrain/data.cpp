@@ -484,8 +484,13 @@ Truth read_truth(const io::Table& table, std::size_t target, MissingTarget missi
     truth.task = Task::classification;
     truth.labels =
         labels_of(table, target, truth.rows, class_names(table, target, truth.rows), truth.classes);
-  } else {
+  } else if (holds_numbers(table, target)) {
     truth.targets = numbers_of(table, targets, truth.rows);
+  } else {
+    refuse(
+        "{}: column '{}' holds words, and the model names no classes: `bntrain tune` with --epochs 0 names "
+        "them",
+        table.source(), table.name(target));
   }
   return truth;
 }
