@@ -271,6 +271,15 @@ TEST(Convolution, InfiniteWeightBesideTheImageGivesNaN) {
   }
 }
 
+TEST(Convolution, TapsThatAllMissTheImageAddNothing) {
+  Case<float> c;
+  c.window.axes = {{1, 1, 2, 1, 4, 2, 2}};  // at -2 and at 2
+  c.C = 3;
+  c.M = 5;
+  c.fill(3, false, true, {});
+  EXPECT_EQ(c.run({}), c.epilogue.shift);
+}
+
 TEST(Convolution, ImageAloneEqualsTheImageInABatch) {
   for (std::uint32_t seed = 3'000'000; seed < 3'000'050; ++seed) {
     auto c = Draw(seed).convolution<float>();

@@ -204,10 +204,12 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
   // Several whole stretches at once, or parts of one of like size, where all at once are too many.
   const bool at_once = tiles < 2 || all <= 2 * kNearK;
   const std::int64_t stretches =
-      at_once ? layout.stretches : std::max<std::int64_t>(1, kNearK / layout.length);
+      std::max<std::int64_t>(1, at_once ? layout.stretches : kNearK / layout.length);
   const std::int64_t parts = at_once ? 1 : (layout.length + kNearK - 1) / kNearK;
   const std::int64_t part = (layout.length + parts - 1) / parts;
-  const std::int64_t pieces = (layout.stretches + stretches - 1) / stretches * parts;
+  // One in any case: sums of nothing are 0.
+  const std::int64_t pieces =
+      std::max<std::int64_t>(1, (layout.stretches + stretches - 1) / stretches * parts);
   const auto piece_at = [&](std::int64_t i) {
     const std::int64_t s = i / parts * stretches;
     const std::int64_t k = i % parts * part;
@@ -219,7 +221,7 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
     const Piece piece = piece_at(i);
     const Piece next = piece_at(piece.last ? 0 : i + 1);
     const std::int64_t next_k =
-        layout.firsts != nullptr ? layout.firsts[next.stretch] : next.stretch * layout.length;
+        layout.firsts != nullptr && all > 0 ? layout.firsts[next.stretch] : next.stretch * layout.length;
     const std::int64_t next_column = piece.last ? column + V * L : column;
     // Those behind the last columns are nobody's, and asking for them does no harm.
     Ahead<T> ahead{p.panels + (next_column / panel_columns<T>() * p.K + next_k + next.k) * panel_columns<T>(),
@@ -228,7 +230,7 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
     if (ahead.step > panel_columns<T>()) ahead.step = 0;  // so few tiles could ask for a part alone
     if (piece.last && next_column >= p.N && layout.coming != nullptr)
       ahead = {static_cast<const T*>(layout.coming), layout.coming_elements, 0,
-               layout.coming_elements / (tiles * piece.k_in_all()) + 1};
+               layout.coming_elements / std::max<std::int64_t>(1, tiles * piece.k_in_all()) + 1};
     std::int64_t asked = 0;
     for (const PackedLine<T>& line : lines) {
       for (std::int64_t row = 0; row < line.rows;) {
