@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 
 #include "kernels/conv/winograd_tiles.h"
 #include "kernels/gemm/finish-inl.h"
@@ -179,14 +180,19 @@ void outputs(const TileRun& run, const TileMatrices& Z, std::int64_t lines, std:
               to + i * run.line, run.position);
         });
       } else {
+        // Seldom enough for one copy of what finishes an output.
+        HWY_ALIGN float numbers[kTile * kTile * panel_columns<float>()];
         output_tile<kTile>(from + c, Z.matrix, [&](int i, const Vec* y) HWY_ATTR {
-          if (i >= lines) return;
-          for (int j = 0; j < positions; ++j) {
-            const std::int64_t at = i * run.line + j * run.position;
-            finisher.template store<1>(
-                d, [&](int) HWY_ATTR { return y[j]; }, added != nullptr ? added + at : nullptr, to + at, 0);
-          }
+          for (int j = 0; j < kTile; ++j) hn::Store(y[j], d, numbers + (i * kTile + j) * lanes());
         });
+        for (std::int64_t i = 0; i < lines; ++i) {
+          for (std::int64_t j = 0; j < positions; ++j) {
+            const std::int64_t at = i * run.line + j * run.position;
+            const Vec number = hn::Load(d, numbers + (i * kTile + j) * lanes());
+            finisher.template store<1>(
+                d, [&](int) HWY_ATTR { return number; }, added != nullptr ? added + at : nullptr, to + at, 0);
+          }
+        }
       }
     }
   }
@@ -257,8 +263,8 @@ void transform_weights(std::int64_t tile, const float* w, double* U) {
     for (const auto& across : G) {
       for (const auto& down : G) {
         double sum = 0.0;
-        for (int i = 0; i < 3; ++i) {
-          for (int j = 0; j < 3; ++j) sum += down[i] * across[j] * static_cast<double>(w[i * 3 + j]);
+        for (std::size_t i = 0; i < 3; ++i) {
+          for (std::size_t j = 0; j < 3; ++j) sum += down[i] * across[j] * static_cast<double>(w[i * 3 + j]);
         }
         *U++ = sum;
       }
