@@ -2,7 +2,7 @@
 //
 // A tile of R rows and V vectors of columns is held in R*V registers while k runs over all of K: per k, V
 // loads of weights, R broadcasts of X, R*V fused multiply-adds. Fewer rows leave registers for more columns,
-// which keeps enough multiply-adds in flight.
+// which keeps enough multiply-adds in flight. Where there are few columns, two chains C for each element do.
 
 #include "kernels/targets.h"
 #undef HWY_TARGET_INCLUDE
@@ -19,7 +19,6 @@
 #include "kernels/gemm/finish-inl.h"
 #include "kernels/gemm/packed.h"
 
-extern int experiment_most;
 HWY_BEFORE_NAMESPACE();
 namespace bnrun {
 namespace HWY_NAMESPACE {
@@ -36,12 +35,12 @@ constexpr std::int64_t kAhead = 32;
 /// piece by piece.
 constexpr std::int64_t kNearWeights = std::int64_t{1} << 18;
 
-/// Rows of the tallest tile of so many vectors of columns: besides the sums, the registers hold either all weights of
-/// one k and one number of X or the other way round.
-constexpr int most_rows(int vectors) {
+/// Rows of the tallest tile of so many vectors of columns with so many sums for each element: besides the sums, the
+/// registers hold either all weights of one k and one number of X or the other way round.
+constexpr int most_rows(int vectors, int chains) {
   constexpr int kMost = 14;
   for (int rows = kMost; rows > 1; --rows) {
-    if (rows * vectors + std::min(rows, vectors) + 1 <= kRegisters) return rows;
+    if (rows * vectors * chains + std::min(rows, vectors) + 1 <= kRegisters) return rows;
   }
   return 1;
 }
@@ -50,7 +49,7 @@ constexpr int most_rows(int vectors) {
 /// `step` elements for each k.
 template <class T>
 struct Coming {
-  const T* weights = nullptr;
+  const T* next = nullptr;
   std::int64_t step = 0;
 };
 
@@ -83,7 +82,48 @@ struct Piece {
   std::int64_t k_in_all() const { return stretches * length; }
 };
 
-template <class T, int R, int V>
+/// R rows of X. A pointer serves three of them, which are addressed from it by one and two strides: there are not
+/// enough registers for a pointer to each.
+template <class T, int R>
+struct Rows {
+  static constexpr int kShared = 3;
+  static constexpr int kPointers = (R + kShared - 1) / kShared;
+  const T* at[kPointers];
+
+  HWY_INLINE Rows(const T* first, std::int64_t stride) {
+    for (int i = 0; i < kPointers; ++i) at[i] = first + i * kShared * stride;
+  }
+  HWY_INLINE void advance() {
+    HWY_UNROLL(5)
+    for (int i = 0; i < kPointers; ++i) ++at[i];
+  }
+};
+
+/// sum += x * w for one k: columns of neighbouring panels, or both halves of one. Weights further on are asked for where
+/// `kAsk` says so.
+template <class T, int R, int V, bool kAsk, class D, class Vec>
+HWY_INLINE void multiply_add(D d, const T* HWY_RESTRICT weights, std::int64_t panel, const Rows<T, R>& X,
+                             std::int64_t stride, Vec (&sum)[R][V]) {
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(D()));
+  Vec w[V];
+  HWY_UNROLL(8)
+  for (int v = 0; v < V; ++v)
+    w[v] = hn::Load(d, weights + v * L / panel_columns<T>() * panel + v * L % panel_columns<T>());
+  if constexpr (kAsk) {
+    HWY_UNROLL(8)
+    for (int v = 0; v < V; v += static_cast<int>(panel_columns<T>() / L))
+      hwy::Prefetch(weights + v * L / panel_columns<T>() * panel + kAhead * panel_columns<T>());
+  }
+  HWY_UNROLL(14)
+  for (int r = 0; r < R; ++r) {
+    const Vec x = hn::Set(d, X.at[r / Rows<T, R>::kShared][r % Rows<T, R>::kShared * stride]);
+    HWY_UNROLL(8)
+    for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
+  }
+}
+
+/// C = 2: all of K at once.
+template <class T, int R, int V, int C>
 void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piece,
           const T* const* HWY_RESTRICT starts, std::int64_t first_row, std::int64_t column, Coming<T> coming,
           const T* addend, T* Y) {
@@ -91,61 +131,70 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piec
   using Vec = hn::VFromD<decltype(d)>;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
 
-  Vec sum[R][V];
-  HWY_UNROLL(14)
-  for (int r = 0; r < R; ++r) {
-    HWY_UNROLL(8)
-    for (int v = 0; v < V; ++v) sum[r][v] = hn::Zero(d);
-  }
-  const auto used = [&](int v) HWY_ATTR {
-    return static_cast<std::size_t>(std::clamp(p.N - column - v * L, std::int64_t{0}, L));
-  };
-  for (int r = 0; r < R && !piece.first; ++r) {
-    for (int v = 0; v < V; ++v)
-      sum[r][v] = load_first(d, Y + (first_row + r) * layout.y_stride + column + v * L, used(v), T(0));
-  }
-  // What is written and what is added come from afar where images are large.
-  HWY_UNROLL(14)
-  for (int r = 0; r < R; ++r) {
-    HWY_UNROLL(8)
-    for (int v = 0; v < V; ++v) {
-      const std::int64_t to = (first_row + r) * layout.y_stride + column + v * L;
-      hwy::Prefetch(Y + to);
-      if (addend != nullptr) hwy::Prefetch(addend + to);
+  Vec sum[C][R][V];
+  HWY_UNROLL(2)
+  for (int c = 0; c < C; ++c) {
+    HWY_UNROLL(14)
+    for (int r = 0; r < R; ++r) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < V; ++v) sum[c][r][v] = hn::Zero(d);
     }
   }
-  // Columns of neighbouring panels, or both halves of one. A pointer serves three rows, which are addressed from it
-  // by one and two strides: there are not enough registers for a pointer to each.
-  constexpr int kShared = 3;
   const std::int64_t stride = layout.x_stride;
   const std::int64_t panel = panel_columns<T>() * p.K;
   const T* const columns = p.panels + column / panel_columns<T>() * panel + column % panel_columns<T>();
-  for (std::int64_t s = piece.stretch; s < piece.stretch + piece.stretches; ++s) {
-    const std::int64_t first_k = layout.firsts != nullptr ? layout.firsts[s] : s * layout.length;
-    const T* HWY_RESTRICT weights = columns + (first_k + piece.k) * panel_columns<T>();
-    const T* X[(R + kShared - 1) / kShared];
-    for (int i = 0; i * kShared < R; ++i) X[i] = starts[s] + piece.k + (first_row + i * kShared) * stride;
-    for (std::int64_t k = piece.length; k > 0; --k) {
-      Vec w[V];
-      HWY_UNROLL(8)
+  const auto used = [&](int v) HWY_ATTR {
+    return static_cast<std::size_t>(std::clamp(p.N - column - v * L, std::int64_t{0}, L));
+  };
+  if constexpr (C == 1) {
+    for (int r = 0; r < R && !piece.first; ++r) {
       for (int v = 0; v < V; ++v)
-        w[v] = hn::Load(d, weights + v * L / panel_columns<T>() * panel + v * L % panel_columns<T>());
+        sum[0][r][v] = load_first(d, Y + (first_row + r) * layout.y_stride + column + v * L, used(v), T(0));
+    }
+    // What is written and what is added come from afar where images are large.
+    HWY_UNROLL(14)
+    for (int r = 0; r < R; ++r) {
       HWY_UNROLL(8)
-      for (int v = 0; v < V; v += static_cast<int>(panel_columns<T>() / L))
-        hwy::Prefetch(weights + v * L / panel_columns<T>() * panel + kAhead * panel_columns<T>());
+      for (int v = 0; v < V; ++v) {
+        const std::int64_t to = (first_row + r) * layout.y_stride + column + v * L;
+        hwy::Prefetch(Y + to);
+        if (addend != nullptr) hwy::Prefetch(addend + to);
+      }
+    }
+    for (std::int64_t s = piece.stretch; s < piece.stretch + piece.stretches; ++s) {
+      const std::int64_t first_k = layout.firsts != nullptr ? layout.firsts[s] : s * layout.length;
+      const T* HWY_RESTRICT weights = columns + (first_k + piece.k) * panel_columns<T>();
+      Rows<T, R> X(starts[s] + piece.k + first_row * stride, stride);
+      for (std::int64_t k = piece.length; k > 0; --k) {
+        multiply_add<T, R, V, true>(d, weights, panel, X, stride, sum[0]);
+        weights += panel_columns<T>();
+        hwy::Prefetch(coming.next);
+        coming.next += coming.step;
+        X.advance();
+      }
+    }
+  } else {
+    // So few columns lie in a cache, and reading them is as much work as multiplying: nothing of them is asked for.
+    const std::int64_t half = layout.length / C;
+    const T* HWY_RESTRICT weights = columns;
+    const T* HWY_RESTRICT others = columns + half * panel_columns<T>();
+    Rows<T, R> X(starts[0] + first_row * stride, stride);
+    Rows<T, R> X_others(starts[0] + first_row * stride + half, stride);
+    for (std::int64_t k = half; k > 0; --k) {
+      multiply_add<T, R, V, false>(d, weights, panel, X, stride, sum[0]);
+      multiply_add<T, R, V, false>(d, others, panel, X_others, stride, sum[1]);
       weights += panel_columns<T>();
-      hwy::Prefetch(coming.weights);
-      coming.weights += coming.step;
-      HWY_UNROLL(14)
-      for (int r = 0; r < R; ++r) {
-        const Vec x = hn::Set(d, X[r / kShared][r % kShared * stride]);
-        HWY_UNROLL(8)
-        for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
-      }
-      HWY_UNROLL(5)
-      for (int i = 0; i * kShared < R; ++i) {
-        ++X[i];
-      }
+      others += panel_columns<T>();
+      hwy::Prefetch(coming.next);
+      coming.next += C * coming.step;
+      X.advance();
+      X_others.advance();
+    }
+    if (layout.length % C != 0) multiply_add<T, R, V, false>(d, others, panel, X_others, stride, sum[1]);
+    HWY_UNROLL(14)
+    for (int r = 0; r < R; ++r) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < V; ++v) sum[0][r][v] = hn::Add(sum[0][r][v], sum[1][r][v]);
     }
   }
 
@@ -154,7 +203,7 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piec
     for (int r = 0; r < R; ++r) {
       HWY_UNROLL(8)
       for (int v = 0; v < V; ++v)
-        store_first(d, sum[r][v], Y + (first_row + r) * layout.y_stride + column + v * L, used(v));
+        store_first(d, sum[0][r][v], Y + (first_row + r) * layout.y_stride + column + v * L, used(v));
     }
     return;
   }
@@ -164,7 +213,7 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piec
     const Finisher<T, decltype(d)> finisher(d, p.finish, c, p.N);
     const std::int64_t to = first_row * layout.y_stride + c;
     finisher.template store<R>(
-        d, [&](int r) HWY_ATTR { return sum[r][v]; }, addend != nullptr ? addend + to : nullptr, Y + to,
+        d, [&](int r) HWY_ATTR { return sum[0][r][v]; }, addend != nullptr ? addend + to : nullptr, Y + to,
         layout.y_stride);
   }
 }
@@ -174,12 +223,12 @@ using Tile = void (*)(const PackedProduct<T>&, const LineLayout&, const Piece&, 
                       std::int64_t, Coming<T>, const T*, T*);
 
 /// The tile of `rows` rows, at most R, and V vectors.
-template <class T, int R, int V>
+template <class T, int R, int V, int C>
 HWY_INLINE Tile<T> tile_of(std::int64_t rows) {
   if constexpr (R > 1) {
-    if (rows < R) return tile_of<T, R - 1, V>(rows);
+    if (rows < R) return tile_of<T, R - 1, V, C>(rows);
   }
-  return tile<T, R, V>;
+  return tile<T, R, V, C>;
 }
 
 /// How much of what is left the next tile takes, which may take `most`: the last two share it, since a small tile waits
@@ -190,10 +239,10 @@ HWY_INLINE std::int64_t next_part(std::int64_t left, std::int64_t most) {
 }
 
 /// V vectors of columns from `column` on, of all rows.
-template <class T, int V>
+template <class T, int V, int C>
 void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<const PackedLine<T>> lines,
              std::int64_t column) {
-  constexpr int kMost = most_rows(V);
+  constexpr int kMost = most_rows(V, C);
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
   std::int64_t tiles = 0;
   for (const PackedLine<T>& line : lines) tiles += (line.rows + kMost - 1) / kMost;
@@ -202,7 +251,7 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
       kNearWeights / (V * L * static_cast<std::int64_t>(sizeof(T)));  // of one piece
   const std::int64_t all = layout.stretches * layout.length;
   // Several whole stretches at once, or parts of one of like size, where all at once are too many.
-  const bool at_once = tiles < 2 || all <= 2 * kNearK;
+  const bool at_once = C > 1 || tiles < 2 || all <= 2 * kNearK;
   const std::int64_t stretches =
       std::max<std::int64_t>(1, at_once ? layout.stretches : kNearK / layout.length);
   const std::int64_t parts = at_once ? 1 : (layout.length + kNearK - 1) / kNearK;
@@ -210,6 +259,9 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
   // One in any case: sums of nothing are 0.
   const std::int64_t pieces =
       std::max<std::int64_t>(1, (layout.stretches + stretches - 1) / stretches * parts);
+  // The first columns are the first to see the rows, which come from memory: each tile fetches those of the next one.
+  const bool rows_are_new =
+      column == 0 && pieces == 1 && layout.stretches == 1 && layout.x_stride == layout.length;
   const auto piece_at = [&](std::int64_t i) {
     const std::int64_t s = i / parts * stretches;
     const std::int64_t k = i % parts * part;
@@ -225,9 +277,8 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
     const std::int64_t next_column = piece.last ? column + V * L : column;
     // Those behind the last columns are nobody's, and asking for them does no harm.
     Ahead<T> ahead{p.panels + (next_column / panel_columns<T>() * p.K + next_k + next.k) * panel_columns<T>(),
-                   next.stretches * next.length * panel_columns<T>(), p.K * panel_columns<T>(),
-                   V * L / tiles};
-    if (ahead.step > panel_columns<T>()) ahead.step = 0;  // so few tiles could ask for a part alone
+                   next.stretches * next.length * panel_columns<T>(), p.K * panel_columns<T>(), 0};
+    if (tiles * panel_columns<T>() >= V * L) ahead.step = V * L / tiles;  // fewer could ask for a part alone
     if (piece.last && next_column >= p.N && layout.coming != nullptr)
       ahead = {static_cast<const T*>(layout.coming), layout.coming_elements, 0,
                layout.coming_elements / std::max<std::int64_t>(1, tiles * piece.k_in_all()) + 1};
@@ -235,8 +286,11 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
     for (const PackedLine<T>& line : lines) {
       for (std::int64_t row = 0; row < line.rows;) {
         const std::int64_t rows = next_part(line.rows - row, kMost);
-        tile_of<T, kMost, V>(rows)(p, layout, piece, line.starts, row, column, ahead.from(asked), line.addend,
-                                   line.Y);
+        const Coming<T> coming = rows_are_new
+                                     ? Coming<T>{line.starts[0] + (row + rows) * layout.x_stride, rows}
+                                     : ahead.from(asked);
+        tile_of<T, kMost, V, C>(rows)(p, layout, piece, line.starts, row, column, coming, line.addend,
+                                      line.Y);
         asked += ahead.step * piece.k_in_all();
         row += rows;
       }
@@ -255,12 +309,12 @@ constexpr bool whole_panels() {
 }
 
 /// Those of `vectors` vectors, at most V.
-template <class T, int V>
+template <class T, int V, int C>
 HWY_INLINE Columns<T> columns_of(std::int64_t vectors) {
   if constexpr (V > 1) {
-    if (vectors < V) return columns_of < T, whole_panels<T>() ? V - 1 : V / 2 > (vectors);
+    if (vectors < V) return columns_of < T, whole_panels<T>() ? V - 1 : V / 2, C > (vectors);
   }
-  return columns<T, V>;
+  return columns<T, V, C>;
 }
 
 /// Vectors of the next columns when `left` are to come. Parts of panels follow each other in powers of two, so that a
@@ -271,28 +325,41 @@ HWY_INLINE std::int64_t next_vectors(std::int64_t left, std::int64_t most) {
   return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::min(left, most))));
 }
 
-/// Vectors of the widest tile for lines of so many rows. Fewer rows leave registers for more columns, which keeps
-/// enough multiply-adds in flight.
+/// Vectors of the widest tile for lines of so many rows, with C sums for each element. Fewer rows leave registers for
+/// more columns, which keeps enough multiply-adds in flight.
+template <int C>
 HWY_INLINE std::int64_t most_vectors(std::int64_t rows) {
-  for (int v = kMostVectors; v > 2; --v) {
-    if (rows <= most_rows(v)) return v;
+  constexpr int kMost = kMostVectors / C;
+  HWY_UNROLL(8)
+  for (int v = kMost; v > 2; --v) {
+    if (rows <= most_rows(v, C)) return v;
   }
-  return 2;
+  return std::min(2, kMost);
+}
+
+/// All columns of all lines, with C sums for each element.
+template <class T, int C>
+HWY_INLINE void multiply_all(const PackedProduct<T>& p, const LineLayout& layout,
+                             std::span<const PackedLine<T>> lines) {
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
+  std::int64_t rows = 0;
+  for (const PackedLine<T>& line : lines) rows = std::max(rows, line.rows);
+  const std::int64_t most = most_vectors<C>(rows);
+  const std::int64_t end = (p.N + L - 1) / L;
+  for (std::int64_t vector = 0; vector < end;) {
+    const std::int64_t vectors = next_vectors<T>(end - vector, most);
+    columns_of<T, kMostVectors / C, C>(vectors)(p, layout, lines, vector * L);
+    vector += vectors;
+  }
 }
 
 template <class T>
 HWY_INLINE void multiply(const PackedProduct<T>& p, const LineLayout& layout,
                          std::span<const PackedLine<T>> lines) {
-  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
-  std::int64_t rows = 0;
-  for (const PackedLine<T>& line : lines) rows = std::max(rows, line.rows);
-  const std::int64_t most = experiment_most > 0 ? experiment_most : most_vectors(rows);
-  const std::int64_t end = (p.N + L - 1) / L;
-  for (std::int64_t vector = 0; vector < end;) {
-    const std::int64_t vectors = next_vectors<T>(end - vector, most);
-    columns_of<T, kMostVectors>(vectors)(p, layout, lines, vector * L);
-    vector += vectors;
-  }
+  if (p.chains == 2)
+    multiply_all<T, 2>(p, layout, lines);
+  else
+    multiply_all<T, 1>(p, layout, lines);
   if (p.finish.activation == nullptr) return;
   for (const PackedLine<T>& line : lines) {
     const bool dense = layout.y_stride == p.N;
@@ -317,7 +384,6 @@ void multiply_double(const PackedProduct<double>& p, const LineLayout& layout,
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-int experiment_most = 0;
 namespace bnrun {
 namespace {
 
