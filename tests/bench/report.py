@@ -33,12 +33,13 @@ def worst_first(cell):
 
 def cells_of(measured):
     """One flat dict a cell."""
-    limits = {limit["threads"]: limit["flops"] for limit in measured["limits"]}
+    flops_of = {limit["threads"]: limit["flops"] for limit in measured["limits"]}
     cells = []
     for cell in measured["cells"]:
         times = cell["microseconds_per_row"]
         flops = 2e6 * cell["macs_per_row"] / times["bnrun"]
-        limit = limits[cell["threads"]]
+        one = flops_of.get(1)
+        limit = cell["flops_of_one_thread"] * (flops_of[cell["threads"]] / one if one else cell["threads"])
         cells.append({
             "model": cell["model"], "rows": cell["rows"], "threads": cell["threads"],
             **{name: times[name] for name in ("bnrun", "ort", "ort_folded")},
@@ -81,7 +82,7 @@ def markdown(measured, cells):
         "`tests/bench/run` writes this page. Both engines run in one process and take turns; medians, microseconds per row. ONNX Runtime has all",
         "optimisations, IoBinding between preallocated buffers and the same number of threads. \"Folded\" is its time on the model that",
         "bnfold wrote. \"Without folding\" is how many times as long bnrun takes with `--fold off`. The limit is what multiply-adds in registers",
-        "reach, measured in the same run.",
+        "reached in the same turns: a processor's clock changes with its load and with what else it does.",
         "",
         f"Measured on: {'; '.join(machine)}. bnrun {measured['bnrun']}, ONNX Runtime {measured['ort']}.",
     ]
