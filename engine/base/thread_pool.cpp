@@ -207,7 +207,7 @@ void ThreadPool::serve(int worker) {
   for (;;) {
     if (!sees([&] { return has_work(own); })) {
       const std::uint32_t seen = own.wake;
-      own.asleep_on = ::sched_getcpu();
+      own.asleep_on = std::max(0, ::sched_getcpu());  // below 0 it would seem to be awake
       if (!has_work(own) && !stop_) own.wake.wait(seen);
       own.asleep_on = -1;
       if (stop_) return;

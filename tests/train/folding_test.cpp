@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <vector>
 
 #include "api/model_access.h"
 #include "bnrun/session.h"
@@ -329,6 +331,32 @@ TEST(Int8, KeepsTheBestOfTheEpochsThatRound) {
   training.finish();
   EXPECT_LT(training.history()[4].validation_loss, training.history()[5].validation_loss);
   EXPECT_GE(training.kept_epoch(), 6);
+}
+
+TEST(Int8, StoppedWithinTheFirstEpochThatRoundsKeepsTheOneBefore) {
+  const Dataset data = labelled(200, 4, 3);
+  const Layers layers{Dense{8}, BatchNormalization{}, Activation::relu, Dense{3}, Activation::softmax};
+  const auto weights_of = [](Network& network) {
+    const auto weights = network.state().stack.weights();
+    return std::vector<float>(weights.begin(), weights.end());
+  };
+  Network before(4, layers);
+  fit(before, data, {.epochs = 2});
+  Network stopped(4, layers);
+  stopped.set_folding(Folding::int8);
+  int steps_to_come = std::numeric_limits<int>::max();
+  FitOptions options{.epochs = 4};
+  options.quantise_from = 3;
+  options.stop = [&] { return --steps_to_come < 0; };
+  Training training(stopped, data, options);
+  training.run_epoch();
+  training.run_epoch();
+  steps_to_come = 3;
+  training.run_epoch();
+  ASSERT_TRUE(training.done());
+  training.finish();
+  EXPECT_EQ(training.kept_epoch(), 2);
+  EXPECT_EQ(weights_of(stopped), weights_of(before));
 }
 
 TEST(Int8, TrainsWithTheStepsThatItExports) {

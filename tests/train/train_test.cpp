@@ -483,6 +483,7 @@ TEST(Scores, LabelsAreMeasuredEachAndTogether) {
   const std::vector<float> lost{NAN, 0.2F};
   EXPECT_DOUBLE_EQ(report_labels(lost, std::vector<float>{0, 0}, 2).accuracy, 0.5);
   expect_refused([&] { report_labels(p, t, 3); }, "rows of 3 labels");
+  expect_refused([&] { report_labels(p, t, 0); }, "rows of 0 labels");
 }
 
 TEST(Scores, TargetsAreMeasuredApart) {

@@ -296,10 +296,10 @@ int fit(const cli::Console& console, Options options) {
   const auto recipe = recipe_for(options.training, rows_to_learn_from(std::ssize(split.rest), watched),
                                  !options.run.checkpoint.empty());
   if (recipe) options.network.usual_momentum = recipe->bn_momentum;
-  if (options.folds > 0 && !measure_folds(fit, recipe, fit_settings)) return cli::kDone;
   const Prepared prepared = prepare(options.table, labelled, split.rest);
   auto network = make_network(options.network, labelled, prepared, fit_settings.seed);
   check_effect_on(network, options.network, options.training);
+  if (options.folds > 0 && !measure_folds(fit, recipe, fit_settings)) return cli::kDone;
   if (!options.validation_file.empty()) {
     fit_settings.validation = 0.0;
     fit_settings.validation_data = read_more(fit, options.validation_file, prepared.preparation);

@@ -25,7 +25,7 @@ enum class Kernels {
   /// OpenBLAS. The last bits of a row may depend on the number of rows, which they never do with `packed`.
   blas,
   /// Those of `packed`, and where these are quicker convolutions of 3x3 taps with fewer multiplications (Winograd's).
-  /// They round otherwise: a sum over C channels is off by at most 16 (C + 7) or 176 (C + 11) times 2^-24 max |x| sum |w|,
+  /// They round otherwise: a sum over C channels is off by at most 16 (C + 7) or 176 (C + 17) times 2^-24 max |x| sum |w|,
   /// the maximum over what its tile of 2x2 or 4x4 outputs reads. The same bits for any batch and any number of threads.
   fast,
 };

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "base/numbers.h"
 #include "kernels/conv/scratch.h"
 #include "kernels/conv/winograd_product.h"
 #include "kernels/conv/winograd_tiles.h"
@@ -29,9 +30,6 @@ constexpr std::int64_t kMostColumns = 256;
 
 std::int64_t round_up(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b * b;
-}
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
 }
 
 /// Blocks of columns of like size, where there are several of whole groups of panels.
@@ -287,7 +285,7 @@ Winograd::Winograd(std::int64_t tile, const ConvolutionWeights<float>& weights,
 double Winograd::error_factor(std::int64_t tile, std::int64_t C) {
   constexpr double kNorm4 = 118207.0 / 8925.0;  // for points 0, +-5/8, +-3/2 and infinity
   const double norm = tile == 2 ? 4.0 : kNorm4;
-  const double nu = static_cast<double>(C + (tile == 2 ? 7 : 11)) * 0x1p-24;
+  const double nu = static_cast<double>(C + (tile == 2 ? 7 : 17)) * 0x1p-24;
   return nu / (1.0 - nu) * norm * norm;
 }
 

@@ -21,8 +21,9 @@ namespace bnrun {
 /// Without scale, shift and what follows, a sum over C channels is off by at most
 ///     error_factor(tile, C) * max |X| * sum of |W[m]|,
 /// the maximum being that of the (tile + 2)^2 positions that its tile reads. That is gamma(n) * norm^2, where
-/// - gamma(n) = n u / (1 - n u), u = 2^-24: each term passes n = C + 7 (tile 2) or C + 11 (tile 4) roundings at most, one
-///   in its weight, one for each addition of the transforms in its way and C in the product; Higham, Accuracy and
+/// - gamma(n) = n u / (1 - n u), u = 2^-24: each term passes n = C + 7 (tile 2) or C + 17 (tile 4) roundings at most, one
+///   in its weight, one for each operation of the transforms in its way (a multiply-add counts as two, which it is where it
+///   is not fused) and C in the product; Higham, Accuracy and
 ///   Stability of Numerical Algorithms (2002), lemma 3.1;
 /// - norm = max over i, k of sum over p |A[p,i]| |G[p,k]| sum over s |B[s,p]|, the same in both directions: 4 for tile 2,
 ///   13.25 for tile 4 at its points 0, +-5/8, +-3/2 and infinity.

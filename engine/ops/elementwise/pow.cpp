@@ -7,7 +7,6 @@
 #include "base/fail.h"
 #include "kernels/math/unary.h"
 #include "op/op.h"
-#include "op/prepared.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/broadcast.h"
 #include "ops/elementwise/float_map.h"
@@ -67,7 +66,7 @@ bool run_simple_power(double exponent, const TensorView& X, const MutableTensorV
   return false;
 }
 
-class Pow final : public Op, public WorksInParts {
+class Pow final : public Op {
  public:
   explicit Pow(LegacyBroadcast legacy) : legacy_(legacy) {}
 
@@ -76,8 +75,6 @@ class Pow final : public Op, public WorksInParts {
     operands[1].dtype = operands[0].dtype;
     return {infer_broadcast({.inputs = operands, .values = {}}, legacy_)};
   }
-
-  bool has_parts(std::size_t, std::size_t) const override { return !legacy_.enabled; }
 
   void run(const RunArgs& args) const override {
     const TensorView Y = legacy_.align(args.in(1), args.in(0).shape.rank());

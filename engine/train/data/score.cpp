@@ -75,19 +75,23 @@ void set_shares(ClassScore& of, double hits, double predicted) {
   of.f1 = ratio(2.0 * of.precision * of.recall, of.precision + of.recall);
 }
 
-/// Of those that have rows.
-ClassScore mean_of(std::span<const ClassScore> all) {
+/// Of those that have rows, of `rows` in all; the AUC of those that not all rows are of.
+ClassScore mean_of(std::span<const ClassScore> all, std::size_t rows) {
   ClassScore mean;
   double present = 0.0;
+  double ranked = 0.0;
   for (const ClassScore& of : all) {
     if (of.rows == 0) continue;
     ++present;
     mean.precision += of.precision;
     mean.recall += of.recall;
     mean.f1 += of.f1;
+    if (of.rows == static_cast<std::int64_t>(rows)) continue;
+    ++ranked;
     mean.auc += of.auc;
   }
-  for (double* part : {&mean.precision, &mean.recall, &mean.f1, &mean.auc}) *part = ratio(*part, present);
+  for (double* part : {&mean.precision, &mean.recall, &mean.f1}) *part = ratio(*part, present);
+  mean.auc = ratio(mean.auc, ranked);
   return mean;
 }
 
@@ -128,7 +132,7 @@ ClassificationReport report_classes(std::span<const float> probabilities,
                     [&](std::size_t r) { return labels[r] == static_cast<std::int64_t>(c); });
     report.classes.push_back(of);
   }
-  report.mean = mean_of(report.classes);
+  report.mean = mean_of(report.classes, labels.size());
   report.mean.rows = score.rows;
   for (std::size_t r = 0; r < labels.size(); ++r) {
     const auto row = probabilities.subspan(r * width, width);
@@ -181,7 +185,7 @@ RegressionScore score_predictions(std::span<const float> predictions, std::span<
 std::vector<RegressionScore> score_targets(std::span<const float> predictions, std::span<const float> targets,
                                            std::int64_t outputs) {
   const auto width = static_cast<std::size_t>(outputs);
-  if (predictions.size() != targets.size() || targets.size() % width != 0)
+  if (outputs < 1 || predictions.size() != targets.size() || targets.size() % width != 0)
     fail(ErrorCode::invalid_input, "{} predictions for {} targets of rows of {}", predictions.size(),
          targets.size(), outputs);
   const auto column = [&](std::span<const float> values, std::size_t c) {
@@ -198,7 +202,7 @@ std::vector<RegressionScore> score_targets(std::span<const float> predictions, s
 LabelReport report_labels(std::span<const float> probabilities, std::span<const float> targets,
                           std::int64_t labels) {
   const auto width = static_cast<std::size_t>(labels);
-  if (probabilities.size() != targets.size() || targets.size() % width != 0)
+  if (labels < 1 || probabilities.size() != targets.size() || targets.size() % width != 0)
     fail(ErrorCode::invalid_input, "{} probabilities for {} targets of rows of {} labels",
          probabilities.size(), targets.size(), labels);
   const std::size_t rows = targets.size() / width;
@@ -223,7 +227,7 @@ LabelReport report_labels(std::span<const float> probabilities, std::span<const 
     of.auc = auc_of(probabilities, c, width, [&](std::size_t r) { return targets[r * width + c] > 0.5F; });
     report.labels.push_back(of);
   }
-  report.mean = mean_of(report.labels);
+  report.mean = mean_of(report.labels, rows);
   report.mean.rows = static_cast<std::int64_t>(rows);
   const auto elements = static_cast<double>(targets.size());
   report.accuracy = ratio(report.accuracy, elements);

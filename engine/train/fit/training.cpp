@@ -147,7 +147,10 @@ void Training::State::round(int epoch) {
   stack.round_in_training(epoch >= options.quantise_from);
   if (epoch != std::max(options.quantise_from, 1)) return;
   calibrate_ranges(network, training);
-  best = {};  // losses in float are others
+  // losses in float are others
+  best = {};
+  plateau_loss = std::numeric_limits<double>::infinity();
+  epochs_since_plateau = 0;
   stopping_loss = std::numeric_limits<double>::infinity();
   epochs_without_gain = 0;
 }
@@ -201,7 +204,10 @@ void Training::State::watch(const EpochReport& report) {
 
 void Training::State::finish() {
   const bool from_best = (options.restore_best || interrupted) && best.epoch > 0;
-  if (from_best) restore(best);
+  if (from_best)
+    restore(best);
+  else if (interrupted && last.epoch > 0)
+    restore(last);  // in the first epoch that rounds, of which half is no epoch
   if (history.empty()) return;
   const int kept = from_best ? best.epoch : static_cast<int>(history.size());
   if (stack.folding() == Folding::int8 && kept < options.quantise_from) {
