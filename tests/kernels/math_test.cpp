@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <random>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -78,6 +80,26 @@ TYPED_TEST(MathTest, ErrorStaysWithinWhatIsPromisedOnEveryInstructionSet) {
       this->RecordProperty(std::string(function.name) + "_" + hwy::TargetName(target), std::to_string(worst));
     }
   }
+}
+
+/// The row of a function in the table of docs/numbers.md.
+std::string documented(const MathFunction<float>& in_float, const MathFunction<double>& in_double) {
+  const char* const rises = in_double.rises ? "yes " : in_float.rises ? "float " : "";
+  std::ostringstream row;
+  row << "| " << in_float.name << " | " << in_float.ulp << " | " << in_double.ulp << " | " << rises << "|";
+  return row.str();
+}
+
+TEST(MathPromises, AreThoseOfTheDocumentation) {
+  std::ifstream file(BNRUN_SOURCE_DIR "/docs/numbers.md");
+  std::vector<std::string> rows;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("| ") && !line.starts_with("| function")) rows.push_back(line);
+  }
+  const auto in_float = math_functions<float>();
+  const auto in_double = math_functions<double>();
+  ASSERT_EQ(rows.size(), in_float.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i], documented(in_float[i], in_double[i]));
 }
 
 TYPED_TEST(MathTest, RisingFunctionsNeverFall) {

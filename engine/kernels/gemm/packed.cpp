@@ -151,14 +151,16 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piec
       for (int v = 0; v < V; ++v)
         sum[0][r][v] = load_first(d, Y + (first_row + r) * layout.y_stride + column + v * L, used(v), T(0));
     }
-    // What is written and what is added come from afar where images are large.
-    HWY_UNROLL(14)
-    for (int r = 0; r < R; ++r) {
-      HWY_UNROLL(8)
-      for (int v = 0; v < V; ++v) {
-        const std::int64_t to = (first_row + r) * layout.y_stride + column + v * L;
-        hwy::Prefetch(Y + to);
-        if (addend != nullptr) hwy::Prefetch(addend + to);
+    // What is written and what is added come from afar where images are large; a dense layer writes where it wrote before.
+    if (layout.coming != nullptr || addend != nullptr) {
+      HWY_UNROLL(14)
+      for (int r = 0; r < R; ++r) {
+        HWY_UNROLL(8)
+        for (int v = 0; v < V; ++v) {
+          const std::int64_t to = (first_row + r) * layout.y_stride + column + v * L;
+          hwy::Prefetch(Y + to);
+          if (addend != nullptr) hwy::Prefetch(addend + to);
+        }
       }
     }
     for (std::int64_t s = piece.stretch; s < piece.stretch + piece.stretches; ++s) {
