@@ -127,6 +127,17 @@ class Targets(BntrainTest):
         self.fail_with(INVALID_INPUT, "tune", "m.onnx", "l.csv", "--target", "warm,wet", "-o", "t.onnx", "-q",
                        message="--target is 'warm', 'wet', and the model predicts warm,wet,odd")
 
+    def test_a_model_of_classes_is_not_measured_on_several_targets(self):
+        self.fit("l.csv", "warm", "--epochs", "2")
+        self.fail_with(INVALID_INPUT, "eval", "m.onnx", "l.csv", "--target", "warm,wet",
+                       message="2 targets are given, and the model tells the classes of one")
+
+    def test_labels_right_more_often_than_within_the_batches_are_no_reason_to_warn(self):
+        self.write("c.csv", table_of({name: column[:60] * (name[0] == "x") for name, column in self.labels.items()}))
+        for seed in "234678":
+            errors, _ = self.fit("c.csv", "warm,wet", "--epochs", "1", "--drop", "odd", "--seed", seed)
+            self.assertNotIn("still trail behind", errors)
+
     def test_one_label_and_a_name_with_a_comma(self):
         self.fit("l.csv", "warm", "--task", "multilabel", "--epochs", "30")
         told = json.loads(self.succeed("eval", "m.onnx", "l.csv", "--target", "warm", "--json"))

@@ -455,8 +455,11 @@ Truth read_truth(const Model& model, const io::Table& table, std::vector<std::si
   const bool probabilities = outputs[0].name == "probabilities";
   if (!cli::list_property(model, "bnrun.targets").empty())
     return read_truth(table, targets, missing, probabilities ? Task::multilabel : Task::regression);
-  if (targets.size() > 1) return read_truth(table, targets, missing, Task::automatic);
   auto classes = cli::list_property(model, "bnrun.classes");
+  if (targets.size() > 1 && !classes.empty())
+    refuse("{}: {} targets are given, and the model tells the classes of one", table.source(),
+           targets.size());
+  if (targets.size() > 1) return read_truth(table, targets, missing, Task::automatic);
   if (probabilities && classes.empty() && outputs[0].dims && outputs[0].dims->size() == 2 &&
       (*outputs[0].dims)[1].extent) {
     const auto count =

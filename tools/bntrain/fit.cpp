@@ -43,7 +43,8 @@ struct Options {
 void warn_of_statistics(const cli::Console& console, const train::FitOptions& options,
                         const train::Network& network, const train::EpochReport& last, std::size_t rows) {
   if (!last.trained_metric) return;
-  const bool classes = network.loss() == train::Loss::cross_entropy;
+  const bool classes =
+      network.loss() == train::Loss::cross_entropy || network.loss() == train::Loss::binary_cross_entropy;
   const double own = *last.trained_metric;
   const bool parted = classes ? own < last.metric - 0.05 : own > last.metric * 1.25;
   if (!normalizes(network) || !parted) return;
