@@ -64,7 +64,7 @@ class ThreadPool {
     Call call = nullptr;
     const void* body = nullptr;
     Failure* failure = nullptr;
-    std::atomic<std::int64_t> done{0};   ///< calls that this thread has made in this loop
+    std::atomic<std::int64_t> done{0};   ///< calls that this thread has made in this loop, or left out
     std::atomic<std::uint32_t> wake{0};  ///< counts up
     std::atomic<int> asleep_on{-1};      ///< the processor where the thread sleeps
   };

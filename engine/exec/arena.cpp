@@ -226,7 +226,7 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
     keep(value.slot, std::move(tensor));
   }
   const std::int64_t size = rows_of_block(blocks, rows, pool.threads());
-  const std::int64_t count = (rows + size - 1) / size;
+  const std::int64_t count = ceil_div(rows, size);
   const Workspace all = workspace(pool);
   std::atomic<std::int64_t> done{0};
   const auto tell = [&] {

@@ -132,7 +132,7 @@ struct ConvolutionForm {
 /// X[N,D1,...,C].
 struct ChannelsLast {
   std::shared_ptr<const Op> op;  ///< nullptr: this one as it is
-  /// Inputs that are constant and change; all other constants stay, everything else is laid out anew.
+  /// Constant inputs that change, or are read no more (undefined); other constants stay, all else is laid out anew.
   std::vector<std::pair<std::size_t, Tensor>> constants{};
 };
 

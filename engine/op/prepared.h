@@ -1,4 +1,4 @@
-// What a few operators with large constants can do ahead of a run. Whoever compiles a graph asks by dynamic_cast.
+// What a few operators can do besides: ahead of a run, or by several threads. Whoever compiles a graph asks by dynamic_cast.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +28,8 @@ class PrefersChannelsLast {
 class WorksInParts {
  public:
   virtual ~WorksInParts() = default;
-  /// Whether positions along `axis` of an output of `rank` axes are computed from the same positions of the inputs alone.
-  /// Axes are counted from the last one; inputs that are shorter, or have one position there, are read by all.
+  /// Whether positions along `axis` (0: the first) of an output of `rank` axes come from the same positions of the inputs
+  /// alone. Inputs are aligned at their last axes; one that is shorter, or has another extent there, is read whole by all.
   virtual bool has_parts(std::size_t axis, std::size_t rank) const = 0;
 };
 

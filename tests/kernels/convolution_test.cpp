@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "support/convolution_activations.h"
 #include "support/graph_building.h"
 #include "support/only_target.h"
 
@@ -161,13 +162,7 @@ class Draw {
       c.M = c.groups * std::max<std::int64_t>(1, c.M / c.groups / 2);
       c.window.axes[0] = axis(9);
     }
-    constexpr Activation kActivations[] = {{},
-                                           {Activation::Kind::relu},
-                                           {Activation::Kind::clip, 0.0, 1.5},
-                                           {Activation::Kind::leaky_relu, 0.1},
-                                           {Activation::Kind::hard_swish},
-                                           {Activation::Kind::sigmoid}};
-    const auto activation = kActivations[static_cast<std::size_t>(between(0, 5))];
+    const auto activation = kConvolutionActivations[static_cast<std::size_t>(between(0, 5))];
     c.fill(static_cast<std::uint32_t>(engine_()), chance(30), chance(70), activation);
     return c;
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/conv/winograd_choice.h"
+#include "support/convolution_activations.h"
 #include "support/graph_building.h"
 #include "support/only_target.h"
 
@@ -59,13 +60,7 @@ struct TiledCase {
       C = (C + 1) / 2;
       window.axes[0] = axis(12);
     }
-    constexpr Activation kActivations[] = {{},
-                                           {Activation::Kind::relu},
-                                           {Activation::Kind::clip, 0.0, 1.5},
-                                           {Activation::Kind::leaky_relu, 0.1},
-                                           {Activation::Kind::hard_swish},
-                                           {Activation::Kind::sigmoid}};
-    epilogue.activation = kActivations[static_cast<std::size_t>(between(0, 5))];
+    epilogue.activation = kConvolutionActivations[static_cast<std::size_t>(between(0, 5))];
     const auto more = static_cast<std::uint32_t>(engine());
     if (chance(60)) epilogue.scale = drawn(M, more);
     if (chance(60)) epilogue.shift = drawn(M, more + 1);

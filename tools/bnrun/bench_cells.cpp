@@ -133,7 +133,7 @@ class Bench {
     for (const StepProfile& step : profile.steps) {
       flops = flops && step.flops ? std::optional(*flops + *step.flops) : std::nullopt;
       bytes += step.bytes;
-      // A product that none of the engine's kernels computes goes to BLAS.
+      // Of products that none of the compiler's kernels computes, those of floats go to BLAS.
       const bool own = step.kernel != "operator" && step.kernel != "dense, BLAS";
       cell.uses_blas = cell.uses_blas || (step.flops.value_or(0) > 0 && !own);
     }

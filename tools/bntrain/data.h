@@ -72,19 +72,17 @@ Truth read_truth(const Model& model, const io::Table& table, std::vector<std::si
 /// The same of several targets: labels where all are 0 and 1, or `task` says so.
 Truth read_truth(const io::Table& table, const std::vector<std::size_t>& targets, MissingTarget missing,
                  Task task);
-/// The given columns as the model has its outputs; as they are where it does not say.
-std::vector<std::size_t> ordered_targets(const Model& model, const io::Table& table,
-                                         std::vector<std::size_t> targets);
-
-/// Of the second of two classes alone, as a sigmoid gives them: those of both, [rows, 2].
-std::vector<float> of_both_classes(std::span<const float> second);
-
-/// The same for these classes, none where a number is predicted.
+/// The same of one target, for these classes; none: a number is predicted.
 Truth read_truth(const io::Table& table, std::size_t target, MissingTarget missing,
                  std::vector<std::string> classes);
 /// The classes of a target for a model that does not name its `count` classes: 0, 1, ... where the target holds
 /// nothing else, or as many names as there are, sorted. Throws invalid_input when they are fewer or more.
 std::vector<std::string> classes_of(const io::Table& table, std::size_t target, MissingTarget missing,
                                     std::size_t count);
+/// The given columns as the model has its outputs; as they are where it does not say.
+std::vector<std::size_t> ordered_targets(const Model& model, const io::Table& table,
+                                         std::vector<std::size_t> targets);
+/// Of the second of two classes alone, as a sigmoid gives them: those of both, [rows, 2].
+std::vector<float> of_both_classes(std::span<const float> second);
 
 }  // namespace bnrun

@@ -4,12 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 #include <memory>
-#include <numeric>
 
 #include "arrays.h"
 #include "commands.h"

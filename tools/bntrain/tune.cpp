@@ -5,10 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <filesystem>
-#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <utility>
 
 #include "bnrun/train_tune.h"
@@ -20,7 +19,6 @@
 #include "common/numbers.h"
 #include "common/table_options.h"
 #include "data.h"
-#include "io/file.h"
 #include "loop.h"
 #include "recipe.h"
 #include "report.h"
@@ -133,7 +131,7 @@ void report(const Options& options, const train::LoadedNetwork& loaded, const Tr
   print_report(text, truth.task, y, held_out, truth.classes.empty() ? truth.names : truth.classes);
 }
 
-nlohmann::json::string_t list_of(const std::vector<std::string>& names) {
+std::string list_of(const std::vector<std::string>& names) {
   return nlohmann::json(names).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -74,8 +74,8 @@ typedef struct bnrun_session_options {
   int32_t threads; /* that share a run; 0: as many as the process may use */
   int32_t fold;    /* 0: leave each BatchNormalization as it is */
   int32_t blas;    /* 1: matrix products by OpenBLAS */
-  int32_t
-      fast; /* 1: convolutions that round otherwise, within a bound (Kernels::fast in session.h); not with blas */
+  int32_t fast;    /* 1: convolutions that round otherwise, within a bound: Kernels::fast
+                      in session.h; not with blas */
   const bnrun_pool* pool;  /* in place of threads of its own; may be closed before the session */
   const char* const* skip; /* glob patterns over the names of nodes not to fold */
   size_t skip_count;

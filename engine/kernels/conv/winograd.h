@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/aligned_buffer.h"
+#include "base/numbers.h"
 #include "base/workspace.h"
 #include "kernels/conv/convolution.h"
 #include "kernels/conv/window.h"
@@ -60,7 +61,7 @@ class Winograd {
   Plan plan(const Window& window, std::int64_t batch, int threads) const;
   std::int64_t matrices() const { return (tile_ + 2) * (tile_ + 2); }
   bool has_large_weights() const;
-  std::int64_t column_blocks() const { return (M_ + columns_ - 1) / columns_; }
+  std::int64_t column_blocks() const { return ceil_div(M_, columns_); }
 
   std::int64_t tile_;
   std::int64_t C_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
+
 namespace bnrun {
 namespace {
 
@@ -33,7 +35,7 @@ double cycles(const Cost& cost, const ConvolutionSize& size, double tiles, doubl
 }
 
 double tiles(const ConvolutionSize& size, std::int64_t tile) {
-  const auto along = [&](std::int64_t extent) { return static_cast<double>((extent + tile - 1) / tile); };
+  const auto along = [&](std::int64_t extent) { return static_cast<double>(ceil_div(extent, tile)); };
   return along(size.lines) * along(size.positions);
 }
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "kernels/conv/winograd_product.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -100,7 +101,7 @@ template <int V, bool kFar>
 void columns(Tile t, std::int64_t rows) {
   constexpr int kRows = rows_at_once(V);
   static_assert(kRows % 2 == 0 && kRows / 2 <= kSpareRows + 1);
-  const std::int64_t tiles = (rows + kRows - 1) / kRows;
+  const std::int64_t tiles = ceil_div(rows, std::int64_t{kRows});
   // Behind the last columns are those of the next matrix, or nobody's: asking for these does no harm.
   t.coming = t.U + V * lanes() * t.K;
   t.step = std::min(V * lanes() / tiles + 1, panel_columns<float>());

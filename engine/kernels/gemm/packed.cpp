@@ -1,6 +1,7 @@
 // Y[M,N] = f(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n])
 //
-// A tile of R rows and V vectors of columns is held in R*V registers while k runs over all of K: per k, V
+// A tile of R rows and V vectors of columns is held in R*V registers while k runs over all of K, or over a piece of it
+// where the weights of all would not stay in the second-level cache; sums then lie in Y between pieces. Per k, V
 // loads of weights, R broadcasts of X, R*V fused multiply-adds. Fewer rows leave registers for more columns,
 // which keeps enough multiply-adds in flight. Where there are few columns, two chains C for each element do.
 
@@ -151,8 +152,7 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piec
       for (int v = 0; v < V; ++v)
         sum[0][r][v] = load_first(d, Y + (first_row + r) * layout.y_stride + column + v * L, used(v), T(0));
     }
-    // What is written and what is added come from afar where images are large; a dense layer writes where it wrote before.
-    if (layout.coming != nullptr || addend != nullptr) {
+    if (layout.far_outputs || addend != nullptr) {
       HWY_UNROLL(14)
       for (int r = 0; r < R; ++r) {
         HWY_UNROLL(8)

@@ -44,14 +44,15 @@ struct LineLayout {
   /// What will be read after this product, which is asked for meanwhile: so many elements. May be null.
   const void* coming = nullptr;
   std::int64_t coming_elements = 0;
+  bool far_outputs = false;  ///< Y comes from memory, as that of images does, and is asked for
 };
 
 /// Y[M,N] = f(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n] + addend[m,n]) for the rows of all lines. Each element
 /// is one chain of fused multiply-adds with k ascending, or the sum of two, of the first K/2 (rounded down) and of the
-/// others, on every vector width and wherever its row stands, so that
-/// its bits depend on nothing but its row of X and its column of W. (Processors without fused multiply-add round
-/// each product as well and differ from those.) Lines are gone through once for each few columns: those of one call
-/// should fit into the second-level cache.
+/// others, on every vector width and wherever its row stands, so that its bits depend on nothing but its row of X and its
+/// column of W. (Processors without fused multiply-add round each product as well and differ from those.) Lines are gone
+/// through once for each few columns, and for each piece of a long K, between which Y holds sums that are not finished:
+/// `addend` does not share memory with Y. Lines of one call should fit into the second-level cache.
 template <class T>
 void multiply_packed(const PackedProduct<T>& product, const LineLayout& layout,
                      std::span<const PackedLine<T>> lines);

@@ -19,7 +19,7 @@ struct Training::State : Progress {
   State& operator=(const State&) = delete;
 
   void run_epoch();
-  /// Whether this epoch rounds, with Folding::int8.
+  /// With Folding::int8: lets this epoch round or not; in the first that does, takes ranges anew and forgets the best.
   void round(int epoch);
   void finish();
   std::string checkpoint();
