@@ -57,15 +57,11 @@ template <class T, int R, int V, class Vec>
 HWY_INLINE void finish_sums(const LaneLine<T>& line, std::int64_t output, std::int64_t channel,
                             const Vec* sum) {
   const LaneTag<T> d;
-  HWY_UNROLL(8)
-  for (int v = 0; v < V; ++v) {
-    const std::int64_t c = channel + v * lanes<T>();
-    const Finisher<T, decltype(d)> finisher(d, line.p.finish, c, line.p.M);
-    const std::int64_t to = output * line.p.M + c;
-    finisher.template store<R>(
-        d, [&](int r) HWY_ATTR { return sum[r * V + v]; },
-        line.addend != nullptr ? line.addend + to : nullptr, line.Y + to, line.p.M);
-  }
+  const Finisher<T, decltype(d), V> finisher(d, line.p.finish, channel, line.p.M);
+  const std::int64_t to = output * line.p.M + channel;
+  finisher.template store<R>(
+      d, [&](int r, int v) HWY_ATTR { return sum[r * V + v]; },
+      line.addend != nullptr ? line.addend + to : nullptr, line.Y + to, line.p.M);
 }
 
 /// The sums of R outputs from `output` on, and of V vectors of channels from `channel` on, over the taps [first, last)

@@ -12,6 +12,7 @@
 
 #include "base/numbers.h"
 #include "kernels/conv/winograd_product.h"
+#include "kernels/gemm/rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace bnrun {
@@ -49,6 +50,17 @@ struct Tile {
   std::int64_t step;    ///< so many elements for each k
 };
 
+/// sum += x * u for one k, of rows r and those behind it.
+template <int r, int R, int V, class Vec>
+HWY_INLINE void multiply_add_rows(const Vec (&u)[V], const Rows<float, R>& X, Vec (&sum)[R][V]) {
+  if constexpr (r < R) {
+    const Vec x = X.template broadcast<r>(Tag());
+    HWY_UNROLL(4)
+    for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, u[v], sum[r][v]);
+    multiply_add_rows<r + 1>(u, X, sum);
+  }
+}
+
 template <int R, int V, bool kFar>
 void tile(const Tile& t) {
   const Tag d;
@@ -60,13 +72,9 @@ void tile(const Tile& t) {
     HWY_UNROLL(4)
     for (int v = 0; v < V; ++v) sum[r][v] = hn::Zero(d);
   }
-  // A pointer serves three rows, which are addressed from it by one and two strides.
-  constexpr int kShared = 3;
-  const std::int64_t stride = t.v_stride;
   const std::int64_t panel = t.panel;
   const float* HWY_RESTRICT U = t.U;
-  const float* X[(R + kShared - 1) / kShared];
-  for (int i = 0; i * kShared < R; ++i) X[i] = t.V + i * kShared * stride;
+  Rows<float, R> X(t.V, t.v_stride);
   const float* coming = t.coming;
   for (std::int64_t k = t.K; k > 0; --k) {
     Vec u[V];
@@ -81,14 +89,8 @@ void tile(const Tile& t) {
       hwy::Prefetch(coming);
       coming += t.step;
     }
-    HWY_UNROLL(12)
-    for (int r = 0; r < R; ++r) {
-      const Vec x = hn::Set(d, X[r / kShared][r % kShared * stride]);
-      HWY_UNROLL(4)
-      for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, u[v], sum[r][v]);
-    }
-    HWY_UNROLL(4)
-    for (int i = 0; i * kShared < R; ++i) ++X[i];
+    multiply_add_rows<0>(u, X, sum);
+    X.advance(1);
   }
   HWY_UNROLL(12)
   for (int r = 0; r < R; ++r) {

@@ -176,7 +176,7 @@ void outputs(const TileRun& run, const TileMatrices& Z, std::int64_t lines, std:
           HWY_UNROLL(4)
           for (int j = 0; j < kTile; ++j) hwy::Prefetch(next + i * run.line + j * run.position);
           finisher.template store<kTile>(
-              d, [&](int j) HWY_ATTR { return y[j]; }, added != nullptr ? added + i * run.line : nullptr,
+              d, [&](int j, int) HWY_ATTR { return y[j]; }, added != nullptr ? added + i * run.line : nullptr,
               to + i * run.line, run.position);
         });
       } else {
@@ -190,7 +190,8 @@ void outputs(const TileRun& run, const TileMatrices& Z, std::int64_t lines, std:
             const std::int64_t at = i * run.line + j * run.position;
             const Vec number = hn::Load(d, numbers + (i * kTile + j) * lanes());
             finisher.template store<1>(
-                d, [&](int) HWY_ATTR { return number; }, added != nullptr ? added + at : nullptr, to + at, 0);
+                d, [&](int, int) HWY_ATTR { return number; }, added != nullptr ? added + at : nullptr,
+                to + at, 0);
           }
         }
       }

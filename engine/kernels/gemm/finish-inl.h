@@ -21,8 +21,8 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Finishes the sums of one vector of columns and stores those of them that there are.
-template <class T, class D>
+/// Finishes the sums of V neighbouring vectors of columns and stores those of them that there are.
+template <class T, class D, int V = 1>
 class Finisher {
  public:
   using Vec = hn::VFromD<D>;
@@ -30,69 +30,97 @@ class Finisher {
   /// Of the columns from `column` on, of `columns` in all.
   HWY_INLINE Finisher(D d, const Finish<T>& finish, std::int64_t column, std::int64_t columns)
       : finish_(finish),
-        whole_(column + static_cast<std::int64_t>(hn::MaxLanes(d)) <= columns),
-        used_(static_cast<std::size_t>(columns - column)),
-        scale_(finish.scale != nullptr ? hn::Load(d, finish.scale + column) : hn::Set(d, T(1))),
-        shift_(finish.shift != nullptr ? hn::Load(d, finish.shift + column) : hn::Zero(d)),
+        column_(column),
+        left_(columns - column),
         low_(hn::Set(d, finish.low)),
-        high_(hn::Set(d, finish.high)),
-        scale_behind_(finish.scale_behind != nullptr ? hn::Load(d, finish.scale_behind + column)
-                                                     : hn::Zero(d)),
-        shift_behind_(finish.scale_behind != nullptr ? hn::Load(d, finish.shift_behind + column)
-                                                     : hn::Zero(d)) {}
+        high_(hn::Set(d, finish.high)) {
+    HWY_UNROLL(8)
+    for (int v = 0; v < V; ++v) {
+      const std::int64_t at = column + v * kLanes;
+      scale_[v] = finish.scale != nullptr ? hn::Load(d, finish.scale + at) : hn::Set(d, T(1));
+      shift_[v] = finish.shift != nullptr ? hn::Load(d, finish.shift + at) : hn::Zero(d);
+    }
+  }
 
-  /// Stores sum(0) ... sum(rows - 1), each at y + row * stride. `addend` and `y` are where this vector's first column
+  /// Stores sum(0, v) ... sum(rows - 1, v), each at y + row * stride. `addend` and `y` are where the first column
   /// lies; `addend` may be null.
   template <int kRows, class Sum>
   HWY_INLINE void store(D d, Sum sum, const T* addend, T* y, std::int64_t stride) const {
-    if (!whole_ || finish_.bend == Finish<T>::Bend::leaky || (addend != nullptr && has_map_behind())) {
+    const bool whole = left_ >= V * kLanes;
+    if (!whole || finish_.bend == Finish<T>::Bend::leaky || (addend != nullptr && has_map_behind())) {
       HWY_UNROLL(14)
-      for (int r = 0; r < kRows; ++r)
-        store_any(d, sum(r), addend != nullptr ? addend + r * stride : nullptr, y + r * stride);
+      for (int r = 0; r < kRows; ++r) {
+        HWY_UNROLL(8)
+        for (int v = 0; v < V; ++v)
+          store_any(d, v, sum(r, v), addend != nullptr ? addend + r * stride : nullptr, y + r * stride);
+      }
     } else if (addend != nullptr) {
       HWY_UNROLL(14)
-      for (int r = 0; r < kRows; ++r)
-        hn::StoreU(bent(hn::Add(affine(sum(r)), hn::LoadU(d, addend + r * stride))), d, y + r * stride);
+      for (int r = 0; r < kRows; ++r) {
+        HWY_UNROLL(8)
+        for (int v = 0; v < V; ++v)
+          hn::StoreU(bent(hn::Add(affine(v, sum(r, v)), hn::LoadU(d, addend + v * kLanes))), d,
+                     y + v * kLanes);
+        addend += stride;
+        y += stride;
+      }
     } else if (has_map_behind()) {
       HWY_UNROLL(14)
-      for (int r = 0; r < kRows; ++r)
-        hn::StoreU(hn::MulAdd(bent(affine(sum(r))), scale_behind_, shift_behind_), d, y + r * stride);
+      for (int r = 0; r < kRows; ++r) {
+        HWY_UNROLL(8)
+        for (int v = 0; v < V; ++v)
+          hn::StoreU(mapped_behind(d, v, bent(affine(v, sum(r, v)))), d, y + v * kLanes);
+        y += stride;
+      }
     } else {
       HWY_UNROLL(14)
-      for (int r = 0; r < kRows; ++r) hn::StoreU(bent(affine(sum(r))), d, y + r * stride);
+      for (int r = 0; r < kRows; ++r) {
+        HWY_UNROLL(8)
+        for (int v = 0; v < V; ++v) hn::StoreU(bent(affine(v, sum(r, v))), d, y + v * kLanes);
+        y += stride;
+      }
     }
   }
 
  private:
+  static constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(D()));
+
   HWY_INLINE bool has_map_behind() const { return finish_.scale_behind != nullptr; }
-  HWY_INLINE Vec affine(Vec sum) const { return hn::MulAdd(sum, scale_, shift_); }
+  HWY_INLINE Vec affine(int v, Vec sum) const { return hn::MulAdd(sum, scale_[v], shift_[v]); }
+  HWY_INLINE Vec mapped_behind(D d, int v, Vec x) const {
+    const std::int64_t at = column_ + v * kLanes;
+    return hn::MulAdd(x, hn::Load(d, finish_.scale_behind + at), hn::Load(d, finish_.shift_behind + at));
+  }
 
   /// Between `low` and `high`; NaN stays.
   HWY_INLINE Vec bent(Vec v) const { return less_or(high_, greater_or(low_, v)); }
 
-  HWY_INLINE void store_any(D d, Vec sum, const T* addend, T* y) const {
-    Vec v = affine(sum);
-    if (addend != nullptr) v = hn::Add(v, whole_ ? hn::LoadU(d, addend) : load_first(d, addend, used_, T(0)));
+  HWY_INLINE void store_any(D d, int v, Vec sum, const T* addend, T* y) const {
+    const std::int64_t at = v * kLanes;
+    if (left_ <= at) return;
+    const bool whole = left_ >= at + kLanes;
+    const auto used = static_cast<std::size_t>(left_ - at);
+    Vec x = affine(v, sum);
+    if (addend != nullptr)
+      x = hn::Add(x, whole ? hn::LoadU(d, addend + at) : load_first(d, addend + at, used, T(0)));
     // a comparison with NaN is false, so NaN stays
     if (finish_.bend == Finish<T>::Bend::leaky)
-      v = hn::IfThenElse(hn::Lt(v, hn::Zero(d)), hn::Mul(v, hn::Set(d, finish_.slope)), v);
-    v = bent(v);
-    if (has_map_behind()) v = hn::MulAdd(v, scale_behind_, shift_behind_);
-    if (whole_)
-      hn::StoreU(v, d, y);
+      x = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Mul(x, hn::Set(d, finish_.slope)), x);
+    x = bent(x);
+    if (has_map_behind()) x = mapped_behind(d, v, x);
+    if (whole)
+      hn::StoreU(x, d, y + at);
     else
-      store_first(d, v, y, used_);
+      store_first(d, x, y + at, used);
   }
 
   const Finish<T>& finish_;
-  bool whole_;
-  std::size_t used_;
-  Vec scale_;
-  Vec shift_;
+  std::int64_t column_;
+  std::int64_t left_;  ///< columns from the first on
   Vec low_;
   Vec high_;
-  Vec scale_behind_;
-  Vec shift_behind_;
+  Vec scale_[V];
+  Vec shift_[V];
 };
 
 }  // namespace HWY_NAMESPACE

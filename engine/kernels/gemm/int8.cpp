@@ -27,6 +27,7 @@
 
 #include "base/numbers.h"
 #include "kernels/gemm/int8.h"
+#include "kernels/gemm/rows-inl.h"
 #include "kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -77,6 +78,17 @@ struct TileBytes {
   std::int64_t step;
 };
 
+/// sum += a * b for four k, of rows r and those behind it.
+template <int r, int R, int V, class Vec>
+HWY_INLINE void add_four_of_rows(const Vec (&w)[V], const Rows<std::uint8_t, R>& A, Vec (&sum)[R][V]) {
+  if constexpr (r < R) {
+    const Vec a = A.template broadcast<r>(Words());
+    HWY_UNROLL(4)
+    for (int v = 0; v < V; ++v) sum[r][v] = add_four(sum[r][v], a, w[v]);
+    add_four_of_rows<r + 1>(w, A, sum);
+  }
+}
+
 /// R rows of A times V vectors of columns.
 template <int R, int V>
 HWY_NOINLINE void tile(const TileBytes& A, const std::int32_t* row_sums, const PackedBytes& B,
@@ -94,24 +106,14 @@ HWY_NOINLINE void tile(const TileBytes& A, const std::int32_t* row_sums, const P
     HWY_UNROLL(4)
     for (int v = 0; v < V; ++v) sum[r][v] = hn::Zero(d);
   }
-  constexpr int kShared = 3;  // rows that are addressed from one pointer, by one and two strides
-  const std::uint8_t* HWY_RESTRICT at[(R + kShared - 1) / kShared];
-  for (int i = 0; i * kShared < R; ++i) at[i] = A.data + i * kShared * A.row;
+  Rows<std::uint8_t, R> rows(A.data, A.row);
   for (std::int64_t k = 0; k < fours; ++k) {
     Vec w[V];
     HWY_UNROLL(4)
     for (int v = 0; v < V; ++v) w[v] = hn::Load(d, weights + v * L / kPanel * panel + v * L % kPanel);
     weights += kPanel;
-    HWY_UNROLL(12)
-    for (int r = 0; r < R; ++r) {
-      std::int32_t four;
-      std::memcpy(&four, at[r / kShared] + r % kShared * A.row, 4);
-      const Vec a = hn::Set(d, four);
-      HWY_UNROLL(4)
-      for (int v = 0; v < V; ++v) sum[r][v] = add_four(sum[r][v], a, w[v]);
-    }
-    HWY_UNROLL(4)
-    for (int i = 0; i * kShared < R; ++i) at[i] += A.step;
+    add_four_of_rows<0>(w, rows, sum);
+    rows.advance(A.step);
   }
   HWY_UNROLL(4)
   for (int v = 0; v < V; ++v) {

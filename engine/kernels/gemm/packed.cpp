@@ -19,6 +19,7 @@
 
 #include "kernels/gemm/finish-inl.h"
 #include "kernels/gemm/packed.h"
+#include "kernels/gemm/rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace bnrun {
@@ -83,28 +84,22 @@ struct Piece {
   std::int64_t k_in_all() const { return stretches * length; }
 };
 
-/// R rows of X. A pointer serves three of them, which are addressed from it by one and two strides: there are not
-/// enough registers for a pointer to each.
-template <class T, int R>
-struct Rows {
-  static constexpr int kShared = 3;
-  static constexpr int kPointers = (R + kShared - 1) / kShared;
-  const T* at[kPointers];
-
-  HWY_INLINE Rows(const T* first, std::int64_t stride) {
-    for (int i = 0; i < kPointers; ++i) at[i] = first + i * kShared * stride;
+/// sum += x * w for one k, of rows r and those behind it.
+template <int r, class T, int R, int V, class D, class Vec>
+HWY_INLINE void multiply_add_rows(D d, const Vec (&w)[V], const Rows<T, R>& X, Vec (&sum)[R][V]) {
+  if constexpr (r < R) {
+    const Vec x = X.template broadcast<r>(d);
+    HWY_UNROLL(8)
+    for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
+    multiply_add_rows<r + 1>(d, w, X, sum);
   }
-  HWY_INLINE void advance() {
-    HWY_UNROLL(5)
-    for (int i = 0; i < kPointers; ++i) ++at[i];
-  }
-};
+}
 
 /// sum += x * w for one k: columns of neighbouring panels, or both halves of one. Weights further on are asked for where
 /// `kAsk` says so.
-template <class T, int R, int V, bool kAsk, class D, class Vec>
+template <bool kAsk, class T, int R, int V, class D, class Vec>
 HWY_INLINE void multiply_add(D d, const T* HWY_RESTRICT weights, std::int64_t panel, const Rows<T, R>& X,
-                             std::int64_t stride, Vec (&sum)[R][V]) {
+                             Vec (&sum)[R][V]) {
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(D()));
   Vec w[V];
   HWY_UNROLL(8)
@@ -115,11 +110,17 @@ HWY_INLINE void multiply_add(D d, const T* HWY_RESTRICT weights, std::int64_t pa
     for (int v = 0; v < V; v += static_cast<int>(panel_columns<T>() / L))
       hwy::Prefetch(weights + v * L / panel_columns<T>() * panel + kAhead * panel_columns<T>());
   }
+  multiply_add_rows<0>(d, w, X, sum);
+}
+
+/// R rows of so many elements.
+template <int R, std::int64_t kElements, class T>
+HWY_INLINE void ask_for(const T* row, std::int64_t stride) {
   HWY_UNROLL(14)
   for (int r = 0; r < R; ++r) {
-    const Vec x = hn::Set(d, X.at[r / Rows<T, R>::kShared][r % Rows<T, R>::kShared * stride]);
     HWY_UNROLL(8)
-    for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
+    for (std::int64_t i = 0; i < kElements; i += panel_columns<T>()) hwy::Prefetch(row + i);
+    row += stride;
   }
 }
 
@@ -148,31 +149,29 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piec
     return static_cast<std::size_t>(std::clamp(p.N - column - v * L, std::int64_t{0}, L));
   };
   if constexpr (C == 1) {
-    for (int r = 0; r < R && !piece.first; ++r) {
-      for (int v = 0; v < V; ++v)
-        sum[0][r][v] = load_first(d, Y + (first_row + r) * layout.y_stride + column + v * L, used(v), T(0));
-    }
-    if (layout.far_outputs || addend != nullptr) {
+    if (!piece.first) {
       HWY_UNROLL(14)
       for (int r = 0; r < R; ++r) {
         HWY_UNROLL(8)
-        for (int v = 0; v < V; ++v) {
-          const std::int64_t to = (first_row + r) * layout.y_stride + column + v * L;
-          hwy::Prefetch(Y + to);
-          if (addend != nullptr) hwy::Prefetch(addend + to);
-        }
+        for (int v = 0; v < V; ++v)
+          sum[0][r][v] = load_first(d, Y + (first_row + r) * layout.y_stride + column + v * L, used(v), T(0));
       }
+    }
+    if (layout.far_outputs || addend != nullptr) {
+      const std::int64_t to = first_row * layout.y_stride + column;
+      ask_for<R, V * L>(Y + to, layout.y_stride);
+      if (addend != nullptr) ask_for<R, V * L>(addend + to, layout.y_stride);
     }
     for (std::int64_t s = piece.stretch; s < piece.stretch + piece.stretches; ++s) {
       const std::int64_t first_k = layout.firsts != nullptr ? layout.firsts[s] : s * layout.length;
       const T* HWY_RESTRICT weights = columns + (first_k + piece.k) * panel_columns<T>();
       Rows<T, R> X(starts[s] + piece.k + first_row * stride, stride);
       for (std::int64_t k = piece.length; k > 0; --k) {
-        multiply_add<T, R, V, true>(d, weights, panel, X, stride, sum[0]);
+        multiply_add<true>(d, weights, panel, X, sum[0]);
         weights += panel_columns<T>();
         hwy::Prefetch(coming.next);
         coming.next += coming.step;
-        X.advance();
+        X.advance(1);
       }
     }
   } else {
@@ -183,16 +182,16 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piec
     Rows<T, R> X(starts[0] + first_row * stride, stride);
     Rows<T, R> X_others(starts[0] + first_row * stride + half, stride);
     for (std::int64_t k = half; k > 0; --k) {
-      multiply_add<T, R, V, false>(d, weights, panel, X, stride, sum[0]);
-      multiply_add<T, R, V, false>(d, others, panel, X_others, stride, sum[1]);
+      multiply_add<false>(d, weights, panel, X, sum[0]);
+      multiply_add<false>(d, others, panel, X_others, sum[1]);
       weights += panel_columns<T>();
       others += panel_columns<T>();
       hwy::Prefetch(coming.next);
       coming.next += C * coming.step;
-      X.advance();
-      X_others.advance();
+      X.advance(1);
+      X_others.advance(1);
     }
-    if (layout.length % C != 0) multiply_add<T, R, V, false>(d, others, panel, X_others, stride, sum[1]);
+    if (layout.length % C != 0) multiply_add<false>(d, others, panel, X_others, sum[1]);
     HWY_UNROLL(14)
     for (int r = 0; r < R; ++r) {
       HWY_UNROLL(8)
@@ -209,15 +208,11 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piec
     }
     return;
   }
-  HWY_UNROLL(8)
-  for (int v = 0; v < V; ++v) {
-    const std::int64_t c = column + v * L;
-    const Finisher<T, decltype(d)> finisher(d, p.finish, c, p.N);
-    const std::int64_t to = first_row * layout.y_stride + c;
-    finisher.template store<R>(
-        d, [&](int r) HWY_ATTR { return sum[0][r][v]; }, addend != nullptr ? addend + to : nullptr, Y + to,
-        layout.y_stride);
-  }
+  const Finisher<T, decltype(d), V> finisher(d, p.finish, column, p.N);
+  const std::int64_t to = first_row * layout.y_stride + column;
+  finisher.template store<R>(
+      d, [&](int r, int v) HWY_ATTR { return sum[0][r][v]; }, addend != nullptr ? addend + to : nullptr,
+      Y + to, layout.y_stride);
 }
 
 template <class T>
