@@ -322,16 +322,18 @@ HWY_INLINE std::int64_t next_vectors(std::int64_t left, std::int64_t most) {
   return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::min(left, most))));
 }
 
-/// Vectors of the widest tile for lines of so many rows, with C sums for each element. Fewer rows leave registers for
-/// more columns, which keeps enough multiply-adds in flight.
+/// Vectors of the widest tile for lines of so many rows, with C sums for each element: the more, the more multiply-adds are
+/// in flight, as long as the rows take no more tiles than the tallest ones.
 template <int C>
 HWY_INLINE std::int64_t most_vectors(std::int64_t rows) {
   constexpr int kMost = kMostVectors / C;
+  constexpr int kLeast = std::min(2, kMost);
+  const auto tiles = [&](int most) { return (rows + most - 1) / most; };
   HWY_UNROLL(8)
-  for (int v = kMost; v > 2; --v) {
-    if (rows <= most_rows(v, C)) return v;
+  for (int v = kMost; v > kLeast; --v) {
+    if (tiles(most_rows(v, C)) == tiles(most_rows(kLeast, C))) return v;
   }
-  return std::min(2, kMost);
+  return kLeast;
 }
 
 /// All columns of all lines, with C sums for each element.
