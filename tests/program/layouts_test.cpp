@@ -136,6 +136,15 @@ const std::vector<Network>& networks() {
          return b.op("ConvTranspose", {x, random_tensor({3, 2, 2, 2}, 1)}, {{"strides", Ints{3, 3}}});
        },
        1, 0},
+      {"transposed convolutions to few channels, and of few positions",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto small = conv(b, x, 3, 40, 3, 1, {{"strides", Ints{13, 11}}});
+         const auto risen = b.op("ConvTranspose", {small, random_tensor({40, 24, 4, 5}, 11, -0.5, 0.5)});
+         return value(b.op(
+             "ConvTranspose", {risen, random_tensor({24, 1, 5, 4}, 12, -0.5, 0.5), random_tensor({1}, 13)},
+             {{"strides", Ints{3, 2}}, {"pads", Ints{2, 1, 3, 0}}, {"output_padding", Ints{1, 0}}}));
+       },
+       5, 2},
       {"a picture made larger, nearest and linear, between convolutions",
        [](GraphBuilder& b, NodeInput x) {
          const auto a = conv(b, x, 3, 6, 3, 1);
@@ -271,6 +280,32 @@ TEST(Layouts, PoolThatListsNoIndicesIsAPoolOfOneOutput) {
   const auto y = b.node("MaxPool", {conv(b, x, 3, 8, 3, 1)}, {{"kernel_shape", Ints{2, 2}}}, {"y", ""});
   b.output(y[0]);
   expect_same_as_blas(b.model(), random_tensor({2, 3, 13, 11}, 4));
+}
+
+TEST(Layouts, TransposedConvolutionsToFewChannelsEqualThePlainOperator) {
+  const struct {
+    Shape X;
+    Shape W;
+    Attributes attributes;
+  } cases[] = {
+      {{2, 40, 9}, {40, 2, 5}, {{"strides", Ints{2}}, {"pads", Ints{1, 2}}}},
+      {{2, 40, 9}, {40, 1, 3}, {{"strides", Ints{3}}, {"output_shape", Ints{31}}}},
+      {{1, 30, 3, 4, 5}, {30, 1, 2, 3, 4}, {{"strides", Ints{1, 2, 3}}, {"pads", Ints{0, 1, 2, 1, 0, 3}}}},
+      {{1, 64, 40, 33}, {64, 3, 4, 4}, {{"strides", Ints{2, 2}}, {"auto_pad", std::string("SAME_LOWER")}}},
+      {{3, 64, 1, 1}, {64, 20, 7, 7}, {}},
+      {{1, 32, 2, 2}, {32, 2, 9, 9}, {{"pads", Ints{4, 4, 4, 3}}}},
+      {{0, 32, 4, 4}, {32, 1, 4, 4}, {}},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(to_string(c.X) + " " + to_string(c.W));
+    GraphBuilder b;
+    Dims dims(c.X.begin(), c.X.end());
+    dims.front() = Dim::symbol("N");
+    const auto x = b.input("x", ValueType{F32, dims});
+    b.output(b.op("ConvTranspose", {x, random_tensor(c.W, 1, -0.5, 0.5), random_tensor({c.W[1]}, 2)},
+                  c.attributes));
+    expect_same_as_blas(b.model(), random_tensor(c.X, 3));
+  }
 }
 
 TEST(Layouts, ImageWithoutColumnsHasNoneLater) {

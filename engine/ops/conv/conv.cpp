@@ -314,7 +314,9 @@ class ConvTranspose final : public Op, public PrefersChannelsLast {
     const Shape kernel = spatial(W.shape());
     Shape strides;
     for (std::size_t i = 0; i < kernel.rank(); ++i) strides.push_back(convolution_.window.stride(i));
-    ChannelsLast form{make_channels_last_transpose(W, args.constant(2), convolution_.group, strides,
+    const Dims& X = *args.inputs[0].dims;
+    const Dims extents(X.begin() + 2, X.end());
+    ChannelsLast form{make_channels_last_transpose(W, args.constant(2), convolution_.group, strides, extents,
                                                    [geometry, kernel](std::size_t i, std::int64_t extent) {
                                                      return geometry.axis_over(i, extent, kernel[i]);
                                                    })};
