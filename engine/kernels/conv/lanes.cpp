@@ -178,24 +178,30 @@ HWY_NOINLINE void slide(const LaneLine<T>& line, std::int64_t output, std::int64
   finish_sums<T, R, 1>(line, output, channel, sum);
 }
 
-/// All outputs from `output` on, R at once, then fewer, of whole vectors of channels; the channels left over are for
-/// `over_channels`.
+/// R outputs from `output` on, of all channels.
 template <class T, int R, int K, int S>
-void slide_outputs(const LaneLine<T>& line, std::int64_t output) {
+void slide_some(const LaneLine<T>& line, std::int64_t output) {
   const std::int64_t L = lanes<T>();
   const auto [first, last] = line.axis.inner_outputs();
-  for (; output + R <= line.axis.output; output += R) {
-    std::int64_t channel = 0;
-    if (output < first || output + R > last) {
-      for (; channel + L <= line.p.C; channel += L) slide<T, R, K, S, true>(line, output, channel);
-    } else {
-      for (; channel + L <= line.p.C; channel += L) slide<T, R, K, S, false>(line, output, channel);
-    }
-    for (int r = 0; r < R && channel < line.p.C; ++r) {
-      const auto [k0, k1] = line.axis.taps_inside(output + r);
-      over_channels<T, 1, 1, false>(line, output + r, channel, k0, k1);
-    }
+  std::int64_t channel = 0;
+  if (output < first || output + R > last) {
+    for (; channel + L <= line.p.C; channel += L) slide<T, R, K, S, true>(line, output, channel);
+  } else {
+    for (; channel + L <= line.p.C; channel += L) slide<T, R, K, S, false>(line, output, channel);
   }
+  for (int r = 0; r < R && channel < line.p.C; ++r) {
+    const auto [k0, k1] = line.axis.taps_inside(output + r);
+    over_channels<T, 1, 1, false>(line, output + r, channel, k0, k1);
+  }
+}
+
+/// All outputs from `output` on, R at once, then fewer. Where more than half of R are left, the last R are made, some of them
+/// once more: that takes less time than two or three steps of fewer.
+template <class T, int R, int K, int S>
+void slide_outputs(const LaneLine<T>& line, std::int64_t output) {
+  const std::int64_t end = line.axis.output;
+  for (; output + R <= end; output += R) slide_some<T, R, K, S>(line, output);
+  if (R <= end && end - output > R / 2) return slide_some<T, R, K, S>(line, end - R);
   if constexpr (R > 1) slide_outputs<T, R / 2, K, S>(line, output);
 }
 

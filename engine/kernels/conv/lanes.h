@@ -36,7 +36,7 @@ struct LaneRow {
 };
 
 /// Y[o,m] for all outputs o of one line along `axis`: the sums over the rows in order and the taps on each that lie
-/// inside the input. `addend` may be null.
+/// inside the input. `addend` may be null and shares no memory with Y: some outputs are made twice.
 template <class T>
 void convolve_lanes(const LanesProduct<T>& product, const WindowAxis& axis, std::span<const LaneRow<T>> rows,
                     const T* addend, T* Y);
