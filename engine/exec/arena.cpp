@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "base/fail.h"
@@ -39,7 +40,64 @@ std::int64_t rows_of_block(const RowBlocks& blocks, std::int64_t rows, int threa
   return ceil_div(share, rounds);
 }
 
+/// How the rows of a stage are cut.
+struct Cut {
+  std::int64_t size;   ///< of a block, at most
+  std::int64_t count;  ///< of blocks
+};
+
+Cut cut_rows(const RowBlocks& blocks, std::int64_t rows, int threads) {
+  const std::int64_t size = rows_of_block(blocks, rows, threads);
+  return {size, ceil_div(rows, size)};
+}
+
+/// Threads work on blocks of their own; otherwise they share each step.
+bool has_blocks_for_all(const Cut& cut, int threads) {
+  return cut.count >= threads;
+}
+
+/// Rows of a stage, where the plan tells them.
+std::optional<std::int64_t> planned_rows(const RunPlan& plan, const RowBlocks& blocks) {
+  const RunPlan::Slot& source = plan.slot(blocks.values[at(blocks.sources[0])].slot);
+  if (source.place == Place::heap || !source.type.static_shape()) return std::nullopt;
+  return source.shape[0];
+}
+
 }  // namespace
+
+/// Tells how far a run is that goes through the blocks of a stage.
+class Arena::BlockProgress {
+ public:
+  /// Stage `number` of `stages` has so many blocks, each of which goes through so many steps.
+  BlockProgress(const Progress& progress, std::size_t number, std::size_t stages, std::int64_t blocks,
+                std::size_t steps)
+      : progress_(progress),
+        number_(static_cast<double>(number)),
+        stages_(static_cast<double>(stages)),
+        blocks_(static_cast<double>(blocks)),
+        steps_(static_cast<double>(steps)),
+        tells_steps_(blocks < kFew) {}
+
+  /// Before a step of a block, on the caller's thread.
+  void tell(std::size_t step) const {
+    if (!progress_ || (step > 0 && !tells_steps_)) return;
+    const double done = static_cast<double>(done_.load()) + static_cast<double>(step) / steps_;
+    progress_((number_ + done / blocks_) / stages_);
+  }
+  void end_block() { ++done_; }
+
+ private:
+  /// So many blocks are told enough of as a whole.
+  static constexpr std::int64_t kFew = 16;
+
+  const Progress& progress_;
+  double number_;
+  double stages_;
+  double blocks_;
+  double steps_;
+  bool tells_steps_;
+  std::atomic<std::int64_t> done_{0};
+};
 
 Arena::Arena(const Program& program, int workers)
     : program_(program),
@@ -49,17 +107,14 @@ Arena::Arena(const Program& program, int workers)
       heap_(program.constants.size()),
       part_inputs_(static_cast<std::size_t>(workers)) {
   plans_.reserve(kPlans + 1);
-  std::size_t scratch = 0;
   std::size_t inputs_of_parts = 0;
   for (const Stage& stage : program.stages) {
-    scratch = std::max(scratch, stage.blocks ? stage.blocks->scratch_bytes : 0);
     for (const Step& step : stage.steps) {
       if (step.parts != nullptr) inputs_of_parts = std::max(inputs_of_parts, step.inputs.size());
     }
   }
   for (PartInputs& own : part_inputs_) own.reserve(inputs_of_parts);
   for (Worker& worker : workers_) {
-    worker.scratch = make_memory(scratch);
     for (const Stage& stage : program.stages) {
       auto& args = worker.stages.emplace_back();
       if (!stage.blocks) continue;
@@ -92,6 +147,7 @@ const RunPlan& Arena::prepare(std::span<const TensorView> inputs) {
   check_inputs(program_, inputs);
   auto plan = std::make_unique<RunPlan>(plan_run(program_, inputs));
   bound_ = nullptr;
+  reserve_scratch(*plan);
   if (plan->arena_bytes > memory_.size()) memory_ = make_memory(plan->arena_bytes);
   if (plan->scratch_bytes > step_scratch_bytes_) {
     const std::size_t bytes = (plan->scratch_bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
@@ -101,6 +157,24 @@ const RunPlan& Arena::prepare(std::span<const TensorView> inputs) {
   plans_.insert(plans_.begin(), std::move(plan));
   if (plans_.size() > kPlans) plans_.pop_back();
   return *plans_.front();
+}
+
+/// What blocks need: the caller's thread always, the others where they get blocks of their own.
+void Arena::reserve_scratch(const RunPlan& plan) {
+  const auto threads = static_cast<int>(workers_.size());
+  std::size_t own = 0;
+  std::size_t others = 0;
+  for (const Stage& stage : program_.stages) {
+    if (!stage.blocks) continue;
+    own = std::max(own, stage.blocks->scratch_bytes);
+    const auto rows = planned_rows(plan, *stage.blocks);
+    if (!rows || has_blocks_for_all(cut_rows(*stage.blocks, *rows, threads), threads))
+      others = std::max(others, stage.blocks->scratch_bytes);
+  }
+  for (Worker& worker : workers_) {
+    const std::size_t bytes = &worker == &workers_[0] ? own : others;
+    if (bytes > worker.scratch.size()) worker.scratch = make_memory(bytes);
+  }
 }
 
 void Arena::bind(const RunPlan& plan) {
@@ -225,35 +299,27 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
     target(value.slot) = tensor.mutable_view();
     keep(value.slot, std::move(tensor));
   }
-  const std::int64_t size = rows_of_block(blocks, rows, pool.threads());
-  const std::int64_t count = ceil_div(rows, size);
+  const Cut cut = cut_rows(blocks, rows, pool.threads());
   const Workspace all = workspace(pool);
-  std::atomic<std::int64_t> done{0};
-  const auto tell = [&] {
-    if (!progress) return;
-    const double here = static_cast<double>(done.load()) / static_cast<double>(count);
-    progress((static_cast<double>(number) + here) / static_cast<double>(program_.stages.size()));
+  BlockProgress told(progress, number, program_.stages.size(), cut.count, stage.steps.size());
+  const auto run = [&](std::int64_t block, int worker, const Workspace& own, ThreadPool* shared) {
+    const std::int64_t first = block * cut.size;
+    run_block(stage, number, first, std::min(cut.size, rows - first), workers_[at(worker)], own,
+              worker == 0 ? &told : nullptr, shared);
+    told.end_block();
   };
-  if (count < pool.threads()) {  // the threads share each step instead
-    for (std::int64_t block = 0; block < count; ++block) {
-      tell();
-      const std::int64_t first = block * size;
-      run_block(stage, number, first, std::min(size, rows - first), workers_[0], all, &pool);
-      ++done;
-    }
-    return;
+  if (has_blocks_for_all(cut, pool.threads())) {
+    pool.parallel_for(cut.count, [&](std::int64_t block, int worker) {
+      run(block, worker, all.of_thread(worker), nullptr);
+    });
+  } else {
+    for (std::int64_t block = 0; block < cut.count; ++block) run(block, 0, all, &pool);
   }
-  pool.parallel_for(count, [&](std::int64_t block, int worker) {
-    if (worker == 0) tell();
-    const std::int64_t first = block * size;
-    run_block(stage, number, first, std::min(size, rows - first), workers_[at(worker)],
-              all.of_thread(worker));
-    ++done;
-  });
 }
 
 void Arena::run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,
-                      Worker& worker, const Workspace& workspace, ThreadPool* shared) {
+                      Worker& worker, const Workspace& workspace, const BlockProgress* progress,
+                      ThreadPool* shared) {
   const RowBlocks& blocks = *stage.blocks;
   Worker::StageArgs& args = worker.stages[number];
   for (std::size_t i = 0; i < blocks.values.size(); ++i) {
@@ -274,11 +340,13 @@ void Arena::run_block(const Stage& stage, std::size_t number, std::int64_t first
   for (std::size_t i = 0; i < args.outputs.size(); ++i) point(blocks.outputs[i], args.outputs[i]);
   const TensorView* inputs = args.inputs.data();
   MutableTensorView* outputs = args.outputs.data();
-  for (const Step& step : stage.steps) {
+  for (std::size_t i = 0; i < stage.steps.size(); ++i) {
+    const Step& step = stage.steps[i];
+    if (progress != nullptr) progress->tell(i);
     try {
       const std::span step_inputs(inputs, step.inputs.size());
-      const bool done =
-          shared != nullptr && run_in_parts(step, step_inputs, outputs[0], *shared, part_inputs_);
+      const bool done = shared != nullptr && step.outputs.size() == 1 &&
+                        run_in_parts(step, step_inputs, outputs[0], *shared, part_inputs_);
       if (!done)
         step.op->run(
             {.inputs = step_inputs, .outputs = {outputs, step.outputs.size()}, .workspace = workspace});

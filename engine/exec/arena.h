@@ -55,12 +55,16 @@ class Arena {
     std::vector<StageArgs> stages;
   };
 
+  class BlockProgress;
+
+  void reserve_scratch(const RunPlan& plan);
   void bind(const RunPlan& plan);
   void run_step(const Step& step, bool on_heap, ThreadPool& pool);
   void run_blocks(const Stage& stage, std::size_t number, bool on_heap, ThreadPool& pool,
                   const Progress& progress);
   void run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,
-                 Worker& worker, const Workspace& workspace, ThreadPool* shared = nullptr);
+                 Worker& worker, const Workspace& workspace, const BlockProgress* progress,
+                 ThreadPool* shared);
   Workspace workspace(ThreadPool& pool) const { return {&pool, step_scratch_.data(), step_scratch_bytes_}; }
   void keep(SlotId id, Tensor tensor);
 

@@ -20,4 +20,12 @@ OrDeclined<std::vector<ChannelAffine>> Op::pass_affines(Side from, std::span<con
   return std::vector{std::get<ChannelAffine>(std::move(passed))};
 }
 
+bool Op::keeps_rows(const FoldArgs& args) const {
+  for (std::size_t i = 0; i < args.inputs.size(); ++i) {
+    if ((args.present(i) && args.constant(i) == nullptr) != (i == 0)) return false;
+  }
+  const auto map = axes(args);
+  return map && map->keeps_rows() && args.only_first_output_used();
+}
+
 }  // namespace bnrun

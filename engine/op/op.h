@@ -221,6 +221,10 @@ class Op {
 
   /// Where the axes of output 0 come from; nullopt where that is not known.
   virtual std::optional<AxisMap> axes(const FoldArgs&) const { return std::nullopt; }
+  /// Row i (along axis 0) of every output that is used is computed from row i of each input that is no constant, all of
+  /// which have equally many, and from constants, in the same way for every i. By default what `axes` says, where input 0
+  /// is the only one that is no constant.
+  virtual bool keeps_rows(const FoldArgs& args) const;
   /// Multiply-accumulates of matrix products and convolutions in one run: 0 for other operators, unknown
   /// where they depend on more than shapes.
   virtual DimProduct macs(const FoldArgs&) const { return DimProduct::zero(); }

@@ -72,6 +72,8 @@ class ConvolutionOp final : public Op {
     if (!args.inputs[0].ranked()) return std::nullopt;
     return AxisMap::leading(1, args.inputs[0].rank());
   }
+  /// What is added has the rows of the output.
+  bool keeps_rows(const FoldArgs&) const override { return true; }
 
  private:
   WindowAttributes window_;

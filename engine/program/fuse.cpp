@@ -218,14 +218,4 @@ std::vector<FusedStep> fuse_steps(Graph& graph, MatrixBackend backend, bool fast
   return Fuser(graph, backend, fast).steps();
 }
 
-bool is_row_wise(const Values& values, const Step& step) {
-  if (step.inputs.empty() || !step.inputs[0].valid() || step.outputs.size() != 1 || !step.captures.empty())
-    return false;
-  for (std::size_t i = 1; i < step.inputs.size(); ++i) {
-    if (step.inputs[i].valid() && values.constant(step.inputs[i]) == nullptr) return false;
-  }
-  const auto axes = step.op->axes(StepArgs(values, step).get());
-  return axes && axes->keeps_rows();
-}
-
 }  // namespace bnrun

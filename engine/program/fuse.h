@@ -22,7 +22,4 @@ struct FusedStep {
 /// only such steps read, which hold what they need. `fast`: with the kernels that round otherwise as well.
 std::vector<FusedStep> fuse_steps(Graph& graph, MatrixBackend backend, bool fast);
 
-/// Row i of the step's output depends on row i of its input 0 alone.
-bool is_row_wise(const Values& values, const Step& step);
-
 }  // namespace bnrun

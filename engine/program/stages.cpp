@@ -4,11 +4,11 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "base/memory.h"
 #include "bnrun/error.h"
-#include "program/fuse.h"
 #include "program/memory_plan.h"
 
 namespace bnrun {
@@ -25,11 +25,15 @@ constexpr std::int64_t kLeastRowsOfLargeWeights = 12;
 constexpr std::size_t kLargeWeights = std::size_t{1} << 20;
 /// What the values between the steps of one block may take, so that they stay in the second-level cache.
 constexpr std::size_t kScratchBytes = std::size_t{1} << 19;
-/// Weights that a row meets in fewer multiply-adds a byte take longer to read than to use: such steps want many rows in
-/// a block, although the values between them then leave that cache.
+/// Weights that a block meets in fewer multiply-adds a byte take longer to read than to use: a step wants so many rows
+/// in a block that they do not, although the values between the steps then leave that cache.
 constexpr double kLeastWorkOfByte = 64.0;
-/// What those values may take: no more than a part of the weights, and no more than this.
-constexpr std::size_t kMostScratchBytes = std::size_t{1} << 22;
+/// Weights that are still in that cache when the next block comes: any number of rows will do.
+constexpr std::size_t kSmallWeights = std::size_t{1} << 17;
+/// What those values may take then: no more than a part of the weights, and no more than this.
+constexpr std::size_t kMostScratchBytes = std::size_t{1} << 24;
+/// Steps of one stage want one row, or no more than this, or more.
+constexpr double kSomeRows = 4.0;
 
 /// Type of a value without axis 0.
 struct RowType {
@@ -54,28 +58,10 @@ Shape block_shape(const RowType& type, std::int64_t rows) {
   return shape;
 }
 
-/// The step's output for a block of rows of `input`, or nullopt when it does not keep the rows.
-std::optional<RowType> infer_rows(const Values& values, const Step& step, const RowType& input) {
-  std::optional<RowType> result;
-  for (const std::int64_t rows : {1, 64}) {
-    std::vector<ValueType> types{ValueType::of(input.dtype, block_shape(input, rows))};
-    std::vector<TensorView> elements(1);
-    for (std::size_t i = 1; i < step.inputs.size(); ++i) {
-      const bool given = step.inputs[i].valid();
-      types.push_back(given ? values.type(step.inputs[i]) : ValueType{});
-      elements.push_back(given ? values.constant(step.inputs[i])->view() : TensorView{});
-    }
-    try {
-      const ValueType output = step.op->infer({.inputs = types, .values = elements, .outputs = 1}).at(0);
-      if (!output.static_shape() || output.rank() == 0 || !(output.dims->front() == Dim(rows)))
-        return std::nullopt;
-      result = row_type(output);
-      if (!result) return std::nullopt;
-    } catch (const Error&) {
-      return std::nullopt;  // the error is reported when the step runs on the whole tensor
-    }
-  }
-  return result;
+/// Row i of the step's outputs depends on row i of those of its inputs that are no constants.
+bool is_row_wise(const Values& values, const Step& step) {
+  const bool all_named = std::ranges::all_of(step.outputs, [](ValueId output) { return output.valid(); });
+  return all_named && step.captures.empty() && step.op->keeps_rows(StepArgs(values, step).get());
 }
 
 class StageBuilder {
@@ -91,14 +77,11 @@ class StageBuilder {
     std::vector<bool> placed(steps.size(), false);
     for (std::size_t i = 0; i < steps.size(); ++i) {
       if (placed[i]) continue;
-      std::vector<std::size_t> members;
-      if (start(steps[i])) {
-        for (std::size_t j = i; j < steps.size(); ++j) {
-          if (!placed[j] && join(steps[j])) members.push_back(j);
-        }
+      std::vector<std::size_t> members{i};
+      const bool blocks = start(steps[i]);
+      for (std::size_t j = i + 1; blocks && j < steps.size(); ++j) {
+        if (!placed[j] && join(steps[j])) members.push_back(j);
       }
-      const bool blocks = !members.empty();
-      if (!blocks) members.push_back(i);
       Stage stage;
       for (const std::size_t j : members) {
         placed[j] = true;
@@ -112,51 +95,89 @@ class StageBuilder {
   }
 
  private:
-  /// Whether `step` can be the first of a stage, which then has the rows of its input.
+  /// Begins a stage with `step`, if that goes row by row. The stage has the rows of its inputs.
   bool start(const Step& step) {
     rows_of_.clear();
-    wants_many_rows_.reset();
-    if (!is_row_wise(values_, step)) return false;
-    const ValueType& type = values_.type(step.inputs[0]);
-    const auto input = row_type(type);
-    if (!input || !infer_rows(values_, step, *input)) return false;
+    wanted_rows_.reset();
+    const auto first = std::ranges::find_if(step.inputs, [&](ValueId id) { return varies(id); });
+    if (first == step.inputs.end()) return false;
+    const ValueType& type = values_.type(*first);
+    const auto row = row_type(type);
+    if (!row) return false;
     rows_ = type.dims->front();
-    rows_of_.emplace(step.inputs[0], *input);
-    return true;
+    rows_of_.emplace(*first, *row);
+    return join(step);
   }
 
-  /// Adds `step` to the stage when its input has the stage's rows and is there: inside it, or before it.
+  /// Adds `step` to the stage when its inputs have the stage's rows and are there: inside it, or before it.
   bool join(const Step& step) {
     if (!is_row_wise(values_, step)) return false;
-    const ValueId x = step.inputs[0];
-    std::optional<RowType> input;
-    if (const auto found = rows_of_.find(x); found != rows_of_.end()) {
-      input = found->second;
-    } else if (const ValueType& type = values_.type(x);
-               type.ranked() && type.rank() > 0 && type.dims->front() == rows_ && exists(x)) {
-      input = row_type(type);
+    for (const ValueId id : step.inputs) {
+      if (varies(id) && !has_rows(id)) return false;
     }
-    if (!input) return false;
-    const auto output = infer_rows(values_, step, *input);
-    if (!output) return false;
-    if (step.constant_bytes > 0) {
-      const bool wants = wants_many_rows(step, *input, *output);
-      if (wants_many_rows_.value_or(wants) != wants) return false;
-      wants_many_rows_ = wants;
+    const auto outputs = infer_rows(step);
+    if (!outputs) return false;
+    if (const auto wanted = wanted_rows(step, *outputs)) {
+      if (wanted_rows_ && kind_of(*wanted_rows_) != kind_of(*wanted)) return false;
+      wanted_rows_ = std::max(wanted_rows_.value_or(0.0), *wanted);
     }
-    rows_of_.emplace(x, *input);
-    rows_of_.emplace(step.outputs[0], *output);
+    for (std::size_t i = 0; i < outputs->size(); ++i) rows_of_.emplace(step.outputs[i], (*outputs)[i]);
     return true;
   }
 
-  bool wants_many_rows(const Step& step, const RowType& input, const RowType& output) const {
-    const ValueType outputs[] = {ValueType::of(output.dtype, block_shape(output, 1))};
-    std::vector<ValueType> inputs{ValueType::of(input.dtype, block_shape(input, 1))};
-    for (std::size_t i = 1; i < step.inputs.size(); ++i)
-      inputs.push_back(step.inputs[i].valid() ? values_.type(step.inputs[i]) : ValueType{});
-    const auto macs = step.op->macs({.inputs = inputs, .outputs = outputs}).number();
-    return static_cast<double>(macs.value_or(0)) <
-           kLeastWorkOfByte * static_cast<double>(step.constant_bytes);
+  bool varies(ValueId id) const { return id.valid() && values_.constant(id) == nullptr; }
+
+  /// Whether a value has the stage's rows and is there.
+  bool has_rows(ValueId id) {
+    if (rows_of_.contains(id)) return true;
+    const ValueType& type = values_.type(id);
+    if (!exists(id) || !type.ranked() || type.rank() == 0 || !(type.dims->front() == rows_)) return false;
+    const auto row = row_type(type);
+    if (row) rows_of_.emplace(id, *row);
+    return row.has_value();
+  }
+
+  /// The step's outputs for a block of rows of its inputs, or nullopt when it does not keep the rows.
+  std::optional<std::vector<RowType>> infer_rows(const Step& step) const {
+    std::vector<TensorView> elements;
+    for (const ValueId id : step.inputs)
+      elements.push_back(id.valid() && !varies(id) ? values_.constant(id)->view() : TensorView{});
+    std::vector<RowType> rows_of_outputs;
+    for (const std::int64_t rows : {1, 64}) {
+      rows_of_outputs.clear();
+      try {
+        const auto types = types_of_rows(step, rows);
+        const auto outputs =
+            step.op->infer({.inputs = types, .values = elements, .outputs = step.outputs.size()});
+        if (outputs.size() != step.outputs.size()) return std::nullopt;
+        for (const ValueType& output : outputs) {
+          const auto row = row_type(output);
+          if (!row || !(output.dims->front() == Dim(rows))) return std::nullopt;
+          rows_of_outputs.push_back(*row);
+        }
+      } catch (const Error&) {
+        return std::nullopt;  // the error is reported when the step runs on the whole tensor
+      }
+    }
+    return rows_of_outputs;
+  }
+
+  /// Rows that a step wants in a block; nullopt where that is all the same.
+  std::optional<double> wanted_rows(const Step& step, std::span<const RowType> outputs) const {
+    if (step.constant_bytes == 0) return std::nullopt;
+    std::vector<ValueType> types;
+    for (const RowType& output : outputs)
+      types.push_back(ValueType::of(output.dtype, block_shape(output, 1)));
+    const double work = kLeastWorkOfByte * static_cast<double>(step.constant_bytes);
+    const double wanted = work / std::max(1.0, macs_of_row(step, types));
+    return wanted > 1.0 && step.constant_bytes <= kSmallWeights ? std::nullopt : std::optional(wanted);
+  }
+
+  static int kind_of(double wanted_rows) { return wanted_rows <= 1.0 ? 0 : wanted_rows <= kSomeRows ? 1 : 2; }
+
+  double macs_of_row(const Step& step, std::span<const ValueType> outputs) const {
+    const auto inputs = types_of_rows(step, 1);
+    return static_cast<double>(step.op->macs({.inputs = inputs, .outputs = outputs}).number().value_or(0));
   }
 
   bool exists(ValueId id) const { return available_.contains(id) || values_.is_given(id); }
@@ -178,10 +199,9 @@ class StageBuilder {
     };
     std::set<ValueId> produced;
     for (std::size_t i = 0; i < steps.size(); ++i) {
-      for (std::size_t k = 0; k < steps[i].inputs.size(); ++k)
-        blocks.inputs.push_back(k == 0 ? index_of(steps[i].inputs[0], i) : -1);
-      blocks.outputs.push_back(index_of(steps[i].outputs[0], i));
-      produced.insert(steps[i].outputs[0]);
+      for (const ValueId id : steps[i].inputs) blocks.inputs.push_back(varies(id) ? index_of(id, i) : -1);
+      for (const ValueId id : steps[i].outputs) blocks.outputs.push_back(index_of(id, i));
+      produced.insert(steps[i].outputs.begin(), steps[i].outputs.end());
     }
     for (auto& value : blocks.values) {
       const auto self = index.at(value.slot);
@@ -193,22 +213,23 @@ class StageBuilder {
         continue;
       value.whole = true;
     }
-    plan_scratch(blocks, lifetimes, most_scratch(steps));
+    std::size_t weights = 0;
+    for (const Step& step : steps) weights += step.constant_bytes;
+    plan_scratch(blocks, lifetimes, weights);
     blocks.step_scratch_bytes = step_scratch(steps, blocks.rows);
-    blocks.least_rows = std::min(blocks.rows, least_rows(steps));
+    blocks.least_rows = std::min(blocks.rows, least_rows(steps, weights));
     return blocks;
   }
 
-  std::int64_t least_rows(const std::vector<Step>& steps) const {
+  std::int64_t least_rows(const std::vector<Step>& steps, std::size_t weights) const {
     double work = 1.0;  // of one row
-    std::size_t weights = 0;
     for (const Step& step : steps) {
-      const ValueType outputs[] = {type_of_rows(step.outputs[0], 1)};
-      const auto inputs = types_of_rows(step, 1);
-      const auto macs = step.op->macs({.inputs = inputs, .outputs = outputs}).number();
-      work += static_cast<double>(macs.value_or(0)) +
-              kWorkOfValue * static_cast<double>(rows_of_.at(step.outputs[0]).row.elements());
-      weights += step.constant_bytes;
+      std::vector<ValueType> outputs;
+      for (const ValueId id : step.outputs) {
+        outputs.push_back(type_of_rows(id, 1));
+        work += kWorkOfValue * static_cast<double>(rows_of_.at(id).row.elements());
+      }
+      work += macs_of_row(step, outputs);
     }
     const std::int64_t fewest = weights > kLargeWeights ? kLeastRowsOfLargeWeights : kLeastRows;
     return std::max(fewest, static_cast<std::int64_t>(kLeastWork / work));
@@ -221,36 +242,35 @@ class StageBuilder {
 
   /// Types of the inputs of `step` for a block of so many rows.
   std::vector<ValueType> types_of_rows(const Step& step, std::int64_t rows) const {
-    std::vector<ValueType> types{type_of_rows(step.inputs[0], rows)};
-    for (std::size_t i = 1; i < step.inputs.size(); ++i)
-      types.push_back(step.inputs[i].valid() ? values_.type(step.inputs[i]) : ValueType{});
+    std::vector<ValueType> types;
+    for (const ValueId id : step.inputs) {
+      if (varies(id))
+        types.push_back(type_of_rows(id, rows));
+      else
+        types.push_back(id.valid() ? values_.type(id) : ValueType{});
+    }
     return types;
   }
 
   /// Read by a step outside the stage, or an output of the graph.
   bool leaves(ValueId id, const std::vector<Step>& steps) const {
     std::size_t inside = 0;
-    for (const Step& step : steps) inside += step.inputs[0] == id ? 1 : 0;
+    for (const Step& step : steps) inside += static_cast<std::size_t>(std::ranges::count(step.inputs, id));
     const auto uses = uses_.find(id);
     return values_.is_output(id) || (uses != uses_.end() && uses->second != inside);
   }
 
-  /// What the values between `steps` may take for one block.
-  std::size_t most_scratch(const std::vector<Step>& steps) const {
-    if (!wants_many_rows_.value_or(false)) return kScratchBytes;
-    std::size_t weights = 0;
-    for (const Step& step : steps) weights += step.constant_bytes;
-    return std::clamp(weights / 2, kScratchBytes, kMostScratchBytes);
-  }
-
-  void plan_scratch(RowBlocks& blocks, std::vector<Lifetime>& lifetimes, std::size_t most) const {
+  /// As many rows as leave the values between the steps in cache, or as many as the steps want.
+  void plan_scratch(RowBlocks& blocks, std::vector<Lifetime>& lifetimes, std::size_t weights) const {
+    const std::size_t most = std::clamp(weights / 2, kScratchBytes, kMostScratchBytes);
     for (blocks.rows = block_rows_;; blocks.rows = std::max<std::int64_t>(1, blocks.rows / 2)) {
       for (std::size_t i = 0; i < lifetimes.size(); ++i) {
         const bool whole = blocks.values[i].whole;
         lifetimes[i].bytes = whole ? 0 : blocks.values[i].row_bytes * static_cast<std::size_t>(blocks.rows);
       }
       const MemoryPlan plan = plan_memory(lifetimes);
-      if (plan.bytes > most && blocks.rows > 1) continue;
+      const bool wanted = static_cast<double>(blocks.rows) / 2 < wanted_rows_.value_or(0.0);
+      if (plan.bytes > (wanted ? most : kScratchBytes) && blocks.rows > 1) continue;
       for (std::size_t i = 0; i < lifetimes.size(); ++i) blocks.values[i].offset = plan.offsets[i];
       blocks.scratch_bytes = plan.bytes;
       break;
@@ -270,7 +290,7 @@ class StageBuilder {
   std::set<ValueId> available_;
   Dim rows_;
   std::map<ValueId, RowType> rows_of_;
-  std::optional<bool> wants_many_rows_;  ///< of the stage's steps that have weights, all of one mind
+  std::optional<double> wanted_rows_;  ///< of the stage's steps the most, all of one kind
 };
 
 }  // namespace

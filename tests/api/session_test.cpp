@@ -346,6 +346,22 @@ TEST(Session, TellsHowFarARunIs) {
   }
 }
 
+TEST(Session, TellsHowFarASingleRowIs) {
+  GraphBuilder b;
+  auto h = b.input("x", F32, {"N", 6});
+  for (std::uint32_t i = 0; i < 4; ++i) h = b.op("Relu", {dense(b, h, 6, 6, i)});
+  b.output(h);
+  const Tensor X = random_tensor({1, 6}, 1);
+  const TensorView views[] = {X};
+  for (const int threads : {1, 3}) {
+    std::vector<double> told;
+    Session(b.model(), {.threads = threads}).run(views, {.progress = [&](double done) {
+                                                   told.push_back(done);
+                                                 }});
+    EXPECT_EQ(told, (std::vector<double>{0.0, 0.25, 0.5, 0.75})) << threads;
+  }
+}
+
 TEST(Session, ARunIsCancelledByWhatItsProgressThrows) {
   struct Cancelled {};
   for (const int threads : {1, 3}) {

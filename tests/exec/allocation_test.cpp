@@ -76,6 +76,22 @@ TEST(Allocations, NoStepMakesAnyAfterWarmUp) {
   }
 }
 
+TEST(Allocations, StagesOfSeveralInputsMakeNone) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 8, 9, 7});
+  const auto y = b.op("Tanh", {x});
+  const auto joined = b.op("Concat", {b.op("Add", {y, x}), y}, {{"axis", std::int64_t{1}}});
+  b.output(b.op("Mul", {joined, b.op("Sigmoid", {joined})}));
+  for (const int threads : {1, 2}) {
+    const Session session(b.model(), {.threads = threads});
+    for (const std::int64_t images : {1, 5}) {
+      const Tensor data = random_tensor({images, 8, 9, 7}, 6);
+      const TensorView given[] = {data};
+      EXPECT_EQ(allocations_of_a_run(session, given), 0U) << images << " images, " << threads << " threads";
+    }
+  }
+}
+
 TEST(Allocations, DenseNetworksMakeNoneHoweverTheyAreFoldedAndMultiplied) {
   GraphBuilder b;
   auto h = b.input("x", F32, {"N", 64});

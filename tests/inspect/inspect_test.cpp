@@ -170,6 +170,8 @@ TEST(Inspect, TellsWhetherRowsAreApart) {
       {"a sum that grows a row into many", "Add", {"N"}, false, {}, false},
       {"a product of rows with each other", "Gemm", {"N", 3}, true, {{"transB", std::int64_t{1}}}, false},
       {"rows one behind the other", "Concat", {"N", 3}, true, {{"axis", std::int64_t{0}}}, false},
+      {"columns behind one another", "Concat", {"N", 3}, true, {{"axis", std::int64_t{1}}}, true},
+      {"a comparison with other rows", "Greater", {"N", 3}, false, {}, false},
       {"a batch of fixed size", "MatMul", {2, 3}, false, {}, false},
       {"columns for rows", "Gemm", {3, "N"}, false, {{"transA", std::int64_t{1}}}, false},
   };

@@ -144,6 +144,7 @@ class BinaryLogic final : public Op {
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override { return broadcast_axes(args, legacy_); }
+  bool keeps_rows(const FoldArgs& args) const override { return broadcast_keeps_rows(args, legacy_); }
 
  private:
   LogicRow row_;
@@ -154,6 +155,7 @@ class BinaryLogic final : public Op {
 class Where final : public Op {
  public:
   bool copies() const override { return true; }
+  bool keeps_rows(const FoldArgs& args) const override { return broadcast_keeps_rows(args); }
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     if (args.inputs[0].dtype != DType::boolean)

@@ -38,6 +38,21 @@ std::optional<AxisMap> broadcast_axes(const FoldArgs& args, const LegacyBroadcas
   return map;
 }
 
+bool broadcast_keeps_rows(const FoldArgs& args, const LegacyBroadcast& legacy) {
+  if (!args.outputs[0].ranked() || args.outputs[0].rank() == 0 || legacy.enabled) return false;
+  const std::size_t rank = args.outputs[0].rank();
+  bool any_rows = false;
+  for (std::size_t i = 0; i < args.inputs.size(); ++i) {
+    const ValueType& input = args.inputs[i];
+    const Tensor* constant = args.constant(i);
+    const bool alike = constant != nullptr && (constant->shape().rank() < rank || constant->shape()[0] == 1);
+    const bool has_rows = constant == nullptr && input.ranked() && input.rank() == rank;
+    if (!alike && !has_rows) return false;
+    any_rows = any_rows || has_rows;
+  }
+  return any_rows;
+}
+
 std::optional<ChannelsLast> broadcast_channels_last(const FoldArgs& args) {
   if (!args.outputs[0].ranked()) return std::nullopt;
   const std::size_t rank = args.outputs[0].rank();

@@ -23,6 +23,10 @@ struct LegacyBroadcast {
 /// Axes of A op B for a constant B that does not stretch A: where B varies, no slice is made like another.
 std::optional<AxisMap> broadcast_axes(const FoldArgs& args, const LegacyBroadcast& legacy = {});
 
+/// Whether each row of what operands are broadcast to comes from a row of those that are no constants: these have all
+/// its axes, and constants are alike for all rows.
+bool broadcast_keeps_rows(const FoldArgs& args, const LegacyBroadcast& legacy = {});
+
 /// Type of A op B: their common element type and broadcast shape.
 ValueType infer_broadcast(const InferArgs& args, const LegacyBroadcast& legacy = {});
 

@@ -103,6 +103,7 @@ class Pow final : public Op {
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override { return broadcast_axes(args, legacy_); }
+  bool keeps_rows(const FoldArgs& args) const override { return broadcast_keeps_rows(args, legacy_); }
 
  private:
   LegacyBroadcast legacy_;

@@ -41,6 +41,7 @@ class Variadic final : public Op, public WorksInParts {
   }
 
   bool has_parts(std::size_t, std::size_t) const override { return true; }
+  bool keeps_rows(const FoldArgs& args) const override { return broadcast_keeps_rows(args); }
 
   void run(const RunArgs& args) const override {
     if (adds())

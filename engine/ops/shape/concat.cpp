@@ -139,6 +139,15 @@ class Concat final : public Op, public WorksInParts {
     return axis != normalize_axis(axis_, rank);
   }
 
+  /// A constant part has rows of its own.
+  bool keeps_rows(const FoldArgs& args) const override {
+    for (std::size_t i = 0; i < args.inputs.size(); ++i) {
+      if (args.constant(i) != nullptr) return false;
+    }
+    const auto axis = axis_in(args.outputs[0], axis_);
+    return axis && *axis != 0;
+  }
+
   OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
     if (args.inputs.size() == 1) return AffineForm{0, {}};
     return Declined{Decline::not_affine, {}};
@@ -221,6 +230,12 @@ class Split final : public Op {
       if (args.out(i).defined()) copy_strided(input, source, args.out(i), walk_of(part), part);
       source.start += part[axis] * source.strides[axis];
     }
+  }
+
+  bool keeps_rows(const FoldArgs& args) const override {
+    const bool knows_lengths = !args.present(1) || args.constant(1) != nullptr;
+    const auto axis = axis_in(args.inputs[0], axis_);
+    return axis && *axis != 0 && knows_lengths && args.constant(0) == nullptr;
   }
 
   OrDeclined<AffineForm> as_affine(const FoldArgs&) const override {
