@@ -24,7 +24,7 @@ constexpr std::int64_t kLeastRows = 4;
 constexpr std::int64_t kLeastRowsOfLargeWeights = 12;
 constexpr std::size_t kLargeWeights = std::size_t{1} << 20;
 /// What the values between the steps of one block may take, so that they stay in the second-level cache.
-constexpr std::size_t kScratchBytes = std::size_t{1} << 19;
+constexpr std::size_t kScratchBytes = std::size_t{1} << 20;
 /// Weights that a block meets in fewer multiply-adds a byte take longer to read than to use: a step wants so many rows
 /// in a block that they do not, although the values between the steps then leave that cache.
 constexpr double kLeastWorkOfByte = 64.0;

@@ -66,10 +66,10 @@ TEST(Stages, WeightsThatStayInCacheEndNoStage) {
 
 TEST(Stages, LaterLayersOfResidualNetworksMeetMoreImagesAtOnce) {
   GraphBuilder b;
-  auto x = b.input("x", F32, {"N", 64, 28, 28});
+  auto x = b.input("x", F32, {"N", 128, 28, 28});
   std::uint32_t seed = 1;
-  for (const std::int64_t channels : {64, 128, 256}) {
-    if (channels > 64) {
+  for (const std::int64_t channels : {128, 256, 512}) {
+    if (channels > 128) {
       const Tensor W = random_tensor({channels, channels / 2, 3, 3}, seed++);
       x = b.op("Conv", {x, W}, {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}});
     }
@@ -256,16 +256,16 @@ TEST(Stages, ASingleRowThatIsReadByAllIsAddedToEach) {
 
 TEST(Stages, ValuesInsideAStageTakeMemoryForOneBlockAlone) {
   GraphBuilder b;
-  auto x = b.input("x", F32, {"N", 8, 64, 64});
+  auto x = b.input("x", F32, {"N", 8, 96, 96});
   for (std::uint32_t i = 0; i < 4; ++i)
     x = b.op("Relu", {b.op("Add", {conv(b, conv(b, x, 8, 8, 3, 10 * i), 8, 8, 3, 10 * i + 5), x})});
   b.output(x);
   const Program program = compile(prepared(b.graph()));
-  const Tensor images(F32, {8, 8, 64, 64});
+  const Tensor images(F32, {8, 8, 96, 96});
   const TensorView views[] = {images};
   EXPECT_EQ(plan_run(program, views).arena_bytes, 0U);
   ASSERT_TRUE(program.stages[0].blocks);
-  const std::size_t image = sizeof(float) * 8 * 64 * 64;
+  const std::size_t image = sizeof(float) * 8 * 96 * 96;
   EXPECT_EQ(program.stages[0].blocks->rows, 1);
   EXPECT_LE(program.stages[0].blocks->scratch_bytes, 4 * image)
       << "x, the two convolutions, and a conversion";
