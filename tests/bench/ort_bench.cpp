@@ -129,8 +129,8 @@ class Rivals {
   static double largest_of(std::span<const bnrun::NamedTensor> outputs) {
     double largest = 1.0;
     for (const auto& output : outputs) {
-      for (const double x : bnrun::convert(output.tensor, bnrun::DType::float64).span<double>())
-        largest = std::max(largest, std::abs(x));
+      const bnrun::Tensor numbers = bnrun::convert(output.tensor, bnrun::DType::float64);
+      for (const double x : numbers.span<double>()) largest = std::max(largest, std::abs(x));
     }
     return largest;
   }

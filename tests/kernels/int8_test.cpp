@@ -10,16 +10,31 @@
 #include <string>
 #include <vector>
 
+#include "kernels/gemm/tiles.h"
 #include "support/only_target.h"
 
 namespace bnrun::testing {
 namespace {
 
+class HiddenTiles {
+ public:
+  explicit HiddenTiles(bool hidden) { hide_tiles(hidden); }
+  ~HiddenTiles() { hide_tiles(false); }
+};
+
+constexpr std::int64_t kWhatThereIs = 0;  ///< OnlyTarget's word for the best, with tiles where there are some
+
 /// The latest variant of AVX-512 that Highway knows has products of bytes.
 std::vector<std::int64_t> targets_for_bytes() {
   auto targets = supported_targets();
   if ((hwy::SupportedTargets() & HWY_AVX3_DL) != 0) targets.push_back(HWY_AVX3_DL);
+  targets.push_back(kWhatThereIs);
   return targets;
+}
+
+std::string name_of_target(std::int64_t target) {
+  if (target != kWhatThereIs) return hwy::TargetName(target);
+  return multiplies_bytes_on_tiles() ? "tiles" : "what there is";
 }
 
 class Draw {
@@ -52,24 +67,33 @@ std::int64_t number(std::uint8_t byte, bool is_signed) {
   return is_signed ? static_cast<std::int8_t>(byte) : byte;
 }
 
-TEST(Int8, ProductsAreExact) {
-  ThreadPool three(3);
-  for (std::uint32_t seed = 0; seed < 200; ++seed) {
-    Draw draw(seed);
-    const bool wide = seed % 20 == 0;
-    const std::int64_t M = draw.between(1, 70);
-    const std::int64_t K = wide ? kMostExactBytes - draw.between(0, 3) : draw.between(1, 90);
-    const std::int64_t N = draw.between(1, wide ? 3 : 90);
-    const bool a_signed = draw.between(0, 1) == 1;
-    const bool b_signed = draw.between(0, 1) == 1;
-    const std::int64_t stride = K + draw.between(0, 5);
-    const auto A = draw.bytes(M * stride);
-    const auto B = draw.bytes(K * N);
-    const std::int32_t a_zero = draw.zeros(1, a_signed)[0];
-    auto b_zeros = draw.zeros(draw.between(0, 1) == 1 ? 1 : N, b_signed);
+/// A product and what it must be, worked out in 64 bits.
+struct Product {
+  std::int64_t M;
+  std::int64_t K;
+  std::int64_t N;
+  std::int64_t stride;
+  bool a_signed;
+  bool b_signed;
+  std::int32_t a_zero;
+  std::vector<std::int32_t> b_zeros;  ///< of each column, or of all
+  std::vector<std::uint8_t> A;        ///< [M, stride]
+  std::vector<std::uint8_t> B;        ///< [N, K]
+
+  static Product drawn(Draw& draw, std::int64_t M, std::int64_t K, std::int64_t N) {
+    Product p{M,  K,  N, K + draw.between(0, 5), draw.between(0, 1) == 1, draw.between(0, 1) == 1, 0,
+              {}, {}, {}};
+    p.A = draw.bytes(M * p.stride);
+    p.B = draw.bytes(K * N);
+    p.a_zero = draw.zeros(1, p.a_signed)[0];
+    p.b_zeros = draw.zeros(draw.between(0, 1) == 1 ? 1 : N, p.b_signed);
     if (draw.between(0, 2) == 0)
-      std::ranges::fill(b_zeros, b_signed ? 0 : 128);  // sums of rows do not count then
-    std::vector<std::int32_t> expected;
+      std::ranges::fill(p.b_zeros, p.b_signed ? 0 : 128);  // sums of rows do not count then
+    return p;
+  }
+
+  std::vector<std::int32_t> expected() const {
+    std::vector<std::int32_t> sums;
     for (std::int64_t m = 0; m < M; ++m) {
       for (std::int64_t n = 0; n < N; ++n) {
         std::int64_t sum = 0;
@@ -77,22 +101,79 @@ TEST(Int8, ProductsAreExact) {
         for (std::int64_t k = 0; k < K; ++k)
           sum += (number(A[static_cast<std::size_t>(m * stride + k)], a_signed) - a_zero) *
                  (number(B[static_cast<std::size_t>(n * K + k)], b_signed) - b_zero);
-        expected.push_back(static_cast<std::int32_t>(sum));
+        sums.push_back(static_cast<std::int32_t>(sum));
       }
     }
-    const PackedBytes packed({K, N, B.data(), 1, K, b_signed});
-    for (const auto target : targets_for_bytes()) {
-      const OnlyTarget only(target);
-      for (const Workspace& workspace : {Workspace(), Workspace(&three, nullptr, 0)}) {
-        std::vector<std::int32_t> Y(expected.size() + 1, -77);
-        multiply_bytes({M, A.data(), stride, a_signed, a_zero}, packed, b_zeros, Y.data(), N, workspace);
-        EXPECT_EQ(Y.back(), -77) << "written behind the end";
-        Y.pop_back();
-        ASSERT_EQ(Y, expected) << hwy::TargetName(target) << " seed " << seed << " M " << M << " K " << K
-                               << " N " << N;
-      }
+    return sums;
+  }
+};
+
+void check_on_all_targets(const Product& p, const std::string& which) {
+  static ThreadPool three(3);
+  const auto expected = p.expected();
+  const PackedBytes packed({p.K, p.N, p.B.data(), 1, p.K, p.b_signed});
+  for (const auto target : targets_for_bytes()) {
+    const OnlyTarget only(target);
+    const HiddenTiles hidden(target != kWhatThereIs);
+    for (const Workspace& workspace : {Workspace(), Workspace(&three, nullptr, 0)}) {
+      std::vector<std::int32_t> Y(expected.size() + 1, -77);
+      multiply_bytes({p.M, p.A.data(), p.stride, p.a_signed, p.a_zero}, packed, p.b_zeros, Y.data(), p.N,
+                     workspace);
+      EXPECT_EQ(Y.back(), -77) << "written behind the end";
+      Y.pop_back();
+      ASSERT_EQ(Y, expected) << name_of_target(target) << " " << which << " M " << p.M << " K " << p.K
+                             << " N " << p.N;
     }
   }
+}
+
+TEST(Int8, ProductsAreExact) {
+  for (std::uint32_t seed = 0; seed < 300; ++seed) {
+    Draw draw(seed);
+    const bool wide = seed % 20 == 0;
+    const std::int64_t M = draw.between(1, 70);
+    const std::int64_t K = wide ? kMostExactBytes - draw.between(0, 3) : draw.between(1, 200);
+    const std::int64_t N = draw.between(1, wide ? 3 : 90);
+    check_on_all_targets(Product::drawn(draw, M, K, N), "seed " + std::to_string(seed));
+  }
+}
+
+TEST(Int8, EveryNumberOfRowsColumnsAndProductsIsExact) {
+  Draw draw(7);
+  for (std::int64_t M = 1; M <= 67; ++M) check_on_all_targets(Product::drawn(draw, M, 999, 70), "rows");
+  for (std::int64_t N = 1; N <= 70; ++N) check_on_all_targets(Product::drawn(draw, 50, 1410, N), "columns");
+  for (std::int64_t K = 1; K <= 200; ++K) check_on_all_targets(Product::drawn(draw, 67, K, 70), "products");
+  for (std::int64_t M = 30; M <= 40; ++M)
+    check_on_all_targets(Product::drawn(draw, M, 64, 300), "rows of copies");
+}
+
+TEST(Int8, SumsOfManyColumnsThatAreGoneThroughInPiecesAreExact) {
+  Draw draw(11);
+  check_on_all_targets(Product::drawn(draw, 33, 9000, 301), "pieces");
+}
+
+TEST(Int8, TheLargestSumsAreExact) {
+  for (const bool a_signed : {false, true}) {
+    for (const bool b_signed : {false, true}) {
+      const std::int64_t K = kMostExactBytes;
+      Product p{17, K, 17, K, a_signed, b_signed, a_signed ? 127 : 0, {b_signed ? 127 : 0}, {}, {}};
+      const auto farthest = [](bool is_signed) { return static_cast<std::uint8_t>(is_signed ? -128 : 255); };
+      p.A.assign(static_cast<std::size_t>(p.M * K), farthest(a_signed));
+      p.B.assign(static_cast<std::size_t>(p.N * K), farthest(b_signed));
+      check_on_all_targets(p, "largest");
+    }
+  }
+}
+
+TEST(Int8, TilesAreForTheBestVectorsAlone) {
+  if (!multiplies_bytes_on_tiles())
+    GTEST_SKIP() << "this processor has no matrix tiles, or the system keeps them to itself";
+  for (const auto target : supported_targets()) {
+    const OnlyTarget only(target);
+    EXPECT_FALSE(multiplies_bytes_on_tiles()) << hwy::TargetName(target);
+  }
+  const HiddenTiles hidden(true);
+  EXPECT_FALSE(multiplies_bytes_on_tiles());
 }
 
 TEST(Int8, LanesAreSummedOverTheTapsThereAre) {
@@ -118,7 +199,7 @@ TEST(Int8, LanesAreSummedOverTheTapsThereAre) {
       const OnlyTarget only(target);
       std::vector<std::int32_t> Y(expected.size(), -77);
       sum_byte_lanes(at, channels, is_signed, zero, W.data(), Y.data());
-      ASSERT_EQ(Y, expected) << hwy::TargetName(target) << " seed " << seed;
+      ASSERT_EQ(Y, expected) << name_of_target(target) << " seed " << seed;
     }
   }
 }
@@ -157,8 +238,39 @@ TEST(Int8, SumsAreRoundedHalfToEvenAndSaturate) {
         requantize_rows(sums.data(), 40, to, Y.data());
         EXPECT_EQ(Y.back(), 77) << "written behind the end";
         Y.pop_back();
-        ASSERT_EQ(Y, expected) << hwy::TargetName(target);
+        ASSERT_EQ(Y, expected) << name_of_target(target);
       }
+    }
+  }
+}
+
+TEST(Int8, SumsCloseToHalvesAreRoundedAsInDoubles) {
+  constexpr std::size_t kColumns = 37;
+  std::mt19937 engine(5);
+  for (int round = 0; round < 60; ++round) {
+    // (2 i + 1) / 2 and its neighbours, times a number that is no power of two, are within an ULP of halves
+    std::vector<double> factors;
+    std::vector<std::int32_t> bias;
+    std::vector<std::int32_t> sums;
+    for (std::size_t n = 0; n < kColumns; ++n) {
+      const auto halves = static_cast<double>(2 * static_cast<int>(engine() % 300) - 299) / 2;
+      const auto sum = static_cast<std::int32_t>(engine() % 2'000'000'000 + 1);
+      const double aside = static_cast<double>(static_cast<int>(engine() % 9) - 4);
+      factors.push_back(halves / sum * (1.0 + aside * (round % 2 == 0 ? 0x1p-50 : 0x1p-22)));
+      bias.push_back(static_cast<std::int32_t>(engine()));
+      sums.push_back(
+          static_cast<std::int32_t>(static_cast<std::uint32_t>(sum) - static_cast<std::uint32_t>(bias[n])));
+    }
+    std::vector<std::uint8_t> expected;
+    for (std::size_t n = 0; n < kColumns; ++n) {
+      const double scaled = (static_cast<double>(sums[n]) + bias[n]) * factors[n];
+      expected.push_back(static_cast<std::uint8_t>(std::clamp(std::nearbyint(scaled) + 128.0, 0.0, 255.0)));
+    }
+    for (const auto target : targets_for_bytes()) {
+      const OnlyTarget only(target);
+      std::vector<std::uint8_t> Y(kColumns);
+      requantize_rows(sums.data(), 1, {factors, bias, 128, false}, Y.data());
+      ASSERT_EQ(Y, expected) << name_of_target(target) << " round " << round;
     }
   }
 }

@@ -31,7 +31,7 @@ BNRUN_API MachineLimits measure_limits(int threads = 1,
 BNRUN_API std::string blas_kernels();
 
 /// What this library was built with, in one line or two: compiler, instruction sets with kernels of their own and which of
-/// them runs here, BLAS.
+/// them runs here, whether matrix tiles do, BLAS.
 BNRUN_API std::string build_description();
 
 }  // namespace bnrun

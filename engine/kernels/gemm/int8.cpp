@@ -27,6 +27,7 @@
 
 #include "base/numbers.h"
 #include "kernels/gemm/int8.h"
+#include "kernels/gemm/int8_tiles.h"
 #include "kernels/gemm/rows-inl.h"
 #include "kernels/partial-inl.h"
 
@@ -201,6 +202,11 @@ void multiply(const ByteRows& A, const PackedBytes& B, const ByteCorrections& co
   }
 }
 
+/// Processors that have tiles have these vectors. Where only lesser ones are asked for, tiles are not.
+bool goes_with_tiles() {
+  return HWY_TARGET == HWY_AVX3_DL;
+}
+
 template <class Q>
 HWY_INLINE void sum_lanes(ByteTaps taps, std::int64_t channels, std::int32_t zero, const std::int16_t* W,
                           std::int32_t* Y) {
@@ -239,46 +245,98 @@ void sum_unsigned(ByteTaps taps, std::int64_t channels, std::int32_t zero, const
   sum_lanes<std::uint8_t>(taps, channels, zero, W, Y);
 }
 
+/// What becomes of the sums of each column, padded to whole vectors.
+struct ColumnFactors {
+  AlignedBuffer<double> factors;
+  AlignedBuffer<float> near;  ///< the same, rounded
+  AlignedBuffer<std::int32_t> bias;
+};
+
+HWY_INLINE ColumnFactors column_factors(const Requantization& to, std::size_t padded) {
+  ColumnFactors columns{AlignedBuffer<double>(padded), AlignedBuffer<float>(padded),
+                        AlignedBuffer<std::int32_t>(padded)};
+  for (std::size_t n = 0; n < padded; ++n) {
+    const bool used = n < to.factors.size();
+    columns.factors.data()[n] = used ? to.factors[n] : 0.0;
+    columns.near.data()[n] = static_cast<float>(columns.factors.data()[n]);
+    columns.bias.data()[n] = used && !to.bias.empty() ? to.bias[n] : 0;
+  }
+  return columns;
+}
+
+/// `count` sums, a multiple of the doubles of a vector.
 template <class Q>
-HWY_INLINE void requantize(const std::int32_t* sums, std::int64_t rows, const Requantization& to, Q* Y) {
+HWY_NOINLINE void requantize_exactly(const std::int32_t* sums, const std::int32_t* bias,
+                                     const double* factors, std::int64_t count, std::int32_t zero_point,
+                                     Q* Y) {
   const hn::CappedTag<double, 8> d;
   const hn::Rebind<std::int32_t, decltype(d)> words;
   const hn::Rebind<std::int16_t, decltype(d)> halves;
   const hn::Rebind<Q, decltype(d)> bytes;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
-  const auto N = static_cast<std::int64_t>(to.factors.size());
-  const auto zero = hn::Set(d, static_cast<double>(to.zero));
+  const auto zero = hn::Set(d, static_cast<double>(zero_point));
   const auto low = hn::Set(d, static_cast<double>(std::numeric_limits<Q>::lowest()));
   const auto high = hn::Set(d, static_cast<double>(std::numeric_limits<Q>::max()));
+  for (std::int64_t n = 0; n < count; n += L) {
+    const auto sum =
+        hn::Add(hn::PromoteTo(d, hn::LoadU(words, sums + n)), hn::PromoteTo(d, hn::LoadU(words, bias + n)));
+    const auto scaled = hn::Mul(sum, hn::LoadU(d, factors + n));
+    const auto shifted = hn::Min(hn::Max(hn::Add(hn::Round(scaled), zero), low), high);
+    const auto number = hn::IfThenElse(hn::IsNaN(scaled), zero, shifted);
+    hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(halves, hn::DemoteTo(words, number))), bytes, Y + n);
+  }
+}
+
+/// A vector of sums in floats, unless these might round to another number than doubles do; returns whether it is done.
+/// A float that is off by three roundings of 2^-24 each is, below 512, off by less than 2^-13, and beyond 512 saturates
+/// either way.
+template <class Q>
+HWY_INLINE bool requantize_nearly(const std::int32_t* sums, const std::int32_t* bias, const float* factors,
+                                  std::int32_t zero_point, Q* Y) {
+#ifdef BNRUN_FEW_TARGETS
+  // There is no room for both.
+  (void)sums, (void)bias, (void)factors, (void)zero_point, (void)Y;
+  return false;
+#else
+  const Words d;
+  const hn::Rebind<float, Words> floats;
+  const hn::Rebind<std::int16_t, Words> halves;
+  const hn::Rebind<Q, Words> bytes;
+  const auto sum = hn::LoadU(d, sums);
+  const auto added = hn::LoadU(d, bias);
+  const auto both = hn::Add(sum, added);
+  const auto overflown = hn::And(hn::Xor(both, sum), hn::Xor(both, added));  // below 0
+  const auto scaled = hn::Mul(hn::ConvertTo(floats, both), hn::LoadU(floats, factors));
+  const auto rounded = hn::Round(scaled);
+  const auto certain = hn::Lt(hn::Abs(hn::Sub(scaled, rounded)), hn::Set(floats, 0.5F - 0x1p-13F));
+  if (!hn::AllTrue(floats, certain) || !hn::AllFalse(d, hn::Lt(overflown, hn::Zero(d)))) return false;
+  const auto bounded = hn::Min(hn::Max(rounded, hn::Set(floats, -1024.0F)), hn::Set(floats, 1024.0F));
+  const auto shifted = hn::Add(hn::ConvertTo(d, bounded), hn::Set(d, zero_point));
+  hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(halves, shifted)), bytes, Y);
+  return true;
+#endif
+}
+
+template <class Q>
+HWY_INLINE void requantize(const std::int32_t* sums, std::int64_t rows, const Requantization& to, Q* Y) {
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
+  const auto N = static_cast<std::int64_t>(to.factors.size());
+  const ColumnFactors columns = column_factors(to, static_cast<std::size_t>(ceil_div(N, L) * L));
+  const auto vector = [&](const std::int32_t* from, std::int64_t n, Q* y) {
+    const std::int32_t* bias = columns.bias.data() + n;
+    if (!requantize_nearly(from, bias, columns.near.data() + n, to.zero, y))
+      requantize_exactly(from, bias, columns.factors.data() + n, L, to.zero, y);
+  };
   for (std::int64_t m = 0; m < rows; ++m, sums += N, Y += N) {
-    for (std::int64_t n = 0; n < N; n += L) {
-      // the last vector of a row is read from copies, which are whole
-      HWY_ALIGN std::int32_t words_of[L] = {};
-      HWY_ALIGN std::int32_t bias_of[L] = {};
-      HWY_ALIGN double factors_of[L] = {};
-      const std::int64_t used = std::min(L, N - n);
-      const std::int32_t* from = sums + n;
-      const std::int32_t* bias = to.bias.empty() ? bias_of : to.bias.data() + n;
-      const double* factors = to.factors.data() + n;
-      if (used < L) {
-        from = std::copy_n(from, used, words_of) - used;
-        if (!to.bias.empty()) bias = std::copy_n(bias, used, bias_of) - used;
-        factors = std::copy_n(factors, used, factors_of) - used;
-      }
-      const auto sum =
-          hn::Add(hn::PromoteTo(d, hn::LoadU(words, from)), hn::PromoteTo(d, hn::LoadU(words, bias)));
-      const auto scaled = hn::Mul(sum, hn::LoadU(d, factors));
-      const auto shifted = hn::Min(hn::Max(hn::Add(hn::Round(scaled), zero), low), high);
-      const auto number = hn::IfThenElse(hn::IsNaN(scaled), zero, shifted);
-      const auto q = hn::DemoteTo(bytes, hn::DemoteTo(halves, hn::DemoteTo(words, number)));
-      if (used == L) {
-        hn::StoreU(q, bytes, Y + n);
-      } else {
-        HWY_ALIGN Q all[hn::MaxLanes(bytes)];
-        hn::Store(q, bytes, all);
-        for (std::int64_t i = 0; i < used; ++i) Y[n + i] = all[i];
-      }
-    }
+    std::int64_t n = 0;
+    for (; n + L <= N; n += L) vector(sums + n, n, Y + n);
+    if (n == N) continue;
+    // the last vector of a row is read from a copy, which is whole
+    std::int32_t last[L] = {};
+    Q all[L];
+    for (std::int64_t i = n; i < N; ++i) last[i - n] = sums[i];
+    vector(last, n, all);
+    for (std::int64_t i = n; i < N; ++i) Y[i] = all[i - n];
   }
 }
 
@@ -301,6 +359,7 @@ namespace bnrun {
 namespace {
 
 HWY_EXPORT(multiply);
+HWY_EXPORT(goes_with_tiles);
 HWY_EXPORT(sum_signed);
 HWY_EXPORT(sum_unsigned);
 HWY_EXPORT(requantize_signed);
@@ -312,7 +371,9 @@ PackedBytes::PackedBytes(const ByteMatrix& B) : K_(B.K), N_(B.N), signed_(B.is_s
   constexpr std::int64_t kPanelColumns = 16;
   const std::int64_t fours = ceil_div(K_, 4);
   const std::int64_t columns = ceil_div(N_, kPanelColumns) * kPanelColumns;
-  panels_ = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(columns * fours));
+  // Matrix tiles read as much behind a K that does not fill them.
+  constexpr std::int64_t kBehind = 15 * kPanelColumns;
+  panels_ = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(columns * fours + kBehind));
   sums_ = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(columns));
   std::fill_n(panels_.data(), panels_.size(), 0);
   std::fill_n(sums_.data(), sums_.size(), 0);
@@ -330,6 +391,10 @@ PackedBytes::PackedBytes(const ByteMatrix& B) : K_(B.K), N_(B.N), signed_(B.is_s
   }
 }
 
+bool multiplies_bytes_on_tiles() {
+  return has_tiles(TileNumbers::bytes) && HWY_DYNAMIC_DISPATCH(goes_with_tiles)();
+}
+
 void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std::int32_t> b_zeros,
                     std::int32_t* Y, std::int64_t y_stride, const Workspace& workspace) {
   constexpr std::int64_t kPanelColumns = 16;
@@ -338,7 +403,8 @@ void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std
   const std::int64_t columns = ceil_div(N, kPanelColumns) * kPanelColumns;
   AlignedBuffer<std::int32_t> zeros(static_cast<std::size_t>(columns));
   AlignedBuffer<std::int32_t> shift(static_cast<std::size_t>(columns));
-  const auto a_zero = static_cast<std::uint32_t>(A.zero + (A.is_signed ? 128 : 0));
+  const bool on_tiles = A.rows * B.K() * N >= kLeastTileProducts && multiplies_bytes_on_tiles();
+  const auto a_zero = static_cast<std::uint32_t>(A.zero + (A.is_signed && !on_tiles ? 128 : 0));
   for (std::int64_t n = 0; n < columns; ++n) {
     const std::int32_t zero = n < N ? b_zeros[b_zeros.size() == 1 ? 0 : static_cast<std::size_t>(n)] : 0;
     const std::int32_t moved = zero - (B.was_signed() ? 0 : 128);
@@ -351,7 +417,8 @@ void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std
   constexpr std::int64_t kLeastRows = 48;
   const std::int64_t threads = workspace.threads();
   const std::int64_t parts = threads > 1 ? 4 * threads : 1;
-  const std::int64_t rows = std::max(kLeastRows, ceil_div(A.rows, parts));
+  const std::int64_t unit = on_tiles ? kTileBlockRows : 1;
+  const std::int64_t rows = ceil_div(std::max(kLeastRows, ceil_div(A.rows, parts)), unit) * unit;
   const std::int64_t row_blocks = ceil_div(A.rows, rows);
   const std::int64_t column_parts = row_blocks < threads ? threads : 1;
   const std::int64_t width = ceil_div(columns / kPanelColumns, column_parts) * kPanelColumns;
@@ -362,9 +429,12 @@ void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std
     ByteRows part = A;
     part.data += first * A.stride;
     part.rows = std::min(rows, A.rows - first);
-    HWY_DYNAMIC_DISPATCH(multiply)
-    (part, B, {zeros.data(), shift.data()}, column, std::min(columns, column + width), Y + first * y_stride,
-     y_stride);
+    const ByteCorrections corrections{zeros.data(), shift.data()};
+    const std::int64_t end = std::min(columns, column + width);
+    if (on_tiles)
+      multiply_on_tiles(part, B, corrections, column, end, Y + first * y_stride, y_stride);
+    else
+      HWY_DYNAMIC_DISPATCH(multiply)(part, B, corrections, column, end, Y + first * y_stride, y_stride);
   });
 }
 

@@ -64,6 +64,9 @@ constexpr std::int64_t kMostExactBytes = 33'000;
 void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std::int32_t> b_zeros,
                     std::int32_t* Y, std::int64_t y_stride, const Workspace& workspace);
 
+/// Whether multiply_bytes has a processor's matrix tiles for more than a few rows. Thread-safe.
+bool multiplies_bytes_on_tiles();
+
 /// What lies under one output of a depthwise convolution: channels of one position each, null where it is padding.
 using ByteTaps = std::span<const std::uint8_t* const>;
 

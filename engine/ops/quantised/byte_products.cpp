@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/aligned_buffer.h"
+#include "base/numbers.h"
 #include "ops/quantised/quantize.h"
 
 namespace bnrun {
@@ -48,6 +50,28 @@ void ByteProduct::run(const TensorView& A, std::int32_t a_zero, std::span<const 
                  workspace);
 }
 
+void ByteProduct::run(const TensorView& A, std::int32_t a_zero, std::span<const std::int32_t> b_zeros,
+                      const TakeRows& take, const Workspace& workspace) const {
+  constexpr std::int64_t kSums = 1 << 17;  // half a megabyte of them
+  constexpr std::int64_t kLeastRows = 64;
+  constexpr std::int64_t kUnit = 32;
+  const std::int64_t all = A.shape.elements(0, A.shape.rank() - 1);
+  if (all == 0 || N() == 0) return;
+  std::int64_t rows = std::max(kLeastRows, kSums / N() / kUnit * kUnit);
+  const bool shares_blocks = ceil_div(all, rows) >= workspace.threads();
+  if (!shares_blocks) rows = all;
+  const auto block = [&](std::int64_t task, const Workspace& inside) {
+    const std::int64_t first = task * rows;
+    const std::int64_t here = std::min(rows, all - first);
+    AlignedBuffer<std::int32_t> sums(static_cast<std::size_t>(here * N()));
+    multiply_bytes({here, bytes_of(A) + first * packed_.K(), packed_.K(), A.dtype == DType::int8, a_zero},
+                   packed_, b_zeros, sums.data(), N(), inside);
+    take(first, here, sums.data());
+  };
+  if (!shares_blocks) return block(0, workspace);
+  workspace.parallel_for(ceil_div(all, rows), [&](std::int64_t task, std::byte*) { block(task, {}); });
+}
+
 ByteConvolution::ByteConvolution(const TensorView& W, std::int64_t group)
     : M_(W.shape[0]), group_(group), in_per_group_(W.shape[1]), taps_(W.shape.elements(2, W.shape.rank())) {
   if (is_depthwise()) return;
@@ -91,7 +115,7 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
     workspace.parallel_for((outputs + kRows - 1) / kRows, [&](std::int64_t task, std::byte*) {
       const std::int64_t first = task * kRows;
       const std::int64_t rows = std::min(kRows, outputs - first);
-      std::vector<std::int32_t> sums(static_cast<std::size_t>(rows * M_));
+      AlignedBuffer<std::int32_t> sums(static_cast<std::size_t>(rows * M_));
       const auto position = [&](std::int64_t row, std::int64_t tap) {
         return table[static_cast<std::size_t>(tap * outputs + first + row)];
       };
@@ -106,15 +130,23 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
         return take(n, first, rows, sums.data());
       }
       const std::int64_t part = M_ / group_;
-      std::vector<std::uint8_t> gathered(static_cast<std::size_t>(rows * K));
+      AlignedBuffer<std::uint8_t> gathered(static_cast<std::size_t>(rows * K));
       for (std::int64_t g = 0; g < group_; ++g) {
         std::uint8_t* to = gathered.data();
         for (std::int64_t r = 0; r < rows; ++r) {
-          for (std::int64_t k = 0; k < taps_; ++k, to += in_per_group_) {
-            if (position(r, k) == kPadding)
-              std::fill_n(to, in_per_group_, static_cast<std::uint8_t>(x_zero));
+          for (std::int64_t k = 0; k < taps_;) {
+            const std::int64_t at = position(r, k);
+            // taps that lie behind each other in the image
+            std::int64_t count = 1;
+            while (at != kPadding && group_ == 1 && k + count < taps_ && position(r, k + count) == at + count)
+              ++count;
+            const std::int64_t bytes = count * in_per_group_;
+            if (at == kPadding)
+              std::fill_n(to, bytes, static_cast<std::uint8_t>(x_zero));
             else
-              std::copy_n(image + position(r, k) * C + g * in_per_group_, in_per_group_, to);
+              std::copy_n(image + at * C + g * in_per_group_, bytes, to);
+            to += bytes;
+            k += count;
           }
         }
         multiply_bytes({rows, gathered.data(), K, is_signed, x_zero}, groups_[static_cast<std::size_t>(g)],

@@ -23,6 +23,9 @@ std::optional<std::vector<std::int32_t>> zero_points(const TensorView& of, const
 using TakeSums =
     std::function<void(std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums)>;
 
+/// Likewise of a product.
+using TakeRows = std::function<void(std::int64_t first, std::int64_t rows, const std::int32_t* sums)>;
+
 /// A matrix product by B[K,N] or B[K].
 class ByteProduct {
  public:
@@ -33,6 +36,10 @@ class ByteProduct {
   /// Y[..., N] = (A[..., K] - a_zero) * (B - b_zeros), modulo 2^32.
   void run(const TensorView& A, std::int32_t a_zero, std::span<const std::int32_t> b_zeros, std::int32_t* Y,
            const Workspace& workspace) const;
+
+  /// The same, handed over while it is near: a block of rows at a time, by several threads at once.
+  void run(const TensorView& A, std::int32_t a_zero, std::span<const std::int32_t> b_zeros,
+           const TakeRows& take, const Workspace& workspace) const;
 
  private:
   explicit ByteProduct(PackedBytes packed) : packed_(std::move(packed)) {}

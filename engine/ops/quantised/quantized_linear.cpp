@@ -142,21 +142,23 @@ void write_int32(const std::vector<std::int64_t>& sums, const MutableTensorView&
                          [](std::int64_t sum) { return static_cast<std::int32_t>(sum); });
 }
 
-/// The usual form of a product: Y's columns have one zero point of the weights each, or all the same.
+/// The usual form of a product: Y's columns have one zero point of the weights each, or all the same. `to` is memory for
+/// the sums, or takes them.
+template <class To>
 bool multiply_packed(const std::shared_ptr<const ByteProduct>& ahead, const RunArgs& args,
                      const TensorView& A, const TensorView& a_zero, const TensorView& B,
-                     const TensorView& b_zero, std::int32_t* Y) {
+                     const TensorView& b_zero, const To& to) {
   if (A.shape.rank() == 0 || B.shape.rank() == 0) return false;
   const auto a = zero_points(A, a_zero, 1);
   const auto b = zero_points(B, b_zero, B.shape.rank() == 2 ? B.shape[1] : 1);
   if (!a || !b) return false;
   if (ahead != nullptr) {
-    ahead->run(A, a->front(), *b, Y, args.workspace);
+    ahead->run(A, a->front(), *b, to, args.workspace);
     return true;
   }
   const auto packed = ByteProduct::pack(B);
   if (!packed) return false;
-  packed->run(A, a->front(), *b, Y, args.workspace);
+  packed->run(A, a->front(), *b, to, args.workspace);
   return true;
 }
 
@@ -262,12 +264,12 @@ struct QLinearMatMul final : Op, PacksConstants {
     if (B.shape.rank() == 0 || B.shape.rank() > 2 || Y.dtype != args.in(7).dtype) return false;
     const std::int64_t N = B.shape.rank() == 2 ? B.shape[1] : 1;
     const auto factors = column_factors(B.shape[0], N, args.in(1), args.in(4), args.in(6), args.in(7));
-    std::vector<std::int32_t> sums(static_cast<std::size_t>(Y.elements()));
-    if (!factors || !multiply_packed(ahead, args, args.in(0), args.in(2), B, args.in(5), sums.data()))
-      return false;
+    if (!factors) return false;
     const Requantization to{*factors, {}, zero_of(args.in(7)), Y.dtype == DType::int8};
-    if (N > 0) requantize_rows(sums.data(), Y.elements() / N, to, bytes_of(Y));
-    return true;
+    const TakeRows take = [&](std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
+      requantize_rows(sums, rows, to, bytes_of(Y) + first * N);
+    };
+    return multiply_packed(ahead, args, args.in(0), args.in(2), B, args.in(5), take);
   }
 };
 
