@@ -62,12 +62,17 @@ struct Ahead {
   std::int64_t slice = 0;
   std::int64_t panel = 0;  ///< from one slice to the next
   std::int64_t step = 0;
+  std::int64_t offset = 0;
 
-  /// What is left when so many elements have been asked for.
-  Coming<T> from(std::int64_t asked) const {
-    return {
-        first + asked / std::max<std::int64_t>(1, slice) * panel + asked % std::max<std::int64_t>(1, slice),
-        step};
+  /// What a tile of so many k fetches; the next one goes on behind it.
+  Coming<T> take(std::int64_t k) {
+    const Coming<T> coming{first + offset, step};
+    offset += step * k;
+    if (offset >= slice && slice > 0) {
+      first += offset / slice * panel;
+      offset %= slice;
+    }
+    return coming;
   }
 };
 
@@ -247,19 +252,24 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
   constexpr std::int64_t kNearK =
       kNearWeights / (V * L * static_cast<std::int64_t>(sizeof(T)));  // of one piece
   const std::int64_t all = layout.stretches * layout.length;
-  // Several whole stretches at once, or parts of one of like size, where all at once are too many.
+  // Several whole stretches at once, or parts of one of like size, where all at once are too many; no divisions where they
+  // are not, as small products feel them.
   const bool at_once = C > 1 || tiles < 2 || all <= 2 * kNearK;
-  const std::int64_t stretches =
-      std::max<std::int64_t>(1, at_once ? layout.stretches : kNearK / layout.length);
-  const std::int64_t parts = at_once ? 1 : (layout.length + kNearK - 1) / kNearK;
-  const std::int64_t part = (layout.length + parts - 1) / parts;
-  // One in any case: sums of nothing are 0.
-  const std::int64_t pieces =
-      std::max<std::int64_t>(1, (layout.stretches + stretches - 1) / stretches * parts);
+  std::int64_t stretches = std::max<std::int64_t>(1, layout.stretches);
+  std::int64_t parts = 1;
+  std::int64_t part = layout.length;
+  std::int64_t pieces = 1;
+  if (!at_once) {
+    stretches = std::max<std::int64_t>(1, kNearK / layout.length);
+    parts = (layout.length + kNearK - 1) / kNearK;
+    part = (layout.length + parts - 1) / parts;
+    pieces = (layout.stretches + stretches - 1) / stretches * parts;
+  }
   // The first columns are the first to see the rows, which come from memory: each tile fetches those of the next one.
   const bool rows_are_new =
       column == 0 && pieces == 1 && layout.stretches == 1 && layout.x_stride == layout.length;
   const auto piece_at = [&](std::int64_t i) {
+    if (pieces == 1) return Piece{0, layout.stretches, 0, layout.length};
     const std::int64_t s = i / parts * stretches;
     const std::int64_t k = i % parts * part;
     return Piece{s,      std::min(stretches, layout.stretches - s),
@@ -279,16 +289,14 @@ void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<cons
     if (piece.last && next_column >= p.N && layout.coming != nullptr)
       ahead = {static_cast<const T*>(layout.coming), layout.coming_elements, 0,
                layout.coming_elements / std::max<std::int64_t>(1, tiles * piece.k_in_all()) + 1};
-    std::int64_t asked = 0;
     for (const PackedLine<T>& line : lines) {
       for (std::int64_t row = 0; row < line.rows;) {
         const std::int64_t rows = next_part(line.rows - row, kMost);
         const Coming<T> coming = rows_are_new
                                      ? Coming<T>{line.starts[0] + (row + rows) * layout.x_stride, rows}
-                                     : ahead.from(asked);
+                                     : ahead.take(piece.k_in_all());
         tile_of<T, kMost, V, C>(rows)(p, layout, piece, line.starts, row, column, coming, line.addend,
                                       line.Y);
-        asked += ahead.step * piece.k_in_all();
         row += rows;
       }
     }
