@@ -100,7 +100,9 @@ class Fuser {
     if (row.takes_affine_behind && form.activation != Activation{}) add_map_behind(row, form, path);
     const Tensor& weights = form.convolution ? form.convolution->W : form.W;
     Step step = take(row.make(form, backend_), std::move(inputs), path);
-    const bool blas = form.W.defined() && backend_ == MatrixBackend::blas;
+    // BLAS knows no bfloat16
+    const bool blas =
+        form.W.defined() && form.W.dtype() != DType::bfloat16 && backend_ == MatrixBackend::blas;
     step.kernel = blas ? std::string_view("dense, BLAS") : row.name;
     if (weights.defined())
       step.constant_bytes = static_cast<std::size_t>(row.weights * static_cast<double>(weights.bytes()));

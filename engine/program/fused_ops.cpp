@@ -15,10 +15,10 @@
 namespace bnrun {
 namespace {
 
-template <class T>
+template <class T, class Layer = Dense<T>>
 class DenseOp final : public Op {
  public:
-  explicit DenseOp(Dense<T> dense) : dense_(std::move(dense)) {}
+  explicit DenseOp(Layer dense) : dense_(std::move(dense)) {}
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& X = args.inputs[0];
@@ -49,7 +49,7 @@ class DenseOp final : public Op {
   }
 
  private:
-  Dense<T> dense_;
+  Layer dense_;
 };
 
 /// `values` in T, or nullopt when one leaves its range; a scale that loses digits to underflow does as well.
@@ -153,7 +153,7 @@ bool epilogue_fits(DType dtype, const ChannelAffine& affine) {
   const auto fits = [&]<class T>() {
     return narrow<T>(affine.scale, true).has_value() && narrow<T>(affine.shift, false).has_value();
   };
-  return dtype == DType::float32 ? fits.operator()<float>() : fits.operator()<double>();
+  return dtype == DType::float64 ? fits.operator()<double>() : fits.operator()<float>();
 }
 
 template <class T>
@@ -173,6 +173,14 @@ std::shared_ptr<const Op> make_dense_op(const Tensor& W, const ChannelAffine& af
                                         MatrixBackend backend) {
   return W.dtype() == DType::float32 ? make_dense<float>(W, affine, activation, behind, backend)
                                      : make_dense<double>(W, affine, activation, behind, backend);
+}
+
+std::shared_ptr<const Op> make_bfloat16_dense_op(const Tensor& W, const ChannelAffine& affine,
+                                                 const Activation& activation) {
+  auto epilogue = epilogue_of<float>(affine, activation);
+  DenseBfloat16 layer(W.shape()[0], W.shape()[1], W.data<BFloat16>(),
+                      {std::move(epilogue.scale), std::move(epilogue.shift), activation});
+  return std::make_shared<DenseOp<BFloat16, DenseBfloat16>>(std::move(layer));
 }
 
 std::shared_ptr<const Op> make_channel_affine_op(const ChannelAffine& affine, const Activation& activation) {

@@ -5,13 +5,14 @@
 #include <optional>
 
 #include "affine/channel_affine.h"
+#include "kernels/gemm/bfloat16.h"
 #include "kernels/gemm/dense.h"
 #include "kernels/math/activation.h"
 #include "op/op.h"
 
 namespace bnrun {
 
-/// Whether an affine map fits into an element type, float32 or float64, without loss of range.
+/// Whether an affine map fits into an element type, or for bfloat16 into float32, without loss of range.
 bool epilogue_fits(DType dtype, const ChannelAffine& affine);
 
 /// Scale, shift and activation as a kernel applies them. REQUIRES: epilogue_fits.
@@ -25,6 +26,10 @@ extern template Dense<double>::Epilogue epilogue_of<double>(const ChannelAffine&
 std::shared_ptr<const Op> make_dense_op(const Tensor& W, const ChannelAffine& affine,
                                         const Activation& activation, const ChannelAffine& behind,
                                         MatrixBackend backend);
+
+/// Y = act(affine(X * W)) for bfloat16, rounded to it once. REQUIRES: epilogue_fits.
+std::shared_ptr<const Op> make_bfloat16_dense_op(const Tensor& W, const ChannelAffine& affine,
+                                                 const Activation& activation);
 
 /// Y = act(scale[c] * X + shift[c]) for float32 and float64. The map is applied in double and rounded once,
 /// as BatchNormalization itself does.

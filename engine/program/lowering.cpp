@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::array kFloats = {DType::float32, DType::float64};
 constexpr std::array kFloat32 = {DType::float32};
+#ifndef BNRUN_FEW_TARGETS
+constexpr std::array kBfloat16 = {DType::bfloat16};
+#endif
 
 /// Y[M,N] = X[M,K] * W[K,N] + b[N]. The rank of the input may be unknown where the operator tells that of its
 /// output, which is the same.
@@ -74,6 +77,12 @@ std::shared_ptr<const Op> make_dense(const KernelForm& form, MatrixBackend backe
   return make_dense_op(form.W, form.affine, form.activation, form.behind, backend);
 }
 
+#ifndef BNRUN_FEW_TARGETS
+std::shared_ptr<const Op> make_bfloat16_dense(const KernelForm& form, MatrixBackend) {
+  return make_bfloat16_dense_op(form.W, form.affine, form.activation);
+}
+#endif
+
 std::shared_ptr<const Op> make_convolution(const KernelForm& form, MatrixBackend) {
   return make_convolution_op(*form.convolution, form.affine, form.activation);
 }
@@ -91,6 +100,10 @@ std::shared_ptr<const Op> make_affine(const KernelForm& form, MatrixBackend) {
 constexpr std::array kTable = {
     KernelRow{"dense, packed", kFloats, begin_dense, true, true, true, false, false, false, 1.0, dense_fits,
               make_dense},
+#ifndef BNRUN_FEW_TARGETS  // the small library has no room for it
+    KernelRow{"dense, bfloat16", kBfloat16, begin_dense, true, true, false, false, false, false, 1.0,
+              dense_fits, make_bfloat16_dense},
+#endif
     KernelRow{"convolution, Winograd F(4x4,3x3)", kFloat32, begin_winograd<4>, true, true, false, true, true,
               true, 36.0 / 9.0, convolution_fits, make_winograd<4>},
     KernelRow{"convolution, Winograd F(2x2,3x3)", kFloat32, begin_winograd<2>, true, true, false, true, true,

@@ -151,6 +151,7 @@ class Gemm final : public Op {
     std::optional<DenseForm> form;
     if (B->dtype() == DType::float32) form = dense_of<float>(*B, has_C ? C : nullptr);
     if (B->dtype() == DType::float64) form = dense_of<double>(*B, has_C ? C : nullptr);
+    if (B->dtype() == DType::bfloat16) form = dense_of<BFloat16>(*B, has_C ? C : nullptr);
     return form;
   }
 

@@ -110,7 +110,7 @@ class MatMul final : public Op {
     const Tensor* B = args.constant(1);
     if (B == nullptr || B->shape().rank() != 2 || !args.inputs[0].ranked() || args.inputs[0].rank() < 2)
       return std::nullopt;
-    if (B->dtype() != DType::float32 && B->dtype() != DType::float64) return std::nullopt;
+    if (!is_floating(B->dtype()) || B->dtype() == DType::float16) return std::nullopt;
     return DenseForm{*B, {}};
   }
 

@@ -1,0 +1,122 @@
+// Products of bfloat16 against the sums that matrix tiles make, worked out one by one, to the bit; and against double.
+#include "kernels/gemm/bfloat16.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/gemm/tiles.h"
+#include "support/only_target.h"
+
+namespace bnrun::testing {
+namespace {
+
+constexpr float kLeast = 0x1p-126F;
+
+float without_denormal(float x) {
+  return std::abs(x) < kLeast ? std::copysign(0.0F, x) : x;
+}
+
+std::vector<BFloat16> drawn(std::int64_t count, std::uint32_t seed, int least_exponent, int exponents) {
+  std::mt19937 engine(seed);
+  std::vector<BFloat16> numbers;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float mantissa = static_cast<float>(static_cast<int>(engine() % 511) - 255) / 128.0F;
+    numbers.emplace_back(
+        std::ldexp(mantissa, least_exponent + static_cast<int>(engine() % static_cast<unsigned>(exponents))));
+  }
+  return numbers;
+}
+
+struct Case {
+  std::int64_t M;
+  std::int64_t K;
+  std::int64_t N;
+  int least_exponent = -4;
+  int exponents = 8;
+};
+
+class Products : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Products, HaveTheBitsOfTilesOnEveryInstructionSetAndAreWithinTheBound) {
+  const auto [M, K, N, least, exponents] = GetParam();
+  const auto X = drawn(M * K, 1, least, exponents);
+  const auto W = drawn(K * N, 2, least, exponents);
+  const PackedBfloat16 packed(K, N, W.data());
+  const std::int64_t width = (N + 15) / 16 * 16;
+  std::vector<float> expected;
+  for (std::int64_t m = 0; m < M; ++m) {
+    for (std::int64_t n = 0; n < N; ++n) {
+      float sum = 0.0F;
+      double exact = 0.0;
+      double size = 0.0;
+      for (std::int64_t begin = 0; begin < K; begin += 32) {
+        float chains[2] = {0.0F, 0.0F};
+        for (std::int64_t k = begin; k < std::min(K, begin + 32); ++k) {
+          const auto x = static_cast<float>(X[static_cast<std::size_t>(m * K + k)]);
+          const auto w = static_cast<float>(W[static_cast<std::size_t>(k * N + n)]);
+          chains[k % 2] = without_denormal(std::fma(without_denormal(x), without_denormal(w), chains[k % 2]));
+          exact += static_cast<double>(x) * w;
+          size += std::abs(static_cast<double>(x) * w);
+        }
+        sum = without_denormal(sum + without_denormal(chains[0] + chains[1]));
+      }
+      expected.push_back(sum);
+      const double bound = static_cast<double>(17 + K / 32 + 1) * 0x1p-24 * size;
+      EXPECT_LE(std::abs(sum - exact), bound + static_cast<double>(2 * K) * double{kLeast});
+    }
+  }
+  const auto check = [&](const std::string& which) {
+    std::vector<float> Y(static_cast<std::size_t>(M * width), 77.0F);
+    multiply_bfloat16(X.data(), M, packed, 0, N, Y.data(), width);
+    std::vector<float> used;
+    for (std::int64_t m = 0; m < M; ++m)
+      used.insert(used.end(), Y.begin() + m * width, Y.begin() + m * width + N);
+    EXPECT_TRUE(same_bits(used, expected)) << which;
+  };
+  check(has_tiles(TileNumbers::bfloat16) ? "tiles" : "what there is");
+  hide_tiles(true);
+  for (const auto target : targets_with_fma()) {
+    const OnlyTarget only(target);
+    check(hwy::TargetName(target));
+  }
+  hide_tiles(false);
+}
+
+INSTANTIATE_TEST_SUITE_P(Bfloat16, Products,
+                         ::testing::Values(Case{1, 1, 1}, Case{1, 64, 16}, Case{16, 32, 16}, Case{17, 33, 17},
+                                           Case{31, 31, 47}, Case{32, 64, 48}, Case{33, 100, 70},
+                                           Case{70, 257, 33}, Case{5, 2000, 40},
+                                           // numbers whose products are denormal, or that are so themselves
+                                           Case{33, 100, 40, -70, 12}, Case{33, 100, 40, -134, 70}));
+
+TEST(Bfloat16, LayersHaveTheSameBitsForAnyRowsAndThreads) {
+  ThreadPool three(3);
+  constexpr std::int64_t kRows = 200;
+  constexpr std::int64_t kK = 90;
+  constexpr std::int64_t kN = 75;
+  const auto X = drawn(kRows * kK, 3, -4, 8);
+  const auto W = drawn(kK * kN, 4, -4, 8);
+  DenseBfloat16::Epilogue epilogue{std::vector<float>(kN, 0.5F), std::vector<float>(kN, 0.25F), {}};
+  epilogue.activation.kind = Activation::Kind::relu;
+  const DenseBfloat16 layer(kK, kN, W.data(), epilogue);
+  std::vector<float> sums(static_cast<std::size_t>(kRows * 80));
+  multiply_bfloat16(X.data(), kRows, PackedBfloat16(kK, kN, W.data()), 0, kN, sums.data(), 80);
+  for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{40}, kRows}) {
+    for (const Workspace& workspace : {Workspace(), Workspace(&three, nullptr, 0)}) {
+      std::vector<BFloat16> Y(static_cast<std::size_t>(rows * kN));
+      layer.run(X.data(), rows, Y.data(), workspace);
+      for (std::size_t i = 0; i < Y.size(); ++i) {
+        const float sum = sums[i / kN * 80 + i % kN];
+        ASSERT_EQ(Y[i].bits, BFloat16(std::max(0.0F, sum * 0.5F + 0.25F)).bits)
+            << rows << " rows, element " << i;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace bnrun::testing
