@@ -20,9 +20,9 @@ namespace {
 
 /// What both ways know of it.
 template <class T>
-class Transpose : public Op {
+class TransposedConv : public Op {
  public:
-  Transpose(const Tensor& W, std::int64_t group, const Shape& strides, AdjointAxis axis)
+  TransposedConv(const Tensor& W, std::int64_t group, const Shape& strides, AdjointAxis axis)
       : C_(W.shape()[0]),
         M_(W.shape()[1] * group),
         per_group_(W.shape()[1]),
@@ -66,17 +66,17 @@ class Transpose : public Op {
 };
 
 template <class T>
-class TransposeByPhases final : public Transpose<T> {
-  using Transpose<T>::C_;
-  using Transpose<T>::M_;
-  using Transpose<T>::kernel_;
-  using Transpose<T>::stride_;
-  using Transpose<T>::axis_;
+class TransposeByPhases final : public TransposedConv<T> {
+  using TransposedConv<T>::C_;
+  using TransposedConv<T>::M_;
+  using TransposedConv<T>::kernel_;
+  using TransposedConv<T>::stride_;
+  using TransposedConv<T>::axis_;
 
  public:
   TransposeByPhases(const Tensor& W, const Tensor* B, std::int64_t group, const Shape& strides,
                     AdjointAxis axis)
-      : Transpose<T>(W, group, strides, std::move(axis)) {
+      : TransposedConv<T>(W, group, strides, std::move(axis)) {
     typename Dense<T>::Epilogue epilogue;
     if (B != nullptr) epilogue.shift.assign(B->span<T>().begin(), B->span<T>().end());
     for (std::int64_t index = 0; index < stride_.elements(); ++index)
@@ -196,17 +196,17 @@ class TransposeByPhases final : public Transpose<T> {
 };
 
 template <class T>
-class TransposeByProducts final : public Transpose<T> {
-  using Transpose<T>::C_;
-  using Transpose<T>::M_;
-  using Transpose<T>::kernel_;
-  using Transpose<T>::stride_;
-  using Transpose<T>::axis_;
+class TransposeByProducts final : public TransposedConv<T> {
+  using TransposedConv<T>::C_;
+  using TransposedConv<T>::M_;
+  using TransposedConv<T>::kernel_;
+  using TransposedConv<T>::stride_;
+  using TransposedConv<T>::axis_;
 
  public:
   /// REQUIRES: W has one group.
   TransposeByProducts(const Tensor& W, const Tensor* B, const Shape& strides, AdjointAxis axis)
-      : Transpose<T>(W, 1, strides, std::move(axis)),
+      : TransposedConv<T>(W, 1, strides, std::move(axis)),
         bias_(static_cast<std::size_t>(M_), T(0)),
         product_(C_, M_ * kernel_.elements(), by_taps(W).data(), {}, MatrixBackend::packed) {
     if (B != nullptr) std::ranges::copy(B->span<T>(), bias_.begin());
