@@ -141,7 +141,6 @@ class Convolution<T>::Run {
     const std::int64_t K = conv_.taps_ * (conv_.C_ / conv_.groups_);
     const std::int64_t padded = padded_columns<T>(per_group);
     LineLayout layout{plan_.stretches, plan_.length, x_stride, conv_.M_, firsts};
-    layout.far_outputs = true;
     const auto all = Finish<T>::of(conv_.scale_.data(), conv_.shift_.data(), conv_.activation_);
     for (PackedLine<T>& line : lines) {
       line.Y += column;

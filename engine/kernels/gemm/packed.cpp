@@ -162,11 +162,7 @@ void tile(const PackedProduct<T>& p, const LineLayout& layout, const Piece& piec
           sum[0][r][v] = load_first(d, Y + (first_row + r) * layout.y_stride + column + v * L, used(v), T(0));
       }
     }
-    if (layout.far_outputs || addend != nullptr) {
-      const std::int64_t to = first_row * layout.y_stride + column;
-      ask_for<R, V * L>(Y + to, layout.y_stride);
-      if (addend != nullptr) ask_for<R, V * L>(addend + to, layout.y_stride);
-    }
+    if (addend != nullptr) ask_for<R, V * L>(addend + first_row * layout.y_stride + column, layout.y_stride);
     for (std::int64_t s = piece.stretch; s < piece.stretch + piece.stretches; ++s) {
       const std::int64_t first_k = layout.firsts != nullptr ? layout.firsts[s] : s * layout.length;
       const T* HWY_RESTRICT weights = columns + (first_k + piece.k) * panel_columns<T>();

@@ -44,7 +44,6 @@ struct LineLayout {
   /// What will be read after this product, which is asked for meanwhile: so many elements. May be null.
   const void* coming = nullptr;
   std::int64_t coming_elements = 0;
-  bool far_outputs = false;  ///< Y comes from memory, as that of images does, and is asked for
 };
 
 /// Y[M,N] = f(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n] + addend[m,n]) for the rows of all lines. Each element
