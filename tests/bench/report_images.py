@@ -25,11 +25,13 @@ def cells_of(measured):
         limits = {limit["threads"]: limit["flops"] for limit in run["limits"]}
         for cell in run["cells"]:
             times = cell["microseconds_per_row"]
+            # of the turns themselves; more threads gain what they gained in the limits of the run
+            limit = cell["flops_of_one_thread"] * (limits[cell["threads"]] / limits[1] if 1 in limits else cell["threads"])
             cells[cell["model"], cell["threads"], cell["rows"]] = {
                 "bnrun": times["bnrun"], "ort": times["ort"],
                 "faster": times["ort"] / times["bnrun"],
                 "faster_folded": times["ort_folded"] / times["bnrun"],
-                "share": 2e6 * cell["macs_per_row"] / times["bnrun"] / limits[cell["threads"]],
+                "share": 2e6 * cell["macs_per_row"] / times["bnrun"] / limit,
             }
     return cells
 
@@ -59,7 +61,7 @@ def summary(cells):
     return lines
 
 
-def tables(measured):
+def tables(measured, layers):
     cells = cells_of(measured)
     lines = [*summary(cells), ""]
     for threads, images in SIZES:
@@ -76,6 +78,13 @@ def tables(measured):
                 line += f" {alone['bnrun'] / cell['bnrun']:.2f} |" if alone else " |"
             lines.append(line)
         lines.append("")
+    if layers:
+        lines += ["## Single layers, one thread", "", "Convolutions of stride 1 with Relu, weights no longer in the second-level cache; the limit is measured between them.", "",
+                  "| taps | channels | image | GFLOP/s | share |", "|---|---:|---:|---:|---:|"]
+        for layer in layers:
+            _, taps, channels, extent = layer["name"].split("/")[:4]
+            lines.append(f"| {taps} | {channels.replace('x', ' to ')} | {extent} | {layer['GFLOP/s']:.0f} | {layer['share']:.0%} |")
+        lines.append("")
     memory = {name: peak for run in measured.values() for name, peak in run.get("peak_bytes", {}).items()}
     if memory:
         lines += ["## Memory", "", "Most that a process has in memory which loads a network and runs one image on one thread, in MiB:", "",
@@ -91,9 +100,11 @@ def main(source, folder):
     for path in sorted(pathlib.Path(source).glob("*.[12].json")):
         measured[path.name.removesuffix(".json")] = json.loads(path.read_text())
     kept.write_text(json.dumps(measured, indent=1) + "\n")
+    of_layers = pathlib.Path(source) / "layers.json"
+    layers = [layer for layer in json.loads(of_layers.read_text())["benchmarks"] if "share" in layer] if of_layers.exists() else []
     page = pathlib.Path(folder) / "speed-images.md"
     first, last = map(re.escape, MARKS)
-    text = tables(measured)
+    text = tables(measured, layers)
     page.write_text(re.sub(f"({first}\n).*?({last})", lambda marks: f"{marks[1]}{text}{marks[2]}", page.read_text(), flags=re.DOTALL))
     print("\n".join(summary(cells_of(measured))))
 

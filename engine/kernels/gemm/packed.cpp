@@ -28,7 +28,16 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr int kRegisters = !BNRUN_MANY_SUMS ? 4 : HWY_MAX_BYTES == 64 || HWY_TARGET == HWY_NEON ? 32 : 16;
+/// Registers that a tile may take. Where a library is to be small, tiles in double are: numbers are the same, but fewer of
+/// these products are worth room.
+template <class T>
+constexpr int registers() {
+  if (!BNRUN_MANY_SUMS) return 4;
+#ifdef BNRUN_FEW_TARGETS
+  if (sizeof(T) == 8) return 8;
+#endif
+  return HWY_MAX_BYTES == 64 || HWY_TARGET == HWY_NEON ? 32 : 16;
+}
 constexpr int kMostVectors = 8;
 /// Weights are asked for so many k before they are wanted: those of the first rows come from afar.
 constexpr std::int64_t kAhead = 32;
@@ -39,10 +48,11 @@ constexpr std::int64_t kNearWeights = std::int64_t{1} << 18;
 
 /// Rows of the tallest tile of so many vectors of columns with so many sums for each element: besides the sums, the
 /// registers hold either all weights of one k and one number of X or the other way round.
+template <class T>
 constexpr int most_rows(int vectors, int chains) {
   constexpr int kMost = 14;
   for (int rows = kMost; rows > 1; --rows) {
-    if (rows * vectors * chains + std::min(rows, vectors) + 1 <= kRegisters) return rows;
+    if (rows * vectors * chains + std::min(rows, vectors) + 1 <= registers<T>()) return rows;
   }
   return 1;
 }
@@ -240,7 +250,7 @@ HWY_INLINE std::int64_t next_part(std::int64_t left, std::int64_t most) {
 template <class T, int V, int C>
 void columns(const PackedProduct<T>& p, const LineLayout& layout, std::span<const PackedLine<T>> lines,
              std::int64_t column) {
-  constexpr int kMost = most_rows(V, C);
+  constexpr int kMost = most_rows<T>(V, C);
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
   std::int64_t tiles = 0;
   for (const PackedLine<T>& line : lines) tiles += (line.rows + kMost - 1) / kMost;
@@ -328,14 +338,14 @@ HWY_INLINE std::int64_t next_vectors(std::int64_t left, std::int64_t most) {
 
 /// Vectors of the widest tile for lines of so many rows, with C sums for each element: the more, the more multiply-adds are
 /// in flight, as long as the rows take no more tiles than the tallest ones.
-template <int C>
+template <class T, int C>
 HWY_INLINE std::int64_t most_vectors(std::int64_t rows) {
   constexpr int kMost = kMostVectors / C;
   constexpr int kLeast = std::min(2, kMost);
   const auto tiles = [&](int most) { return (rows + most - 1) / most; };
   HWY_UNROLL(8)
   for (int v = kMost; v > kLeast; --v) {
-    if (tiles(most_rows(v, C)) == tiles(most_rows(kLeast, C))) return v;
+    if (tiles(most_rows<T>(v, C)) == tiles(most_rows<T>(kLeast, C))) return v;
   }
   return kLeast;
 }
@@ -347,7 +357,7 @@ HWY_INLINE void multiply_all(const PackedProduct<T>& p, const LineLayout& layout
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(hn::CappedTag<T, panel_columns<T>()>()));
   std::int64_t rows = 0;
   for (const PackedLine<T>& line : lines) rows = std::max(rows, line.rows);
-  const std::int64_t most = most_vectors<C>(rows);
+  const std::int64_t most = most_vectors<T, C>(rows);
   const std::int64_t end = (p.N + L - 1) / L;
   for (std::int64_t vector = 0; vector < end;) {
     const std::int64_t vectors = next_vectors<T>(end - vector, most);
