@@ -40,13 +40,13 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using Words = hn::CappedTag<std::int32_t, 16>;
 constexpr std::int64_t kPanel = 16;  ///< columns
-constexpr int kTileRows = HWY_MAX_BYTES == 64 ? 12 : HWY_TARGET == HWY_SCALAR ? 1 : 4;
+constexpr int kRowsAtOnce = HWY_MAX_BYTES == 64 ? 12 : HWY_TARGET == HWY_SCALAR ? 1 : 4;
 constexpr int kTileVectors = 2;
 
 /// sum + a0*b0 + a1*b1 + a2*b2 + a3*b3, of the bytes of each lane: unsigned ones of a, signed ones of b.
 template <class V>
 HWY_INLINE V add_four(V sum, V a, V b) {
-#if HWY_TARGET == HWY_AVX3_DL
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
   // Highway 1.0.3 compiles this target without the feature that the compiler's own function wants.
   asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
   return sum;
@@ -173,30 +173,31 @@ void multiply(const ByteRows& A, const PackedBytes& B, const ByteCorrections& co
   const bool sums_matter = std::any_of(corrections.b_zeros + first, corrections.b_zeros + last,
                                        [](std::int32_t zero) { return zero != 0; });
   std::vector<std::uint8_t> row(static_cast<std::size_t>(as_it_lies ? 0 : padded), 0);
-  AlignedBuffer<std::uint8_t> packed(static_cast<std::size_t>(as_it_lies ? 0 : kTiles * kTileRows * padded));
-  std::int32_t sums[kTiles * kTileRows] = {};
-  for (std::int64_t block = 0; block < A.rows; block += kTiles * kTileRows) {
-    const std::int64_t rows = std::min<std::int64_t>(kTiles * kTileRows, A.rows - block);
+  AlignedBuffer<std::uint8_t> packed(
+      static_cast<std::size_t>(as_it_lies ? 0 : kTiles * kRowsAtOnce * padded));
+  std::int32_t sums[kTiles * kRowsAtOnce] = {};
+  for (std::int64_t block = 0; block < A.rows; block += kTiles * kRowsAtOnce) {
+    const std::int64_t rows = std::min<std::int64_t>(kTiles * kRowsAtOnce, A.rows - block);
     for (std::int64_t r = 0; r < rows && as_it_lies && sums_matter; ++r) {
       const std::uint8_t* from = A.data + (block + r) * A.stride;
       std::uint32_t sum = 0;
       for (std::int64_t k = 0; k < B.K(); ++k) sum += from[k];
       sums[r] = static_cast<std::int32_t>(sum);
     }
-    for (std::int64_t r = 0; r < rows && !as_it_lies; r += kTileRows)
-      pack_tile(A, B.K(), block + r, static_cast<int>(std::min<std::int64_t>(kTileRows, rows - r)),
+    for (std::int64_t r = 0; r < rows && !as_it_lies; r += kRowsAtOnce)
+      pack_tile(A, B.K(), block + r, static_cast<int>(std::min<std::int64_t>(kRowsAtOnce, rows - r)),
                 row.data(), packed.data() + r * padded, sums + r);
     for (std::int64_t column = first; column < last; column += kTileVectors * L) {
       const bool whole = column + L < last;
-      for (std::int64_t r = 0; r < rows; r += kTileRows) {
-        const int of_tile = static_cast<int>(std::min<std::int64_t>(kTileRows, rows - r));
+      for (std::int64_t r = 0; r < rows; r += kRowsAtOnce) {
+        const int of_tile = static_cast<int>(std::min<std::int64_t>(kRowsAtOnce, rows - r));
         const TileBytes a = as_it_lies ? TileBytes{A.data + (block + r) * A.stride, A.stride, 4}
                                        : TileBytes{packed.data() + r * padded, 4, std::int64_t{of_tile} * 4};
         std::int32_t* y = Y + (block + r) * y_stride;
         if (whole)
-          columns<kTileRows, kTileVectors>(of_tile, a, sums + r, B, corrections, column, y, y_stride);
+          columns<kRowsAtOnce, kTileVectors>(of_tile, a, sums + r, B, corrections, column, y, y_stride);
         else
-          columns<kTileRows, 1>(of_tile, a, sums + r, B, corrections, column, y, y_stride);
+          columns<kRowsAtOnce, 1>(of_tile, a, sums + r, B, corrections, column, y, y_stride);
       }
     }
   }
@@ -204,7 +205,7 @@ void multiply(const ByteRows& A, const PackedBytes& B, const ByteCorrections& co
 
 /// Processors that have tiles have these vectors. Where only lesser ones are asked for, tiles are not.
 bool goes_with_tiles() {
-  return HWY_TARGET == HWY_AVX3_DL;
+  return HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL;
 }
 
 template <class Q>
@@ -408,7 +409,7 @@ void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std
   for (std::int64_t n = 0; n < columns; ++n) {
     const std::int32_t zero = n < N ? b_zeros[b_zeros.size() == 1 ? 0 : static_cast<std::size_t>(n)] : 0;
     const std::int32_t moved = zero - (B.was_signed() ? 0 : 128);
-    zeros.data()[n] = moved;
+    zeros.data()[n] = n < N ? moved : 0;  // padding asks for no sums of rows
     shift.data()[n] = static_cast<std::int32_t>(
         a_zero * (static_cast<std::uint32_t>(B.sums()[n]) -
                   static_cast<std::uint32_t>(B.K()) * static_cast<std::uint32_t>(moved)));

@@ -40,7 +40,9 @@ unsigned ask() {
   unsigned high = 0;
   asm("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));
   constexpr unsigned kTileState = 3u << 17;  // shapes and data
-  if ((kept & kTileState) != kTileState) return 0;
+  constexpr unsigned kVectorState = 0xE6;    // of AVX-512, with which what surrounds the tiles is compiled
+  constexpr unsigned kState = kTileState | kVectorState;
+  if ((kept & kState) != kState) return 0;
   // Linux gives them to who asks: Documentation/arch/x86/xstate.rst.
   constexpr long kAskForState = 0x1023;
   constexpr long kTileData = 18;

@@ -215,10 +215,12 @@ class TransposeByProducts final : public TransposedConv<T> {
   void run(const RunArgs& args) const override {
     if (args.out(0).shape.elements() == 0) return;
     const Plan plan = plan_of(args.in(0).shape, args.workspace.threads());
-    run_tasks(args.workspace, plan.scratch_bytes, plan.batch * plan.bands,
-              [&](std::int64_t task, std::byte* scratch) {
-                band(plan, task, args.in(0).data<T>(), reinterpret_cast<T*>(scratch), args.out(0).data<T>());
-              });
+    const std::int64_t tasks = ceil_div(plan.batch, plan.images) * plan.bands;
+    // A single task has all threads for its product.
+    const Workspace threads = tasks == 1 ? args.workspace : Workspace();
+    run_tasks(args.workspace, plan.scratch_bytes, tasks, [&](std::int64_t task, std::byte* scratch) {
+      images(plan, task, args.in(0).data<T>(), reinterpret_cast<T*>(scratch), args.out(0).data<T>(), threads);
+    });
   }
 
   std::size_t scratch_bytes(std::span<const ValueType> inputs) const override {
@@ -227,11 +229,13 @@ class TransposeByProducts final : public TransposedConv<T> {
   }
 
  private:
-  /// How one run is cut into tasks: each has some lines of one image, all positions behind axis 0.
+  /// How one run is cut into tasks: each has some lines of one image, all positions behind axis 0, or some small images.
   struct Plan {
     std::int64_t batch;
-    WindowAxis axes[3];  ///< of the adjoint: their input is Y; those there are not have one element
-    std::int64_t lines;  ///< of the output, in a task
+    /// Of the adjoint: their input is Y. The last one is last, those there are not have one element.
+    WindowAxis axes[3];
+    std::int64_t images;  ///< of a task
+    std::int64_t lines;   ///< of the output, in a task
     std::int64_t bands;
     std::size_t scratch_bytes;
 
@@ -248,10 +252,10 @@ class TransposeByProducts final : public TransposedConv<T> {
   };
 
   Plan plan_of(const Shape& X, int threads) const {
-    Plan plan{X[0], {}, 0, 0, 0};
+    Plan plan{X[0], {}, 1, 0, 0, 0};
     for (WindowAxis& axis : plan.axes) axis = {1, 1};
     const std::size_t rank = kernel_.rank();
-    for (std::size_t i = 0; i < rank; ++i) plan.axes[i] = axis_(i, X[i + 1]);
+    for (std::size_t i = 0; i < rank; ++i) plan.axes[i == 0 ? 0 : 3 - rank + i] = axis_(i, X[i + 1]);
     // A task's products should stay in the second-level cache, and few lines of them be another's as well.
     constexpr std::int64_t kTaskBytes = std::int64_t{1} << 18;
     const WindowAxis& axis = plan.axes[0];
@@ -263,17 +267,40 @@ class TransposeByProducts final : public TransposedConv<T> {
     plan.lines = std::max<std::int64_t>(1, std::min({axis.input, most, std::max(shared, 2 * axis.kernel)}));
     plan.bands = ceil_div(axis.input, plan.lines);
     const std::int64_t lines = std::min(axis.output, (plan.lines + axis.kernel - 2) / axis.stride + 1);
-    plan.scratch_bytes = static_cast<std::size_t>(lines * line_bytes);
+    // Fewer rows than a tile of the product has would go through all weights for themselves.
+    constexpr std::int64_t kRowsOfTile = 14;
+    if (plan.bands == 1)
+      plan.images = ceil_div(kRowsOfTile, std::max<std::int64_t>(1, axis.output * plan.behind()));
+    plan.scratch_bytes = static_cast<std::size_t>(plan.images == 1 ? lines * line_bytes
+                                                                   : plan.images * axis.output * line_bytes);
     return plan;
   }
 
-  void band(const Plan& plan, std::int64_t task, const T* X, T* products, T* Y) const {
-    const std::int64_t n = task / plan.bands;
+  void images(const Plan& plan, std::int64_t task, const T* X, T* products, T* Y,
+              const Workspace& threads) const {
+    const std::int64_t n = task / plan.bands * plan.images;
+    const std::int64_t count = std::min(plan.images, plan.batch - n);
     const std::int64_t first = task % plan.bands * plan.lines;
     const std::int64_t last = std::min(first + plan.lines, plan.axes[0].input);
     const auto [begin, end] = plan.lines_of(first, last);
+    const std::int64_t rows = (end - begin) * plan.behind();
+    if (plan.images == 1) {
+      product_.run(X + (n * plan.axes[0].output + begin) * plan.behind() * C_, rows, products, threads);
+      return band(plan, n, first, last, products, Y);
+    }
+    // whole images, next to each other; lines that no output meets are multiplied as well
+    const std::int64_t whole = plan.axes[0].output * plan.behind();
+    product_.run(X + n * whole * C_, count * whole, products, threads);
+    for (std::int64_t i = 0; i < count; ++i)
+      band(plan, n + i, first, last, products + (i * whole + begin * plan.behind()) * kernel_.elements() * M_,
+           Y);
+  }
+
+  /// The outputs [first, last) along axis 0 of image n; `products` of the lines that they meet.
+  void band(const Plan& plan, std::int64_t n, std::int64_t first, std::int64_t last, const T* products,
+            T* Y) const {
+    const auto [begin, end] = plan.lines_of(first, last);
     const std::int64_t behind = plan.behind();
-    product_.run(X + (n * plan.axes[0].output + begin) * behind * C_, (end - begin) * behind, products);
     const std::int64_t line = plan.outputs_behind() * M_;
     T* const y = Y + n * plan.axes[0].input * line;
     for (T* to = y + first * line; to != y + last * line; to += M_) std::ranges::copy(bias_, to);
@@ -330,7 +357,7 @@ class TransposeByProducts final : public TransposedConv<T> {
 /// Whether products take less time for an image of these extents, as far as they are known.
 template <class T>
 bool prefers_products(const Tensor& W, const Shape& strides, const Dims& extents, const AdjointAxis& axis) {
-  // A line of taps is added in some ten cycles, of as many multiply-adds, and a vector more in one.
+  // A line of taps is added in some ten cycles, of as many multiply-adds, and a vector more in one; along one axis a tap is a line.
   constexpr double kLine = 10.0 * 2.0 * panel_columns<T>();
   constexpr double kVector = 2.0 * panel_columns<T>();
   const std::int64_t C = W.shape()[0];
@@ -345,9 +372,10 @@ bool prefers_products(const Tensor& W, const Shape& strides, const Dims& extents
   }
   const auto taps = static_cast<double>(kernel.elements());
   const auto columns = [](std::int64_t N) { return static_cast<double>(padded_columns<T>(N)); };
-  const double line = static_cast<double>(kernel.back() * M) / static_cast<double>(panel_columns<T>());
+  const std::int64_t taps_of_line = kernel.rank() == 1 ? 1 : kernel.back();
+  const double line = static_cast<double>(taps_of_line * M) / static_cast<double>(panel_columns<T>());
   const double products = positions * (static_cast<double>(C) * columns(M * kernel.elements()) +
-                                       taps / static_cast<double>(kernel.back()) * (kLine + kVector * line));
+                                       taps / static_cast<double>(taps_of_line) * (kLine + kVector * line));
   const double phases =
       outputs * taps / static_cast<double>(strides.elements()) * static_cast<double>(C) * columns(M);
   return products < phases;
