@@ -79,7 +79,8 @@ def tables(measured, layers):
             lines.append(line)
         lines.append("")
     if layers:
-        lines += ["## Single layers, one thread", "", "Convolutions of stride 1 with Relu, weights no longer in the second-level cache; the limit is measured between them.", "",
+        lines += ["## Single layers, one thread", "", "Convolutions of stride 1 with Relu, weights no longer in the second-level cache; the limit is measured between them. Short sums (64 channels, one tap) and "
+                  "small images feel what a tile costs besides its multiply-adds; 512 channels on nine positions wait for 9 MB of weights.", "",
                   "| taps | channels | image | GFLOP/s | share |", "|---|---:|---:|---:|---:|"]
         for layer in layers:
             _, taps, channels, extent = layer["name"].split("/")[:4]
