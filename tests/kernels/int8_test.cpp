@@ -166,6 +166,7 @@ TEST(Int8, TheLargestSumsAreExact) {
 }
 
 TEST(Int8, TilesAreForTheBestVectorsAlone) {
+  // Without tiles there is nothing that narrower vectors could be seen to go without.
   if (!multiplies_bytes_on_tiles())
     GTEST_SKIP() << "this processor has no matrix tiles, or the system keeps them to itself";
   for (const auto target : supported_targets()) {

@@ -50,17 +50,6 @@ struct Tile {
   std::int64_t step;    ///< so many elements for each k
 };
 
-/// sum += x * u for one k, of rows r and those behind it.
-template <int r, int R, int V, class Vec>
-HWY_INLINE void multiply_add_rows(const Vec (&u)[V], const Rows<float, R>& X, Vec (&sum)[R][V]) {
-  if constexpr (r < R) {
-    const Vec x = X.template broadcast<r>(Tag());
-    HWY_UNROLL(4)
-    for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, u[v], sum[r][v]);
-    multiply_add_rows<r + 1>(u, X, sum);
-  }
-}
-
 template <int R, int V, bool kFar>
 void tile(const Tile& t) {
   const Tag d;
@@ -89,7 +78,7 @@ void tile(const Tile& t) {
       hwy::Prefetch(coming);
       coming += t.step;
     }
-    multiply_add_rows<0>(u, X, sum);
+    multiply_add_rows(d, u, X, sum);
     X.advance(1);
   }
   HWY_UNROLL(12)

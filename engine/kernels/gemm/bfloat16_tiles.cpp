@@ -13,37 +13,14 @@ namespace {
 
 constexpr std::int64_t kColumnsOfTile = 16;
 constexpr std::int64_t kDepthOfTile = 32;
-constexpr std::int64_t kLine = 64;  ///< bytes of a row of a tile
-constexpr std::int64_t kWords = 256;
 constexpr std::int64_t kMostRows = 2 * kTileRows;
 
-template <int kSum, int kX, int kW>
-BNRUN_TILES void add_pairs() {
-  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kX), "i"(kW));
-}
-
-template <int kTile>
-BNRUN_TILES void clear_tile() {
-  asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
-}
-
-template <int R, int V>
-BNRUN_TILES void add_step(const BFloat16* x, std::int64_t stride, const std::uint32_t* w,
-                          std::int64_t panel) {
-  constexpr auto kBytes = static_cast<std::int64_t>(sizeof(BFloat16));
-  load_tile<4>(x, stride * kBytes);
-  load_tile<6>(w, kLine);
-  add_pairs<0, 4, 6>();
-  if constexpr (V == 2) {
-    load_tile<7>(w + panel, kLine);
-    add_pairs<1, 4, 7>();
+struct PairProduct {
+  template <int kSum, int kX, int kW>
+  static BNRUN_TILES void add() {
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kX), "i"(kW));
   }
-  if constexpr (R == 2) {
-    load_tile<5>(x + kTileRows * stride, stride * kBytes);
-    add_pairs<2, 5, 6>();
-    if constexpr (V == 2) add_pairs<3, 5, 7>();
-  }
-}
+};
 
 /// `rest`: of each row the last K % 32 numbers and zeros, 32 in all.
 template <int R, int V>
@@ -55,11 +32,15 @@ BNRUN_TILES void add_panels(const BFloat16* X, const BFloat16* rest, const Packe
     clear_tile<2>();
     clear_tile<3>();
   }
-  const std::int64_t panel = W.panel();
-  const std::uint32_t* w = W.panels() + column / kColumnsOfTile * panel;
+  constexpr auto kNumber = static_cast<std::int64_t>(sizeof(BFloat16));
+  const auto* x = reinterpret_cast<const std::byte*>(X);
+  const std::int64_t panel = W.panel() * static_cast<std::int64_t>(sizeof(std::uint32_t));
+  const auto* w = reinterpret_cast<const std::byte*>(W.panels()) + column / kColumnsOfTile * panel;
   const std::int64_t whole = W.K() / kDepthOfTile;
-  for (std::int64_t k = 0; k < whole; ++k, X += kDepthOfTile, w += kWords) add_step<R, V>(X, W.K(), w, panel);
-  if (W.K() % kDepthOfTile != 0) add_step<R, V>(rest, kDepthOfTile, w, panel);
+  for (std::int64_t k = 0; k < whole; ++k, x += kDepthOfTile * kNumber, w += kTileBytes)
+    add_tiles<PairProduct, R, V>(x, W.K() * kNumber, w, panel);
+  if (W.K() % kDepthOfTile != 0)
+    add_tiles<PairProduct, R, V>(reinterpret_cast<const std::byte*>(rest), kDepthOfTile * kNumber, w, panel);
   const std::int64_t stride = y_stride * static_cast<std::int64_t>(sizeof(float));
   store_tile<0>(Y, stride);
   if constexpr (V == 2) store_tile<1>(Y + kColumnsOfTile, stride);

@@ -16,16 +16,18 @@ namespace {
 
 constexpr std::int64_t kPanel = 16;  ///< columns
 constexpr std::int64_t kDeep = 64;   ///< k of one tile
-constexpr std::int64_t kTileBytes = 1024;
 
-/// Tiles of sums are 0 and 1 in the first 16 rows and 2 and 3 in the others, those of A 4 and 5, those of B 6 and 7.
-template <bool kSigned, int kSum, int kA, int kB>
-BNRUN_TILES void add_products() {
-  if constexpr (kSigned)
-    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
-  else
-    asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
-}
+/// Of signed or unsigned bytes by signed ones.
+template <bool kSigned>
+struct ByteProduct {
+  template <int kSum, int kA, int kB>
+  static BNRUN_TILES void add() {
+    if constexpr (kSigned)
+      asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
+    else
+      asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
+  }
+};
 
 /// What a block of up to 32 rows multiplies.
 struct RowBlock {
@@ -36,22 +38,6 @@ struct RowBlock {
   const std::uint8_t* rest;  ///< of each row the last K % 64 bytes and zeros, 64 in all, next to each other
   const std::int32_t* sums;  ///< of each row; null where they do not matter
 };
-
-template <bool kSigned, int R, int V>
-BNRUN_TILES void step(const std::uint8_t* a, std::int64_t stride, const std::uint8_t* b, std::int64_t panel) {
-  load_tile<4>(a, stride);
-  load_tile<6>(b, kDeep);
-  add_products<kSigned, 0, 4, 6>();
-  if constexpr (V == 2) {
-    load_tile<7>(b + panel, kDeep);
-    add_products<kSigned, 1, 4, 7>();
-  }
-  if constexpr (R == 2) {
-    load_tile<5>(a + kTileRows * stride, stride);
-    add_products<kSigned, 2, 5, 6>();
-    if constexpr (V == 2) add_products<kSigned, 3, 5, 7>();
-  }
-}
 
 /// One tile of sums, into Y less what the zero points of B's columns ask for.
 template <int kTile>
@@ -82,17 +68,18 @@ BNRUN_TILES void tiles(const RowBlock& block, const PackedBytes& B, const std::i
                        const std::int32_t* b_zeros, std::int64_t column, std::int32_t* Y,
                        std::int64_t y_stride) {
   const std::int64_t panel = (B.K() + 3) / 4 * kPanel * 4;
-  const auto* b = reinterpret_cast<const std::uint8_t*>(B.panels()) + column / kPanel * panel;
+  const auto* b = reinterpret_cast<const std::byte*>(B.panels()) + column / kPanel * panel;
   load_tile<0>(start + column, 0);  // all rows from one
   if constexpr (V == 2) load_tile<1>(start + column + kPanel, 0);
   if constexpr (R == 2) load_tile<2>(start + column, 0);
   if constexpr (R == 2 && V == 2) load_tile<3>(start + column + kPanel, 0);
-  const std::uint8_t* a = block.A;
+  const auto* a = reinterpret_cast<const std::byte*>(block.A);
   const std::int64_t whole = B.K() / kDeep;
   for (std::int64_t k = 0; k < whole; ++k, a += block.deep, b += kTileBytes)
-    step<kSigned, R, V>(a, block.stride, b, panel);
+    add_tiles<ByteProduct<kSigned>, R, V>(a, block.stride, b, panel);
   // Of B this reads into the next panel, or the room behind the last: what lies there is multiplied by zeros.
-  if (B.K() % kDeep != 0) step<kSigned, R, V>(block.rest, kDeep, b, panel);
+  if (B.K() % kDeep != 0)
+    add_tiles<ByteProduct<kSigned>, R, V>(reinterpret_cast<const std::byte*>(block.rest), kDeep, b, panel);
   store<0>(block, B, b_zeros, column, Y, y_stride);
   if constexpr (V == 2) store<1>(block, B, b_zeros, column, Y, y_stride);
   if constexpr (R == 2) store<2>(block, B, b_zeros, column, Y, y_stride);

@@ -99,17 +99,6 @@ struct Piece {
   std::int64_t k_in_all() const { return stretches * length; }
 };
 
-/// sum += x * w for one k, of rows r and those behind it.
-template <int r, class T, int R, int V, class D, class Vec>
-HWY_INLINE void multiply_add_rows(D d, const Vec (&w)[V], const Rows<T, R>& X, Vec (&sum)[R][V]) {
-  if constexpr (r < R) {
-    const Vec x = X.template broadcast<r>(d);
-    HWY_UNROLL(8)
-    for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
-    multiply_add_rows<r + 1>(d, w, X, sum);
-  }
-}
-
 /// sum += x * w for one k: columns of neighbouring panels, or both halves of one. Weights further on are asked for where
 /// `kAsk` says so.
 template <bool kAsk, class T, int R, int V, class D, class Vec>
@@ -125,7 +114,7 @@ HWY_INLINE void multiply_add(D d, const T* HWY_RESTRICT weights, std::int64_t pa
     for (int v = 0; v < V; v += static_cast<int>(panel_columns<T>() / L))
       hwy::Prefetch(weights + v * L / panel_columns<T>() * panel + kAhead * panel_columns<T>());
   }
-  multiply_add_rows<0>(d, w, X, sum);
+  multiply_add_rows(d, w, X, sum);
 }
 
 /// R rows of so many elements.

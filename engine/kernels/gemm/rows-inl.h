@@ -88,6 +88,17 @@ class Rows {
   std::int64_t five_;
 };
 
+/// sum += x * w for one k: x of each row from r on, w of V vectors of columns.
+template <int r = 0, class T, int R, int V, class D, class Vec>
+HWY_INLINE void multiply_add_rows(D d, const Vec (&w)[V], const Rows<T, R>& X, Vec (&sum)[R][V]) {
+  if constexpr (r < R) {
+    const Vec x = X.template broadcast<r>(d);
+    HWY_UNROLL(8)
+    for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(x, w[v], sum[r][v]);
+    multiply_add_rows<r + 1>(d, w, X, sum);
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace bnrun
 HWY_AFTER_NAMESPACE();

@@ -1,6 +1,7 @@
 // A processor's matrix tiles (AMX): whether there are any, their shapes, and getting them in and out of memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 // The small build has no room for them.
@@ -21,6 +22,7 @@ enum class TileNumbers : std::uint8_t { bytes, bfloat16 };
   __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,amx-tile,amx-int8,amx-bf16"))) inline
 
 constexpr std::int64_t kTileRows = 16;
+constexpr std::int64_t kTileBytes = 1024;
 
 /// Whether the processor has tiles of such numbers and the system lets this process use them. The first call asks for
 /// that on behalf of the whole process, whose signal frames grow by 8 KB when the system agrees: it does not where an
@@ -56,6 +58,31 @@ BNRUN_TILES void load_tile(const void* data, std::int64_t stride) {
 template <int kTile>
 BNRUN_TILES void store_tile(void* data, std::int64_t stride) {
   asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(data), "r"(stride), "i"(kTile) : "memory");
+}
+
+template <int kTile>
+BNRUN_TILES void clear_tile() {
+  asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
+}
+
+/// Adds to the sums of 16 R rows and V panels what one tile of k makes, so that each tile that is read is used twice:
+/// Product::add<sum, left, right>() is for one pair of them. Strides in bytes; the second panel lies `panel` behind.
+template <class Product, int R, int V>
+BNRUN_TILES void add_tiles(const std::byte* rows, std::int64_t stride, const std::byte* panels,
+                           std::int64_t panel) {
+  constexpr std::int64_t kLine = 64;
+  load_tile<4>(rows, stride);
+  load_tile<6>(panels, kLine);
+  Product::template add<0, 4, 6>();
+  if constexpr (V == 2) {
+    load_tile<7>(panels + panel, kLine);
+    Product::template add<1, 4, 7>();
+  }
+  if constexpr (R == 2) {
+    load_tile<5>(rows + kTileRows * stride, stride);
+    Product::template add<2, 5, 6>();
+    if constexpr (V == 2) Product::template add<3, 5, 7>();
+  }
 }
 
 #else
