@@ -10,6 +10,8 @@
 #include "graph/node_query.h"
 #include "op/prepared.h"
 #include "op/shape_rules.h"
+#include "program/fused_ops.h"
+#include "program/idioms.h"
 #include "program/lowering.h"
 
 namespace bnrun {
@@ -51,6 +53,7 @@ class Fuser {
 
   /// The node, and what follows it, as the first kernel that can.
   std::optional<FusedStep> lower(NodeId id) {
+    if (auto step = idiom_from(id)) return step;
     const Node& node = graph_.node(id);
     const NodeArgs args(graph_, id);
     for (const KernelRow& row : kernel_table()) {
@@ -65,6 +68,31 @@ class Fuser {
     return std::nullopt;
   }
 
+  /// A formula in several nodes, of which this is the first.
+  std::optional<FusedStep> idiom_from(NodeId id) {
+    if (const auto found = normalisation_from(graph_, id)) {
+      const ValueType& type = graph_.value(found->x).type;
+      std::int64_t width = 1;
+      for (std::size_t i = type.rank() - found->axes; i < type.rank(); ++i) width *= (*type.dims)[i].extent();
+      auto op = make_normalisation_op(
+          type.dtype, {found->axes, width, found->epsilon, found->centred, found->scale, found->shift});
+      Step step = take(std::move(op), {found->x}, found->nodes);
+      step.kernel = "normalisation";
+      return FusedStep{std::move(step)};
+    }
+    for (const ValueId x : graph_.node(id).inputs) {
+      if (!x.valid() || graph_.value(x).as_constant() != nullptr) continue;
+      const DType dtype = graph_.value(x).type.dtype;
+      if (dtype != DType::float32 && dtype != DType::float64) continue;
+      const auto written = activation_of(graph_, x);
+      if (!written || std::ranges::find(written->nodes, id) == written->nodes.end()) continue;
+      Step step = take(make_channel_affine_op({}, written->function), {x}, written->nodes);
+      step.kernel = "activation";
+      return FusedStep{std::move(step)};
+    }
+    return std::nullopt;
+  }
+
   std::optional<FusedStep> extend(const KernelRow& row, NodeId id, ValueId x, KernelForm form) {
     if (!row.fits(form)) return std::nullopt;
     std::vector<NodeId> path{id};
@@ -75,10 +103,10 @@ class Fuser {
       ValueId addend;
       KernelForm longer = form;
       if (!next[0].valid()) {
-        const auto gated = row.takes_activation ? gated_activation_behind(y) : std::nullopt;
-        if (!gated) break;
-        longer.activation = gated->function;
-        next = {gated->gate, gated->product};
+        auto written = row.takes_activation ? activation_of(graph_, y) : std::nullopt;
+        if (!written) break;
+        longer.activation = written->function;
+        next = std::move(written->nodes);
       } else if (const auto map =
                      row.takes_affine && inputs.size() == 1 ? affine_behind(next[0], y) : std::nullopt) {
         auto composed = compose(form.affine, *map);
@@ -157,30 +185,6 @@ class Fuser {
     const ValueType& a = graph_.value(x).type;
     const ValueType& b = graph_.value(other).type;
     return a.dtype == b.dtype && same_dimensions(a, b) ? other : ValueId{};
-  }
-
-  /// y * gate(y) as one function of y.
-  struct GatedActivation {
-    Activation function;
-    NodeId gate;
-    NodeId product;
-  };
-  std::optional<GatedActivation> gated_activation_behind(ValueId y) const {
-    const Value& value = graph_.value(y);
-    if (value.users.size() != 2 || value.is_output) return std::nullopt;
-    for (const std::size_t first : {0, 1}) {
-      const NodeId gate = value.users[first];
-      const NodeId product = value.users[1 - first];
-      const auto function = gate != product ? activation_behind(gate) : std::nullopt;
-      if (!function || graph_.node(gate).inputs[0] != y) continue;
-      const auto gated = gated_by(*function);
-      if (!gated || sole_reader(graph_, output_of(gate)) != product) continue;
-      const Node& node = graph_.node(product);
-      const bool reads_both = node.inputs.size() == 2 && (node.inputs[0] == y || node.inputs[1] == y);
-      if (reads_both && require_op(graph_, product).multiplies())
-        return GatedActivation{*gated, gate, product};
-    }
-    return std::nullopt;
   }
 
   Step take(std::shared_ptr<const Op> op, std::vector<ValueId> inputs, const std::vector<NodeId>& path) {

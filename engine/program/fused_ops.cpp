@@ -105,6 +105,7 @@ class ChannelAffineOp final : public Op, public WorksInParts {
       const std::int64_t inner = shape.elements(affine_.uniform() ? 0 : axis + 1, shape.rank());
       const T* x = args.in(0).data<T>();
       T* y = args.out(0).data<T>();
+      if (affine_.is_identity()) return activate<T>(activation_, args.in(0).span<T>(), y);
       const auto channels = static_cast<std::int64_t>(affine_.channels());
       for (std::int64_t o = 0; o < outer; ++o) {
         if (inner == 1) {
@@ -147,6 +148,55 @@ class ChannelAffineOp final : public Op, public WorksInParts {
   std::vector<double> shift_;  ///< one a channel
 };
 
+template <class T>
+class NormalisationOp final : public Op, public WorksInParts {
+ public:
+  explicit NormalisationOp(const Normalisation& of)
+      : axes_(of.axes),
+        width_(of.width),
+        epsilon_(of.epsilon),
+        centred_(of.centred),
+        scale_(parameter(of.scale, of.width)),
+        shift_(parameter(of.shift, of.width)) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    return {{args.inputs[0].dtype, args.inputs[0].dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const T* x = args.in(0).data<T>();
+    T* y = args.out(0).data<T>();
+    const std::int64_t rows = args.in(0).shape.elements(0, args.in(0).shape.rank() - axes_);
+    for (std::int64_t row = 0; row < rows; ++row, x += width_, y += width_) {
+      const RowStatistics s = statistics_of(x, width_, epsilon_, centred_);
+      row_kernels<T>().normalise(x, width_, s.mean, s.inverse_deviation,
+                                 scale_.empty() ? nullptr : scale_.data(),
+                                 shift_.empty() ? nullptr : shift_.data(), y);
+    }
+  }
+
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    return AxisMap::leading(args.inputs[0].rank() - axes_, args.inputs[0].rank());
+  }
+  bool has_parts(std::size_t axis, std::size_t rank) const override { return axis + axes_ < rank; }
+
+ private:
+  static std::vector<T> parameter(const Tensor* values, std::int64_t width) {
+    if (values == nullptr) return {};
+    const std::span<const T> given = values->view().span<T>();
+    if (given.size() == 1) return std::vector<T>(static_cast<std::size_t>(width), given[0]);
+    return {given.begin(), given.end()};
+  }
+
+  std::size_t axes_;
+  std::int64_t width_;
+  double epsilon_;
+  bool centred_;
+  std::vector<T> scale_;
+  std::vector<T> shift_;
+};
+
 }  // namespace
 
 bool epilogue_fits(DType dtype, const ChannelAffine& affine) {
@@ -185,6 +235,11 @@ std::shared_ptr<const Op> make_bfloat16_dense_op(const Tensor& W, const ChannelA
 
 std::shared_ptr<const Op> make_channel_affine_op(const ChannelAffine& affine, const Activation& activation) {
   return std::make_shared<ChannelAffineOp>(affine, activation);
+}
+
+std::shared_ptr<const Op> make_normalisation_op(DType dtype, const Normalisation& normalisation) {
+  if (dtype == DType::float64) return std::make_shared<NormalisationOp<double>>(normalisation);
+  return std::make_shared<NormalisationOp<float>>(normalisation);
 }
 
 }  // namespace bnrun

@@ -35,4 +35,16 @@ std::shared_ptr<const Op> make_bfloat16_dense_op(const Tensor& W, const ChannelA
 /// as BatchNormalization itself does.
 std::shared_ptr<const Op> make_channel_affine_op(const ChannelAffine& affine, const Activation& activation);
 
+/// Y = (X - mean) / sqrt(variance + epsilon) * scale + shift over the last axes of X, float32 or float64, which have
+/// `width` elements: in double, rounded once. With `centred` = false the mean is taken as 0.
+struct Normalisation {
+  std::size_t axes = 1;
+  std::int64_t width = 0;
+  double epsilon = 0.0;
+  bool centred = true;
+  const Tensor* scale = nullptr;  ///< [width] or of one element; null: 1, or 0
+  const Tensor* shift = nullptr;
+};
+std::shared_ptr<const Op> make_normalisation_op(DType dtype, const Normalisation& normalisation);
+
 }  // namespace bnrun

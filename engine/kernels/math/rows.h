@@ -1,6 +1,7 @@
 // Sums, extremes and normalisation of rows of numbers.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 namespace bnrun {
@@ -36,5 +37,20 @@ template <>
 const RowKernels<float>& row_kernels();
 template <>
 const RowKernels<double>& row_kernels();
+
+struct RowStatistics {
+  double mean = 0.0;
+  double inverse_deviation = 0.0;  ///< 1/sqrt(variance + epsilon), the variance being that of the population
+};
+
+/// Of `count` elements; with `centred` = false the mean is taken as 0.
+template <class T>
+RowStatistics statistics_of(const T* x, std::int64_t count, double epsilon, bool centred) {
+  const RowKernels<T>& rows = row_kernels<T>();
+  const auto n = static_cast<double>(count);
+  const double mean = centred ? rows.sum(RowSum::plain, x, count, 0.0) / n : 0.0;
+  const double squares = rows.sum(RowSum::squares, x, count, mean);
+  return {mean, 1.0 / std::sqrt(squares / n + epsilon)};
+}
 
 }  // namespace bnrun

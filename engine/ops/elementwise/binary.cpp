@@ -5,6 +5,7 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "op/formula.h"
 #include "op/op.h"
 #include "op/prepared.h"
 #include "op/shape_rules.h"
@@ -41,7 +42,7 @@ T wrapping(T a, T b, F f) {
   }
 }
 
-class BinaryOp final : public Op, public WorksInParts {
+class BinaryOp final : public Op, public WorksInParts, public HasFormula {
  public:
   BinaryOp(Arithmetic kind, LegacyBroadcast legacy) : kind_(kind), legacy_(legacy) {}
 
@@ -133,6 +134,21 @@ class BinaryOp final : public Op, public WorksInParts {
 
   bool adds() const override { return kind_ == Arithmetic::add && !legacy_.enabled; }
   bool multiplies() const override { return kind_ == Arithmetic::mul && !legacy_.enabled; }
+
+  std::optional<Formula> formula(const FoldArgs& args) const override {
+    if (legacy_.enabled || !is_floating(args.inputs[0].dtype)) return std::nullopt;
+    switch (kind_) {
+      case Arithmetic::add:
+        return Formula{Formula::Kind::sum};
+      case Arithmetic::sub:
+        return Formula{Formula::Kind::difference};
+      case Arithmetic::mul:
+        return Formula{Formula::Kind::product};
+      case Arithmetic::div:
+        return Formula{Formula::Kind::quotient};
+    }
+    return std::nullopt;
+  }
 
   std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
     if (legacy_.enabled) return std::nullopt;

@@ -6,6 +6,7 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/math/unary.h"
+#include "op/formula.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/broadcast.h"
@@ -66,7 +67,7 @@ bool run_simple_power(double exponent, const TensorView& X, const MutableTensorV
   return false;
 }
 
-class Pow final : public Op {
+class Pow final : public Op, public HasFormula {
  public:
   explicit Pow(LegacyBroadcast legacy) : legacy_(legacy) {}
 
@@ -100,6 +101,15 @@ class Pow final : public Op {
         });
       });
     });
+  }
+
+  std::optional<Formula> formula(const FoldArgs& args) const override {
+    const Tensor* exponent = args.constant(1);
+    const bool of_each = exponent != nullptr && exponent->elements() == 1 &&
+                         is_floating(args.inputs[0].dtype) &&
+                         same_dimensions(args.inputs[0], args.outputs[0]);
+    if (!of_each) return std::nullopt;
+    return Formula{Formula::Kind::power, read_doubles(exponent->view())[0]};
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override { return broadcast_axes(args, legacy_); }

@@ -7,6 +7,7 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/math/unary.h"
+#include "op/formula.h"
 #include "op/op.h"
 #include "op/passing.h"
 #include "op/prepared.h"
@@ -126,7 +127,7 @@ const UnaryRow& row_of(UnaryKind kind) {
   return kRows[static_cast<std::size_t>(kind)];
 }
 
-class UnaryMath final : public Op, public WorksInParts {
+class UnaryMath final : public Op, public WorksInParts, public HasFormula {
  public:
   UnaryMath(UnaryKind kind, AttributeReader& node) : negates_(kind == UnaryKind::neg), row_(row_of(kind)) {
     check_inputs(node, 1, 1);
@@ -154,6 +155,20 @@ class UnaryMath final : public Op, public WorksInParts {
   bool has_parts(std::size_t, std::size_t) const override { return true; }
 
   void run(const RunArgs& args) const override { row_.run(args.in(0), args.out(0)); }
+
+  std::optional<Formula> formula(const FoldArgs& args) const override {
+    if (!is_floating(args.inputs[0].dtype)) return std::nullopt;
+    switch (row_.kind) {
+      case UnaryKind::sqrt:
+        return Formula{Formula::Kind::power, 0.5};
+      case UnaryKind::reciprocal:
+        return Formula{Formula::Kind::power, -1.0};
+      case UnaryKind::erf:
+        return Formula{Formula::Kind::erf};
+      default:
+        return std::nullopt;
+    }
+  }
 
   OrDeclined<AffineForm> as_affine(const FoldArgs& args) const override {
     if (!negates_ || !is_floating(args.inputs[0].dtype)) return Declined{Decline::not_affine, {}};

@@ -33,21 +33,6 @@ T narrow(double x) {
   return T(static_cast<ComputeType<T>>(x));
 }
 
-struct Statistics {
-  double mean = 0.0;
-  double inverse_deviation = 0.0;
-};
-
-/// Of `count` elements; with `centred` = false the mean is taken as 0.
-template <class T>
-Statistics statistics_of(const T* x, std::int64_t count, double epsilon, bool centred) {
-  const RowKernels<T>& rows = row_kernels<T>();
-  const auto n = static_cast<double>(count);
-  const double mean = centred ? rows.sum(RowSum::plain, x, count, 0.0) / n : 0.0;
-  const double squares = rows.sum(RowSum::squares, x, count, mean);
-  return {mean, 1.0 / std::sqrt(squares / n + epsilon)};
-}
-
 /// Calls f(x, y) with the elements as floats or doubles, in which half precision is computed.
 template <class F>
 void with_wide_elements(const TensorView& X, const MutableTensorView& Y, F f) {
@@ -109,7 +94,7 @@ class LayerNormalization final : public Op {
       const Stretched<C> scale(args.in(1), X.shape, axis);
       const Stretched<C> B(args.present(2) ? args.in(2) : TensorView{}, X.shape, axis);
       for (std::int64_t row = 0; row < rows; ++row) {
-        const Statistics s = statistics_of(x, width, epsilon_, centred_);
+        const RowStatistics s = statistics_of(x, width, epsilon_, centred_);
         row_kernels<C>().normalise(x, width, s.mean, s.inverse_deviation, scale.of_row(row, width),
                                    B.of_row(row, width), y);
         x += width;
@@ -260,7 +245,7 @@ class GroupNormalization final : public Op {
     const std::int64_t run = per_group_ ? width : plane;  // elements of one scale and B
     with_wide_elements(X, args.out(0), [&]<class C>(const C* x, C* y) {
       for (std::int64_t i = 0; i < X.shape[0] * groups && width != 0; ++i) {
-        const Statistics s = statistics_of(x, width, epsilon_, true);
+        const RowStatistics s = statistics_of(x, width, epsilon_, true);
         auto p = static_cast<std::size_t>(i % groups * (width / run));
         for (std::int64_t j = 0; j < width; j += run, ++p)
           row_kernels<C>().scale(x + j, run, s.mean, s.inverse_deviation * scale[p], B[p], y + j);

@@ -11,6 +11,7 @@
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "op/dim_product.h"
+#include "op/formula.h"
 #include "op/op.h"
 #include "op/passing.h"
 #include "op/shape_rules.h"
@@ -130,7 +131,7 @@ struct ReducedAxes {
   }
 };
 
-class Reduce final : public Op {
+class Reduce final : public Op, public HasFormula {
  public:
   Reduce(ReduceKind kind, AttributeReader& node) : kind_(kind), keepdims_(node.get_bool("keepdims", true)) {
     axes_are_input_ = node.version() >= (kind == ReduceKind::sum ? 13 : 18);
@@ -206,6 +207,13 @@ class Reduce final : public Op {
     if (std::holds_alternative<Declined>(reduced)) return reduced;
     if (auto passed = carried(std::get<ChannelAffine>(reduced), from, *map)) return std::move(*passed);
     return Declined{Decline::axis_unproven, "the channels are reduced"};
+  }
+
+  std::optional<Formula> formula(const FoldArgs& args) const override {
+    auto resolved = resolve(args);
+    const bool is_mean = kind_ == ReduceKind::mean && keepdims_ && is_floating(args.inputs[0].dtype);
+    if (!is_mean || !resolved || resolved->axes.empty()) return std::nullopt;
+    return Formula{Formula::Kind::mean, 0.0, std::move(resolved->axes)};
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
