@@ -11,7 +11,6 @@
 #include "base/elements.h"
 #include "graph/node_query.h"
 #include "op/formula.h"
-#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -54,6 +53,11 @@ bool is_square_of(const Graph& graph, NodeId id, ValueId x) {
          (is(graph, id, Kind::product) && reads(graph, id, x, x));
 }
 
+/// With it, a constant whose extents are 1 or those of the other operand made nothing larger.
+bool same_rank(const ValueType& a, const ValueType& b) {
+  return a.ranked() && b.ranked() && a.rank() == b.rank();
+}
+
 /// The nodes that read a value, each once; nothing where it is an output or a subgraph reads it.
 std::vector<NodeId> readers(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
@@ -84,7 +88,7 @@ std::optional<Line> line_of(const Graph& graph, NodeId id, ValueId x) {
   const ValueType& from = graph.value(x).type;
   const ValueType& to = graph.value(output_of(graph, id)).type;
   if (affine == nullptr || graph.node(id).inputs[affine->input] != x || !affine->affine.uniform() ||
-      !args.get().only_first_output_used() || from.dtype != to.dtype || !same_dimensions(from, to))
+      !args.get().only_first_output_used() || from.dtype != to.dtype || !same_rank(from, to))
     return std::nullopt;
   return Line{affine->affine.scale[0], affine->affine.has_shift() ? affine->affine.shift[0] : 0.0};
 }
@@ -181,7 +185,7 @@ class NormalisationReader {
     if (!is(graph_, id, Kind::quotient) || graph_.node(id).inputs[1] != x) return false;
     const Tensor* numerator = graph_.value(graph_.node(id).inputs[0]).as_constant();
     return numerator != nullptr && numerator->elements() == 1 && read_doubles(numerator->view())[0] == 1.0 &&
-           same_dimensions(graph_.value(x).type, graph_.value(output_of(graph_, id)).type);
+           same_rank(graph_.value(x).type, graph_.value(output_of(graph_, id)).type);
   }
 
   /// The constant that the next node multiplies by or adds, if it lies along the last axes; the node is taken.
@@ -192,8 +196,7 @@ class NormalisationReader {
     const auto& inputs = graph_.node(next).inputs;
     const Tensor* parameter = graph_.value(inputs[inputs[0] == y ? 1 : 0]).as_constant();
     const ValueType& type = graph_.value(found_.x).type;
-    if (parameter == nullptr || !same_dimensions(type, graph_.value(output_of(graph_, next)).type))
-      return nullptr;
+    if (parameter == nullptr || !same_rank(type, graph_.value(output_of(graph_, next)).type)) return nullptr;
     if (parameter->elements() != 1) {
       const Shape& shape = parameter->shape();
       for (std::size_t i = 0; i < std::max(shape.rank(), found_.axes); ++i) {
@@ -312,14 +315,20 @@ class ActivationReader {
                 : stands_for(dtype_, gate.pre.scale, 1.0 / std::numbers::sqrt2);
       if (!right_core || gate.pre.shift != 0.0 || gate.post.scale != gate.post.shift) return std::nullopt;
       scale *= gate.post.scale;
-      if (scale != 0.5) {
-        const ValueId y = output_of(graph_, product);
-        const NodeId half = sole_reader(graph_, y);
-        const auto line = line_of(graph_, half, y);
-        if (!line || line->shift != 0.0 || scale * line->scale != 0.5) return std::nullopt;
+      const ValueId y = output_of(graph_, product);
+      const NodeId half = sole_reader(graph_, y);
+      const auto line = line_of(graph_, half, y);
+      if (scale != 0.5 && line && line->shift == 0.0 && scale * line->scale == 0.5) {
         found.nodes.push_back(half);
+        scale = 0.5;
       }
-      found.function = {cubic ? Activation::Kind::gelu_tanh : Activation::Kind::gelu};
+      using Function = Activation::Kind;
+      if (scale == 0.5)
+        found.function = {cubic ? Function::gelu_tanh : Function::gelu};
+      else if (scale == 1.0)
+        found.function = {cubic ? Function::gelu_tanh_twice : Function::gelu_twice};
+      else
+        return std::nullopt;
       return found;
     }
     auto gated = gated_by(*gate.activation);

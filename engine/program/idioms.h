@@ -27,7 +27,8 @@ struct WrittenNormalisation {
 std::optional<WrittenNormalisation> normalisation_from(const Graph& graph, NodeId first);
 
 /// A function of x that several nodes compute: x * sigmoid(alpha*x), x * hard_sigmoid(x),
-/// x/2 * (1 + erf(x/sqrt(2))), x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715*x^3))). A number of the model is taken for one of
+/// x/2 * (1 + erf(x/sqrt(2))), x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715*x^3))), and twice these two, since a layer behind
+/// them takes the half when it is folded. A number of the model is taken for one of
 /// these where it differs by no more than the element type's precision.
 struct WrittenActivation {
   std::vector<NodeId> nodes;  ///< as above; all that read x

@@ -115,6 +115,16 @@ const std::vector<Case>& cases() {
          return f.op("Mul", {x, f.op("Mul", {f.number(0.5), f.one_plus_erf(x)})});
        },
        activation},
+      {"Gelu of which folding took the half",
+       [](Formulas& f, ValueId x) {
+         return f.op("Mul", {x, f.one_plus_erf(x)});
+       },
+       activation},
+      {"Gelu by tanh of which folding took the half",
+       [](Formulas& f, ValueId x) {
+         return f.op("Mul", {x, f.op("Add", {f.op("Tanh", {f.cubic(x)}), f.number(1.0)})});
+       },
+       activation},
       {"Gelu by tanh",
        [](Formulas& f, ValueId x) {
          const auto gate = f.op("Add", {f.op("Tanh", {f.cubic(x)}), f.number(1.0)});
@@ -260,6 +270,17 @@ TEST(Idioms, ValueThatSomebodyElseReadsIsComputed) {
     for (const std::string& kernel : kernels_of(compile(prepared(b.graph()))))
       EXPECT_NE(kernel, normalisation ? "normalisation" : "activation");
   }
+}
+
+TEST(Idioms, ExtentsInFrontOfTheRowsMayBeUnknown) {
+  GraphBuilder b;
+  const auto x = b.input("x", DType::float32, {"N", 3, 8});
+  const Tensor shape({3}, Ints{-1, 6, 8});
+  Formulas f(b, DType::float32);
+  const auto y = f.op("Mul", {f.normalised(f.op("Reshape", {x, shape})), f.numbers({8}, 1)});
+  b.output(f.op("Mul", {f.op("Mul", {y, f.one_plus_erf(y)}), f.number(0.5)}));
+  EXPECT_EQ(kernels_of(compile(prepared(b.graph()))),
+            (std::vector<std::string>{"operator", "normalisation", "activation"}));
 }
 
 TEST(Idioms, RowsOfUnknownWidthStayAsTheyAreWritten) {

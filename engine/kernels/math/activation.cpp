@@ -65,9 +65,15 @@ HWY_INLINE void activate_vectors(const Activation& activation, const T* x, std::
     case Kind::clip:
       return each([=](auto d, auto v) HWY_ATTR { return clip(v, hn::Set(d, alpha), hn::Set(d, beta)); });
     case Kind::gelu:
-      return each([](auto d, auto v) HWY_ATTR { return gelu(d, v); });
+    case Kind::gelu_twice: {
+      const T times = activation.kind == Kind::gelu ? T(1) : T(2);
+      return each([=](auto d, auto v) HWY_ATTR { return hn::Mul(gelu(d, v), hn::Set(d, times)); });
+    }
     case Kind::gelu_tanh:
-      return each([](auto d, auto v) HWY_ATTR { return gelu_tanh(d, v); });
+    case Kind::gelu_tanh_twice: {
+      const T times = activation.kind == Kind::gelu_tanh ? T(1) : T(2);
+      return each([=](auto d, auto v) HWY_ATTR { return hn::Mul(gelu_tanh(d, v), hn::Set(d, times)); });
+    }
     case Kind::hard_sigmoid:
       return each([=](auto d, auto v) HWY_ATTR {
         const auto line = hn::Add(hn::Mul(hn::Set(d, alpha), v), hn::Set(d, beta));

@@ -18,7 +18,9 @@ struct Activation {
     celu,  ///< alpha*(exp(x/alpha) - 1) below 0
     clip,  ///< to [alpha, beta]; beta where the two cross
     gelu,
-    gelu_tanh,     ///< Gelu with approximate = "tanh"
+    gelu_tanh,   ///< Gelu with approximate = "tanh"
+    gelu_twice,  ///< 2*Gelu, where what follows has the half
+    gelu_tanh_twice,
     hard_sigmoid,  ///< alpha*x + beta within [0, 1]
     hard_swish,
     mish,

@@ -238,6 +238,8 @@ ActivationAttributes attributes_of(Kind kind) {
       return {"min", -kInfinity, "max", kInfinity};
     case Kind::gelu:
     case Kind::gelu_tanh:
+    case Kind::gelu_twice:
+    case Kind::gelu_tanh_twice:
     case Kind::hard_swish:
     case Kind::identity:
     case Kind::mish:

@@ -106,8 +106,8 @@ class Pow final : public Op, public HasFormula {
   std::optional<Formula> formula(const FoldArgs& args) const override {
     const Tensor* exponent = args.constant(1);
     const bool of_each = exponent != nullptr && exponent->elements() == 1 &&
-                         is_floating(args.inputs[0].dtype) &&
-                         same_dimensions(args.inputs[0], args.outputs[0]);
+                         is_floating(args.inputs[0].dtype) && args.inputs[0].ranked() &&
+                         exponent->shape().rank() <= args.inputs[0].rank();
     if (!of_each) return std::nullopt;
     return Formula{Formula::Kind::power, read_doubles(exponent->view())[0]};
   }
