@@ -3,6 +3,7 @@ tests/tools and tests/train."""
 
 import csv
 import io
+import json
 import os
 import pathlib
 import sys
@@ -100,6 +101,24 @@ class Tables(BntrainTest):
         self.fail_with(INVALID_INPUT, "eval", "m.onnx", "t.csv", "--target", "progression", message="--missing-target drop")
         self.assertIn(b"rows                441", self.succeed("eval", "m.onnx", "t.csv", "--target", "progression",
                                                               "--missing-target", "drop"))
+
+    def test_what_is_undefined_is_null_and_a_dash(self):
+        self.fit(IRIS, "species", "--epochs", "1")
+        head, *rows = IRIS.read_text().splitlines()
+        self.write("one.csv", "\n".join([head, *rows[:9]]))  # of the first class alone
+        arguments = ["eval", "m.onnx", "one.csv", "--target", "species"]
+        self.assertEqual(json.loads(self.succeed(*arguments, "--json"))["auc"], [None] * 3)
+        self.assertRegex(self.succeed(*arguments).decode(), r"setosa .* - +9\n(.*\n)*mean .* - +9\n")
+        self.write("two.csv", "\n".join([head, *rows[:9], rows[50]]))
+        told = json.loads(self.succeed("eval", "m.onnx", "two.csv", "--target", "species", "--json"))["auc"]
+        self.assertEqual([auc is None for auc in told], [False, False, True])
+        lines = DIABETES.read_text().splitlines()
+        self.fit(DIABETES, "progression", "--epochs", "1")
+        self.write("flat.csv", "\n".join(line.rsplit(",", 1)[0] + ("," + line.rsplit(",", 1)[1] if i == 0 else ",0.1")
+                                         for i, line in enumerate(lines)))
+        arguments = ["eval", "m.onnx", "flat.csv", "--target", "progression"]
+        self.assertIsNone(json.loads(self.succeed(*arguments, "--json"))["r2"])
+        self.assertTrue(self.succeed(*arguments).decode().endswith("R2                  -\n"))
 
     def test_eval_takes_columns_by_name(self):
         self.fit(IRIS, "species", "--epochs", "20")

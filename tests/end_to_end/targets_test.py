@@ -67,6 +67,21 @@ class Targets(BntrainTest):
                 text = self.succeed("eval", "m.onnx", "n.csv", "--target", "share", "--target", "grams").decode()
                 self.assertEqual([line.split()[0] for line in text.splitlines()[1:5:1] if line[0] in "gs"], ["grams", "share"])
 
+    def test_the_mean_is_of_the_targets_that_have_one(self):
+        self.fit("n.csv", "grams,share", "--epochs", "1")
+        rows = [line.split(",") for line in (self.folder / "n.csv").read_text().splitlines()]
+        places = [rows[0].index(name) for name in ("grams", "share")]
+        for constant in (places[:1], places):
+            for row in rows[1:]:
+                for place in constant:
+                    row[place] = "0.1"
+            self.write("flat.csv", "\n".join(map(",".join, rows)))
+            told = json.loads(self.succeed("eval", "m.onnx", "flat.csv", "--target", "grams,share", "--json"))
+            r2 = [target["r2"] for target in told["targets"].values()]
+            self.assertEqual([value is None for value in r2], [True, len(constant) == 2])
+            self.assertEqual(told["mean_r2"], r2[1])
+        self.assertIn(b"mean R2 -\n", self.succeed("eval", "m.onnx", "flat.csv", "--target", "grams,share"))
+
     def test_several_labels_are_trained_and_measured_each_and_together(self):
         for options in [[], ["--fold-training"], ["--qat", "int8"], ["--loss", "cross-entropy", "--label-smoothing", "0.05"]]:
             with self.subTest(options=options):

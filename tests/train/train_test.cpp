@@ -229,6 +229,8 @@ TEST(Score, EachClassByHand) {
   EXPECT_DOUBLE_EQ(report.classes[1].auc, 1.0);
   EXPECT_EQ(report.classes[2].rows, 0);
   EXPECT_EQ(report.classes[2].f1, 0.0);
+  EXPECT_TRUE(std::isnan(report.classes[2].auc));
+  EXPECT_DOUBLE_EQ(report.mean.auc, (4.5 / 6.0 + 1.0) / 2.0);
   EXPECT_DOUBLE_EQ(report.mean.recall, 5.0 / 6.0);
   EXPECT_EQ(report.mean.rows, 5);
   EXPECT_EQ(report.top_3, 1.0);
@@ -254,6 +256,24 @@ TEST(Score, PredictionsByHand) {
   EXPECT_DOUBLE_EQ(score.mean_absolute_error, 1.0 / 3.0);
   EXPECT_DOUBLE_EQ(score.root_mean_squared_error, std::sqrt(1.0 / 3.0));
   EXPECT_DOUBLE_EQ(score.r2, 1.0 - 1.0 / 8.0);
+}
+
+// 0 would be a verdict: no better than chance, no better than the mean.
+TEST(Score, WhatIsUndefinedIsNaN) {
+  const std::vector<float> probabilities{0.7F, 0.3F, 0.4F, 0.6F};
+  const auto report = report_classes(probabilities, std::vector<std::int64_t>{0, 0}, 2);
+  EXPECT_TRUE(std::isnan(report.classes[0].auc));
+  EXPECT_TRUE(std::isnan(report.classes[1].auc));
+  EXPECT_TRUE(std::isnan(report.mean.auc));
+  EXPECT_EQ(report.mean.recall, 0.5);
+  const auto labels = report_labels(probabilities, std::vector<float>{1, 1, 1, 0}, 2);
+  EXPECT_TRUE(std::isnan(labels.labels[0].auc));
+  EXPECT_EQ(labels.labels[1].auc, 0.0);
+  EXPECT_EQ(labels.mean.auc, 0.0);
+  const std::vector<float> equal(3, 0.1F);  // their mean rounds
+  EXPECT_TRUE(std::isnan(score_predictions(std::vector<float>{1, 2, 5}, equal).r2));
+  EXPECT_TRUE(std::isnan(score_predictions({}, {}).r2));
+  EXPECT_TRUE(std::isnan(score_predictions(std::vector<float>{NAN, 2}, std::vector<float>{1, 2}).r2));
 }
 
 // -------- splits

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <utility>
 
 #include "arrays.h"
 #include "bnrun/session.h"
@@ -61,6 +62,16 @@ void print_confusion(const train::ClassificationScore& score, std::vector<std::s
   }
 }
 
+/// Adds what is measured of each class or label, a list a measure.
+void add_scores(const std::vector<train::ClassScore>& scores, nlohmann::ordered_json& json) {
+  for (const auto& [name, measure] :
+       {std::pair("precision", &train::ClassScore::precision),
+        std::pair("recall", &train::ClassScore::recall), std::pair("f1", &train::ClassScore::f1),
+        std::pair("auc", &train::ClassScore::auc)}) {
+    for (const auto& of : scores) json[name].push_back(of.*measure);
+  }
+}
+
 void report_classes(const Options& options, const Truth& truth, std::span<const float> output) {
   const auto& classes = truth.classes;
   const auto score = train::score_classes(output, truth.labels, static_cast<std::int64_t>(classes.size()));
@@ -76,12 +87,7 @@ void report_classes(const Options& options, const Truth& truth, std::span<const 
     json["log_loss"] = report.log_loss;
     json[fmt::format("top_{}", options.top)] = top;
     json["calibration_error"] = report.calibration_error;
-    for (const auto& of : report.classes) {
-      json["precision"].push_back(of.precision);
-      json["recall"].push_back(of.recall);
-      json["f1"].push_back(of.f1);
-      json["auc"].push_back(of.auc);
-    }
+    add_scores(report.classes, json);
     fmt::print("{}\n", json.dump(2));
     return;
   }
@@ -115,9 +121,9 @@ void report_numbers(const Options& options, const Truth& truth, std::span<const 
   }
   fmt::print(
       "rows                {}\nmean squared error  {:.6g}\nits root (RMSE)     {:.6g}\n"
-      "mean absolute error {:.6g}\nR2                  {:.4f}\n",
+      "mean absolute error {:.6g}\nR2                  {}\n",
       scores[0].elements, scores[0].mean_squared_error, scores[0].root_mean_squared_error,
-      scores[0].mean_absolute_error, scores[0].r2);
+      scores[0].mean_absolute_error, text_of_measure(scores[0].r2));
 }
 
 void report_labels(const Options& options, const Truth& truth, std::span<const float> output) {
@@ -132,13 +138,8 @@ void report_labels(const Options& options, const Truth& truth, std::span<const f
                               {"exact", report.exact},
                               {"log_loss", report.log_loss},
                               {"labels", truth.names}};
-  for (const auto& of : report.labels) {
-    json["label_rows"].push_back(of.rows);
-    json["precision"].push_back(of.precision);
-    json["recall"].push_back(of.recall);
-    json["f1"].push_back(of.f1);
-    json["auc"].push_back(of.auc);
-  }
+  for (const auto& of : report.labels) json["label_rows"].push_back(of.rows);
+  add_scores(report.labels, json);
   fmt::print("{}\n", json.dump(2));
 }
 

@@ -121,7 +121,7 @@ train::Dataset apply_to(const Fit& fit, const Prepared& prepared, const std::vec
 
 /// How well one fold is predicted, and a line that says so.
 struct FoldScore {
-  double measure = 0.0;  ///< accuracy, RMSE, or of several targets the mean R2
+  double measure = 0.0;  ///< accuracy, RMSE, or of several targets the mean R2, NaN where none has one
   std::string text;
 };
 FoldScore score_fold(const LabelledTable& labelled, const train::Network& network,
@@ -140,12 +140,12 @@ FoldScore score_fold(const LabelledTable& labelled, const train::Network& networ
   const auto scores = train::score_targets(y, held_out.targets, network.outputs());
   if (scores.size() == 1)
     return {scores[0].root_mean_squared_error,
-            fmt::format("RMSE {:.4f}  MAE {:.4f}  R2 {:.4f}  {} rows", scores[0].root_mean_squared_error,
-                        scores[0].mean_absolute_error, scores[0].r2, held_out.rows())};
+            fmt::format("RMSE {:.4f}  MAE {:.4f}  R2 {}  {} rows", scores[0].root_mean_squared_error,
+                        scores[0].mean_absolute_error, text_of_measure(scores[0].r2), held_out.rows())};
   std::vector<std::string> errors;
   for (std::size_t t = 0; t < scores.size(); ++t)
     errors.push_back(fmt::format("{} {:.4g}", labelled.targets[t], scores[t].root_mean_squared_error));
-  return {mean_r2(scores), fmt::format("mean R2 {:.4f}  RMSE {}  {} rows", mean_r2(scores),
+  return {mean_r2(scores), fmt::format("mean R2 {}  RMSE {}  {} rows", text_of_measure(mean_r2(scores)),
                                        fmt::join(errors, ", "), held_out.rows())};
 }
 
@@ -180,13 +180,14 @@ bool measure_folds(const Fit& fit, const std::optional<train::Recipe>& recipe, t
   std::vector<double> means;
   for (std::size_t f = 0; f < splits.size(); ++f) {
     fmt::print(fit.text, "fold {:<2}    {}\n", f + 1, scores[f].text);
-    means.push_back(scores[f].measure);
+    if (!std::isnan(scores[f].measure)) means.push_back(scores[f].measure);
   }
   const auto [mean, deviation] = mean_and_deviation(means);
+  const std::string summary = means.empty() ? "-" : fmt::format("{:.4f} +- {:.4f}", mean, deviation);
   const char* const what = fit.counts_right()                ? "accuracy"
                            : fit.labelled.targets.size() > 1 ? "mean R2"
                                                              : "RMSE";
-  fmt::print(fit.text, "{} folds   {} {:.4f} +- {:.4f}\n", splits.size(), what, mean, deviation);
+  fmt::print(fit.text, "{} folds   {} {}\n", splits.size(), what, summary);
   std::fflush(fit.text);
   return true;
 }

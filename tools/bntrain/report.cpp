@@ -112,6 +112,10 @@ void print_result(std::FILE* out, std::string_view what, bool classification,
              classification ? "accuracy" : "mean absolute error", result.metric, result.loss);
 }
 
+std::string text_of_measure(double measure) {
+  return std::isnan(measure) ? "-" : fmt::format("{:.4f}", measure);
+}
+
 namespace {
 
 /// A table of what is measured of each class or label, and of their mean.
@@ -121,8 +125,7 @@ std::string score_table(const char* what, const std::vector<train::ClassScore>& 
   table.add({what, "precision", "recall", "F1", "AUC", "rows"});
   const auto add = [&](const std::string& name, const train::ClassScore& score) {
     table.add({name, fmt::format("{:.4f}", score.precision), fmt::format("{:.4f}", score.recall),
-               fmt::format("{:.4f}", score.f1), fmt::format("{:.4f}", score.auc),
-               fmt::format("{}", score.rows)});
+               fmt::format("{:.4f}", score.f1), text_of_measure(score.auc), fmt::format("{}", score.rows)});
   };
   for (std::size_t c = 0; c < names.size(); ++c) add(names[c], scores[c]);
   add("mean", mean);
@@ -144,9 +147,15 @@ std::string label_report(const train::LabelReport& report, const std::vector<std
 }
 
 double mean_r2(const std::vector<train::RegressionScore>& scores) {
-  double mean = 0.0;
-  for (const auto& score : scores) mean += score.r2 / static_cast<double>(scores.size());
-  return mean;
+  double sum = 0.0;
+  double defined = 0.0;
+  for (const auto& score : scores) {
+    const bool undefined = std::isnan(score.r2) && !std::isnan(score.mean_squared_error);
+    if (undefined) continue;
+    sum += score.r2;
+    ++defined;
+  }
+  return sum / defined;  // 0 / 0 is NaN
 }
 
 std::string target_report(const std::vector<train::RegressionScore>& scores,
@@ -155,8 +164,8 @@ std::string target_report(const std::vector<train::RegressionScore>& scores,
   table.add({"target", "RMSE", "MAE", "R2"});
   for (std::size_t t = 0; t < targets.size(); ++t)
     table.add({targets[t], fmt::format("{:.6g}", scores[t].root_mean_squared_error),
-               fmt::format("{:.6g}", scores[t].mean_absolute_error), fmt::format("{:.4f}", scores[t].r2)});
-  return table.text() + fmt::format("mean R2 {:.4f}\n", mean_r2(scores));
+               fmt::format("{:.6g}", scores[t].mean_absolute_error), text_of_measure(scores[t].r2)});
+  return table.text() + fmt::format("mean R2 {}\n", text_of_measure(mean_r2(scores)));
 }
 
 void print_report(std::FILE* out, Task task, std::span<const float> y, const train::Dataset& rows,
@@ -170,7 +179,8 @@ void print_report(std::FILE* out, Task task, std::span<const float> y, const tra
     fmt::print(out, "{}", target_report(train::score_targets(y, rows.targets, outputs), names));
   } else {
     const auto score = train::score_predictions(y, rows.targets);
-    fmt::print(out, "held-out   RMSE {:.4f}  R2 {:.4f}\n", score.root_mean_squared_error, score.r2);
+    fmt::print(out, "held-out   RMSE {:.4f}  R2 {}\n", score.root_mean_squared_error,
+               text_of_measure(score.r2));
   }
 }
 

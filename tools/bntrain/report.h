@@ -35,7 +35,10 @@ std::string target_report(const std::vector<train::RegressionScore>& scores,
 /// What is measured of rows held out besides loss and metric, as text; `names` are those of classes or of targets.
 void print_report(std::FILE* out, Task task, std::span<const float> y, const train::Dataset& rows,
                   const std::vector<std::string>& names);
+/// Of the targets that have one, as those with equal numbers alone have not: NaN where none has.
 double mean_r2(const std::vector<train::RegressionScore>& scores);
+/// "0.1234", or "-" for NaN.
+std::string text_of_measure(double measure);
 
 /// Throws cli::UsageError where the path of --history ends in anything but .csv or .json.
 void check_history(const std::string& path);

@@ -20,20 +20,23 @@ struct ClassificationScore {
 BNRUN_API ClassificationScore score_classes(std::span<const float> probabilities,
                                             std::span<const std::int64_t> labels, std::int64_t classes);
 
-/// One class against all others. What would be divided by 0 is 0.
+/// One class against all others. A share of no rows is 0, as is the harmonic mean of two such.
 struct ClassScore {
   std::int64_t rows = 0;   ///< that have its label
   double precision = 0.0;  ///< of the rows predicted so, how many are
   double recall = 0.0;     ///< of the rows that are so, how many are predicted
   double f1 = 0.0;         ///< their harmonic mean
   /// That a row of the class has a larger probability of it than one of another class, equal ones counted
-  /// half: the area under the ROC curve (Hanley and McNeil 1982).
+  /// half: the area under the ROC curve (Hanley and McNeil 1982). NaN where there are no two such rows, or a
+  /// probability is NaN.
   double auc = 0.0;
 };
 
 struct ClassificationReport {
   std::vector<ClassScore> classes;
-  ClassScore mean;        ///< of the classes that have rows; its rows are all
+  /// Of the classes that have rows, the AUC of those that not all rows are of: NaN where there are none. Its rows are
+  /// all.
+  ClassScore mean;
   double top_3 = 0.0;     ///< rows whose label is among the three most probable classes
   double log_loss = 0.0;  ///< mean of -log(probability of the label)
   /// Mean over rows of |accuracy - confidence| in ten equal ranges of the largest probability: Guo et al.
@@ -53,7 +56,8 @@ struct RegressionScore {
   double mean_squared_error = 0.0;
   double mean_absolute_error = 0.0;
   double root_mean_squared_error = 0.0;
-  double r2 = 0.0;  ///< 1 - squared error / squared deviation from the mean target; 0 when all are equal
+  /// 1 - squared error / squared deviation from the mean target; NaN where all targets are equal.
+  double r2 = 0.0;
 };
 BNRUN_API RegressionScore score_predictions(std::span<const float> predictions,
                                             std::span<const float> targets);
@@ -65,7 +69,7 @@ BNRUN_API std::vector<RegressionScore> score_targets(std::span<const float> pred
 /// Of labels that may hold at once, predicted where their probability is above 0.5.
 struct LabelReport {
   std::vector<ClassScore> labels;  ///< `rows` are those that have it
-  ClassScore mean;                 ///< of the labels that some row has; its rows are all
+  ClassScore mean;                 ///< of the labels that some row has, as in ClassificationReport
   double accuracy = 0.0;           ///< share of labels of rows that are predicted as they are
   double exact = 0.0;              ///< share of rows all of whose labels are
   double log_loss = 0.0;           ///< mean over rows and labels of -log(probability of what is)

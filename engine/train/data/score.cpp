@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "base/fail.h"
@@ -39,6 +40,8 @@ ClassificationScore score_classes(std::span<const float> probabilities, std::spa
 
 namespace {
 
+constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+
 double ratio(double part, double whole) {
   return whole > 0.0 ? part / whole : 0.0;
 }
@@ -49,7 +52,7 @@ template <class Holds>
 double auc_of(std::span<const float> probabilities, std::size_t c, std::size_t width, Holds holds) {
   std::vector<std::pair<float, bool>> rows;
   for (std::size_t r = 0; r < probabilities.size() / width; ++r) {
-    if (std::isnan(probabilities[r * width + c])) return std::numeric_limits<double>::quiet_NaN();
+    if (std::isnan(probabilities[r * width + c])) return kUndefined;
     rows.emplace_back(probabilities[r * width + c], holds(r));
   }
   std::sort(rows.begin(), rows.end());
@@ -65,7 +68,7 @@ double auc_of(std::span<const float> probabilities, std::size_t c, std::size_t w
     }
   }
   const double others = static_cast<double>(rows.size()) - hits;
-  return ratio(rank_sum - hits * (hits + 1.0) / 2.0, hits * others);
+  return hits * others > 0.0 ? (rank_sum - hits * (hits + 1.0) / 2.0) / (hits * others) : kUndefined;
 }
 
 /// Of `of.rows` rows of the class, `hits` among the rows predicted so.
@@ -91,7 +94,7 @@ ClassScore mean_of(std::span<const ClassScore> all, std::size_t rows) {
     mean.auc += of.auc;
   }
   for (double* part : {&mean.precision, &mean.recall, &mean.f1}) *part = ratio(*part, present);
-  mean.auc = ratio(mean.auc, ranked);
+  mean.auc = ranked > 0.0 ? mean.auc / ranked : kUndefined;
   return mean;
 }
 
@@ -101,8 +104,7 @@ double calibration_error(std::span<const float> probabilities, std::span<const s
   std::array<double, kRanges> difference{};  // sum of hits less sum of confidences
   for (std::size_t r = 0; r < labels.size(); ++r) {
     const auto row = probabilities.subspan(r * width, width);
-    if (std::ranges::any_of(row, [](float p) { return std::isnan(p); }))
-      return std::numeric_limits<double>::quiet_NaN();
+    if (std::ranges::any_of(row, [](float p) { return std::isnan(p); })) return kUndefined;
     const auto largest = std::max_element(row.begin(), row.end());
     const auto confidence = static_cast<double>(*largest);
     const auto range = static_cast<std::size_t>(std::clamp(confidence * kRanges, 0.0, kRanges - 1.0));
@@ -165,6 +167,7 @@ RegressionScore score_predictions(std::span<const float> predictions, std::span<
     fail(ErrorCode::invalid_input, "{} predictions for {} targets", predictions.size(), targets.size());
   }
   RegressionScore score{.elements = static_cast<std::int64_t>(targets.size())};
+  score.r2 = kUndefined;
   if (targets.empty()) return score;
   const auto count = static_cast<double>(targets.size());
   double mean = 0.0;
@@ -178,7 +181,9 @@ RegressionScore score_predictions(std::span<const float> predictions, std::span<
     deviation += (target - mean) * (target - mean) / count;
   }
   score.root_mean_squared_error = std::sqrt(score.mean_squared_error);
-  score.r2 = deviation > 0.0 ? 1.0 - score.mean_squared_error / deviation : 0.0;
+  // Not by the deviation: the mean of equal numbers may round to another one.
+  if (std::ranges::adjacent_find(targets, std::ranges::not_equal_to()) != targets.end())
+    score.r2 = 1.0 - score.mean_squared_error / deviation;
   return score;
 }
 
