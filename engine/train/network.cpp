@@ -233,7 +233,8 @@ void check_data(const Network& network, const Dataset& data) {
     fail(ErrorCode::invalid_input, "the data has {} columns, the network {} inputs", data.columns,
          network.inputs());
   }
-  if (data.features.empty() || data.features.size() % static_cast<std::size_t>(data.columns) != 0) {
+  if (data.features.empty()) fail(ErrorCode::invalid_input, "the data has no rows");
+  if (data.features.size() % static_cast<std::size_t>(data.columns) != 0) {
     fail(ErrorCode::invalid_input, "{} numbers are no whole rows of {}", data.features.size(), data.columns);
   }
   check_finite(data.features, data.columns, "column");

@@ -120,6 +120,29 @@ class Tables(BntrainTest):
         self.assertIsNone(json.loads(self.succeed(*arguments, "--json"))["r2"])
         self.assertTrue(self.succeed(*arguments).decode().endswith("R2                  -\n"))
 
+    def test_an_option_that_names_the_target_is_refused(self):
+        for option in ("--drop", "--categories", "--embed", "--features"):
+            for command in (["fit", IRIS, "-o", "m.onnx"], ["compare", IRIS]):
+                self.fail_with(USAGE, *command, "--target", "species", "--epochs", "1", option, "species",
+                               message=f"{option} species: the column is what --target has the network learn")
+        self.fit(IRIS, "species", "--epochs", "1", "--features", "s*")  # a pattern may fit it
+        self.fit(DIABETES, "progression", "--epochs", "1")
+        self.fail_with(USAGE, "eval", "m.onnx", DIABETES, "--target", "progression", "--top", "3",
+                       message="--top 3: it counts among classes, and the model predicts numbers: leave --top out")
+
+    def test_too_few_rows_to_watch_are_an_error_that_names_the_table_and_the_option(self):
+        lines = DIABETES.read_text().splitlines()
+        for rows, share in ((1, "0.2"), (2, "0.2"), (2, "0.9")):
+            self.write("few.csv", "\n".join(lines[:rows + 1]))
+            watched = rows if share == "0.9" else 0
+            told = f"few.csv: --validation {share} of {rows} row{'s' if rows > 1 else ''} leaves {rows - watched} to learn from and {watched} to watch"
+            task = ["few.csv", "--target", "progression", "--task", "regression", "--epochs", "1", "--validation", share, "-q"]
+            self.fail_with(INVALID_INPUT, "compare", *task, message=told + ": it takes more rows, or another --validation")
+            self.fail_with(INVALID_INPUT, "fit", *task, "-o", "f.onnx", message=told + ": it takes more rows, or --validation 0")
+        self.fit(DIABETES, "progression", "--epochs", "1")
+        self.fail_with(INVALID_INPUT, "tune", "m.onnx", "few.csv", "--target", "progression", "--epochs", "1", "-q", "-o", "t.onnx", message="few.csv: --validation")
+        self.succeed("compare", DIABETES, "--target", "progression", "--epochs", "1", "--seeds", "1", "--rates", "0.01", "--initial-scales", "1", "-q")
+
     def test_eval_takes_columns_by_name(self):
         self.fit(IRIS, "species", "--epochs", "20")
         expected = self.succeed("eval", "m.onnx", IRIS, "--target", "species")
@@ -192,7 +215,7 @@ class Tables(BntrainTest):
                 self.assertGreater(float(said), 0.8)
                 self.assertIn(f"accuracy {said}: ", self.succeed("eval", "m.onnx", "t.csv", "--target", "bought").decode())
         arguments = ["fit", "t.csv", "--target", "bought", "-o", "n.onnx", "-q", "--missing", "mean"]
-        for given, message in [("colours", "there is no column 'colours'"), ("bought", "--embed bought: is none of the features")]:
+        for given, message in [("colours", "there is no column 'colours'"), ("bought", "--embed bought: the column is what --target")]:
             self.assertIn(message, self.run_program(*arguments, "--embed", given).stderr.decode())
         self.fail_with(USAGE, *arguments, "--embed", f"{column}=0", message="expected COLUMN or COLUMN=NUMBERS")
         self.succeed(*arguments, "--embed", "age=2", "--epochs", "1")

@@ -128,6 +128,25 @@ class Images(BntrainTest):
                          [28, 28])
         self.expect_alike("x28.idx", "y28.idx", said)
 
+    def test_sides_that_contradict_each_other_are_refused(self):
+        images, labels = shapes(20)
+        np.save(self.folder / "y.npy", labels)
+        self.write("net.json", json.dumps(KERAS))
+        layers = ["--layers", "conv(4,3) gap dense"]
+        for name, shape in [("x.npy", (28, 28)), ("first.npy", (1, 28, 28)), ("last.npy", (28, 28, 1)), ("flat.npy", (784,)), ("wide.npy", (14, 56))]:
+            np.save(self.folder / name, images.reshape(-1, *shape))
+        def arguments(name, *options):
+            return ["fit", name, "--labels", "y.npy", "-o", "m.onnx", "--epochs", "1", "-q", *options]
+        for name in ("x.npy", "first.npy", "last.npy", "flat.npy"):
+            self.succeed(*arguments(name, "--image", "28x28", *layers))
+            self.succeed(*arguments(name, "--image", "28x28", "--model", "net.json"))
+        self.fail_with(USAGE, *arguments("x.npy", "--image", "14x56", *layers),
+                       message="--image 14x56: the rows of the data are images of 28x28 already: leave --image out")
+        self.fail_with(USAGE, *arguments("flat.npy", "--image", "14x56", "--model", "net.json"),
+                       message="--image 14x56: the input of net.json is 28x28x1: leave --image out")
+        self.fail_with(INVALID_INPUT, *arguments("wide.npy", "--model", "net.json"),
+                       message="net.json: its input is 28x28x1, a row of the data 14x56x1")
+
     def test_a_row_of_a_table_may_be_an_image(self):
         table = ROOT / "models/data/digits.csv.gz"
         layers = ["--layers", "conv(4,3) bn relu gap dense", "--epochs", "1", "-q"]

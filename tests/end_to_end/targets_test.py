@@ -67,6 +67,11 @@ class Targets(BntrainTest):
                 text = self.succeed("eval", "m.onnx", "n.csv", "--target", "share", "--target", "grams").decode()
                 self.assertEqual([line.split()[0] for line in text.splitlines()[1:5:1] if line[0] in "gs"], ["grams", "share"])
 
+    def test_no_first_classes_are_counted_among_labels(self):
+        self.fit("l.csv", "warm,wet", "--epochs", "1")
+        self.fail_with(USAGE, "eval", "m.onnx", "l.csv", "--target", "warm,wet", "--top", "1",
+                       message="--top 1: it counts among classes, and the model predicts labels that may hold at once: leave --top out")
+
     def test_the_mean_is_of_the_targets_that_have_one(self):
         self.fit("n.csv", "grams,share", "--epochs", "1")
         rows = [line.split(",") for line in (self.folder / "n.csv").read_text().splitlines()]

@@ -300,8 +300,11 @@ int compare(const cli::Console& console, Options options) {
   take_embedded_for_categories(options.table);
   options.table.table.expected = target_names(options.table.choice.targets);
   const auto table = io::read_csv(options.table.data, options.table.table);
+  check_columns(options.table, table);
   const auto labelled = label_table(table, options.table.choice);
   const bool classification = labelled.counts_right();
+  check_watched(table.source(), std::ssize(labelled.rows), options.training.fit.validation,
+                "another --validation");
   describe(console, table, labelled);
   std::vector<std::size_t> rows(labelled.rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = i;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -28,7 +29,7 @@ struct Options {
   std::vector<std::string> targets;
   std::string labels;
   bool json = false;
-  std::int64_t top = 3;
+  std::optional<std::int64_t> top;
   MissingTarget missing_target = MissingTarget::error;
   io::TableRules tables;
 };
@@ -76,8 +77,9 @@ void report_classes(const Options& options, const Truth& truth, std::span<const 
   const auto& classes = truth.classes;
   const auto score = train::score_classes(output, truth.labels, static_cast<std::int64_t>(classes.size()));
   const auto report = train::report_classes(output, truth.labels, static_cast<std::int64_t>(classes.size()));
+  const std::int64_t first = options.top.value_or(3);
   const double top =
-      train::top_accuracy(output, truth.labels, static_cast<std::int64_t>(classes.size()), options.top);
+      train::top_accuracy(output, truth.labels, static_cast<std::int64_t>(classes.size()), first);
   if (options.json) {
     nlohmann::ordered_json json{{"rows", score.rows},
                                 {"correct", score.correct},
@@ -85,7 +87,7 @@ void report_classes(const Options& options, const Truth& truth, std::span<const 
                                 {"classes", classes},
                                 {"confusion", score.confusion}};
     json["log_loss"] = report.log_loss;
-    json[fmt::format("top_{}", options.top)] = top;
+    json[fmt::format("top_{}", first)] = top;
     json["calibration_error"] = report.calibration_error;
     add_scores(report.classes, json);
     fmt::print("{}\n", json.dump(2));
@@ -94,7 +96,7 @@ void report_classes(const Options& options, const Truth& truth, std::span<const 
   fmt::print("accuracy {:.4f}: {} of {} rows\n", score.accuracy(), score.correct, score.rows);
   print_confusion(score, classes);
   fmt::print("\n{}", class_report(report, classes));
-  if (options.top != 3) fmt::print("label among the first {} classes: {:.4f}\n", options.top, top);
+  if (first != 3) fmt::print("label among the first {} classes: {:.4f}\n", first, top);
 }
 
 nlohmann::ordered_json json_of(const train::RegressionScore& score) {
@@ -215,6 +217,10 @@ int evaluate(const cli::Console& console, const Options& options) {
   const Model model = cli::load_model(options.model);
   const auto [truth, output, rows] =
       options.labels.empty() ? score_table(console, options, model) : score_array(options, model);
+  if (options.top && truth.classes.empty())
+    throw cli::UsageError(fmt::format(
+        "--top {}: it counts among classes, and the model predicts {}: leave --top out", *options.top,
+        truth.task == Task::multilabel ? "labels that may hold at once" : "numbers"));
   if (truth.rows.size() < rows)
     console.note(fmt::format("{}: left out {} of {} rows, which have no target",
                              options.labels.empty() ? options.data : options.labels, rows - truth.rows.size(),

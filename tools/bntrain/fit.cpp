@@ -280,6 +280,7 @@ int fit(const cli::Console& console, Options options) {
   const bool array = !options.labels.empty();
   const auto table =
       array ? read_labels(options.labels) : io::read_csv(options.table.data, options.table.table);
+  if (!array) check_columns(options.table, table);
   auto labelled = array ? label_array(options.table.data, table, options.table.choice)
                         : label_table(table, options.table.choice);
   labelled.description.missing_spellings = options.table.table.missing;
@@ -292,6 +293,7 @@ int fit(const cli::Console& console, Options options) {
   else
     describe(console, table, labelled);
   const double watched = options.validation_file.empty() ? fit_settings.validation : 0.0;
+  check_watched(table.source(), std::ssize(split.rest), watched, "--validation 0, which watches none");
   const auto recipe = recipe_for(options.training, rows_to_learn_from(std::ssize(split.rest), watched),
                                  !options.run.checkpoint.empty());
   if (recipe) options.network.usual_momentum = recipe->bn_momentum;

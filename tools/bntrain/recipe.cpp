@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bnrun/error.h"
+
 namespace bnrun {
 namespace {
 
@@ -38,6 +40,15 @@ std::optional<train::Recipe> recipe_for(const TrainingSettings& settings, std::i
 
 std::int64_t rows_to_learn_from(std::int64_t rows, double validation) {
   return std::max<std::int64_t>(1, rows - std::llround(validation * static_cast<double>(rows)));
+}
+
+void check_watched(const std::string& source, std::int64_t rows, double validation, const char* remedy) {
+  const std::int64_t watched = std::llround(validation * static_cast<double>(rows));
+  if (validation == 0.0 || (watched > 0 && watched < rows)) return;
+  throw Error(ErrorCode::invalid_input,
+              fmt::format("{}: --validation {} of {} row{} leaves {} to learn from and {} to watch: it takes "
+                          "more rows, or {}",
+                          source, validation, rows, rows == 1 ? "" : "s", rows - watched, watched, remedy));
 }
 
 void complete(const TrainingSettings& settings, const train::Recipe& recipe, std::int64_t weights,

@@ -15,6 +15,10 @@ std::optional<train::Recipe> recipe_for(const TrainingSettings& settings, std::i
 /// The rows that are left to learn from when a share of them is validated on.
 std::int64_t rows_to_learn_from(std::int64_t rows, double validation);
 
+/// Throws invalid_input naming `source` where a share of its rows to watch leaves none to watch or none to learn from;
+/// `remedy` is what helps besides more rows.
+void check_watched(const std::string& source, std::int64_t rows, double validation, const char* remedy);
+
 std::int64_t learned_weights(const train::Network& network);
 
 /// Sets in `options` what was not given, for a network of so many weights.

@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -58,6 +59,13 @@ bool reads_images(const train::LayerSpec& layer) {
          std::holds_alternative<train::GlobalAveragePooling2D>(layer);
 }
 
+/// Whether they are the same but for axes of 1: one channel may be first, last or left out.
+bool same_sides(std::vector<std::int64_t> a, std::vector<std::int64_t> b) {
+  std::erase(a, 1);
+  std::erase(b, 1);
+  return a == b;
+}
+
 /// What a row is to the network: an image [height, width, channels], or [columns].
 Shape row_of(const NetworkSettings& settings, const std::vector<std::int64_t>& given, std::int64_t columns) {
   std::vector<std::int64_t> row = given;
@@ -76,6 +84,10 @@ Shape row_of(const NetworkSettings& settings, const std::vector<std::int64_t>& g
     if (Shape(row).elements() != columns)
       throw cli::UsageError(fmt::format("--image {} are {} numbers, a row of the data has {}", text,
                                         Shape(row).elements(), columns));
+    if (given.size() > 1 && !same_sides(row, given))
+      throw cli::UsageError(
+          fmt::format("--image {}: the rows of the data are images of {} already: leave --image out", text,
+                      fmt::join(given, "x")));
   }
   if (row.size() == 2) row.push_back(1);
   return row.size() == 3 ? Shape(row) : Shape{columns};
@@ -90,13 +102,22 @@ void set_first_weights(const NetworkSettings& settings, Layer& layer) {
 }
 
 /// The layers, and the row where the file says that it is an image.
-std::vector<train::LayerSpec> read_keras(const std::string& file, std::int64_t outputs, Task task,
+std::vector<train::LayerSpec> read_keras(const NetworkSettings& settings, std::int64_t outputs, Task task,
                                          Shape& row) {
+  const std::string& file = *settings.keras;
   auto [layers, input] = parse_keras(io::read_file(file), file, outputs, task);
   const Shape wanted(input);
   if (!input.empty() && wanted.elements() != row.elements())
     throw Error(ErrorCode::invalid_input, fmt::format("{}: its input has {} values, a row of the data {}",
                                                       file, wanted.elements(), row.elements()));
+  if (input.size() > 1 && row.rank() > 1 && !same_sides(input, {row.begin(), row.end()})) {
+    const std::string sides = fmt::format("{}", fmt::join(input, "x"));
+    if (settings.image)
+      throw cli::UsageError(
+          fmt::format("--image {}: the input of {} is {}: leave --image out", *settings.image, file, sides));
+    throw Error(ErrorCode::invalid_input, fmt::format("{}: its input is {}, a row of the data {}", file,
+                                                      sides, fmt::join(row.begin(), row.end(), "x")));
+  }
   if (wanted.rank() == 3) row = wanted;
   return layers;
 }
@@ -104,7 +125,7 @@ std::vector<train::LayerSpec> read_keras(const std::string& file, std::int64_t o
 /// `row` becomes what they take it for.
 std::vector<train::LayerSpec> layers_of(const NetworkSettings& settings, std::int64_t outputs, Task task,
                                         Shape& row) {
-  auto layers = settings.keras ? read_keras(*settings.keras, outputs, task, row)
+  auto layers = settings.keras ? read_keras(settings, outputs, task, row)
                                : parse_layers(settings.layers.value_or(layers_text(settings.hidden)), outputs,
                                               task, {.momentum = settings.usual_momentum});
   if (!settings.keras && !settings.layers && row.rank() == 3) layers.insert(layers.begin(), train::Flatten{});
@@ -315,6 +336,24 @@ std::int64_t usual_width(std::int64_t values) {
 }
 
 }  // namespace
+
+void check_columns(const TableSettings& settings, const io::Table& table) {
+  const auto& choice = settings.choice;
+  std::vector<std::string> embedded;
+  using Columns = std::pair<const char*, const std::vector<std::string>&>;
+  for (const auto& [column, width] : embeddings_of(settings)) embedded.push_back(column);
+  for (const std::size_t target : find_targets(table, choice.targets)) {
+    for (const auto& [option, columns] :
+         {Columns("--embed", embedded), Columns("--drop", choice.drop),
+          Columns("--categories", choice.categories), Columns("--features", choice.features)}) {
+      if (std::ranges::find(columns, table.name(target)) == columns.end()) continue;
+      throw cli::UsageError(
+          fmt::format("{} {}: the column is what --target has the network learn, and never a feature: leave "
+                      "{} out, or name another --target",
+                      option, table.name(target), option));
+    }
+  }
+}
 
 void take_embedded_for_categories(TableSettings& settings) {
   for (const auto& [column, width] : embeddings_of(settings)) settings.choice.categories.push_back(column);

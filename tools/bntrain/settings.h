@@ -80,6 +80,9 @@ void add_task_option(CLI::App& command, Task& task, const std::string& automatic
 /// Columns to embed are categories, whatever they hold. Throws cli::UsageError where --embed is not understood.
 void take_embedded_for_categories(TableSettings& settings);
 
+/// Throws cli::UsageError where --features, --drop, --categories or --embed names a target, which is no feature.
+void check_columns(const TableSettings& settings, const io::Table& table);
+
 /// What the network is to minimise on these rows. Throws cli::UsageError where it does not fit the target.
 void set_loss(const NetworkSettings& settings, const train::Dataset& training, Task task,
               train::Network& network);

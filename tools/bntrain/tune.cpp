@@ -103,6 +103,7 @@ void check_finite(const io::Table& table, const std::vector<std::size_t>& lines,
 std::vector<train::EpochReport> train_on_rows(const cli::Console& console, const Options& options,
                                               const train::Dataset& rows, train::LoadedNetwork& loaded) {
   auto fit = fit_options(options.training);
+  check_watched(options.data, rows.rows(), fit.validation, "--validation 0, which watches none");
   auto recipe = recipe_for(options.training, rows_to_learn_from(rows.rows(), fit.validation),
                            !options.run.checkpoint.empty());
   if (recipe) {
