@@ -105,6 +105,7 @@ class WithoutInput(ProgramTest):
         self.fail_with(USAGE, MODELS / "unnamed.onnx", "--random", message="say --size x:1=N")
         self.fail_with(USAGE, model, "--random", "--size", "hight=4", message="'hight' (nearest: 'height')")
         self.fail_with(USAGE, MODELS / "fixed.onnx", "--random", "--size", "N=4", message="leaves no size open")
+        self.fail_with(USAGE, model, "--random", "--size", "height=4", "--size", "height=5", message="--size: height is 4 and 5: give it once")
         for wrong in ("height", "height=", "=4", "height=-1", "height=x"):
             self.fail_with(USAGE, model, "--random", "--size", wrong, message="wants NAME=N")
         self.fail_with(USAGE, model, "-i", X, "--size", "height=4", message="--size is for --random")

@@ -80,6 +80,51 @@ class Predict(ProgramTest):
         self.fail_with(USAGE, "predict", model, "-i", arrays, "--labels", "x,y,z,w", message="no output has scores of 4 classes")
         self.fail_with(USAGE, "predict", model, "-i", arrays, "--labels", "x,y,x", message="--labels: 'x' is there twice")
 
+    def test_given_names_take_the_place_of_the_models_own_labels(self):
+        arrays = self.save_rows()
+        w = numpy_helper.from_array(np.float32([[1, 0, 1], [0, 1, 1]]), "w")
+        scores = [helper.make_node("MatMul", ["x", "w"], ["s"]), helper.make_node("Softmax", ["s"], ["p"])]
+        index = helper.make_node("ArgMax", ["s"], ["label"], axis=1, keepdims=0)
+        own = [helper.make_node("LinearClassifier", ["x"], ["label", "p"], domain="ai.onnx.ml", coefficients=[1., 0, 0, 1, 1, 1],
+                                intercepts=[0., 0, 0], post_transform="SOFTMAX", **labels)
+               for labels in ({"classlabels_ints": [1, 2, 3]}, {"classlabels_strings": ["ant", "bee", "cat"]})]
+        integers = helper.make_tensor_value_info("label", TensorProto.INT64, ["N"])
+        strings = helper.make_tensor_value_info("label", TensorProto.STRING, ["N"])
+        p = helper.make_tensor_value_info("p", TensorProto.FLOAT, ["N", 3])
+        for nodes, outputs, labels in [(scores + [index], [integers, p], "012"), (scores + [index], [integers], None), (own[:1], [integers, p], "123"),
+                                       (own[1:], [strings, p], ["ant", "bee", "cat"])]:
+            with self.subTest(outputs=[o.name for o in outputs], labels=labels):
+                graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2])], outputs, [w])
+                onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15), helper.make_opsetid("ai.onnx.ml", 2)]),
+                          str(self.folder / "own.onnx"))
+                if labels:
+                    self.assertEqual([row["label"] for row in self.table("own.onnx", "-i", arrays)], list(labels))
+                else:
+                    self.assertEqual(list(self.table("own.onnx", "-i", arrays)[0]), ["label"])
+                    self.fail_with(USAGE, "predict", "own.onnx", "-i", arrays, "--proba", message="--proba: the model puts out labels and no scores: leave --proba out")
+                self.assertEqual([row["label"] for row in self.table("own.onnx", "-i", arrays, "--labels", "x,y,z")], ["x", "y", "z"])
+                message = "no output has scores of 2 classes" if labels else "--labels: output 'label' is 2, and 2 classes are named, the first being 0"
+                self.fail_with(USAGE, "predict", "own.onnx", "-i", arrays, "--labels", "x,y", message=message)
+        self.assertEqual([row["label"] for row in self.table(MODELS / "zipmap.onnx", "-i", arrays, "--labels", "x,y,z")], ["x", "y", "z"])
+
+    def test_probabilities_without_names_come_with_the_option_that_gives_them(self):
+        arrays = self.save_rows()
+        note = b"the model names no classes; --labels A,B,... does, in the order of these probabilities\n"
+        self.assertEqual(self.run_program("predict", MODELS / "nameless.onnx", "-i", arrays).stderr, note)
+        for model, *options in [("nameless.onnx", "--labels", "x,y,z"), ("classes.onnx",), ("scores.onnx",)]:
+            self.assertEqual(self.run_program("predict", MODELS / model, "-i", arrays, *options).stderr, b"")
+
+    def test_a_model_of_several_targets_has_no_classes_to_name(self):
+        self.program = "bntrain"
+        self.write("l.csv", "x,a,b\n1,0,1\n2,1,0\n3,1,1\n4,0,0\n")
+        self.succeed("fit", "l.csv", "--target", "a,b", "-o", "l.onnx", "--epochs", "1", "--validation", "0")
+        self.program = "bnrun"
+        self.assertEqual(self.run_program("predict", "l.onnx", "-i", "l.csv").stderr, b"")
+        self.fail_with(USAGE, "predict", "l.onnx", "-i", "l.csv", "--proba",
+                       message="--proba: the model predicts a, b, each by itself; without --proba all its numbers are written")
+        self.fail_with(USAGE, "predict", "l.onnx", "-i", "l.csv", "--labels", "no,yes",
+                       message="--labels: the model predicts a, b, each by itself, and no classes")
+
     def save_rows(self):
         np.save(self.folder / "rows.npy", np.float32(self.ROWS))
         return "rows.npy"

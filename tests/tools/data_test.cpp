@@ -180,7 +180,13 @@ TEST(ColumnsByName, AnErrorListsTheMissingOnesAndTheNearest) {
 TEST(ColumnsByName, ATableWithoutHeaderGoesByPosition) {
   EXPECT_EQ(first_row("1.5,2,3\n4,5,6\n"), (std::vector<float>{1.5F, 2, 3}));
   EXPECT_EQ(refusal([] { first_row("1.5,2,3,4\n4,5,6,7\n"); }),
-            "t.csv: 2 rows of 4 columns do not fit input 'x' (float32[N,3])");
+            "t.csv: 2 rows of 4 columns do not fit input 'x' (float32[N,3]); one column is too many: leave "
+            "it out of the table, or set it apart by bnrun predict --id COLUMN");
+  EXPECT_EQ(refusal([] { first_row("1.5,2,3,4,5\n4,5,6,7,8\n"); }),
+            "t.csv: 2 rows of 5 columns do not fit input 'x' (float32[N,3]); 2 columns are too many: leave "
+            "them out of the table");
+  EXPECT_EQ(refusal([] { first_row("1.5,2\n4,5\n"); }),
+            "t.csv: 2 rows of 2 columns do not fit input 'x' (float32[N,3])");
 }
 
 TEST(ColumnsByName, SeveralInputsOfOneColumnEachTakeTheirOwn) {

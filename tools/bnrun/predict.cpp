@@ -1,5 +1,6 @@
 // bnrun predict: labels and probabilities, or numbers, for the rows of a table.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <memory>
@@ -249,6 +250,19 @@ void check_labels(std::vector<std::string> labels) {
     throw cli::UsageError(fmt::format("--labels: '{}' is there twice: give each class its own name", *twice));
 }
 
+/// Throws UsageError unless there are scores of classes to show.
+void check_proba(const cli::Fed& fed, const cli::LabelReader& reader) {
+  if (reader.reads_scores()) return;
+  if (!fed.targets.empty())
+    throw cli::UsageError(fmt::format(
+        "--proba: the model predicts {}, each by itself; without --proba all its numbers are written",
+        fmt::join(fed.targets, ", ")));
+  const auto& outputs = fed.session.outputs();
+  if (std::ranges::none_of(outputs, [](const PortInfo& port) { return is_floating(port.dtype); }))
+    throw cli::UsageError("--proba: the model puts out labels and no scores: leave --proba out");
+  throw cli::UsageError("--proba: the model names no classes; --labels A,B,... does");
+}
+
 int predict(const cli::Console& console, Options options) {
   layout_of(options);
   check_labels(options.labels);
@@ -265,17 +279,22 @@ int predict(const cli::Console& console, Options options) {
   if (!fed) return cli::kInvalidInput;
   if (carries && !table)
     throw cli::UsageError("--id and --append are for tables, and what was read is an array");
-  const auto& classes = options.labels.empty() ? fed->session.class_names() : options.labels;
-  const cli::LabelReader reader(fed->session.outputs(), classes);
+  const bool given = !options.labels.empty();
+  const auto& classes = given ? options.labels : fed->session.class_names();
+  const cli::LabelReader reader(fed->session.outputs(), classes, given);
+  if (given && !fed->targets.empty())
+    throw cli::UsageError(fmt::format("--labels: the model predicts {}, each by itself, and no classes",
+                                      fmt::join(fed->targets, ", ")));
   if (!classes.empty() && !reader.reads_labels()) {
     const auto what = fmt::format("no output has scores of {} classes", classes.size());
-    if (!options.labels.empty()) throw cli::UsageError("--labels: " + what);
+    if (given) throw cli::UsageError("--labels: " + what);
     console.note(what + ": the outputs are shown as they are");
   }
-  if (options.proba && !reader.reads_labels())
-    throw cli::UsageError("--proba: the model names no classes; --labels A,B,... does");
+  if (options.proba) check_proba(*fed, reader);
   cli::BlockRun run(*fed, options.feed.model, true);
   auto outputs = run.next();  // before the file is begun: an interrupt may still end it
+  if (fed->targets.empty() && reader.lacks_names(*outputs))
+    console.note("the model names no classes; --labels A,B,... does, in the order of these probabilities");
   const Carried carried(options, table);
   cli::write_text(options.output, [&](std::ostream& out) {
     cli::in_file(io::display_name(options.feed.model), [&] {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "bnrun/error.h"
+#include "common/program.h"
 
 namespace bnrun::cli {
 namespace {
@@ -58,15 +59,22 @@ Tensor of_both(const Tensor& second, const std::string& name) {
 
 }  // namespace
 
-LabelReader::LabelReader(std::span<const PortInfo> outputs, std::vector<std::string> classes)
-    : classes_(std::move(classes)) {
+LabelReader::LabelReader(std::span<const PortInfo> outputs, std::vector<std::string> classes, bool given)
+    : classes_(std::move(classes)), given_(given) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const PortInfo& port = outputs[i];
     if (!label_ && (port.dtype == DType::string || port.dtype == DType::int64) && is_column(port)) label_ = i;
     if (!score_ && may_be_scores(port, classes_.size())) score_ = i;
   }
   // A number of its own is a label only beside the scores of classes: it may be anything else.
-  if (label_ && outputs[*label_].dtype == DType::int64 && !score_) label_.reset();
+  const bool number = label_ && outputs[*label_].dtype == DType::int64;
+  if (given_ ? !(number && outputs.size() == 1) : number && !score_) label_.reset();
+}
+
+bool LabelReader::lacks_names(std::span<const NamedTensor> outputs) const {
+  if (reads_labels() || !score_ || outputs[*score_].tensor.shape().rank() != 2) return false;
+  const auto predictions = read(outputs);
+  return predictions.scores.shape()[1] > 1 && are_probabilities(predictions);
 }
 
 Predictions LabelReader::read(std::span<const NamedTensor> outputs) const {
@@ -77,8 +85,19 @@ Predictions LabelReader::read(std::span<const NamedTensor> outputs) const {
         classes_.size() == 2 && tensor.elements() == (tensor.shape().rank() > 0 ? tensor.shape()[0] : 1);
     read_scores(single ? of_both(tensor, name) : tensor, predictions);
   }
-  if (label_) predictions.labels = text_of(outputs[*label_].tensor);
+  if (label_) predictions.labels = given_ ? named(outputs[*label_]) : text_of(outputs[*label_].tensor);
   return predictions;
+}
+
+std::vector<std::string> LabelReader::named(const NamedTensor& output) const {
+  std::vector<std::string> names;
+  for (const auto number : output.tensor.span<std::int64_t>()) {
+    if (number < 0 || std::cmp_greater_equal(number, classes_.size()))
+      throw UsageError(fmt::format("--labels: output '{}' is {}, and {} classes are named, the first being 0",
+                                   output.name, number, classes_.size()));
+    names.push_back(classes_[static_cast<std::size_t>(number)]);
+  }
+  return names;
 }
 
 void LabelReader::read_scores(const Tensor& output, Predictions& predictions) const {

@@ -22,21 +22,29 @@ struct Predictions {
 /// and the labels it puts out itself, strings or integers [N], where it does.
 class LabelReader {
  public:
-  /// `classes`: what the columns of the scores are called; empty: the model does not say.
-  LabelReader(std::span<const PortInfo> outputs, std::vector<std::string> classes);
+  /// `classes`: what the columns of the scores are called; empty: the model does not say. `given`: the user says so, who
+  /// then names the rows, whatever the model calls them itself: by their scores, or by the numbers that are its only output.
+  LabelReader(std::span<const PortInfo> outputs, std::vector<std::string> classes, bool given);
 
   /// Whether there are labels to be had: names of classes with scores, or labels that the model puts out.
   bool reads_labels() const { return label_.has_value() || (score_.has_value() && !classes_.empty()); }
+  bool reads_scores() const { return reads_labels() && score_.has_value(); }
   const std::vector<std::string>& classes() const { return classes_; }
+  /// Whether these outputs are probabilities of classes that nobody has named.
+  bool lacks_names(std::span<const NamedTensor> outputs) const;
 
   /// `outputs` in the model's order. Throws invalid_input when they have not the number of scores that there are classes,
-  /// and unsupported for a single score outside 0..1, which is no probability.
+  /// unsupported for a single score outside 0..1, which is no probability, and UsageError for a number that is none of the
+  /// given classes.
   Predictions read(std::span<const NamedTensor> outputs) const;
 
  private:
   void read_scores(const Tensor& output, Predictions& predictions) const;
 
+  std::vector<std::string> named(const NamedTensor& output) const;
+
   std::vector<std::string> classes_;
+  bool given_;
   std::optional<std::size_t> score_;  ///< positions among the outputs
   std::optional<std::size_t> label_;
 };

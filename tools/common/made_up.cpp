@@ -109,7 +109,10 @@ void add_size_option(CLI::App& command, Sizes& sizes) {
               if (sign == std::string::npos || sign == 0 || parsed.ec != std::errc() || parsed.ptr != end ||
                   size < 1)
                 throw CLI::ValidationError("--size", "wants NAME=N, such as height=224, not '" + text + "'");
-              sizes[text.substr(0, sign)] = size;
+              const auto [entry, first] = sizes.emplace(text.substr(0, sign), size);
+              if (!first && entry->second != size)
+                throw CLI::ValidationError("--size", fmt::format("{} is {} and {}: give it once",
+                                                                 entry->first, entry->second, size));
             }
           },
           "A size that the model leaves open besides the rows, by its name or as INPUT:AXIS (repeatable)")

@@ -314,14 +314,30 @@ std::vector<std::size_t> all_columns(const Table& table) {
   return columns;
 }
 
+namespace {
+
+/// How to leave out columns that are too many, as a clause behind a message; "" where they are not.
+std::string remedy_for(std::span<const std::size_t> columns, const PortInfo& port) {
+  if (!port.dims || port.dims->empty()) return "";
+  std::size_t wanted = 1;
+  for (const DimInfo& dim : std::span(*port.dims).subspan(1))
+    wanted *= static_cast<std::size_t>(dim.extent.value_or(0));
+  if (wanted == 0 || columns.size() <= wanted) return "";
+  const std::size_t many = columns.size() - wanted;
+  if (many > 1) return fmt::format("; {} columns are too many: leave them out of the table", many);
+  return "; one column is too many: leave it out of the table, or set it apart by bnrun predict --id COLUMN";
+}
+
+}  // namespace
+
 Tensor to_tensor(const Table& table, std::span<const std::size_t> columns, const PortInfo& port,
                  bool takes_missing) {
   const auto rows = static_cast<std::int64_t>(table.rows());
   const auto width = static_cast<std::int64_t>(columns.size());
   const auto shape = shape_of_rows(rows, width, port);
   if (!shape)
-    fail(ErrorCode::invalid_input, "{}: {} rows of {} columns do not fit {}", table.source(), rows, width,
-         describe(port));
+    fail(ErrorCode::invalid_input, "{}: {} rows of {} columns do not fit {}{}", table.source(), rows, width,
+         describe(port), remedy_for(columns, port));
   Tensor tensor(port.dtype, *shape);
   if (port.dtype == DType::string) {
     copy_text(table, columns, takes_missing, tensor);
