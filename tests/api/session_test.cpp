@@ -4,82 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <thread>
 
-#include "api/model_access.h"
 #include "bnrun/error.h"
 #include "op/shape_rules.h"
 #include "program/compile.h"
 #include "support/allocation_counter.h"
 #include "support/expect_error.h"
-#include "support/graph_building.h"
-#include "verify/interpret.h"
+#include "support/session_testing.h"
 
 namespace bnrun::testing {
 namespace {
-
-constexpr DType F32 = DType::float32;
-
-/// y = BatchNormalization(x) with parameters that are far from the identity.
-ValueId batch_normalization(GraphBuilder& b, ValueId x, std::int64_t channels, std::uint32_t seed) {
-  return b.op("BatchNormalization",
-              {x, random_tensor({channels}, seed, 0.5, 2.0), random_tensor({channels}, seed + 1),
-               random_tensor({channels}, seed + 2), random_tensor({channels}, seed + 3, 0.2, 3.0)});
-}
-
-ValueId dense(GraphBuilder& b, ValueId x, std::int64_t K, std::int64_t N, std::uint32_t seed) {
-  const double range = 1.0 / std::sqrt(static_cast<double>(K));  // keeps the sums near 1
-  return b.op("Gemm", {x, random_tensor({K, N}, seed, -range, range), random_tensor({N}, seed + 1)});
-}
-
-/// 64-32-32-10 with BatchNormalization, Relu and Softmax.
-Model classifier() {
-  GraphBuilder b;
-  auto h = b.input("x", F32, {"N", 64});
-  std::int64_t width = 64;
-  for (const std::int64_t next : {32, 32}) {
-    h = b.op("Relu",
-             {batch_normalization(b, dense(b, h, width, next, static_cast<std::uint32_t>(width + next)), next,
-                                  static_cast<std::uint32_t>(next))});
-    width = next;
-  }
-  b.output(b.op("Softmax", {dense(b, h, 32, 10, 7)}, {{"axis", std::int64_t{-1}}}, "y"));
-  return b.model();
-}
-
-std::optional<FoldOptions> folding(bool fold) {
-  return fold ? std::optional(FoldOptions{}) : std::nullopt;
-}
-
-/// Runs `model` under every combination of options and compares with `interpret`.
-void expect_like_interpret(const Model& model, const std::vector<NamedTensor>& inputs) {
-  std::vector<TensorView> views;
-  for (const PortInfo& port : model.inputs()) {
-    TensorView view;
-    for (const auto& [name, tensor] : inputs) {
-      if (name == port.name) view = tensor.view();
-    }
-    views.push_back(view);
-  }
-  const auto expected = interpret(graph_of(model), views);
-  for (const bool fold : {false, true}) {
-    for (const Kernels kernels : {Kernels::packed, Kernels::blas, Kernels::fast}) {
-      for (const int threads : {1, 3}) {
-        SCOPED_TRACE(::testing::Message() << "fold " << fold << ", kernels " << static_cast<int>(kernels)
-                                          << ", threads " << threads);
-        const Session session(model, {.threads = threads, .fold = folding(fold), .kernels = kernels});
-        for (int repeat = 0; repeat < 2; ++repeat) {
-          const auto outputs = session.run(inputs);
-          ASSERT_EQ(outputs.size(), expected.size());
-          for (std::size_t i = 0; i < outputs.size(); ++i) {
-            SCOPED_TRACE(outputs[i].name);
-            expect_close(outputs[i].tensor, expected[i], 1e-5, 1e-6);
-          }
-        }
-      }
-    }
-  }
-}
 
 // ---------------------------------------------------------------- what is computed
 
@@ -411,74 +347,6 @@ TEST(Session, KnowsTheLabelsOfAZipMap) {
   EXPECT_EQ(numbers.outputs().at(0).labels.span<std::int64_t>()[1], -7);
   EXPECT_EQ(numbers.class_names(), (std::vector<std::string>{"3", "-7"}));
   EXPECT_FALSE(Session(classifier()).outputs().at(0).labels.defined());
-}
-
-// ---------------------------------------------------------------- the compiler's structure
-
-TEST(Compile, DenseChainIsOneStageAndEveryLayerOneStep) {
-  const Program program = compile(prepared(graph_of(classifier())));
-  ASSERT_EQ(program.stages.size(), 1U);
-  ASSERT_TRUE(program.stages[0].blocks);
-  EXPECT_EQ(program.stages[0].steps.size(), 4U);  // three dense layers and Softmax
-  EXPECT_EQ(program.stages[0].steps[0].where, "node 'Gemm_0' (Gemm) + BatchNormalization + Relu");
-  for (const Tensor& constant : program.constants) EXPECT_FALSE(constant.defined());
-}
-
-TEST(Compile, AMapBehindAnActivationThatStaysInRegistersIsPartOfTheLayer) {
-  struct Case {
-    const char* activation;
-    std::size_t steps;
-  };
-  for (const auto& [activation, steps] : {Case{"Relu", 1}, Case{"LeakyRelu", 1}, Case{"Sigmoid", 2}}) {
-    SCOPED_TRACE(activation);
-    GraphBuilder b;
-    const auto h = b.op(activation, {dense(b, b.input("x", F32, {"N", 6}), 6, 37, 1)});
-    b.output(batch_normalization(b, h, 37, 2));
-    const Model model = b.model();
-    const Program program = compile(prepared(graph_of(model)));
-    ASSERT_EQ(program.stages.size(), 1U);
-    EXPECT_EQ(program.stages[0].steps.size(), steps);
-    expect_like_interpret(model, {{"x", random_tensor({29, 6}, 3)}});
-  }
-}
-
-TEST(Compile, AWeightThatALayerAndAnotherOperatorReadServesBoth) {
-  GraphBuilder b;
-  const auto x = b.input("x", F32, {"N", 6});
-  const auto W = b.constant(random_tensor({6, 6}, 1), "W");
-  const auto twice = b.op("MatMul", {b.op("Relu", {b.op("MatMul", {x, W})}), W});
-  const auto given = b.input("z", F32, {6, 6});
-  b.output(b.op("Add", {twice, b.op("MatMul", {x, b.op("Max", {given, W})})}));
-  expect_like_interpret(b.model(), {{"x", random_tensor({4, 6}, 3)}, {"z", random_tensor({6, 6}, 4)}});
-}
-
-TEST(Compile, AValueReadElsewhereIsNotFusedAway) {
-  GraphBuilder b;
-  const auto h = dense(b, b.input("x", F32, {"N", 6}), 6, 4, 1);
-  b.output(b.op("Relu", {h}));
-  b.output(h);
-  const Program program = compile(prepared(b.graph()));
-  ASSERT_EQ(program.stages.size(), 1U);
-  EXPECT_EQ(program.stages[0].steps.size(), 2U);
-}
-
-TEST(Compile, ScratchDoesNotGrowWithTheModelsDepth) {
-  const auto scratch_of = [](int layers) {
-    GraphBuilder b;
-    auto h = b.input("x", F32, {"N", 16});
-    for (int i = 0; i < layers; ++i) h = b.op("Relu", {dense(b, h, 16, 16, 1)});
-    b.output(h);
-    return compile(prepared(b.graph())).stages.at(0).blocks->scratch_bytes;
-  };
-  EXPECT_EQ(scratch_of(1), 0U);
-  EXPECT_EQ(scratch_of(4), scratch_of(20));
-}
-
-TEST(Compile, UnknownOperatorIsUnsupportedAndNamed) {
-  GraphBuilder b;
-  b.output(b.op("Frobnicate", {b.input("x", F32, {"N", 2})}));
-  const auto text = expect_error(ErrorCode::unsupported, [&] { Session{b.model()}; });
-  EXPECT_NE(text.find("Frobnicate"), std::string::npos) << text;
 }
 
 // ---------------------------------------------------------------- errors
