@@ -151,6 +151,9 @@ class Predict(ProgramTest):
         np.save(self.folder / "nan.npy", np.float32([[1, np.nan], [2, -1]]))
         rows = self.table(MODELS / "classes.onnx", "-i", "nan.npy")
         self.assertEqual([row["label"] for row in rows], ["", "low"])
+        np.save(self.folder / "inf.npy", np.float32([[np.inf, -np.inf]]))
+        row, = self.table(MODELS / "classes.onnx", "-i", "inf.npy", "--proba")
+        self.assertEqual(set(row.values()), {"", "nan"})  # without the sign that it happens to have
 
     def test_many_rows_come_in_blocks_with_their_own_columns(self):
         self.write("many.csv", "id,a,b\n" + "".join(f"{i},{i % 5},1\n" for i in range(9000)))

@@ -50,7 +50,7 @@ using Row = std::vector<Cell>;
 
 /// The shortest text that reads back as the same number of its type.
 Cell cell_of(double number, DType dtype) {
-  return {dtype == DType::float64 ? fmt::format("{}", number) : fmt::format("{}", static_cast<float>(number)),
+  return {dtype == DType::float64 ? io::number_cell(number) : io::number_cell(static_cast<float>(number)),
           true};
 }
 

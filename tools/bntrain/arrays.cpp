@@ -22,8 +22,7 @@ void check_finite(std::span<const float> values, std::size_t width, const std::s
   if (bad == values.end()) return;
   const auto at = static_cast<std::size_t>(bad - values.begin());
   refuse(fmt::format("{}: row {}, number {}: {} is not finite: mend it, or leave the row and its label out",
-                     source, at / width + 1, at % width + 1,
-                     std::isnan(*bad) ? "nan" : fmt::format("{}", *bad)));
+                     source, at / width + 1, at % width + 1, io::number_cell(*bad)));
 }
 
 /// The only array of a file.

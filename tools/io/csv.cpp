@@ -453,7 +453,10 @@ Table parse_csv(std::string text, std::string source, const TableOptions& option
 }
 
 std::string number_cell(double number) {
-  return std::isnan(number) ? "nan" : fmt::format("{}", number);
+  return fmt::format("{}", without_sign_of_nan(number));
+}
+std::string number_cell(float number) {
+  return fmt::format("{}", without_sign_of_nan(number));
 }
 
 std::string quoted_cell(const std::string& cell) {

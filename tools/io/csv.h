@@ -1,8 +1,10 @@
 // Tables in text files (RFC 4180 and its relatives), plain or gzip.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -105,8 +107,14 @@ Table read_csv(const std::string& path, const TableOptions& options = {});
 /// The same from memory; `source` is how messages name it.
 Table parse_csv(std::string text, std::string source, const TableOptions& options = {});
 
-/// A number as a cell: the shortest text that reads back as it was, and nan without a sign.
+/// Nobody means the sign that a NaN happens to have.
+template <class T>
+T without_sign_of_nan(T value) {
+  return std::isnan(value) ? std::numeric_limits<T>::quiet_NaN() : value;
+}
+/// A number as a cell: the shortest text that reads back as it was in its type, and nan without a sign.
 std::string number_cell(double number);
+std::string number_cell(float number);
 /// A cell as it has to stand in a CSV file: in quotes where it needs them.
 std::string quoted_cell(const std::string& cell);
 

@@ -22,12 +22,6 @@ void print(Text& out, fmt::format_string<Args...> format, Args&&... args) {
   fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
 }
 
-/// Nobody means the sign that a NaN happens to have.
-template <class T>
-T without_sign_of_nan(T value) {
-  return std::isnan(value) ? std::numeric_limits<T>::quiet_NaN() : value;
-}
-
 template <class T>
 void print_cell(Text& out, const T& value) {
   if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
