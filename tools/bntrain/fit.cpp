@@ -219,10 +219,7 @@ train::Facts facts_of(const Options& options, const LabelledTable& labelled, con
 void write_files(const Fit& fit, const std::vector<train::EpochReport>& history,
                  const std::vector<std::size_t>& held_out) {
   const auto& options = fit.options;
-  write_history(options.run.history, fit.counts_right(), history);
-  write_curves(options.run.curves,
-               fmt::format("{} by {}", fmt::join(fit.labelled.targets, ", "), options.output),
-               fit.counts_right(), history);
+  write_records(options.run, fit.labelled.targets, options.output, fit.counts_right(), history);
   if (options.holdout_out.empty()) return;
   std::vector<std::size_t> rows;
   for (const std::size_t row : held_out) rows.push_back(fit.labelled.rows[row]);
@@ -285,7 +282,7 @@ int fit(const cli::Console& console, Options options) {
                         : label_table(table, options.table.choice);
   labelled.description.missing_spellings = options.table.table.missing;
   labelled.description.row = Shape(labelled.row);
-  const Fit fit{console, options, table, labelled, options.output == "-" ? stderr : stdout};
+  const Fit fit{console, options, table, labelled, beside(options.output)};
   const auto split = train::split_rows(
       labelled.data, held_out_rows(options.run.holdout, labelled.rows.size()), options.run.holdout_seed);
   if (array)
@@ -330,8 +327,7 @@ int fit(const cli::Console& console, Options options) {
   write_files(fit, training.history(), split.drawn);
   report(fit, network, training, prepared, split.drawn);
   warn_of_statistics(console, fit_settings, network, training.history().back(), split.rest.size());
-  if (options.output != "-") console.note(fmt::format("wrote {}", options.output));
-  std::fflush(stdout);
+  end_with(console, options.output);
   return cli::kDone;
 }
 

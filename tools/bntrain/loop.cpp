@@ -1,6 +1,7 @@
 #include "loop.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -98,6 +99,23 @@ void train_on(const Loop& loop, train::Training& training) {
     if (settings.progress == 1) bar.update(training.history().size(), line);
   }
   training.finish();
+}
+
+std::FILE* beside(const std::string& output) {
+  return output == "-" ? stderr : stdout;
+}
+
+void write_records(const RunSettings& settings, const std::vector<std::string>& targets,
+                   const std::string& output, bool classification,
+                   const std::vector<train::EpochReport>& history) {
+  write_history(settings.history, classification, history);
+  write_curves(settings.curves, fmt::format("{} by {}", fmt::join(targets, ", "), output), classification,
+               history);
+}
+
+void end_with(const cli::Console& console, const std::string& output) {
+  if (output != "-") console.note(fmt::format("wrote {}", output));
+  std::fflush(stdout);
 }
 
 }  // namespace bnrun

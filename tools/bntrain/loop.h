@@ -3,7 +3,9 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <cstdio>
 #include <string>
+#include <vector>
 
 #include "bnrun/train.h"
 #include "common/console.h"
@@ -39,5 +41,17 @@ struct Loop {
 
 /// Trains, with checkpoints, until it is done or interrupted.
 void train_on(const Loop& loop, train::Training& training);
+
+/// Where results are printed beside a model that is written to `output`, "-" being standard output.
+std::FILE* beside(const std::string& output);
+
+/// Writes what is to be kept of a training besides the model at `output`, which learned these targets: every epoch, and
+/// curves.
+void write_records(const RunSettings& settings, const std::vector<std::string>& targets,
+                   const std::string& output, bool classification,
+                   const std::vector<train::EpochReport>& history);
+
+/// The last words: where the model is.
+void end_with(const cli::Console& console, const std::string& output);
 
 }  // namespace bnrun

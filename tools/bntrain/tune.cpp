@@ -122,7 +122,7 @@ std::vector<train::EpochReport> train_on_rows(const cli::Console& console, const
 
 void report(const Options& options, const train::LoadedNetwork& loaded, const Truth& truth,
             const train::Dataset& training, const train::Dataset& held_out) {
-  std::FILE* const text = options.output == "-" ? stderr : stdout;
+  std::FILE* const text = beside(options.output);
   const bool classes = loaded.labels();
   print_result(text, "training", classes, train::evaluate(loaded.network(), training));
   if (held_out.rows() == 0) return;
@@ -201,8 +201,7 @@ int tune(const cli::Console& console, Options options) {
                            truth.names.size() > 1 ? "s" : "", fmt::join(truth.names, "', '")));
   set_loss(options.network, training, truth.task, network);
   print_summary(console, network);
-  print_result(options.output == "-" ? stderr : stdout, "before", loaded.labels(),
-               train::evaluate(network, training));
+  print_result(beside(options.output), "before", loaded.labels(), train::evaluate(network, training));
 
   if (options.recalibrate) train::recalibrate(network, training);
   if (options.network.fold_training) network.set_folding(train::Folding::folded);
@@ -222,12 +221,9 @@ int tune(const cli::Console& console, Options options) {
   Model tuned = loaded.model();
   describe_outputs(truth, tuned);
   cli::write_model(tuned, options.output);
-  write_history(options.run.history, loaded.labels(), history);
-  write_curves(options.run.curves, fmt::format("{} by {}", fmt::join(truth.names, ", "), options.output),
-               loaded.labels(), history);
+  write_records(options.run, truth.names, options.output, loaded.labels(), history);
   report(options, loaded, truth, training, held_out);
-  if (options.output != "-") console.note(fmt::format("wrote {}", options.output));
-  std::fflush(stdout);
+  end_with(console, options.output);
   return cli::kDone;
 }
 
