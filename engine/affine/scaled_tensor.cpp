@@ -54,14 +54,12 @@ Tensor round_to_storage(const ScaledTensor& tensor, DType storage, std::size_t& 
       if (filled == block.size()) round_block();
     }
   };
-  const std::size_t rows_per_group = tensor.outer.size() / tensor.groups;
-  const std::size_t columns = tensor.inner.size() / tensor.groups;
-  const std::size_t taps =
-      static_cast<std::size_t>(tensor.values.elements()) / (tensor.outer.size() * columns);
+  const std::size_t columns = tensor.columns();
+  const std::size_t taps = tensor.taps();
   dispatch(FloatTypes{}, tensor.values.dtype(), [&]<class T>() {
     const T* value = tensor.values.data<T>();
     for (std::size_t i = 0; i < tensor.outer.size(); ++i) {
-      const double* inner = tensor.inner.data() + i / rows_per_group * columns;
+      const double* inner = tensor.inner.data() + tensor.first_column(i);
       if (taps == 1) {
         multiply(value, columns, tensor.outer[i], [&](std::size_t k) { return inner[k]; });
       } else {

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "bnrun/tensor.h"
 #include "base/dispatch.h"
+#include "bnrun/tensor.h"
 
 namespace bnrun {
 
@@ -17,20 +17,25 @@ struct ScaledTensor {
   std::vector<double> outer{1.0};
   std::vector<double> inner{1.0};  ///< [groups * J]
   std::size_t groups = 1;
+
+  std::size_t columns() const { return inner.size() / groups; }  ///< J
+  std::size_t taps() const {                                     ///< T. REQUIRES: there are elements
+    return static_cast<std::size_t>(values.elements()) / (outer.size() * columns());
+  }
+  /// g*J of row i.
+  std::size_t first_column(std::size_t i) const { return i / (outer.size() / groups) * columns(); }
 };
 
 /// Calls visit(i, g*J + j, double(values[i,j,t])) for all elements in the order of storage.
 template <class F>
 void for_each_element(const ScaledTensor& tensor, F&& visit) {
   if (tensor.values.elements() == 0) return;
-  const std::size_t rows_per_group = tensor.outer.size() / tensor.groups;
-  const std::size_t columns = tensor.inner.size() / tensor.groups;
-  const std::size_t taps =
-      static_cast<std::size_t>(tensor.values.elements()) / (tensor.outer.size() * columns);
+  const std::size_t columns = tensor.columns();
+  const std::size_t taps = tensor.taps();
   dispatch(FloatTypes{}, tensor.values.dtype(), [&]<class T>() {
     const T* value = tensor.values.data<T>();
     for (std::size_t i = 0; i < tensor.outer.size(); ++i) {
-      const std::size_t first = i / rows_per_group * columns;
+      const std::size_t first = tensor.first_column(i);
       for (std::size_t j = first; j < first + columns; ++j) {
         for (std::size_t t = 0; t < taps; ++t)
           visit(i, j, static_cast<double>(static_cast<ComputeType<T>>(*value++)));

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/numbers.h"
+
 namespace bnrun {
 namespace {
 
@@ -32,7 +34,7 @@ int limit_of(const std::filesystem::path& folder, int otherwise) {
   long long quota = 0;
   long long period = 0;
   if (!(file >> quota >> period) || quota <= 0 || period <= 0) return otherwise;
-  return static_cast<int>(std::min<long long>(otherwise, (quota + period - 1) / period));
+  return static_cast<int>(std::min<long long>(otherwise, ceil_div(quota, period)));
 }
 
 }  // namespace

@@ -150,7 +150,7 @@ const RunPlan& Arena::prepare(std::span<const TensorView> inputs) {
   reserve_scratch(*plan);
   if (plan->arena_bytes > memory_.size()) memory_ = make_memory(plan->arena_bytes);
   if (plan->scratch_bytes > step_scratch_bytes_) {
-    const std::size_t bytes = (plan->scratch_bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+    const std::size_t bytes = rounded_up(plan->scratch_bytes, kCacheLine);
     step_scratch_ = make_memory(bytes * workers_.size());
     step_scratch_bytes_ = bytes;  // only now that it is there: an arena outlives a run that failed
   }

@@ -54,7 +54,7 @@ class LayoutOp final : public Op {
     constexpr std::int64_t kLeastElements = 8192;  // that are worth another thread
     const std::int64_t least = std::max(kSide, kLeastElements / rows);
     const std::int64_t share = ceil_div(columns, static_cast<std::int64_t>(args.workspace.threads()));
-    const std::int64_t part = ceil_div(std::max(share, least), kSide) * kSide;
+    const std::int64_t part = rounded_up(std::max(share, least), kSide);
     const std::int64_t parts = ceil_div(columns, part);
     dispatch_moved(args.in(0).dtype, [&]<class T>() {
       args.workspace.parallel_for(images * parts, [&](std::int64_t task, std::byte*) {

@@ -5,13 +5,10 @@
 #include <numeric>
 
 #include "base/aligned_buffer.h"
+#include "base/numbers.h"
 
 namespace bnrun {
 namespace {
-
-std::size_t round_up(std::size_t bytes) {
-  return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
-}
 
 bool meet(const Lifetime& a, const Lifetime& b) {
   return a.first <= b.last && b.first <= a.last;
@@ -28,7 +25,7 @@ MemoryPlan plan_memory(std::span<const Lifetime> lifetimes) {
   MemoryPlan plan{std::vector<std::size_t>(lifetimes.size(), 0), 0};
   std::vector<std::size_t> placed;  // by offset
   for (const std::size_t i : order) {
-    const std::size_t bytes = round_up(lifetimes[i].bytes);
+    const std::size_t bytes = rounded_up(lifetimes[i].bytes, kCacheLine);
     std::size_t best = std::numeric_limits<std::size_t>::max();
     std::size_t best_gap = std::numeric_limits<std::size_t>::max();
     std::size_t end = 0;  // of the buffers alive at the same time that have been passed
@@ -39,7 +36,7 @@ MemoryPlan plan_memory(std::span<const Lifetime> lifetimes) {
         best = end;
         best_gap = start - end;
       }
-      end = std::max(end, start + round_up(lifetimes[other].bytes));
+      end = std::max(end, start + rounded_up(lifetimes[other].bytes, kCacheLine));
     }
     plan.offsets[i] = best_gap == std::numeric_limits<std::size_t>::max() ? end : best;
     plan.bytes = std::max(plan.bytes, plan.offsets[i] + bytes);

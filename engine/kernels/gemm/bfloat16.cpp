@@ -139,13 +139,13 @@ PackedBfloat16::PackedBfloat16(std::int64_t K, std::int64_t N, const BFloat16* W
 }
 
 std::int64_t PackedBfloat16::panel() const {
-  return ceil_div(K_, kDepth) * kDepth / 2 * kPanelColumns;
+  return rounded_up(K_, kDepth) / 2 * kPanelColumns;
 }
 
 void multiply_bfloat16(const BFloat16* X, std::int64_t rows, const PackedBfloat16& W, std::int64_t first,
                        std::int64_t last, float* Y, std::int64_t y_stride) {
   const bool on_tiles = has_tiles(TileNumbers::bfloat16);
-  const std::int64_t padded = ceil_div(W.K(), kDepth) * kDepth;
+  const std::int64_t padded = rounded_up(W.K(), kDepth);
   AlignedBuffer<float> floats(static_cast<std::size_t>(on_tiles ? 0 : kBlockRows * padded));
   for (std::int64_t m = 0; m < rows; m += kBlockRows, Y += kBlockRows * y_stride) {
     const std::int64_t here = std::min(kBlockRows, rows - m);
@@ -189,7 +189,7 @@ void DenseBfloat16::run_part(const BFloat16* X, std::int64_t rows, std::int64_t 
   constexpr std::int64_t kPair = 2 * kPanelColumns;
   const std::int64_t near =
       std::max<std::int64_t>(1, kNear / (kPair * std::max<std::int64_t>(1, K()))) * kPair;
-  const std::int64_t width = std::min(near, ceil_div(last - first, kPair) * kPair);
+  const std::int64_t width = std::min(near, rounded_up(last - first, kPair));
   AlignedBuffer<float> sums(static_cast<std::size_t>(kBlockRows * width));
   for (std::int64_t begin = first; begin < last; begin += near) {
     const std::int64_t end = std::min(last, begin + near);

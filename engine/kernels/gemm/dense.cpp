@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <span>
 
+#include "base/numbers.h"
 #include "kernels/gemm/blas.h"
 #include "kernels/gemm/packed.h"
 
@@ -33,8 +34,8 @@ std::int64_t columns_of_task(std::int64_t rows, std::int64_t K, std::int64_t N, 
                                                              static_cast<double>(sizeof(T)) / kBytes);
   const double least = kLeastSeconds / std::max(of_column, 1e-12);
   if (least * 2.0 > static_cast<double>(N)) return N;
-  const std::int64_t share = std::max((N + threads - 1) / threads, static_cast<std::int64_t>(least));
-  return (share + step - 1) / step * step;
+  const std::int64_t share = std::max(ceil_div(N, threads), static_cast<std::int64_t>(least));
+  return rounded_up(share, step);
 }
 
 /// A few columns alone would leave multiply-adds waiting for each other. Told from the layer's widths only, so that an
@@ -70,7 +71,7 @@ void Dense<T>::run(const T* X, std::int64_t rows, T* Y, const Workspace& memory)
   if (backend_ == MatrixBackend::blas) return run_blas(X, rows, Y);
   const std::int64_t columns = columns_of_task<T>(rows, K_, N_, memory.threads());
   if (columns >= N_) return run_packed(X, rows, 0, N_, Y);
-  memory.parallel_for((N_ + columns - 1) / columns, [&](std::int64_t task, std::byte*) {
+  memory.parallel_for(ceil_div(N_, columns), [&](std::int64_t task, std::byte*) {
     const std::int64_t first = task * columns;
     run_packed(X, rows, first, std::min(columns, N_ - first), Y);
   });

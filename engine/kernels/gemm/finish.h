@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/aligned_buffer.h"
+#include "base/numbers.h"
 #include "kernels/math/activation.h"
 
 namespace bnrun {
@@ -20,7 +21,7 @@ constexpr std::int64_t panel_columns() {
 /// Columns of all panels: N rounded up.
 template <class T>
 constexpr std::int64_t padded_columns(std::int64_t N) {
-  return (N + panel_columns<T>() - 1) / panel_columns<T>() * panel_columns<T>();
+  return rounded_up(N, panel_columns<T>());
 }
 
 /// One number per column as the panels have them; empty stays empty.

@@ -322,7 +322,7 @@ template <class Q>
 HWY_INLINE void requantize(const std::int32_t* sums, std::int64_t rows, const Requantization& to, Q* Y) {
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
   const auto N = static_cast<std::int64_t>(to.factors.size());
-  const ColumnFactors columns = column_factors(to, static_cast<std::size_t>(ceil_div(N, L) * L));
+  const ColumnFactors columns = column_factors(to, static_cast<std::size_t>(rounded_up(N, L)));
   const auto vector = [&](const std::int32_t* from, std::int64_t n, Q* y) {
     const std::int32_t* bias = columns.bias.data() + n;
     if (!requantize_nearly(from, bias, columns.near.data() + n, to.zero, y))
@@ -371,7 +371,7 @@ HWY_EXPORT(requantize_unsigned);
 PackedBytes::PackedBytes(const ByteMatrix& B) : K_(B.K), N_(B.N), signed_(B.is_signed) {
   constexpr std::int64_t kPanelColumns = 16;
   const std::int64_t fours = ceil_div(K_, 4);
-  const std::int64_t columns = ceil_div(N_, kPanelColumns) * kPanelColumns;
+  const std::int64_t columns = rounded_up(N_, kPanelColumns);
   // Matrix tiles read as much behind a K that does not fill them.
   constexpr std::int64_t kBehind = 15 * kPanelColumns;
   panels_ = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(columns * fours + kBehind));
@@ -401,7 +401,7 @@ void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std
   constexpr std::int64_t kPanelColumns = 16;
   const std::int64_t N = B.N();
   if (N == 0 || A.rows == 0) return;
-  const std::int64_t columns = ceil_div(N, kPanelColumns) * kPanelColumns;
+  const std::int64_t columns = rounded_up(N, kPanelColumns);
   AlignedBuffer<std::int32_t> zeros(static_cast<std::size_t>(columns));
   AlignedBuffer<std::int32_t> shift(static_cast<std::size_t>(columns));
   const bool on_tiles = A.rows * B.K() * N >= kLeastTileProducts && multiplies_bytes_on_tiles();
@@ -419,7 +419,7 @@ void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std
   const std::int64_t threads = workspace.threads();
   const std::int64_t parts = threads > 1 ? 4 * threads : 1;
   const std::int64_t unit = on_tiles ? kTileBlockRows : 1;
-  const std::int64_t rows = ceil_div(std::max(kLeastRows, ceil_div(A.rows, parts)), unit) * unit;
+  const std::int64_t rows = rounded_up(std::max(kLeastRows, ceil_div(A.rows, parts)), unit);
   const std::int64_t row_blocks = ceil_div(A.rows, rows);
   const std::int64_t column_parts = row_blocks < threads ? threads : 1;
   const std::int64_t width = ceil_div(columns / kPanelColumns, column_parts) * kPanelColumns;

@@ -11,6 +11,8 @@
 #include <iterator>
 #include <numeric>
 
+#include "base/numbers.h"
+
 namespace bnrun {
 namespace {
 
@@ -109,7 +111,7 @@ BNRUN_TILES std::int32_t sum_of(const std::uint8_t* row, std::int64_t K, bool is
   }
   alignas(64) std::int64_t parts[8];
   _mm512_store_si512(parts, sums);
-  const std::int64_t excess = is_signed ? (K + kDeep - 1) / kDeep * kDeep * 128 : 0;
+  const std::int64_t excess = is_signed ? rounded_up(K, kDeep) * 128 : 0;
   return static_cast<std::int32_t>(std::accumulate(std::begin(parts), std::end(parts), -excess));
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/numbers.h"
 #include "kernels/conv/pool.h"
 
 namespace bnrun {
@@ -108,7 +109,7 @@ class ChannelsLastPool final : public Op {
     // In parts of some lines, which share what is allocated.
     const std::int64_t all = X[0] * lines;
     const std::int64_t part = std::max<std::int64_t>(1, all / (4 * args.workspace.threads()));
-    args.workspace.parallel_for((all + part - 1) / part, [&](std::int64_t task, std::byte*) {
+    args.workspace.parallel_for(ceil_div(all, part), [&](std::int64_t task, std::byte*) {
       std::vector<const T*> rows;
       std::vector<double> divisors;
       for (std::int64_t i = task * part; i < std::min(all, (task + 1) * part); ++i)

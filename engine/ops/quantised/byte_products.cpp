@@ -112,7 +112,7 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
       transpose(image, C, inputs, turned.data());
       image = turned.data();
     }
-    workspace.parallel_for((outputs + kRows - 1) / kRows, [&](std::int64_t task, std::byte*) {
+    workspace.parallel_for(ceil_div(outputs, kRows), [&](std::int64_t task, std::byte*) {
       const std::int64_t first = task * kRows;
       const std::int64_t rows = std::min(kRows, outputs - first);
       AlignedBuffer<std::int32_t> sums(static_cast<std::size_t>(rows * M_));

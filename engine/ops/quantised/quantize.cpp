@@ -9,6 +9,7 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/numbers.h"
 #include "kernels/math/quantise.h"
 #include "op/shape_rules.h"
 
@@ -39,7 +40,7 @@ class Granularity {
     for (std::size_t i = 0; fits && block_ != 0 && i < X.rank(); ++i) {
       const Dim& extent = (*X.dims)[i];
       fits = agree((*scale.dims)[i],
-                   i == axis && extent.known() ? Dim((extent.extent() + block_ - 1) / block_) : extent);
+                   i == axis && extent.known() ? Dim(ceil_div(extent.extent(), block_)) : extent);
     }
     if (!fits)
       fail(ErrorCode::invalid_model, "X is {} and its scale {} (axis {}, block_size {})", to_string(X),

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "base/fail.h"
+#include "base/numbers.h"
 #include "base/strided_copy.h"
 #include "op/dim_product.h"
 #include "op/layout.h"
@@ -282,7 +283,7 @@ class Split final : public Op {
       return quotient ? quotient->as_dim() : Dim();
     }
     const std::int64_t extent = whole.extent();
-    const std::int64_t length = (extent + parts - 1) / parts;
+    const std::int64_t length = ceil_div(extent, parts);
     const std::int64_t last = extent - length * (parts - 1);
     if (last < 0 || (last != length && !uneven_))
       fail(ErrorCode::invalid_model, "{} elements cannot be split into {} parts", extent, parts);

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "base/fail.h"
+#include "base/numbers.h"
 #include "bnrun/train_recipe.h"
 
 namespace bnrun::train {
@@ -18,7 +19,7 @@ Recipe choose_recipe(std::int64_t rows, int epochs, std::optional<std::int64_t> 
   Recipe recipe{.rows = rows};
   while (recipe.batch < kLargestBatch && recipe.batch * kStepsOfEpoch < rows) recipe.batch *= 2;
   recipe.batch = batch.value_or(recipe.batch);
-  recipe.steps = (rows + recipe.batch - 1) / recipe.batch * epochs;
+  recipe.steps = ceil_div(rows, recipe.batch) * epochs;
   const auto steps = static_cast<double>(recipe.steps);
   recipe.learning_rate = std::clamp(0.3 / std::sqrt(steps), 1e-3, 1e-2);
   recipe.bn_momentum = std::clamp(1.0 - 30.0 / steps, 0.9, 0.99);

@@ -1,6 +1,7 @@
 #include "train/layers/windows.h"
 
 #include "base/fail.h"
+#include "base/numbers.h"
 
 namespace bnrun::train {
 namespace {
@@ -14,7 +15,7 @@ struct Axis {
 
 Axis axis_of(std::int64_t extent, std::int64_t size, std::int64_t stride, Padding padding) {
   if (padding == Padding::valid) return {0, 0, extent < size ? 0 : (extent - size) / stride + 1};
-  const std::int64_t windows = (extent + stride - 1) / stride;
+  const std::int64_t windows = ceil_div(extent, stride);
   const std::int64_t around = std::max<std::int64_t>(0, (windows - 1) * stride + size - extent);
   return {around / 2, around - around / 2, windows};
 }
