@@ -147,6 +147,14 @@ class Images(BntrainTest):
         self.fail_with(INVALID_INPUT, *arguments("wide.npy", "--model", "net.json"),
                        message="net.json: its input is 28x28x1, a row of the data 14x56x1")
 
+    def test_an_array_has_no_columns_to_name(self):
+        images, labels = digits()
+        np.save(self.folder / "x.npy", images[:50])
+        np.save(self.folder / "y.npy", labels[:50])
+        for option in ("--features", "--drop", "--categories"):
+            self.fail_with(USAGE, "fit", "x.npy", "--labels", "y.npy", "-o", "m.onnx", option, "a",
+                           message="--features, --drop and --categories name columns of tables; an array with --labels has none")
+
     def test_a_row_of_a_table_may_be_an_image(self):
         table = ROOT / "models/data/digits.csv.gz"
         layers = ["--layers", "conv(4,3) bn relu gap dense", "--epochs", "1", "-q"]

@@ -253,6 +253,10 @@ void check_source(const Options& options) {
     throw cli::UsageError("--target is required, or --labels for an IDX or npy file");
   if (!table && (!options.holdout_out.empty() || !options.validation_file.empty()))
     throw cli::UsageError("--holdout-out and --validation-file are for tables, not for arrays with --labels");
+  const auto& choice = options.table.choice;
+  if (!table && !(choice.features.empty() && choice.drop.empty() && choice.categories.empty()))
+    throw cli::UsageError(
+        "--features, --drop and --categories name columns of tables; an array with --labels has none");
 }
 
 void check_paths(const Options& options) {
