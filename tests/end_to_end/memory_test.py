@@ -1,6 +1,7 @@
 """What programs take: folding in memory, as a multiple of the model's size; running a small model in memory and in libraries."""
 
 import os
+import pathlib
 import subprocess
 import unittest
 
@@ -8,10 +9,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from programs import MODELS, PROGRAMS, ProgramTest
+from programs import DONE, MODELS, PROGRAMS, RESOURCE_LIMIT, ProgramTest
 
 MODEL_BYTES = 64e6  # what the programs take without a model, some 15 MB, must not decide
 LIMIT = 2.5
+CANNOT_BE_LOADED = 127
+DIABETES = pathlib.Path(__file__).resolve().parents[2] / "models/data/diabetes.csv"
 
 
 def layers(op_type, weight_shape, count):
@@ -86,6 +89,24 @@ class Start(ProgramTest):
             command = [PROGRAMS / "bnrun", MODELS / "mlp.onnx", "-i", MODELS / "x.npy", "--kernels", kernels]
             result = subprocess.run(command, env={**os.environ, "LD_DEBUG": "files"}, capture_output=True, check=True)
             self.assertEqual(b"libopenblas" in result.stderr, loaded, kernels)
+
+    def test_no_room_for_openblas_is_an_error(self):
+        """It tries to map its buffers for ever, in threads of its own, too."""
+        enough = 500 + 400 * len(os.sched_getaffinity(0))
+        fit = ["fit", DIABETES, "--target", "progression", "--epochs", "1", "-o", "m.onnx", "-q"]
+        for program, command in [("bnrun", [MODELS / "mlp.onnx", "-i", MODELS / "x.npy", "--kernels", "blas"]), ("bntrain", fit)]:
+            for threads in (1, 2):
+                self.program, ends = program, []
+                for megabytes in range(40, enough + 1, (enough - 40) // 12):
+                    result = self.run_program(*command, "-t", threads, address_space=megabytes << 20)
+                    if not ends and result.returncode == CANNOT_BE_LOADED:
+                        continue  # the program itself has no room
+                    ends.append(result.returncode)
+                    if result.returncode != DONE:
+                        self.assertEqual(result.returncode, RESOURCE_LIMIT, result.stderr.decode())
+                        self.assertIn(b"out of memory", result.stderr)
+                self.assertEqual((ends[0], ends[-1]), (RESOURCE_LIMIT, DONE))
+                self.assertEqual(ends, sorted(ends, reverse=True))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,14 @@
 
 #include <cblas.h>
 #include <dlfcn.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <mutex>
+#include <thread>
 #include <type_traits>
 
 #include "bnrun/error.h"
@@ -33,9 +37,36 @@ Function find(void* library, const char* name) {
   return reinterpret_cast<Function>(found);
 }
 
+/// OpenBLAS maps a buffer for each product that runs at a time and for each of its threads, keeps it for later ones, and
+/// tries again for ever where it cannot. (BUFFER_SIZE of common_x86_64.h in its version 0.3.21; other processors have
+/// smaller ones.)
+constexpr std::size_t kBufferBytes = std::size_t{128} << 20;
+
+/// Whether there is a limit on addresses (ulimit -v), without which a mapping does not fail.
+bool addresses_are_limited() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
+/// Throws resource_limit where so much cannot be mapped now.
+void check_room(std::size_t bytes) {
+  void* const room = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED)
+    throw Error(ErrorCode::resource_limit,
+                "out of memory: OpenBLAS, which multiplies the matrices, maps 128 MiB of addresses for each "
+                "processor and finds no room for that; a higher limit (ulimit -v) helps");
+  ::munmap(room, bytes);
+}
+
 Blas load() {
   constexpr const char* kLibrary = "libopenblas.so.0";
+  constexpr std::size_t kLibraryBytes = std::size_t{48} << 20;
+  constexpr std::size_t kStackBytes = std::size_t{16} << 20;
   const bool shared = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD) != nullptr;
+  // Its threads, one fewer than there are processors, map theirs as they start, beside their stacks.
+  if (!shared && addresses_are_limited())
+    check_room(kLibraryBytes +
+               static_cast<std::size_t>(std::thread::hardware_concurrency()) * (kBufferBytes + kStackBytes));
   void* const library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     throw Error(ErrorCode::unsupported,
@@ -86,6 +117,39 @@ class OneThread {
   static inline int before_ = 1;
 };
 
+/// Runs products under a limit on addresses: one that needs a buffer more than have run at a time runs alone among those,
+/// and only where there is room.
+class Limited {
+ public:
+  template <class Product>
+  static void run(const Product& product) {
+    const Counted position;
+    if (position.users > most_) {
+      const std::lock_guard lock(mutex_);
+      if (position.users > most_) {
+        check_room(kBufferBytes);
+        product();
+        most_ = position.users;
+        return;
+      }
+    }
+    product();
+  }
+
+ private:
+  struct Counted {
+    Counted() : users(++users_) {}
+    ~Counted() { --users_; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+    int users;
+  };
+
+  static inline std::mutex mutex_;
+  static inline std::atomic<int> users_ = 0;
+  static inline std::atomic<int> most_ = 0;
+};
+
 /// OpenBLAS counts in int.
 blasint narrow(std::int64_t extent) {
   if (extent > std::numeric_limits<blasint>::max()) {
@@ -112,8 +176,12 @@ void blas_gemm(Transpose trans_a, Transpose trans_b, std::int64_t M, std::int64_
   }
   const OneThread one_thread;
   const auto call = [&](auto gemm) {
-    gemm(CblasRowMajor, flag(trans_a), flag(trans_b), narrow(M), narrow(N), narrow(K), alpha, A, narrow(lda),
-         B, narrow(ldb), beta, C, narrow(ldc));
+    const auto product = [&] {
+      gemm(CblasRowMajor, flag(trans_a), flag(trans_b), narrow(M), narrow(N), narrow(K), alpha, A,
+           narrow(lda), B, narrow(ldb), beta, C, narrow(ldc));
+    };
+    static const bool limited = addresses_are_limited();
+    limited ? Limited::run(product) : product();
   };
   if constexpr (std::is_same_v<T, float>)
     call(blas().sgemm);

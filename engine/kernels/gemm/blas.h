@@ -10,7 +10,8 @@ enum class Transpose { no, yes };
 
 /// C[M,N] = alpha * op(A)[M,K] * op(B)[K,N] + beta * C[M,N]; lda, ldb, ldc are the row strides as stored.
 /// With beta = 0 C is not read. K = 0 gives beta * C. Single-threaded; may be called from several threads at
-/// once.
+/// once. Throws unsupported where OpenBLAS cannot be loaded, and resource_limit where a limit on addresses leaves no room for
+/// the 128 MiB that it maps for each thread.
 template <class T>
 void blas_gemm(Transpose trans_a, Transpose trans_b, std::int64_t M, std::int64_t N, std::int64_t K, T alpha,
                const T* A, std::int64_t lda, const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc);
