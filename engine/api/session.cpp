@@ -9,6 +9,7 @@
 #include "exec/executor.h"
 #include "exec/profile.h"
 #include "graph/graph.h"
+#include "graph/integer_product.h"
 #include "passes/fold/fold.h"
 #include "passes/prepare.h"
 #include "program/compile.h"
@@ -36,13 +37,16 @@ std::shared_ptr<ThreadPool> pool_of(const SessionOptions& options) {
 
 /// Folds unless told otherwise, and compiles.
 Executor executor_of(Graph graph, const SessionOptions& options, FoldReport& report) {
+  const bool on_bytes = (options.kernels == Kernels::automatic || options.kernels == Kernels::fast) &&
+                        may_multiply_integers(graph);
   if (options.fold) {
     FoldOptions in_memory = *options.fold;
-    in_memory.keep_integers = false;
+    in_memory.keep_integers = on_bytes;
     report = fold(graph, in_memory);
   } else {
-    prepare(graph);
+    prepare(graph, {.packed = !on_bytes});
   }
+  if (on_bytes) compute_packed(graph);
   const CompileOptions compiling{.backend = backend_of(options.kernels),
                                  .fast = options.kernels == Kernels::fast};
   return Executor(compile(std::move(graph), compiling), pool_of(options));

@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/precision.h"
 #include "graph/infer.h"
+#include "graph/integer_product.h"
 #include "graph/rewrite.h"
 #include "op/evaluate.h"
 #include "passes/inline_branches.h"
@@ -120,6 +121,16 @@ class Computer {
     return computed_;
   }
 
+  /// The same once all types are known, without packed constants that are multiplied as integers.
+  void run_on_integers() {
+    for (const NodeId id : graph_.topological_order()) {
+      const Node& node = graph_.node(id);
+      if (!node.alive || node.outputs.empty()) continue;
+      const ValueId output = node.outputs[0];
+      if (!is_packed(graph_, output) || !is_multiplied_as_integers(graph_, output)) compute(id);
+    }
+  }
+
  private:
   /// What is made of integers for layers waits for a reader that is none.
   bool stays_packed(const Node& node) const {
@@ -207,6 +218,10 @@ std::size_t prepare(Graph& graph, const PrepareOptions& options, ExactConstants*
   }
   if (options.dead) remove_dead(graph);
   return computed;
+}
+
+void compute_packed(Graph& graph) {
+  Computer(graph, {}, nullptr).run_on_integers();
 }
 
 void check_supported(const Graph& graph) {

@@ -29,6 +29,10 @@ struct PrepareOptions {
 /// floating-point results are kept there in double as well. Throws invalid_model on a contradiction.
 std::size_t prepare(Graph& graph, const PrepareOptions& options = {}, ExactConstants* exact = nullptr);
 
+/// Computes the packed constants that prepare() with `packed` = false left, but for those that products of integers alone
+/// read (is_multiplied_as_integers): for a model that is to be run on them.
+void compute_packed(Graph& graph);
+
 /// Throws `unsupported`, naming the node, unless the engine can run every node, those of subgraphs included.
 void check_supported(const Graph& graph);
 

@@ -11,15 +11,6 @@
 namespace bnrun {
 namespace {
 
-/// The spatial axes of X[N,D1,...,C].
-template <class Axes>
-Axes between(const Axes& axes) {
-  return Axes(axes.begin() + 1, axes.end() - 1);
-}
-Shape between(const Shape& shape) {
-  return Shape(std::span(shape.begin() + 1, shape.end() - 1));
-}
-
 /// Kernel: Convolution or Winograd.
 template <class Kernel>
 class ConvolutionOp final : public Op {
@@ -31,19 +22,9 @@ class ConvolutionOp final : public Op {
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     const ValueType& X = args.inputs[0];
-    const std::size_t rank = convolution_.kernel().rank() + 2;
     if (X.dtype != dtype_of<T>)
       fail(ErrorCode::invalid_model, "X is {}, W is {}", name_of(X.dtype), name_of(dtype_of<T>));
-    if (!X.ranked()) return {{X.dtype, Dims(rank)}};
-    if (X.rank() != rank || (X.dims->back().known() && !(X.dims->back() == Dim(convolution_.C()))))
-      fail(ErrorCode::invalid_model, "X is {} with its channels last, W takes {} channels and {} axes",
-           to_string(X), convolution_.C(), rank - 2);
-    const Shape kernel = convolution_.kernel();
-    Dims dims{X.dims->front()};
-    for (const Dim& dim : window_.output_dims(between(*X.dims), Dims(kernel.begin(), kernel.end())))
-      dims.push_back(dim);
-    dims.emplace_back(convolution_.M());
-    return {{X.dtype, std::move(dims)}};
+    return {{X.dtype, convolved_dims(window_, X, convolution_.kernel(), convolution_.C(), convolution_.M())}};
   }
 
   void run(const RunArgs& args) const override {
@@ -51,7 +32,7 @@ class ConvolutionOp final : public Op {
     if (args.present(1) && !(args.in(1).shape == args.out(0).shape))
       fail(ErrorCode::invalid_input, "what is added is {}, expected {}", to_string(args.in(1).shape),
            to_string(args.out(0).shape));
-    const Window window = window_.over(between(X), convolution_.kernel());
+    const Window window = window_.over(between_ends(X), convolution_.kernel());
     convolution_.run(window, X[0], args.in(0).data<T>(), args.present(1) ? args.in(1).data<T>() : nullptr,
                      args.out(0).data<T>(), args.workspace);
   }
@@ -59,7 +40,7 @@ class ConvolutionOp final : public Op {
   std::size_t scratch_bytes(std::span<const ValueType> inputs) const override {
     if (!inputs[0].static_shape()) return 0;
     const Shape X = inputs[0].shape();
-    return convolution_.scratch_bytes(window_.over(between(X), convolution_.kernel()), X[0]);
+    return convolution_.scratch_bytes(window_.over(between_ends(X), convolution_.kernel()), X[0]);
   }
 
   DimProduct macs(const FoldArgs& args) const override {
@@ -98,6 +79,24 @@ std::shared_ptr<const Op> make(const ConvolutionForm& form, const ChannelAffine&
 }
 
 }  // namespace
+
+Shape between_ends(const Shape& shape) {
+  return Shape(std::span(shape.begin() + 1, shape.end() - 1));
+}
+
+Dims convolved_dims(const WindowAttributes& window, const ValueType& X, const Shape& kernel, std::int64_t C,
+                    std::int64_t M) {
+  const std::size_t rank = kernel.rank() + 2;
+  if (!X.ranked()) return Dims(rank);
+  if (X.rank() != rank || (X.dims->back().known() && !(X.dims->back() == Dim(C))))
+    fail(ErrorCode::invalid_model, "X is {} with its channels last, W takes {} channels and {} axes",
+         to_string(X), C, rank - 2);
+  Dims dims{X.dims->front()};
+  const std::span spatial(X.dims->begin() + 1, X.dims->end() - 1);
+  for (const Dim& dim : window.output_dims(spatial, Dims(kernel.begin(), kernel.end()))) dims.push_back(dim);
+  dims.emplace_back(M);
+  return dims;
+}
 
 bool has_convolution_kernel(const ConvolutionForm& form) {
   const bool known_type = form.W.dtype() == DType::float32 || form.W.dtype() == DType::float64;

@@ -9,6 +9,13 @@
 
 namespace bnrun {
 
+/// The spatial axes of X[N,D1,...,C].
+Shape between_ends(const Shape& shape);
+/// Dimensions of Y[N,D1,...,M] where X[N,D1,...,C] is convolved with a kernel of these extents. Throws invalid_model when X
+/// does not fit.
+Dims convolved_dims(const WindowAttributes& window, const ValueType& X, const Shape& kernel, std::int64_t C,
+                    std::int64_t M);
+
 /// Whether the kernels know this convolution: float32 or float64, one to three spatial axes.
 bool has_convolution_kernel(const ConvolutionForm& form);
 

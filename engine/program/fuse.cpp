@@ -1,12 +1,14 @@
 #include "program/fuse.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 #include <variant>
 
+#include "graph/integer_product.h"
 #include "graph/node_query.h"
 #include "op/prepared.h"
 #include "op/shape_rules.h"
@@ -22,6 +24,7 @@ class Fuser {
   Fuser(Graph& graph, MatrixBackend backend, bool fast) : graph_(graph), backend_(backend), fast_(fast) {}
 
   std::vector<FusedStep> steps() {
+    find_integer_products();
     std::vector<FusedStep> steps;
     for (const NodeId id : graph_.topological_order()) {
       if (taken_.contains(id)) continue;
@@ -59,9 +62,10 @@ class Fuser {
     for (const KernelRow& row : kernel_table()) {
       if (row.channels_last && backend_ == MatrixBackend::blas) continue;
       if (row.fast && !fast_) continue;
-      auto form = row.begin(*node.op, args.get());
+      const auto integers = products_.find(id);
+      auto form = row.begin(*node.op, args.get(), integers != products_.end() ? &integers->second : nullptr);
       if (!form) continue;
-      const ValueId x = node.inputs[form->input];
+      const ValueId x = form->integers ? form->integers->x : node.inputs[form->input];
       if (std::ranges::find(row.types, graph_.value(node.outputs[0]).type.dtype) == row.types.end()) continue;
       if (auto step = extend(row, id, x, std::move(*form))) return step;
     }
@@ -97,7 +101,7 @@ class Fuser {
     if (!row.fits(form)) return std::nullopt;
     std::vector<NodeId> path{id};
     std::vector<ValueId> inputs{x};
-    while (form.activation == Activation{}) {
+    while (form.activation == Activation{} && !form.output) {
       const ValueId y = output_of(path.back());
       std::vector<NodeId> next{sole_reader(graph_, y)};
       ValueId addend;
@@ -126,7 +130,13 @@ class Fuser {
       path.insert(path.end(), next.begin(), next.end());
     }
     if (row.takes_affine_behind && form.activation != Activation{}) add_map_behind(row, form, path);
-    const Tensor& weights = form.convolution ? form.convolution->W : form.W;
+    if (row.takes_output && !form.output && is_bound(form.activation)) {
+      form.output = output_behind(path.back());
+      if (form.output) path.push_back(sole_reader(graph_, output_of(path.back())));
+    }
+    const Tensor& weights = form.integers      ? form.integers->W()
+                            : form.convolution ? form.convolution->W
+                                               : form.W;
     Step step = take(row.make(form, backend_), std::move(inputs), path);
     // BLAS knows no bfloat16
     const bool blas =
@@ -150,6 +160,39 @@ class Fuser {
     if (!row.fits(longer)) return;
     form = std::move(longer);
     path.push_back(next);
+  }
+
+  /// The bytes that alone are made of what a node computes.
+  std::optional<ByteOutput> output_behind(NodeId id) const {
+    const NodeId next = sole_reader(graph_, output_of(id));
+    if (!next.valid() || graph_.node(next).inputs[0] != output_of(id)) return std::nullopt;
+    return byte_output(graph_, next);
+  }
+
+  /// Each becomes a step on bytes. What stands for these is computed by no step of its own where only such products read it.
+  void find_integer_products() {
+    if (backend_ == MatrixBackend::blas) return;
+    const auto order = graph_.topological_order();
+    for (const NodeId id : order) {
+      if (auto product = integer_product(graph_, id)) products_.emplace(id, std::move(*product));
+    }
+    for (auto id = order.rbegin(); !products_.empty() && id != order.rend(); ++id) {
+      const Node& node = graph_.node(*id);
+      const auto is_read_as_bytes = [&](ValueId output) {
+        return output.valid() && !graph_.value(output).is_output && stands_for_bytes(output);
+      };
+      if (std::ranges::all_of(node.outputs, is_read_as_bytes)) taken_.insert(*id);
+    }
+  }
+
+  /// Whether products of integers alone read a value, which have it as such.
+  bool stands_for_bytes(ValueId id) const {
+    const auto& users = graph_.value(id).users;
+    return !users.empty() && std::ranges::all_of(users, [&](NodeId user) {
+      const auto product = products_.find(user);
+      if (product != products_.end()) return product->second.x != id;
+      return taken_.contains(user) && is_packed(graph_, output_of(user));
+    });
   }
 
   ValueId output_of(NodeId id) const { return graph_.node(id).outputs[0]; }
@@ -193,10 +236,21 @@ class Fuser {
     taken_.insert(path.begin(), path.end());
     read_.insert(inputs.begin(), inputs.end());
     for (const NodeId id : path) drop_constants(graph_.node(id).inputs);
+    if (products_.erase(path[0]) != 0) drop_packed(graph_.node(path[0]).inputs);
     return {.op = std::move(op),
             .inputs = std::move(inputs),
             .outputs = {output_of(path.back())},
             .where = std::move(where)};
+  }
+
+  /// Those that the packed ones of `ids` are made of.
+  void drop_packed(const std::vector<ValueId>& ids) {
+    for (const ValueId id : ids) {
+      if (!id.valid() || !is_packed(graph_, id)) continue;
+      const auto& inputs = graph_.node(graph_.value(id).producer).inputs;
+      drop_packed(inputs);
+      drop_constants(inputs);
+    }
   }
 
   /// Those of `ids` that only nodes in fused steps read, whose steps do not.
@@ -213,6 +267,7 @@ class Fuser {
   Graph& graph_;
   MatrixBackend backend_;
   bool fast_;
+  std::map<NodeId, IntegerProduct> products_;
   std::set<NodeId> taken_;
   std::set<ValueId> computed_;  ///< by the steps so far
   std::set<ValueId> read_;      ///< by the fused steps so far

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 #include <variant>
 
@@ -14,30 +15,31 @@ namespace {
 
 constexpr std::array kFloats = {DType::float32, DType::float64};
 constexpr std::array kFloat32 = {DType::float32};
+constexpr std::array kOfBytes = {DType::float32, DType::int8, DType::uint8};
 #ifndef BNRUN_FEW_TARGETS
 constexpr std::array kBfloat16 = {DType::bfloat16};
 #endif
 
 /// Y[M,N] = X[M,K] * W[K,N] + b[N]. The rank of the input may be unknown where the operator tells that of its
 /// output, which is the same.
-std::optional<KernelForm> begin_dense(const Op& op, const FoldArgs& args) {
+std::optional<KernelForm> begin_dense(const Op& op, const FoldArgs& args, const IntegerProduct*) {
   auto dense = op.as_dense(args);
   if (!dense || !args.outputs[0].ranked()) return std::nullopt;
   const auto N = static_cast<std::size_t>(dense->W.shape()[1]);
-  KernelForm form{0, std::move(dense->W), std::nullopt,
-                  ChannelAffine{}.on_axis(static_cast<int>(args.outputs[0].rank()) - 1, N)};
+  KernelForm form{.W = std::move(dense->W),
+                  .affine = ChannelAffine{}.on_axis(static_cast<int>(args.outputs[0].rank()) - 1, N)};
   if (dense->b.defined()) form.affine.shift = read_doubles(dense->b);
   return form;
 }
 
 /// Y[N,M,...] = X[N,C,...] convolved with W, plus b[M].
-std::optional<KernelForm> begin_convolution(const Op& op, const FoldArgs& args) {
+std::optional<KernelForm> begin_convolution(const Op& op, const FoldArgs& args, const IntegerProduct*) {
   auto convolution = op.as_convolution(args);
   if (!convolution || !has_convolution_kernel(*convolution)) return std::nullopt;
   // Its layout is told by its rank. A constant image lies with its channels first.
   if (!args.inputs[0].ranked() || args.constant(0) != nullptr) return std::nullopt;
   const auto M = static_cast<std::size_t>(convolution->W.shape()[0]);
-  KernelForm form{0, {}, std::nullopt, ChannelAffine{}.on_axis(1, M)};
+  KernelForm form{.affine = ChannelAffine{}.on_axis(1, M)};
   if (convolution->b.defined()) form.affine.shift = read_doubles(convolution->b);
   form.convolution = std::move(convolution);
   return form;
@@ -45,19 +47,26 @@ std::optional<KernelForm> begin_convolution(const Op& op, const FoldArgs& args) 
 
 /// The same in tiles of so many outputs, where these are the quickest.
 template <std::int64_t kTile>
-std::optional<KernelForm> begin_winograd(const Op& op, const FoldArgs& args) {
-  auto form = begin_convolution(op, args);
+std::optional<KernelForm> begin_winograd(const Op& op, const FoldArgs& args, const IntegerProduct*) {
+  auto form = begin_convolution(op, args, nullptr);
   if (!form || winograd_tile(*form->convolution, *args.outputs[0].dims) != kTile) return std::nullopt;
   return form;
 }
 
+/// Y = affine(sums of bytes), with or without a window that slides over them.
+template <bool kSlides>
+std::optional<KernelForm> begin_on_bytes(const Op&, const FoldArgs&, const IntegerProduct* integers) {
+  if (integers == nullptr || integers->convolution.has_value() != kSlides) return std::nullopt;
+  return KernelForm{.integers = *integers, .affine = integers->affine, .output = integers->output};
+}
+
 /// Y = scale[c] * X + shift[c].
-std::optional<KernelForm> begin_affine(const Op& op, const FoldArgs& args) {
+std::optional<KernelForm> begin_affine(const Op& op, const FoldArgs& args, const IntegerProduct*) {
   auto map = op.as_affine(args);
   auto* affine = std::get_if<AffineForm>(&map);
   if (affine == nullptr || !args.only_first_output_used() || affine->affine.is_identity())
     return std::nullopt;
-  return KernelForm{affine->input, {}, std::nullopt, std::move(affine->affine)};
+  return KernelForm{.input = affine->input, .affine = std::move(affine->affine)};
 }
 
 bool dense_fits(const KernelForm& form) {
@@ -67,6 +76,14 @@ bool dense_fits(const KernelForm& form) {
 
 bool convolution_fits(const KernelForm& form) {
   return epilogue_fits(form.convolution->W.dtype(), form.affine);
+}
+
+/// Sums of bytes are scaled in double.
+bool bytes_fit(const KernelForm& form) {
+  const auto finite = [](const std::vector<double>& numbers) {
+    return std::ranges::all_of(numbers, [](double number) { return std::isfinite(number); });
+  };
+  return finite(form.affine.scale) && finite(form.affine.shift);
 }
 
 bool affine_fits(const KernelForm&) {
@@ -92,26 +109,87 @@ std::shared_ptr<const Op> make_winograd(const KernelForm& form, MatrixBackend) {
   return make_winograd_op(kTile, *form.convolution, form.affine, form.activation);
 }
 
+std::shared_ptr<const Op> make_on_bytes(const KernelForm& form, MatrixBackend) {
+  return make_byte_op(*form.integers, form.affine, form.activation, form.output);
+}
+
 std::shared_ptr<const Op> make_affine(const KernelForm& form, MatrixBackend) {
   return make_channel_affine_op(form.affine, form.activation);
 }
 
 // Two affine maps without a dense layer are not fused: each rounds as its operator does.
 constexpr std::array kTable = {
-    KernelRow{"dense, packed", kFloats, begin_dense, true, true, true, false, false, false, 1.0, dense_fits,
-              make_dense},
+    KernelRow{.name = "dense, bytes",
+              .types = kOfBytes,
+              .begin = begin_on_bytes<false>,
+              .takes_affine = true,
+              .takes_activation = true,
+              .takes_output = true,
+              .fits = bytes_fit,
+              .make = make_on_bytes},
+    KernelRow{.name = "convolution, bytes",
+              .types = kOfBytes,
+              .begin = begin_on_bytes<true>,
+              .takes_affine = true,
+              .takes_activation = true,
+              .takes_output = true,
+              .channels_last = true,
+              .fits = bytes_fit,
+              .make = make_on_bytes},
+    KernelRow{.name = "dense, packed",
+              .types = kFloats,
+              .begin = begin_dense,
+              .takes_affine = true,
+              .takes_activation = true,
+              .takes_affine_behind = true,
+              .fits = dense_fits,
+              .make = make_dense},
 #ifndef BNRUN_FEW_TARGETS  // the small library has no room for it
-    KernelRow{"dense, bfloat16", kBfloat16, begin_dense, true, true, false, false, false, false, 1.0,
-              dense_fits, make_bfloat16_dense},
+    KernelRow{.name = "dense, bfloat16",
+              .types = kBfloat16,
+              .begin = begin_dense,
+              .takes_affine = true,
+              .takes_activation = true,
+              .fits = dense_fits,
+              .make = make_bfloat16_dense},
 #endif
-    KernelRow{"convolution, Winograd F(4x4,3x3)", kFloat32, begin_winograd<4>, true, true, false, true, true,
-              true, 36.0 / 9.0, convolution_fits, make_winograd<4>},
-    KernelRow{"convolution, Winograd F(2x2,3x3)", kFloat32, begin_winograd<2>, true, true, false, true, true,
-              true, 16.0 / 9.0, convolution_fits, make_winograd<2>},
-    KernelRow{"convolution, packed", kFloats, begin_convolution, true, true, false, true, true, false, 1.0,
-              convolution_fits, make_convolution},
-    KernelRow{"affine map", kFloats, begin_affine, false, true, false, false, false, false, 1.0, affine_fits,
-              make_affine},
+    KernelRow{.name = "convolution, Winograd F(4x4,3x3)",
+              .types = kFloat32,
+              .begin = begin_winograd<4>,
+              .takes_affine = true,
+              .takes_activation = true,
+              .takes_addend = true,
+              .channels_last = true,
+              .fast = true,
+              .weights = 36.0 / 9.0,
+              .fits = convolution_fits,
+              .make = make_winograd<4>},
+    KernelRow{.name = "convolution, Winograd F(2x2,3x3)",
+              .types = kFloat32,
+              .begin = begin_winograd<2>,
+              .takes_affine = true,
+              .takes_activation = true,
+              .takes_addend = true,
+              .channels_last = true,
+              .fast = true,
+              .weights = 16.0 / 9.0,
+              .fits = convolution_fits,
+              .make = make_winograd<2>},
+    KernelRow{.name = "convolution, packed",
+              .types = kFloats,
+              .begin = begin_convolution,
+              .takes_affine = true,
+              .takes_activation = true,
+              .takes_addend = true,
+              .channels_last = true,
+              .fits = convolution_fits,
+              .make = make_convolution},
+    KernelRow{.name = "affine map",
+              .types = kFloats,
+              .begin = begin_affine,
+              .takes_activation = true,
+              .fits = affine_fits,
+              .make = make_affine},
 };
 
 }  // namespace

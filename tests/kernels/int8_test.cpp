@@ -234,7 +234,7 @@ TEST(Int8, SumsAreRoundedHalfToEvenAndSaturate) {
       for (const auto target : targets_for_bytes()) {
         const OnlyTarget only(target);
         std::vector<std::uint8_t> Y(sums.size() + 1, 77);
-        Requantization to{factors, {}, zero, is_signed};
+        Requantization to{{factors}, zero, is_signed};
         if (biased) to.bias = bias;
         requantize_rows(sums.data(), 40, to, Y.data());
         EXPECT_EQ(Y.back(), 77) << "written behind the end";
@@ -242,6 +242,69 @@ TEST(Int8, SumsAreRoundedHalfToEvenAndSaturate) {
         ASSERT_EQ(Y, expected) << name_of_target(target);
       }
     }
+  }
+}
+
+/// Sums of every size with a shift behind them, one for each column.
+struct Shifted {
+  std::vector<double> factors, shift;
+  std::vector<std::int32_t> bias, sums;
+
+  explicit Shifted(std::uint32_t seed) {
+    Draw draw(seed);
+    for (std::int64_t n = 0; n < kColumns; ++n) {
+      factors.push_back(static_cast<double>(draw.between(-300, 900)) * 1e-4);
+      shift.push_back(static_cast<double>(draw.between(-1000, 1000)) * (n % 3 == 0 ? 40.0 : 0.13));
+      bias.push_back(static_cast<std::int32_t>(draw.between(-500, 500)));
+    }
+    for (std::int64_t i = 0; i < kRows * kColumns; ++i) {
+      // near where the shift is taken off again, so that the result is a byte
+      const auto n = static_cast<std::size_t>(i % kColumns);
+      const double near = factors[n] != 0.0 ? -shift[n] / factors[n] : 0.0;
+      sums.push_back(static_cast<std::int32_t>(near + static_cast<double>(draw.between(-9000, 9000))));
+    }
+  }
+  double number(std::size_t i) const {
+    const std::size_t n = i % kColumns;
+    return (static_cast<double>(sums[i]) + bias[n]) * factors[n] + shift[n];
+  }
+  static constexpr std::int64_t kRows = 40;
+  static constexpr std::int64_t kColumns = 37;
+};
+
+TEST(Int8, SumsAreShiftedInDoublesAndKeptWithinBounds) {
+  for (std::uint32_t seed = 0; seed < 20; ++seed) {
+    const Shifted drawn(seed);
+    const std::int32_t zero = seed % 2 == 0 ? 3 : -100;
+    const bool is_signed = seed % 2 != 0;
+    Requantization to{{drawn.factors, drawn.bias, drawn.shift}, zero, is_signed};
+    if (seed % 3 != 0) to.low = zero;
+    if (seed % 3 == 2) to.high = zero + 60;
+    std::vector<std::uint8_t> expected;
+    for (std::size_t i = 0; i < drawn.sums.size(); ++i) {
+      const double low = std::max<double>(to.low, is_signed ? -128 : 0);
+      const double high = std::min<double>(to.high, is_signed ? 127 : 255);
+      const double bounded = std::clamp(std::nearbyint(drawn.number(i)) + zero, low, high);
+      expected.push_back(static_cast<std::uint8_t>(static_cast<int>(bounded)));
+    }
+    for (const auto target : targets_for_bytes()) {
+      const OnlyTarget only(target);
+      std::vector<std::uint8_t> Y(drawn.sums.size());
+      requantize_rows(drawn.sums.data(), Shifted::kRows, to, Y.data());
+      ASSERT_EQ(Y, expected) << name_of_target(target) << " seed " << seed;
+    }
+  }
+}
+
+TEST(Int8, SumsBecomeFloatsByOneRounding) {
+  const Shifted drawn(3);
+  for (const auto target : targets_for_bytes()) {
+    const OnlyTarget only(target);
+    std::vector<float> Y(drawn.sums.size() + 1, 77.0F);
+    rescale_rows(drawn.sums.data(), Shifted::kRows, {drawn.factors, drawn.bias, drawn.shift}, Y.data());
+    EXPECT_EQ(Y.back(), 77.0F) << "written behind the end";
+    for (std::size_t i = 0; i < drawn.sums.size(); ++i)
+      ASSERT_EQ(Y[i], static_cast<float>(drawn.number(i))) << name_of_target(target) << " element " << i;
   }
 }
 
@@ -270,7 +333,7 @@ TEST(Int8, SumsCloseToHalvesAreRoundedAsInDoubles) {
     for (const auto target : targets_for_bytes()) {
       const OnlyTarget only(target);
       std::vector<std::uint8_t> Y(kColumns);
-      requantize_rows(sums.data(), 1, {factors, bias, 128, false}, Y.data());
+      requantize_rows(sums.data(), 1, {{factors, bias}, 128, false}, Y.data());
       ASSERT_EQ(Y, expected) << name_of_target(target) << " round " << round;
     }
   }

@@ -194,9 +194,11 @@ std::vector<std::string> operators(const Model& model) {
   return names;
 }
 
+/// In floats throughout, as the trainer has them: bytes are multiplied exactly otherwise.
 std::vector<float> run(const Model& model, const Dataset& data) {
   const Tensor x({data.rows(), data.columns}, data.features);
-  const auto outputs = Session(model).run(std::vector<NamedTensor>{{"input", x}});
+  const auto outputs =
+      Session(model, {.kernels = Kernels::packed}).run(std::vector<NamedTensor>{{"input", x}});
   const auto y = outputs[0].tensor.span<float>();
   return {y.begin(), y.end()};
 }

@@ -19,8 +19,9 @@ std::vector<NamedTensor> as_input(const Dataset& data) {
   return {{"input", Tensor(Shape{data.rows(), data.columns}, data.features)}};
 }
 
+/// In floats throughout, as the trainer has them: bytes are multiplied exactly otherwise.
 std::vector<float> run(const Model& model, const Dataset& data) {
-  const Tensor y = Session(model).run(as_input(data)).at(0).tensor;
+  const Tensor y = Session(model, {.kernels = Kernels::packed}).run(as_input(data)).at(0).tensor;
   return {y.span<float>().begin(), y.span<float>().end()};
 }
 

@@ -36,8 +36,9 @@ void add_kernels_option(CLI::App& command, Kernels& kernels) {
        {"packed", Kernels::packed},
        {"blas", Kernels::blas},
        {"fast", Kernels::fast}},
-      "What multiplies matrices; fast: convolutions of 3x3 take fewer multiplications and round "
-      "otherwise, within a bound (auto)");
+      "What multiplies matrices; packed, blas: in the types that the operators have, also where a "
+      "model holds bytes; fast: convolutions of 3x3 take fewer multiplications and round otherwise, "
+      "within a bound (auto)");
 }
 
 void check_one_reads_standard_input(std::span<const std::string> paths) {

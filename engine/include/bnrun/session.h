@@ -20,11 +20,13 @@ namespace bnrun {
 
 /// What multiplies matrices with constant weights, and convolves with them.
 enum class Kernels {
+  /// Those of `packed`. A layer whose data and weights a model holds as bytes, in front of DequantizeLinear, is computed on
+  /// these: sums are exact, and worked out to floats or to the bytes of the QuantizeLinear behind it in double.
   automatic,
-  packed,  ///< the engine's own kernels on weights packed at compile time
+  packed,  ///< the engine's own kernels on weights packed at compile time, in the types that the operators have
   /// OpenBLAS. The last bits of a row may depend on the number of rows, which they never do with `packed`.
   blas,
-  /// Those of `packed`, and where these are quicker convolutions of 3x3 taps with fewer multiplications (Winograd's).
+  /// Those of `automatic`, and where these are quicker convolutions of 3x3 taps with fewer multiplications (Winograd's).
   /// They round otherwise: a sum over C channels is off by at most 16 (C + 7) or 176 (C + 17) times 2^-24 max |x| sum |w|,
   /// the maximum over what its tile of 2x2 or 4x4 outputs reads. The same bits for any batch and any number of threads.
   fast,

@@ -21,6 +21,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -249,54 +250,90 @@ void sum_unsigned(ByteTaps taps, std::int64_t channels, std::int32_t zero, const
 /// What becomes of the sums of each column, padded to whole vectors.
 struct ColumnFactors {
   AlignedBuffer<double> factors;
-  AlignedBuffer<float> near;  ///< the same, rounded
+  AlignedBuffer<double> shift;
+  AlignedBuffer<float> near;  ///< the factors, rounded
+  AlignedBuffer<float> near_shift;
   AlignedBuffer<std::int32_t> bias;
+  double largest_shift = 0.0;
 };
 
-HWY_INLINE ColumnFactors column_factors(const Requantization& to, std::size_t padded) {
-  ColumnFactors columns{AlignedBuffer<double>(padded), AlignedBuffer<float>(padded),
+HWY_INLINE ColumnFactors column_factors(const Rescaling& to, std::size_t padded) {
+  ColumnFactors columns{AlignedBuffer<double>(padded), AlignedBuffer<double>(padded),
+                        AlignedBuffer<float>(padded), AlignedBuffer<float>(padded),
                         AlignedBuffer<std::int32_t>(padded)};
   for (std::size_t n = 0; n < padded; ++n) {
     const bool used = n < to.factors.size();
-    columns.factors.data()[n] = used ? to.factors[n] : 0.0;
-    columns.near.data()[n] = static_cast<float>(columns.factors.data()[n]);
+    const double factor = used ? to.factors[n] : 0.0;
+    const double shift = used && !to.shift.empty() ? to.shift[n] : 0.0;
+    columns.factors.data()[n] = factor;
+    columns.shift.data()[n] = shift;
+    columns.near.data()[n] = static_cast<float>(factor);
+    columns.near_shift.data()[n] = static_cast<float>(shift);
     columns.bias.data()[n] = used && !to.bias.empty() ? to.bias[n] : 0;
+    columns.largest_shift = std::max(columns.largest_shift, std::abs(shift));
   }
   return columns;
 }
 
-/// `count` sums, a multiple of the doubles of a vector.
+using Doubles = hn::CappedTag<double, 8>;
+
+/// What the sums from column n on stand for, as many as a vector of doubles holds.
+HWY_INLINE hn::VFromD<Doubles> rescaled(const std::int32_t* sums, const ColumnFactors& columns,
+                                        std::int64_t n) {
+  const Doubles d;
+  const hn::Rebind<std::int32_t, Doubles> words;
+  const auto sum = hn::Add(hn::PromoteTo(d, hn::LoadU(words, sums)),
+                           hn::PromoteTo(d, hn::LoadU(words, columns.bias.data() + n)));
+  return hn::Add(hn::Mul(sum, hn::LoadU(d, columns.factors.data() + n)),
+                 hn::LoadU(d, columns.shift.data() + n));
+}
+
+/// What a number is cut off at, as it lies behind the zero point.
 template <class Q>
-HWY_NOINLINE void requantize_exactly(const std::int32_t* sums, const std::int32_t* bias,
-                                     const double* factors, std::int64_t count, std::int32_t zero_point,
+struct Bounds {
+  explicit Bounds(const Requantization& to)
+      : low(std::clamp<std::int32_t>(to.low, std::numeric_limits<Q>::lowest(),
+                                     std::numeric_limits<Q>::max())),
+        high(std::clamp<std::int32_t>(to.high, low, std::numeric_limits<Q>::max())) {}
+  std::int32_t low;
+  std::int32_t high;
+};
+
+/// `count` sums from column n on, a multiple of the doubles of a vector.
+template <class Q>
+HWY_NOINLINE void requantize_exactly(const std::int32_t* sums, const ColumnFactors& columns, std::int64_t n,
+                                     std::int64_t count, std::int32_t zero_point, const Bounds<Q>& bounds,
                                      Q* Y) {
-  const hn::CappedTag<double, 8> d;
-  const hn::Rebind<std::int32_t, decltype(d)> words;
-  const hn::Rebind<std::int16_t, decltype(d)> halves;
-  const hn::Rebind<Q, decltype(d)> bytes;
+  const Doubles d;
+  const hn::Rebind<std::int32_t, Doubles> words;
+  const hn::Rebind<std::int16_t, Doubles> halves;
+  const hn::Rebind<Q, Doubles> bytes;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
   const auto zero = hn::Set(d, static_cast<double>(zero_point));
-  const auto low = hn::Set(d, static_cast<double>(std::numeric_limits<Q>::lowest()));
-  const auto high = hn::Set(d, static_cast<double>(std::numeric_limits<Q>::max()));
-  for (std::int64_t n = 0; n < count; n += L) {
-    const auto sum =
-        hn::Add(hn::PromoteTo(d, hn::LoadU(words, sums + n)), hn::PromoteTo(d, hn::LoadU(words, bias + n)));
-    const auto scaled = hn::Mul(sum, hn::LoadU(d, factors + n));
-    const auto shifted = hn::Min(hn::Max(hn::Add(hn::Round(scaled), zero), low), high);
-    const auto number = hn::IfThenElse(hn::IsNaN(scaled), zero, shifted);
-    hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(halves, hn::DemoteTo(words, number))), bytes, Y + n);
+  const auto low = hn::Set(d, static_cast<double>(bounds.low));
+  const auto high = hn::Set(d, static_cast<double>(bounds.high));
+  for (std::int64_t i = 0; i < count; i += L) {
+    const auto scaled = rescaled(sums + i, columns, n + i);
+    const auto shifted = hn::IfThenElse(hn::IsNaN(scaled), zero, hn::Add(hn::Round(scaled), zero));
+    const auto number = hn::Min(hn::Max(shifted, low), high);
+    hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(halves, hn::DemoteTo(words, number))), bytes, Y + i);
   }
 }
 
+/// How far a float of requantize_nearly may lie off what doubles give, where that is no more than 512. The sum, its
+/// factor, their product p, the shift s and the result r are rounded by 2^-24 each, so that it is off by less than
+/// (3 |p| + |s| + |r|) 2^-24 <= (4 |r| + 4 |s|) 2^-24. Beyond 512 a number is cut off either way.
+HWY_INLINE float margin(const ColumnFactors& columns) {
+  return static_cast<float>(0x1p-13 + 0x1p-21 * columns.largest_shift);
+}
+
 /// A vector of sums in floats, unless these might round to another number than doubles do; returns whether it is done.
-/// A float that is off by three roundings of 2^-24 each is, below 512, off by less than 2^-13, and beyond 512 saturates
-/// either way.
 template <class Q>
-HWY_INLINE bool requantize_nearly(const std::int32_t* sums, const std::int32_t* bias, const float* factors,
-                                  std::int32_t zero_point, Q* Y) {
+HWY_INLINE bool requantize_nearly(const std::int32_t* sums, const ColumnFactors& columns, std::int64_t n,
+                                  float margin, std::int32_t zero_point, const Bounds<Q>& bounds, Q* Y) {
 #ifdef BNRUN_FEW_TARGETS
   // There is no room for both.
-  (void)sums, (void)bias, (void)factors, (void)zero_point, (void)Y;
+  (void)sums, (void)columns, (void)n, (void)margin, (void)zero_point, (void)bounds, (void)Y;
   return false;
 #else
   const Words d;
@@ -304,41 +341,69 @@ HWY_INLINE bool requantize_nearly(const std::int32_t* sums, const std::int32_t* 
   const hn::Rebind<std::int16_t, Words> halves;
   const hn::Rebind<Q, Words> bytes;
   const auto sum = hn::LoadU(d, sums);
-  const auto added = hn::LoadU(d, bias);
+  const auto added = hn::LoadU(d, columns.bias.data() + n);
   const auto both = hn::Add(sum, added);
   const auto overflown = hn::And(hn::Xor(both, sum), hn::Xor(both, added));  // below 0
-  const auto scaled = hn::Mul(hn::ConvertTo(floats, both), hn::LoadU(floats, factors));
+  const auto product = hn::Mul(hn::ConvertTo(floats, both), hn::LoadU(floats, columns.near.data() + n));
+  const auto scaled = hn::Add(product, hn::LoadU(floats, columns.near_shift.data() + n));
   const auto rounded = hn::Round(scaled);
-  const auto certain = hn::Lt(hn::Abs(hn::Sub(scaled, rounded)), hn::Set(floats, 0.5F - 0x1p-13F));
+  const auto certain = hn::Lt(hn::Abs(hn::Sub(scaled, rounded)), hn::Set(floats, 0.5F - margin));
   if (!hn::AllTrue(floats, certain) || !hn::AllFalse(d, hn::Lt(overflown, hn::Zero(d)))) return false;
   const auto bounded = hn::Min(hn::Max(rounded, hn::Set(floats, -1024.0F)), hn::Set(floats, 1024.0F));
   const auto shifted = hn::Add(hn::ConvertTo(d, bounded), hn::Set(d, zero_point));
-  hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(halves, shifted)), bytes, Y);
+  const auto number = hn::Min(hn::Max(shifted, hn::Set(d, bounds.low)), hn::Set(d, bounds.high));
+  hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(halves, number)), bytes, Y);
   return true;
 #endif
+}
+
+/// Calls vector(sums, column, Y) for each vector of each row. The last one of a row is read from a copy and written to
+/// one, which are whole.
+template <class T, class F>
+HWY_INLINE void each_vector(const std::int32_t* sums, std::int64_t rows, std::int64_t N, T* Y,
+                            const F& vector) {
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
+  for (std::int64_t m = 0; m < rows; ++m, sums += N, Y += N) {
+    std::int64_t n = 0;
+    for (; n + L <= N; n += L) vector(sums + n, n, Y + n);
+    if (n == N) continue;
+    std::int32_t last[L] = {};
+    T all[L];
+    for (std::int64_t i = n; i < N; ++i) last[i - n] = sums[i];
+    vector(last, n, all);
+    for (std::int64_t i = n; i < N; ++i) Y[i] = all[i - n];
+  }
+}
+
+HWY_INLINE ColumnFactors whole_columns(const Rescaling& to) {
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
+  return column_factors(
+      to, static_cast<std::size_t>(ceil_div(static_cast<std::int64_t>(to.factors.size()), L) * L));
 }
 
 template <class Q>
 HWY_INLINE void requantize(const std::int32_t* sums, std::int64_t rows, const Requantization& to, Q* Y) {
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
-  const auto N = static_cast<std::int64_t>(to.factors.size());
-  const ColumnFactors columns = column_factors(to, static_cast<std::size_t>(rounded_up(N, L)));
-  const auto vector = [&](const std::int32_t* from, std::int64_t n, Q* y) {
-    const std::int32_t* bias = columns.bias.data() + n;
-    if (!requantize_nearly(from, bias, columns.near.data() + n, to.zero, y))
-      requantize_exactly(from, bias, columns.factors.data() + n, L, to.zero, y);
-  };
-  for (std::int64_t m = 0; m < rows; ++m, sums += N, Y += N) {
-    std::int64_t n = 0;
-    for (; n + L <= N; n += L) vector(sums + n, n, Y + n);
-    if (n == N) continue;
-    // the last vector of a row is read from a copy, which is whole
-    std::int32_t last[L] = {};
-    Q all[L];
-    for (std::int64_t i = n; i < N; ++i) last[i - n] = sums[i];
-    vector(last, n, all);
-    for (std::int64_t i = n; i < N; ++i) Y[i] = all[i - n];
-  }
+  const ColumnFactors columns = whole_columns(to);
+  const Bounds<Q> bounds(to);
+  const float off = margin(columns);
+  each_vector(sums, rows, static_cast<std::int64_t>(to.factors.size()), Y,
+              [&](const std::int32_t* from, std::int64_t n, Q* y) HWY_ATTR {
+                if (!requantize_nearly(from, columns, n, off, to.zero, bounds, y))
+                  requantize_exactly(from, columns, n, L, to.zero, bounds, y);
+              });
+}
+
+void rescale_to_floats(const std::int32_t* sums, std::int64_t rows, const Rescaling& to, float* Y) {
+  const hn::Rebind<float, Doubles> floats;
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
+  constexpr auto D = static_cast<std::int64_t>(hn::MaxLanes(Doubles()));
+  const ColumnFactors columns = whole_columns(to);
+  each_vector(sums, rows, static_cast<std::int64_t>(to.factors.size()), Y,
+              [&](const std::int32_t* from, std::int64_t n, float* y) HWY_ATTR {
+                for (std::int64_t i = 0; i < L; i += D)
+                  hn::StoreU(hn::DemoteTo(floats, rescaled(from + i, columns, n + i)), floats, y + i);
+              });
 }
 
 void requantize_signed(const std::int32_t* sums, std::int64_t rows, const Requantization& to,
@@ -365,6 +430,7 @@ HWY_EXPORT(sum_signed);
 HWY_EXPORT(sum_unsigned);
 HWY_EXPORT(requantize_signed);
 HWY_EXPORT(requantize_unsigned);
+HWY_EXPORT(rescale_to_floats);
 
 }  // namespace
 
@@ -452,6 +518,10 @@ void requantize_rows(const std::int32_t* sums, std::int64_t rows, const Requanti
     HWY_DYNAMIC_DISPATCH(requantize_signed)(sums, rows, to, Y);
   else
     HWY_DYNAMIC_DISPATCH(requantize_unsigned)(sums, rows, to, Y);
+}
+
+void rescale_rows(const std::int32_t* sums, std::int64_t rows, const Rescaling& to, float* Y) {
+  HWY_DYNAMIC_DISPATCH(rescale_to_floats)(sums, rows, to, Y);
 }
 
 }  // namespace bnrun

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "base/aligned_buffer.h"
@@ -74,16 +75,27 @@ using ByteTaps = std::span<const std::uint8_t* const>;
 void sum_byte_lanes(ByteTaps taps, std::int64_t channels, bool is_signed, std::int32_t zero,
                     const std::int16_t* W, std::int32_t* Y);
 
-/// How sums become bytes again, column by column.
-struct Requantization {
+/// What sums stand for, column by column: (sum + bias[n]) * factors[n] + shift[n], in double.
+struct Rescaling {
   std::span<const double> factors;       ///< one for each column
-  std::span<const std::int32_t> bias{};  ///< likewise, added to the sums before; empty: 0
-  std::int32_t zero = 0;
-  bool is_signed = false;
+  std::span<const std::int32_t> bias{};  ///< likewise; empty: 0
+  std::span<const double> shift{};       ///< likewise
 };
 
-/// Y[m,n] = saturate(round half to even((sums[m,n] + bias[n]) * factors[n]) + zero), a NaN being `zero`: rows of
-/// factors.size() columns next to each other.
+/// How sums become bytes again.
+struct Requantization : Rescaling {
+  std::int32_t zero = 0;
+  bool is_signed = false;
+  /// What lies beyond these becomes them, and what lies beyond the type is cut off there.
+  std::int32_t low = std::numeric_limits<std::int32_t>::min();
+  std::int32_t high = std::numeric_limits<std::int32_t>::max();
+};
+
+/// Y[m,n] = saturate(round half to even(what sums[m,n] stand for) + zero), a NaN being `zero`: rows of factors.size()
+/// columns next to each other.
 void requantize_rows(const std::int32_t* sums, std::int64_t rows, const Requantization& to, std::uint8_t* Y);
+
+/// Y[m,n] = what sums[m,n] stand for, rounded once.
+void rescale_rows(const std::int32_t* sums, std::int64_t rows, const Rescaling& to, float* Y);
 
 }  // namespace bnrun

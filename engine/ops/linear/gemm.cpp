@@ -152,6 +152,8 @@ class Gemm final : public Op {
     if (B->dtype() == DType::float32) form = dense_of<float>(*B, has_C ? C : nullptr);
     if (B->dtype() == DType::float64) form = dense_of<double>(*B, has_C ? C : nullptr);
     if (B->dtype() == DType::bfloat16) form = dense_of<BFloat16>(*B, has_C ? C : nullptr);
+    if (B->dtype() == DType::int8 && !has_C) form = dense_of<std::int8_t>(*B, nullptr);
+    if (B->dtype() == DType::uint8 && !has_C) form = dense_of<std::uint8_t>(*B, nullptr);
     return form;
   }
 

@@ -1,5 +1,6 @@
 // MatMul: Y[...,M,N] = A[...,M,K] * B[...,K,N] with numpy's rules for ranks and batches.
 #include "affine/exact_sum.h"
+#include "base/bytes.h"
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "kernels/gemm/blas.h"
@@ -110,7 +111,8 @@ class MatMul final : public Op {
     const Tensor* B = args.constant(1);
     if (B == nullptr || B->shape().rank() != 2 || !args.inputs[0].ranked() || args.inputs[0].rank() < 2)
       return std::nullopt;
-    if (!is_floating(B->dtype()) || B->dtype() == DType::float16) return std::nullopt;
+    if (!is_byte(B->dtype()) && (!is_floating(B->dtype()) || B->dtype() == DType::float16))
+      return std::nullopt;
     return DenseForm{*B, {}};
   }
 

@@ -4,6 +4,7 @@
 // DynamicQuantizeLinear: QuantizeLinear to uint8 over the range of x and 0.
 #include "ops/quantised/quantize.h"
 
+#include <array>
 #include <tuple>
 #include <type_traits>
 
@@ -11,6 +12,7 @@
 #include "base/fail.h"
 #include "base/numbers.h"
 #include "kernels/math/quantise.h"
+#include "op/integers.h"
 #include "op/shape_rules.h"
 
 namespace bnrun {
@@ -56,9 +58,42 @@ class Granularity {
            to_string(zero_point));
   }
 
+  /// Scales and zero points, where they are constant and not for blocks.
+  std::optional<IntegerScale> known_scale(const FoldArgs& args) const {
+    const Tensor* scale = args.constant(1);
+    const Tensor* zero_point = args.constant(2);
+    if (scale == nullptr || (args.present(2) && zero_point == nullptr)) return std::nullopt;
+    IntegerScale known{read_doubles(*scale), {}, 0};
+    if (!known.uniform()) {
+      const auto along = args.inputs[0].ranked() ? axis(args.inputs[0].rank()) : std::nullopt;
+      if (!along || scale->shape().rank() != 1) return std::nullopt;
+      known.axis = *along;
+    }
+    if (zero_point == nullptr) {
+      known.zeros.assign(known.scales.size(), 0);
+      return known;
+    }
+    constexpr std::array kTypes = {DType::uint8, DType::int8, DType::uint16, DType::int16, DType::int32};
+    if (zero_point->elements() != scale->elements() ||
+        std::ranges::find(kTypes, zero_point->dtype()) == kTypes.end())
+      return std::nullopt;
+    for (const double zero : read_doubles(*zero_point))
+      known.zeros.push_back(static_cast<std::int32_t>(zero));
+    return known;
+  }
+
   /// The axis along which there may be several scales; nullopt where there is one for all, or one for each block.
   std::optional<std::size_t> axis(std::size_t rank) const {
     return block_ == 0 && axis_given_ ? std::optional(normalize_axis(axis_, rank)) : std::nullopt;
+  }
+
+  /// Elements stay where they are, and treat all of an axis alike but that of their scales.
+  std::optional<AxisMap> axes(const FoldArgs& args) const {
+    auto map = elementwise_axes(args);
+    if (!map || (args.inputs[1].ranked() && is_single(*args.inputs[1].dims))) return map;
+    const auto scaled = axis(map->from.size());
+    if (!scaled || !args.inputs[1].ranked()) return std::nullopt;
+    return std::move(*map).without(*scaled);
   }
 
   /// Calls visit(element, scale's element) for every element of X.
@@ -175,7 +210,7 @@ void move_signs(Absorbed& rescaled, const Tensor& q, std::size_t axis, const Ten
   rescaled.inputs.emplace_back(0, ScaledTensor{Tensor(q.shape(), std::move(integers))});
 }
 
-class QuantizeLinear final : public Op {
+class QuantizeLinear final : public Op, public WritesIntegers {
  public:
   explicit QuantizeLinear(AttributeReader& node)
       : granularity_(node), output_(node.get_dtype("output_dtype", DType::undefined)) {
@@ -233,12 +268,18 @@ class QuantizeLinear final : public Op {
     return rescaled(granularity_, steps, args);
   }
 
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return granularity_.axes(args); }
+
+  std::optional<IntegerScale> scale_written(const FoldArgs& args) const override {
+    return granularity_.known_scale(args);
+  }
+
  private:
   Granularity granularity_;
   DType output_;  ///< undefined: that of the zero point, or uint8
 };
 
-class DequantizeLinear final : public Op {
+class DequantizeLinear final : public Op, public ReadsIntegers {
  public:
   explicit DequantizeLinear(AttributeReader& node)
       : granularity_(node), output_(node.get_dtype("output_dtype", DType::undefined)) {
@@ -293,6 +334,12 @@ class DequantizeLinear final : public Op {
     return absorbed;
   }
 
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return granularity_.axes(args); }
+
+  std::optional<IntegerScale> scale_read(const FoldArgs& args) const override {
+    return granularity_.known_scale(args);
+  }
+
  private:
   Granularity granularity_;
   DType output_;  ///< undefined: that of the scale
@@ -332,6 +379,18 @@ class DynamicQuantizeLinear final : public Op {
 };
 
 }  // namespace
+
+std::optional<std::vector<std::int32_t>> zero_points(const TensorView& of, const TensorView& zero_point,
+                                                     std::int64_t count) {
+  if (!is_byte(of.dtype)) return std::nullopt;
+  if (!zero_point.defined()) return std::vector<std::int32_t>{0};
+  const std::int64_t given = zero_point.elements();
+  if (zero_point.dtype != of.dtype || (given != 1 && (given != count || zero_point.shape.rank() != 1)))
+    return std::nullopt;
+  std::vector<std::int32_t> zeros;
+  for (const double zero : read_doubles(zero_point)) zeros.push_back(static_cast<std::int32_t>(zero));
+  return zeros;
+}
 
 std::unique_ptr<const Op> make_quantize_linear(AttributeReader& node) {
   return std::make_unique<QuantizeLinear>(node);

@@ -5,7 +5,10 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
+#include <vector>
 
+#include "base/bytes.h"
 #include "op/op.h"
 
 namespace bnrun {
@@ -19,14 +22,9 @@ Q quantized(double scaled, Q zero_point) {
                                    static_cast<double>(std::numeric_limits<Q>::max())));
 }
 
-/// The elements of an 8-bit tensor, signed or not.
-inline const std::uint8_t* bytes_of(const TensorView& tensor) {
-  return tensor.dtype == DType::int8 ? reinterpret_cast<const std::uint8_t*>(tensor.data<std::int8_t>())
-                                     : tensor.data<std::uint8_t>();
-}
-inline std::uint8_t* bytes_of(const MutableTensorView& tensor) {
-  return tensor.dtype == DType::int8 ? reinterpret_cast<std::uint8_t*>(tensor.data<std::int8_t>())
-                                     : tensor.data<std::uint8_t>();
-}
+/// Zero points as numbers: none for an absent one; nullopt where there are not 1 or `count` of them along one axis, or
+/// they are of another type than the tensor, or that has no bytes.
+std::optional<std::vector<std::int32_t>> zero_points(const TensorView& of, const TensorView& zero_point,
+                                                     std::int64_t count);
 
 }  // namespace bnrun

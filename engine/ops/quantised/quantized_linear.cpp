@@ -5,14 +5,14 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
-#include "op/layout.h"
+#include "op/integers.h"
 #include "op/prepared.h"
 #include "op/shape_rules.h"
 #include "ops/conv/convolution.h"
 #include "ops/elementwise/broadcast.h"
 #include "ops/linear/matmul_geometry.h"
-#include "ops/quantised/byte_products.h"
 #include "ops/quantised/quantize.h"
+#include "program/byte_products.h"
 
 namespace bnrun {
 namespace {
@@ -174,8 +174,7 @@ std::shared_ptr<const Op> with_packed_matrix(const Linear& op, const Tensor* B) 
 
 template <class Linear>
 std::shared_ptr<const Op> with_packed_filters(const Linear& op, const Tensor* W) {
-  if (W == nullptr || W->shape().rank() < 3 || (W->dtype() != DType::int8 && W->dtype() != DType::uint8))
-    return nullptr;
+  if (W == nullptr || W->shape().rank() < 3 || !is_byte(W->dtype())) return nullptr;
   if (W->elements() == 0 || W->shape()[0] % op.convolution.group != 0)
     return nullptr;  // the run tells what is wrong
   auto packed = std::make_shared<Linear>(op);
@@ -198,6 +197,31 @@ std::optional<std::vector<double>> column_factors(std::int64_t K, std::int64_t c
   for (double& factor : factors) factor = l * factor / y;
   if (right.elements() == 1) factors.resize(static_cast<std::size_t>(columns), factors[0]);
   return factors;
+}
+
+/// What QLinearMatMul and QLinearConv have in common, where all but x is constant and of the usual form: without the
+/// layer itself, which has so many `columns`.
+std::optional<IntegerLayer> known_layer(const FoldArgs& args, std::int64_t columns) {
+  if (args.inputs.size() < 8) return std::nullopt;
+  for (std::size_t i = 1; i < args.inputs.size(); ++i) {
+    if (args.present(i) && args.constant(i) == nullptr) return std::nullopt;
+  }
+  const auto scale_of = [&](const TensorView& of, std::size_t scale, std::size_t zero,
+                            std::int64_t count) -> std::optional<IntegerScale> {
+    const TensorView scales = args.constant(scale)->view();
+    auto zeros = zero_points(of, args.constant(zero)->view(), count);
+    const bool counts = scales.elements() == 1 || (scales.elements() == count && scales.shape.rank() == 1);
+    if (!zeros || !counts) return std::nullopt;
+    return IntegerScale{read_doubles(scales), std::move(*zeros)};
+  };
+  auto x = scale_of({args.inputs[0].dtype}, 1, 2, 1);
+  auto weights = scale_of(args.constant(3)->view(), 4, 5, columns);
+  auto y = scale_of({args.outputs[0].dtype}, 6, 7, 1);
+  if (!x || !weights || !y || args.constant(0) != nullptr || !args.inputs[0].ranked()) return std::nullopt;
+  IntegerLayer layer{.x = std::move(*x), .weights = std::move(*weights), .y = std::move(*y)};
+  if (args.present(8)) layer.B = *args.constant(8);
+  if (layer.B.defined() && layer.B.elements() != columns) return std::nullopt;  // the run tells
+  return layer;
 }
 
 std::int32_t zero_of(const TensorView& zero_point) {
@@ -235,7 +259,7 @@ struct MatMulInteger final : Op, PacksConstants {
   std::shared_ptr<const ByteProduct> ahead;  ///< input 1, where that is constant
 };
 
-struct QLinearMatMul final : Op, PacksConstants {
+struct QLinearMatMul final : Op, PacksConstants, MultipliesIntegers {
   std::vector<ValueType> infer(const InferArgs& args) const override {
     return {{args.inputs[7].dtype, matmul_dims(args.inputs[0], args.inputs[3])}};
   }
@@ -255,6 +279,14 @@ struct QLinearMatMul final : Op, PacksConstants {
     return with_packed_matrix(*this, args.constant(3));
   }
 
+  std::optional<IntegerLayer> integer_layer(const FoldArgs& args) const override {
+    const Tensor* B = args.constant(3);
+    if (B == nullptr || B->shape().rank() != 2 || B->elements() == 0) return std::nullopt;
+    auto layer = known_layer(args, B->shape()[1]);
+    if (layer) layer->dense = DenseForm{*B, {}};
+    return layer;
+  }
+
   std::shared_ptr<const ByteProduct> ahead;  ///< input 3, where that is constant
 
  private:
@@ -265,7 +297,7 @@ struct QLinearMatMul final : Op, PacksConstants {
     const std::int64_t N = B.shape.rank() == 2 ? B.shape[1] : 1;
     const auto factors = column_factors(B.shape[0], N, args.in(1), args.in(4), args.in(6), args.in(7));
     if (!factors) return false;
-    const Requantization to{*factors, {}, zero_of(args.in(7)), Y.dtype == DType::int8};
+    const Requantization to{{*factors}, zero_of(args.in(7)), Y.dtype == DType::int8};
     const TakeRows take = [&](std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
       requantize_rows(sums, rows, to, bytes_of(Y) + first * N);
     };
@@ -294,7 +326,7 @@ struct ConvInteger final : Op, PacksConstants {
     const auto convolution_of_bytes =
         ahead != nullptr ? ahead : std::make_shared<const ByteConvolution>(W, convolution.group);
     convolution_of_bytes->run(
-        convolution.over(X.shape, W.shape), X, false, x_zero->front(), W, *w_zeros, args.workspace,
+        convolution.over(X.shape, W.shape), X, false, x_zero->front(), *w_zeros, args.workspace,
         [&](std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
           write_columns(sums, rows, M, Y.data<std::int32_t>() + n * M * plane + first, plane);
         });
@@ -308,45 +340,22 @@ struct ConvInteger final : Op, PacksConstants {
   std::shared_ptr<const ByteConvolution> ahead;  ///< input 1, where that is constant
 };
 
-struct QLinearConv final : Op, PacksConstants, PrefersChannelsLast {
+struct QLinearConv final : Op, PacksConstants, MultipliesIntegers {
   explicit QLinearConv(AttributeReader& node) : convolution(ConvolutionAttributes::read(node)) {}
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
     if (args.present(8) && args.inputs[8].dtype != DType::int32)
       fail(ErrorCode::invalid_model, "B is {}, it must be int32", name_of(args.inputs[8].dtype));
-    auto dims =
-        convolution.infer_dims(moved ? with_channels_first(args.inputs[0]) : args.inputs[0], args.inputs[3]);
-    if (moved && dims) dims = with_channels_last(*dims);
-    return {{args.inputs[7].dtype, std::move(dims)}};
+    return {{args.inputs[7].dtype, convolution.infer_dims(args.inputs[0], args.inputs[3])}};
   }
 
   DimProduct macs(const FoldArgs& args) const override { return convolution_macs(args, 3); }
-
-  /// All that says how bytes become bytes is constant, and of the usual form.
-  bool prefers_channels_last(const FoldArgs& args) const override {
-    for (std::size_t i = 1; i < args.inputs.size(); ++i) {
-      if (args.present(i) && args.constant(i) == nullptr) return false;
-    }
-    if (!args.inputs[0].ranked() || args.constant(0) != nullptr || args.inputs.size() < 8) return false;
-    const auto of = [&](std::size_t i) { return args.constant(i)->view(); };
-    const Shape& W = args.constant(3)->shape();
-    if (W.rank() < 3 || W.elements() == 0 || W[0] % convolution.group != 0) return false;
-    return of(2).dtype == args.inputs[0].dtype && of(2).elements() == 1 && zero_points(of(3), of(5), W[0]) &&
-           column_factors(W.elements(1, W.rank()), W[0], of(1), of(4), of(6), of(7));
-  }
-
-  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
-    if (!prefers_channels_last(args) || moved) return std::nullopt;
-    auto form = std::make_shared<QLinearConv>(*this);
-    form->moved = true;
-    return ChannelsLast{std::move(form)};
-  }
 
   void run(const RunArgs& args) const override {
     const MutableTensorView& Y = args.out(0);
     if (args.present(8)) {
       const std::int64_t biases = args.in(8).elements();
-      const std::int64_t channels = Y.shape[moved ? Y.shape.rank() - 1 : 1];
+      const std::int64_t channels = Y.shape[1];
       if (biases != channels)
         fail(ErrorCode::invalid_model, "B has {} elements, Y has {} channels", biases, channels);
     }
@@ -366,17 +375,19 @@ struct QLinearConv final : Op, PacksConstants, PrefersChannelsLast {
     return with_packed_filters(*this, args.constant(3));
   }
 
-  ConvolutionAttributes convolution;
-  std::shared_ptr<const ByteConvolution> ahead;  ///< input 3, where that is constant
-  bool moved = false;                            ///< X and Y have their channels last
-
- private:
-  static ValueType with_channels_first(ValueType X) {
-    if (!X.ranked() || X.rank() < 3) return X;
-    std::rotate(X.dims->begin() + 1, X.dims->end() - 1, X.dims->end());
-    return X;
+  std::optional<IntegerLayer> integer_layer(const FoldArgs& args) const override {
+    const Tensor* W = args.constant(3);
+    if (W == nullptr || W->shape().rank() < 3 || W->elements() == 0 || W->shape()[0] % convolution.group != 0)
+      return std::nullopt;
+    auto layer = known_layer(args, W->shape()[0]);
+    if (layer) layer->convolution = ConvolutionForm{*W, {}, convolution.window, convolution.group};
+    return layer;
   }
 
+  ConvolutionAttributes convolution;
+  std::shared_ptr<const ByteConvolution> ahead;  ///< input 3, where that is constant
+
+ private:
   bool run_packed(const RunArgs& args) const {
     const TensorView& X = args.in(0);
     const TensorView& W = args.in(3);
@@ -387,18 +398,14 @@ struct QLinearConv final : Op, PacksConstants, PrefersChannelsLast {
     const auto factors = column_factors(W.shape.elements(1, W.shape.rank()), M, args.in(1), args.in(4),
                                         args.in(6), args.in(7));
     if (!x_zero || !w_zeros || !factors || Y.dtype != args.in(7).dtype) return false;
-    Requantization to{*factors, {}, zero_of(args.in(7)), Y.dtype == DType::int8};
+    Requantization to{{*factors}, zero_of(args.in(7)), Y.dtype == DType::int8};
     if (args.present(8)) to.bias = args.in(8).span<std::int32_t>();
     const std::int64_t plane = Y.elements() / std::max<std::int64_t>(1, Y.shape[0] * M);
-    Shape extents = X.shape;
-    for (std::size_t i = 0; i < extents.rank() && moved; ++i)
-      extents[i] = X.shape[axis_with_channels_last(i, extents.rank())];
     const auto convolution_of_bytes =
         ahead != nullptr ? ahead : std::make_shared<const ByteConvolution>(W, convolution.group);
     convolution_of_bytes->run(
-        convolution.over(extents, W.shape), X, moved, x_zero->front(), W, *w_zeros, args.workspace,
+        convolution.over(X.shape, W.shape), X, false, x_zero->front(), *w_zeros, args.workspace,
         [&](std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
-          if (moved) return requantize_rows(sums, rows, to, bytes_of(Y) + (n * plane + first) * M);
           std::vector<std::uint8_t> bytes(static_cast<std::size_t>(rows * M));
           requantize_rows(sums, rows, to, bytes.data());
           write_columns(bytes.data(), rows, M, bytes_of(Y) + n * M * plane + first, plane);

@@ -4,20 +4,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <vector>
 
 #include "kernels/gemm/int8.h"
-#include "op/op.h"
-#include "ops/conv/convolution.h"
+#include "op/window.h"
 
 namespace bnrun {
-
-/// Zero points as numbers: none for an absent one; nullopt where there are not 1 or `count` of them along one axis, or
-/// they are of another type than the tensor.
-std::optional<std::vector<std::int32_t>> zero_points(const TensorView& of, const TensorView& zero_point,
-                                                     std::int64_t count);
 
 /// Takes `rows` rows of sums that lie next to each other, from row `first` on of all rows of image `n`.
 using TakeSums =
@@ -32,6 +25,7 @@ class ByteProduct {
   /// nullopt where B is a batch of matrices.
   static std::optional<ByteProduct> pack(const TensorView& B);
 
+  std::int64_t K() const { return packed_.K(); }
   std::int64_t N() const { return packed_.N(); }
   /// Y[..., N] = (A[..., K] - a_zero) * (B - b_zeros), modulo 2^32.
   void run(const TensorView& A, std::int32_t a_zero, std::span<const std::int32_t> b_zeros, std::int32_t* Y,
@@ -51,20 +45,28 @@ class ByteConvolution {
  public:
   ByteConvolution(const TensorView& W, std::int64_t group);
 
+  std::int64_t C() const { return in_per_group_ * group_; }
+  std::int64_t M() const { return M_; }
+  const Shape& kernel() const { return kernel_; }
+  /// Multiply-accumulates of one element of the output.
+  std::int64_t macs_of_one() const { return in_per_group_ * kernel_.elements(); }
+
   /// The sums of X[N,C,...], or of X[N,...,C], less x_zero times W less w_zeros, modulo 2^32: a row of M numbers for each
-  /// position of the output, taken by several threads at once. REQUIRES: `W` is what it was made of.
+  /// position of the output, taken by several threads at once.
   void run(const Window& window, const TensorView& X, bool channels_last, std::int32_t x_zero,
-           const TensorView& W, std::span<const std::int32_t> w_zeros, const Workspace& workspace,
-           const TakeSums& take) const;
+           std::span<const std::int32_t> w_zeros, const Workspace& workspace, const TakeSums& take) const;
 
  private:
   bool is_depthwise() const { return in_per_group_ == 1 && M_ == group_; }
+  /// Weights of a depthwise one, less their zero points.
+  std::vector<std::int16_t> centred_lanes(std::span<const std::int32_t> w_zeros) const;
 
   std::int64_t M_;
   std::int64_t group_;
   std::int64_t in_per_group_;
-  std::int64_t taps_;
+  Shape kernel_;
   std::vector<PackedBytes> groups_;  ///< none for a depthwise one
+  std::vector<std::int16_t> lanes_;  ///< W[taps,M] of a depthwise one
 };
 
 }  // namespace bnrun

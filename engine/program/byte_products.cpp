@@ -1,11 +1,11 @@
-#include "ops/quantised/byte_products.h"
+#include "program/byte_products.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "base/aligned_buffer.h"
+#include "base/bytes.h"
 #include "base/numbers.h"
-#include "ops/quantised/quantize.h"
 
 namespace bnrun {
 namespace {
@@ -23,22 +23,9 @@ void transpose(const std::uint8_t* X, std::int64_t C, std::int64_t P, std::uint8
 
 }  // namespace
 
-std::optional<std::vector<std::int32_t>> zero_points(const TensorView& of, const TensorView& zero_point,
-                                                     std::int64_t count) {
-  if (of.dtype != DType::int8 && of.dtype != DType::uint8) return std::nullopt;
-  if (!zero_point.defined()) return std::vector<std::int32_t>{0};
-  const std::int64_t given = zero_point.elements();
-  if (zero_point.dtype != of.dtype || (given != 1 && (given != count || zero_point.shape.rank() != 1)))
-    return std::nullopt;
-  std::vector<std::int32_t> zeros;
-  for (const std::uint8_t* z = bytes_of(zero_point); z != bytes_of(zero_point) + given; ++z)
-    zeros.push_back(of.dtype == DType::int8 ? static_cast<std::int8_t>(*z) : *z);
-  return zeros;
-}
-
 std::optional<ByteProduct> ByteProduct::pack(const TensorView& B) {
   const std::size_t rank = B.shape.rank();
-  if (rank == 0 || rank > 2 || (B.dtype != DType::int8 && B.dtype != DType::uint8)) return std::nullopt;
+  if (rank == 0 || rank > 2 || !is_byte(B.dtype)) return std::nullopt;
   const std::int64_t N = rank == 2 ? B.shape[1] : 1;
   return ByteProduct(PackedBytes({B.shape[0], N, bytes_of(B), N, 1, B.dtype == DType::int8}));
 }
@@ -73,43 +60,59 @@ void ByteProduct::run(const TensorView& A, std::int32_t a_zero, std::span<const 
 }
 
 ByteConvolution::ByteConvolution(const TensorView& W, std::int64_t group)
-    : M_(W.shape[0]), group_(group), in_per_group_(W.shape[1]), taps_(W.shape.elements(2, W.shape.rank())) {
+    : M_(W.shape[0]),
+      group_(group),
+      in_per_group_(W.shape[1]),
+      kernel_(std::span(W.shape.begin() + 2, W.shape.end())) {
+  const std::int64_t taps = kernel_.elements();
+  const bool is_signed = W.dtype == DType::int8;
+  for (std::int64_t i = 0; is_depthwise() && i < taps * M_; ++i) {
+    const std::uint8_t w = bytes_of(W)[i % M_ * taps + i / M_];
+    lanes_.push_back(is_signed ? static_cast<std::int8_t>(w) : w);
+  }
   if (is_depthwise()) return;
   // The taps of an output lie behind one another, and the channels of each within.
-  const std::int64_t K = taps_ * in_per_group_;
+  const std::int64_t K = taps * in_per_group_;
   const std::int64_t part = M_ / group_;
   std::vector<std::uint8_t> filters(static_cast<std::size_t>(part * K));
   for (std::int64_t g = 0; g < group_; ++g) {
     for (std::int64_t m = 0; m < part; ++m)
-      transpose(bytes_of(W) + (g * part + m) * K, in_per_group_, taps_, filters.data() + m * K);
-    groups_.push_back(PackedBytes({K, part, filters.data(), 1, K, W.dtype == DType::int8}));
+      transpose(bytes_of(W) + (g * part + m) * K, in_per_group_, taps, filters.data() + m * K);
+    groups_.push_back(PackedBytes({K, part, filters.data(), 1, K, is_signed}));
   }
 }
 
+std::vector<std::int16_t> ByteConvolution::centred_lanes(std::span<const std::int32_t> w_zeros) const {
+  std::vector<std::int16_t> lanes = lanes_;
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    const std::size_t m = i % static_cast<std::size_t>(M_);
+    lanes[i] = static_cast<std::int16_t>(lanes[i] - w_zeros[w_zeros.size() == 1 ? 0 : m]);
+  }
+  return lanes;
+}
+
 void ByteConvolution::run(const Window& window, const TensorView& X, bool channels_last, std::int32_t x_zero,
-                          const TensorView& W, std::span<const std::int32_t> w_zeros,
-                          const Workspace& workspace, const TakeSums& take) const {
+                          std::span<const std::int32_t> w_zeros, const Workspace& workspace,
+                          const TakeSums& take) const {
   constexpr std::int64_t kRows = 96;  // of one task
-  const std::int64_t C = in_per_group_ * group_;
+  const std::int64_t channels = C();
   const std::int64_t inputs = window.input().elements();
   const std::int64_t outputs = window.output().elements();
-  const std::int64_t K = taps_ * in_per_group_;
+  const std::int64_t taps = kernel_.elements();
+  const std::int64_t K = taps * in_per_group_;
   const bool is_signed = X.dtype == DType::int8;
   const auto table = window_table(window);
-  const auto zero_of = [&](std::int64_t m) {
-    return w_zeros[w_zeros.size() == 1 ? 0 : static_cast<std::size_t>(m)];
-  };
-  std::vector<std::int16_t> lanes;  // [taps, M]
-  for (std::int64_t i = 0; is_depthwise() && i < taps_ * M_; ++i) {
-    const std::uint8_t w = bytes_of(W)[i % M_ * taps_ + i / M_];
-    const std::int32_t number = W.dtype == DType::int8 ? static_cast<std::int8_t>(w) : w;
-    lanes.push_back(static_cast<std::int16_t>(number - zero_of(i % M_)));
-  }
-  std::vector<std::uint8_t> turned(static_cast<std::size_t>(channels_last ? 0 : inputs * C));
+  // Of one tap and with no stride, the rows of X are those of the product.
+  const bool as_it_lies =
+      taps == 1 && group_ == 1 && std::ranges::all_of(window.axes, [](const WindowAxis& axis) {
+        return axis.stride == 1 && axis.pad_begin == 0 && axis.input == axis.output;
+      });
+  const auto lanes = centred_lanes(w_zeros);
+  std::vector<std::uint8_t> turned(static_cast<std::size_t>(channels_last ? 0 : inputs * channels));
   for (std::int64_t n = 0; n < X.shape[0]; ++n) {
-    const std::uint8_t* image = bytes_of(X) + n * C * inputs;
+    const std::uint8_t* image = bytes_of(X) + n * channels * inputs;
     if (!channels_last) {
-      transpose(image, C, inputs, turned.data());
+      transpose(image, channels, inputs, turned.data());
       image = turned.data();
     }
     workspace.parallel_for(ceil_div(outputs, kRows), [&](std::int64_t task, std::byte*) {
@@ -120,13 +123,18 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
         return table[static_cast<std::size_t>(tap * outputs + first + row)];
       };
       if (is_depthwise()) {
-        std::vector<const std::uint8_t*> taps(static_cast<std::size_t>(taps_));
+        std::vector<const std::uint8_t*> under(static_cast<std::size_t>(taps));
         for (std::int64_t r = 0; r < rows; ++r) {
-          for (std::int64_t k = 0; k < taps_; ++k)
-            taps[static_cast<std::size_t>(k)] =
-                position(r, k) == kPadding ? nullptr : image + position(r, k) * C;
-          sum_byte_lanes(taps, C, is_signed, x_zero, lanes.data(), sums.data() + r * M_);
+          for (std::int64_t k = 0; k < taps; ++k)
+            under[static_cast<std::size_t>(k)] =
+                position(r, k) == kPadding ? nullptr : image + position(r, k) * channels;
+          sum_byte_lanes(under, channels, is_signed, x_zero, lanes.data(), sums.data() + r * M_);
         }
+        return take(n, first, rows, sums.data());
+      }
+      if (as_it_lies) {
+        multiply_bytes({rows, image + first * K, K, is_signed, x_zero}, groups_[0], w_zeros, sums.data(), M_,
+                       {});
         return take(n, first, rows, sums.data());
       }
       const std::int64_t part = M_ / group_;
@@ -134,17 +142,17 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
       for (std::int64_t g = 0; g < group_; ++g) {
         std::uint8_t* to = gathered.data();
         for (std::int64_t r = 0; r < rows; ++r) {
-          for (std::int64_t k = 0; k < taps_;) {
+          for (std::int64_t k = 0; k < taps;) {
             const std::int64_t at = position(r, k);
             // taps that lie behind each other in the image
             std::int64_t count = 1;
-            while (at != kPadding && group_ == 1 && k + count < taps_ && position(r, k + count) == at + count)
+            while (at != kPadding && group_ == 1 && k + count < taps && position(r, k + count) == at + count)
               ++count;
             const std::int64_t bytes = count * in_per_group_;
             if (at == kPadding)
               std::fill_n(to, bytes, static_cast<std::uint8_t>(x_zero));
             else
-              std::copy_n(image + at * C + g * in_per_group_, bytes, to);
+              std::copy_n(image + at * channels + g * in_per_group_, bytes, to);
             to += bytes;
             k += count;
           }

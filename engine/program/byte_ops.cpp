@@ -1,0 +1,187 @@
+#include "program/byte_ops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/fail.h"
+#include "program/byte_products.h"
+#include "program/convolution_op.h"
+
+namespace bnrun {
+namespace {
+
+using Kind = Activation::Kind;
+
+/// What becomes of rows of sums.
+class ByteEpilogue {
+ public:
+  ByteEpilogue(std::vector<std::int32_t> bias, const ChannelAffine& affine, const Activation& activation,
+               const std::optional<ByteOutput>& output)
+      : dtype_(!output             ? DType::float32
+               : output->is_signed ? DType::int8
+                                   : DType::uint8),
+        bias_(std::move(bias)),
+        factors_(affine.scale),
+        activation_(activation) {
+    if (affine.has_shift()) shift_ = affine.shift;
+    if (!output) return;
+    for (double& factor : factors_) factor /= output->scale;
+    for (double& shift : shift_) shift /= output->scale;
+    zero_ = output->zero;
+    // as the bytes of a number that is cut off are found operator by operator
+    const auto bound = [&](double number) {
+      const float steps = std::nearbyint(static_cast<float>(number) / static_cast<float>(output->scale));
+      return output->zero + static_cast<std::int32_t>(std::clamp(steps, -1024.0F, 1024.0F));
+    };
+    if (activation.kind == Kind::relu) low_ = bound(0.0);
+    if (activation.kind == Kind::clip) {
+      high_ = bound(activation.beta);
+      low_ = std::min(bound(activation.alpha), high_);
+    }
+  }
+
+  DType dtype() const { return dtype_; }
+
+  /// Row `first` of Y and those behind it.
+  void finish(const std::int32_t* sums, std::int64_t rows, const MutableTensorView& Y,
+              std::int64_t first) const {
+    const auto N = static_cast<std::int64_t>(factors_.size());
+    const Rescaling scaling{factors_, bias_, shift_};
+    if (dtype_ != DType::float32)
+      return requantize_rows(sums, rows, {scaling, zero_, dtype_ == DType::int8, low_, high_},
+                             bytes_of(Y) + first * N);
+    float* y = Y.data<float>() + first * N;
+    rescale_rows(sums, rows, scaling, y);
+    if (activation_ != Activation{}) activate(activation_, std::span(y, static_cast<std::size_t>(rows * N)));
+  }
+
+ private:
+  DType dtype_;
+  std::vector<std::int32_t> bias_;
+  std::vector<double> factors_;
+  std::vector<double> shift_;
+  Activation activation_;
+  std::int32_t zero_ = 0;
+  std::int32_t low_ = std::numeric_limits<std::int32_t>::min();
+  std::int32_t high_ = std::numeric_limits<std::int32_t>::max();
+};
+
+/// What is known of the zero points of a layer.
+struct ZeroPoints {
+  DType x_type;
+  std::int32_t x;
+  std::vector<std::int32_t> W;
+
+  void check(const ValueType& X) const {
+    if (X.dtype != x_type)
+      fail(ErrorCode::invalid_model, "X is {}, its zero point {}", name_of(X.dtype), name_of(x_type));
+  }
+};
+
+class ByteDenseOp final : public Op {
+ public:
+  ByteDenseOp(ByteProduct layer, ZeroPoints zeros, ByteEpilogue epilogue)
+      : layer_(std::move(layer)), zeros_(std::move(zeros)), epilogue_(std::move(epilogue)) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    zeros_.check(X);
+    ValueType Y{epilogue_.dtype(), X.dims};
+    if (!X.ranked()) return {Y};
+    if (X.rank() == 0 || (X.dims->back().known() && !(X.dims->back() == Dim(layer_.K()))))
+      fail(ErrorCode::invalid_model, "X is {}, W has {} rows", to_string(X), layer_.K());
+    Y.dims->back() = Dim(layer_.N());
+    return {Y};
+  }
+
+  DimProduct macs(const FoldArgs& args) const override {
+    DimProduct macs = DimProduct::of(args.outputs[0]);
+    return macs *= Dim(layer_.K());
+  }
+
+  void run(const RunArgs& args) const override {
+    layer_.run(
+        args.in(0), zeros_.x, zeros_.W,
+        [&](std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
+          epilogue_.finish(sums, rows, args.out(0), first);
+        },
+        args.workspace);
+  }
+
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked() || args.inputs[0].rank() < 2) return std::nullopt;
+    return AxisMap::leading(args.inputs[0].rank() - 1, args.inputs[0].rank());
+  }
+
+ private:
+  ByteProduct layer_;
+  ZeroPoints zeros_;
+  ByteEpilogue epilogue_;
+};
+
+class ByteConvolutionOp final : public Op {
+ public:
+  ByteConvolutionOp(WindowAttributes window, ByteConvolution layer, ZeroPoints zeros, ByteEpilogue epilogue)
+      : window_(std::move(window)),
+        layer_(std::move(layer)),
+        zeros_(std::move(zeros)),
+        epilogue_(std::move(epilogue)) {}
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    zeros_.check(args.inputs[0]);
+    return {{epilogue_.dtype(),
+             convolved_dims(window_, args.inputs[0], layer_.kernel(), layer_.C(), layer_.M())}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const TensorView& X = args.in(0);
+    const Window window = window_.over(between_ends(X.shape), layer_.kernel());
+    const std::int64_t positions = window.output().elements();
+    layer_.run(window, X, true, zeros_.x, zeros_.W, args.workspace,
+               [&](std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
+                 epilogue_.finish(sums, rows, args.out(0), n * positions + first);
+               });
+  }
+
+  DimProduct macs(const FoldArgs& args) const override {
+    DimProduct macs = DimProduct::of(args.outputs[0]);
+    return macs *= Dim(layer_.macs_of_one());
+  }
+
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    return AxisMap::leading(1, args.inputs[0].rank());
+  }
+
+ private:
+  WindowAttributes window_;
+  ByteConvolution layer_;
+  ZeroPoints zeros_;
+  ByteEpilogue epilogue_;
+};
+
+}  // namespace
+
+bool is_bound(const Activation& activation) {
+  return activation.kind == Kind::identity || activation.kind == Kind::relu ||
+         (activation.kind == Kind::clip && !std::isnan(activation.alpha) && !std::isnan(activation.beta));
+}
+
+std::shared_ptr<const Op> make_byte_op(const IntegerProduct& product, const ChannelAffine& affine,
+                                       const Activation& activation,
+                                       const std::optional<ByteOutput>& output) {
+  ByteEpilogue epilogue(product.bias, affine, activation, output);
+  ZeroPoints zeros{product.x_type, product.x_zero, product.w_zeros};
+  const TensorView W = product.W().view();
+  if (product.convolution)
+    return std::make_shared<ByteConvolutionOp>(product.convolution->window,
+                                               ByteConvolution(W, product.convolution->group),
+                                               std::move(zeros), std::move(epilogue));
+  return std::make_shared<ByteDenseOp>(*ByteProduct::pack(W), std::move(zeros), std::move(epilogue));
+}
+
+}  // namespace bnrun

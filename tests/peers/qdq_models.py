@@ -1,0 +1,160 @@
+"""Models in QDQ form, as quantisers write them, and whether both engines make the same of them:
+
+    qdq_models.py FOLDER_OF_PROGRAMS ORT_RUN     compares bnrun with ONNX Runtime on all models
+    qdq_models.py --write FOLDER [NAME...]       writes them as NAME.onnx
+
+Exits 0 when they agree. Both add exactly; ONNX Runtime works the sums out in float32, bnrun in double, so that a number beside
+a tie may become its neighbour, and what is computed of that lies a few steps off.
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+STEPS = 2  # that a number of a network may lie off; of one layer, one
+
+
+class Net:
+    """A network that is written as it is quantised: every value is rounded to bytes in front of its readers."""
+
+    def __init__(self, shape, seed=1, activations=np.uint8):
+        self.draw = np.random.default_rng(seed)
+        self.nodes, self.constants = [], []
+        self.activations = activations
+        self.input = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *shape])
+        self.shape = shape
+        self.step = None
+
+    def op(self, kind, *inputs, **attributes):
+        name = f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+    def constant(self, array):
+        name = f"c_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def rounded(self, x, step, zero=None):
+        """QuantizeLinear and DequantizeLinear, with a zero point in the middle unless told otherwise."""
+        zero = (128 if self.activations == np.uint8 else 0) if zero is None else zero
+        scale = self.constant(np.float32(step))
+        point = self.constant(self.activations(zero))
+        self.step = step
+        return self.op("DequantizeLinear", self.op("QuantizeLinear", x, scale, point), scale, point)
+
+    def weights(self, shape, axis, per_channel=True):
+        """The dequantised weights, and their scales."""
+        bound = np.float32(2.0 / np.sqrt(np.prod(shape) / shape[axis]))
+        scales = (self.draw.uniform(0.5, 1, shape[axis] if per_channel else ()) * bound / 127).astype(np.float32)
+        q = self.constant(self.draw.integers(-127, 128, shape, dtype=np.int8))
+        zero = self.constant(np.zeros(scales.shape, np.int8))
+        return self.op("DequantizeLinear", q, self.constant(scales), zero, **({"axis": axis} if per_channel else {})), scales
+
+    def bias(self, scales, step, count):
+        steps = np.broadcast_to(np.float32(step) * scales, count).astype(np.float32)
+        q = np.round(self.draw.uniform(-1, 1, count) / steps).astype(np.int32)
+        return self.op("DequantizeLinear", self.constant(q), self.constant(steps), axis=0)
+
+    def layer(self, kind, x, shape, axis, step, bend="Relu", per_channel=True, **attributes):
+        """A layer whose result is rounded to `step`."""
+        step_in = self.step
+        w, scales = self.weights(shape, axis, per_channel)
+        y = self.op(kind, x, w, self.bias(scales, step_in, shape[axis]), **attributes)
+        if bend:
+            y = self.op(bend, y)
+        return self.rounded(y, step, 0 if bend and self.activations == np.uint8 else None)
+
+    def model(self, y):
+        graph = helper.make_graph(self.nodes, "qdq", [self.input], [helper.make_empty_tensor_value_info(y)], self.constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+        model.ir_version = 8
+        return onnx.shape_inference.infer_shapes(model)
+
+
+def gemm(width=96, **options):
+    net = Net((width,), **options)
+    x = net.rounded("x", 0.02)
+    return net.model(net.layer("Gemm", x, (width, width), 0, 0.05, transB=1)), net
+
+
+def words():
+    net = Net((7, 48))
+    x = net.rounded("x", 0.02)
+    w, _ = net.weights((48, 33), 1)
+    y = net.op("Add", net.op("MatMul", x, w), net.constant(net.draw.normal(size=33).astype(np.float32)))
+    return net.model(net.rounded(y, 0.04)), net
+
+
+def floats():
+    net = Net((48,), activations=np.int8)
+    x = net.rounded("x", 0.02)
+    w, scales = net.weights((48, 10), 1, per_channel=False)
+    y = net.op("Gemm", x, w, net.bias(scales, 0.02, 10))
+    net.step = 1e-5
+    return net.model(y), net
+
+
+def blocks(channels=16, size=14, count=2, classes=10, **options):
+    """Residual blocks, a depthwise convolution, and a layer behind the mean."""
+    net = Net((3, size, size), **options)
+    x = net.layer("Conv", net.rounded("x", 0.02), (channels, 3, 3, 3), 0, 0.03, pads=[1, 1, 1, 1])
+    for _ in range(count):
+        shape = (channels, channels, 3, 3)
+        h = net.layer("Conv", x, shape, 0, 0.04, pads=[1, 1, 1, 1])
+        h = net.layer("Conv", h, shape, 0, 0.05, bend=None, pads=[1, 1, 1, 1])
+        x = net.rounded(net.op("Relu", net.op("Add", h, x)), 0.05, 0)
+    x = net.layer("Conv", x, (channels, 1, 3, 3), 0, 0.05, group=channels, strides=[2, 2], pads=[1, 1, 1, 1])
+    x = net.layer("Conv", x, (2 * channels, channels, 1, 1), 0, 0.05)
+    step = net.step
+    x = net.rounded(net.op("Flatten", net.op("GlobalAveragePool", x)), step, 0)
+    return net.model(net.layer("Gemm", x, (classes, 2 * channels), 0, 0.05, bend=None, transB=1)), net
+
+
+# name: the model, how many steps it may lie off
+MODELS = {
+    "gemm": (gemm, 1),
+    "gemm_int8": (lambda: gemm(activations=np.int8), 1),
+    "words": (words, 1),
+    "floats": (floats, 1),
+    "blocks": (blocks, STEPS),
+    "gemm_1024": (lambda: gemm(1024), 1),
+    "blocks_64": (lambda: blocks(64, 56, 4, 1000), STEPS),
+}
+
+
+def compare(programs, ort_run, name, folder):
+    make, most = MODELS[name]
+    model, net = make()
+    path = folder / f"{name}.onnx"
+    onnx.save(model, str(path))
+    np.save(folder / "x.npy", np.random.default_rng(5).normal(size=(3, *net.shape)).astype(np.float32))
+    subprocess.run([programs / "bnrun", path, "-i", folder / "x.npy", "-o", folder / "ours.npy"], check=True)
+    subprocess.run([ort_run, path, f"x={folder / 'x.npy'}", "-o", folder / "theirs.npy"], check=True)
+    ours, theirs = np.load(folder / "ours.npy"), np.load(folder / "theirs.npy")
+    assert ours.shape == theirs.shape and np.ptp(ours) > 10 * net.step
+    steps = np.abs(ours - theirs) / net.step
+    apart = float((steps > 0.5).mean())
+    print(f"{name:<10} {ours.size} numbers, {100 * apart:.2f} % of them apart, {steps.max():.2f} steps at most")
+    return steps.max() <= most + 1e-3 and apart <= 0.02 * most
+
+
+def main(arguments):
+    if arguments[0] == "--write":
+        folder = pathlib.Path(arguments[1])
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in arguments[2:] or MODELS:
+            onnx.save(MODELS[name][0]()[0], str(folder / f"{name}.onnx"))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        agree = [compare(pathlib.Path(arguments[0]), arguments[1], name, pathlib.Path(folder)) for name in MODELS]
+    return 0 if all(agree) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) if len(sys.argv) > 2 else __doc__)
