@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -19,28 +18,25 @@ using Kind = Activation::Kind;
 /// What becomes of rows of sums.
 class ByteEpilogue {
  public:
-  ByteEpilogue(std::vector<std::int32_t> bias, const ChannelAffine& affine, const Activation& activation,
-               const std::optional<ByteOutput>& output)
+  ByteEpilogue(const std::vector<std::int32_t>& bias, const ChannelAffine& affine,
+               const Activation& activation, const std::optional<ByteOutput>& output)
       : dtype_(!output             ? DType::float32
                : output->is_signed ? DType::int8
                                    : DType::uint8),
-        bias_(std::move(bias)),
-        factors_(affine.scale),
+        scale_(scale_of(bias, affine, output ? output->scale : 1.0)),
         activation_(activation) {
-    if (affine.has_shift()) shift_ = affine.shift;
     if (!output) return;
-    for (double& factor : factors_) factor /= output->scale;
-    for (double& shift : shift_) shift /= output->scale;
-    zero_ = output->zero;
+    range_.zero = output->zero;
+    range_.is_signed = output->is_signed;
     // as the bytes of a number that is cut off are found operator by operator
     const auto bound = [&](double number) {
       const float steps = std::nearbyint(static_cast<float>(number) / static_cast<float>(output->scale));
       return output->zero + static_cast<std::int32_t>(std::clamp(steps, -1024.0F, 1024.0F));
     };
-    if (activation.kind == Kind::relu) low_ = bound(0.0);
+    if (activation.kind == Kind::relu) range_.low = bound(0.0);
     if (activation.kind == Kind::clip) {
-      high_ = bound(activation.beta);
-      low_ = std::min(bound(activation.alpha), high_);
+      range_.high = bound(activation.beta);
+      range_.low = std::min(bound(activation.alpha), range_.high);
     }
   }
 
@@ -49,25 +45,27 @@ class ByteEpilogue {
   /// Row `first` of Y and those behind it.
   void finish(const std::int32_t* sums, std::int64_t rows, const MutableTensorView& Y,
               std::int64_t first) const {
-    const auto N = static_cast<std::int64_t>(factors_.size());
-    const Rescaling scaling{factors_, bias_, shift_};
-    if (dtype_ != DType::float32)
-      return requantize_rows(sums, rows, {scaling, zero_, dtype_ == DType::int8, low_, high_},
-                             bytes_of(Y) + first * N);
+    const std::int64_t N = scale_.columns();
+    if (dtype_ != DType::float32) return requantize_rows(sums, rows, scale_, range_, bytes_of(Y) + first * N);
     float* y = Y.data<float>() + first * N;
-    rescale_rows(sums, rows, scaling, y);
+    rescale_rows(sums, rows, scale_, y);
     if (activation_ != Activation{}) activate(activation_, std::span(y, static_cast<std::size_t>(rows * N)));
   }
 
  private:
+  /// In steps of the output.
+  static SumScale scale_of(const std::vector<std::int32_t>& bias, const ChannelAffine& affine, double step) {
+    std::vector<double> factors = affine.scale;
+    std::vector<double> shift = affine.shift;
+    for (double& factor : factors) factor /= step;
+    for (double& number : shift) number /= step;
+    return SumScale(factors, bias, shift);
+  }
+
   DType dtype_;
-  std::vector<std::int32_t> bias_;
-  std::vector<double> factors_;
-  std::vector<double> shift_;
+  SumScale scale_;
   Activation activation_;
-  std::int32_t zero_ = 0;
-  std::int32_t low_ = std::numeric_limits<std::int32_t>::min();
-  std::int32_t high_ = std::numeric_limits<std::int32_t>::max();
+  ByteRange range_;
 };
 
 /// What is known of the zero points of a layer.
@@ -146,6 +144,8 @@ class ByteConvolutionOp final : public Op {
                  epilogue_.finish(sums, rows, args.out(0), n * positions + first);
                });
   }
+
+  std::size_t scratch_bytes(std::span<const ValueType>) const override { return layer_.scratch_bytes(); }
 
   DimProduct macs(const FoldArgs& args) const override {
     DimProduct macs = DimProduct::of(args.outputs[0]);

@@ -1,6 +1,7 @@
 #include "program/byte_products.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/aligned_buffer.h"
@@ -19,6 +20,86 @@ void transpose(const std::uint8_t* X, std::int64_t C, std::int64_t P, std::uint8
       for (std::int64_t p = p0; p < p1; ++p) Y[p * C + c] = X[c * P + p];
     }
   }
+}
+
+/// Where the taps of outputs lie, those of one line together.
+class TapLines {
+ public:
+  explicit TapLines(const Window& window) : outer_(window.axes), inner_(window.axes.back()) {
+    outer_.pop_back();
+    for (const WindowAxis& axis : outer_) lines_ *= axis.kernel;
+    for (std::int64_t line = 0; line < lines_; ++line) {
+      std::int64_t step = lines_;
+      for (const WindowAxis& axis : outer_) {
+        step /= axis.kernel;
+        taps_.push_back(line / step % axis.kernel);
+      }
+    }
+    for (std::int64_t o = 0; o < inner_.output; ++o) {
+      const auto [first, last] = inner_.taps_inside(o);
+      inside_.push_back({first, last, inner_.position(o, first)});
+    }
+  }
+
+  std::int64_t dilation() const { return inner_.dilation; }
+
+  /// Calls visit(i, tap, count, at) for all taps of outputs first + i, i ascending from 0 to `rows`, in order: so many at a
+  /// time as lie at `at` of the flattened input and from there on, `dilation` apart, or are padding (kPadding).
+  template <class F>
+  void each(std::int64_t first, std::int64_t rows, const F& visit) const {
+    std::array<std::int64_t, Shape::kMaxRank> at{};
+    std::int64_t o = first % inner_.output;
+    std::int64_t rest = first / inner_.output;
+    for (std::size_t a = outer_.size(); a-- > 0; rest /= outer_[a].output) at[a] = rest % outer_[a].output;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      each_line(at, inside_[static_cast<std::size_t>(o)], [&](auto... line) { visit(i, line...); });
+      if (++o < inner_.output) continue;
+      o = 0;
+      for (std::size_t a = outer_.size(); a-- > 0;) {
+        if (++at[a] < outer_[a].output) break;
+        at[a] = 0;
+      }
+    }
+  }
+
+ private:
+  /// Of the taps of a line.
+  struct Inside {
+    std::int64_t first, last, begin;
+  };
+
+  template <class F>
+  void each_line(const std::array<std::int64_t, Shape::kMaxRank>& at, const Inside& inside,
+                 const F& visit) const {
+    const std::int64_t* tap_at = taps_.data();
+    for (std::int64_t line = 0; line < lines_; ++line) {
+      std::int64_t base = 0;
+      bool there = inside.first < inside.last;
+      for (std::size_t a = 0; a < outer_.size(); ++a) {
+        const std::int64_t position = outer_[a].position(at[a], *tap_at++);
+        there = there && position >= 0 && position < outer_[a].input;
+        base = base * outer_[a].input + position;
+      }
+      const std::int64_t tap = line * inner_.kernel;
+      if (!there) {
+        visit(tap, inner_.kernel, kPadding);
+        continue;
+      }
+      if (inside.first > 0) visit(tap, inside.first, kPadding);
+      visit(tap + inside.first, inside.last - inside.first, base * inner_.input + inside.begin);
+      if (inside.last < inner_.kernel) visit(tap + inside.last, inner_.kernel - inside.last, kPadding);
+    }
+  }
+
+  std::vector<WindowAxis> outer_;
+  WindowAxis inner_;
+  std::int64_t lines_ = 1;
+  std::vector<std::int64_t> taps_;  ///< of each line, along each outer axis
+  std::vector<Inside> inside_;      ///< for each output of a line
+};
+
+std::size_t whole_lines(std::int64_t bytes) {
+  return static_cast<std::size_t>(ceil_div(bytes, static_cast<std::int64_t>(kCacheLine))) * kCacheLine;
 }
 
 }  // namespace
@@ -91,23 +172,31 @@ std::vector<std::int16_t> ByteConvolution::centred_lanes(std::span<const std::in
   return lanes;
 }
 
+std::size_t ByteConvolution::sum_bytes() const {
+  return whole_lines(kTaskRows * M_ * static_cast<std::int64_t>(sizeof(std::int32_t)));
+}
+
+std::size_t ByteConvolution::scratch_bytes() const {
+  return sum_bytes() + whole_lines(kTaskRows * kernel_.elements() * in_per_group_);
+}
+
 void ByteConvolution::run(const Window& window, const TensorView& X, bool channels_last, std::int32_t x_zero,
                           std::span<const std::int32_t> w_zeros, const Workspace& workspace,
                           const TakeSums& take) const {
-  constexpr std::int64_t kRows = 96;  // of one task
   const std::int64_t channels = C();
   const std::int64_t inputs = window.input().elements();
   const std::int64_t outputs = window.output().elements();
   const std::int64_t taps = kernel_.elements();
   const std::int64_t K = taps * in_per_group_;
   const bool is_signed = X.dtype == DType::int8;
-  const auto table = window_table(window);
+  const TapLines lines(window);
   // Of one tap and with no stride, the rows of X are those of the product.
   const bool as_it_lies =
       taps == 1 && group_ == 1 && std::ranges::all_of(window.axes, [](const WindowAxis& axis) {
         return axis.stride == 1 && axis.pad_begin == 0 && axis.input == axis.output;
       });
   const auto lanes = centred_lanes(w_zeros);
+  const bool lent = workspace.scratch_bytes() >= scratch_bytes();
   std::vector<std::uint8_t> turned(static_cast<std::size_t>(channels_last ? 0 : inputs * channels));
   for (std::int64_t n = 0; n < X.shape[0]; ++n) {
     const std::uint8_t* image = bytes_of(X) + n * channels * inputs;
@@ -115,55 +204,49 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
       transpose(image, channels, inputs, turned.data());
       image = turned.data();
     }
-    workspace.parallel_for(ceil_div(outputs, kRows), [&](std::int64_t task, std::byte*) {
-      const std::int64_t first = task * kRows;
-      const std::int64_t rows = std::min(kRows, outputs - first);
-      AlignedBuffer<std::int32_t> sums(static_cast<std::size_t>(rows * M_));
-      const auto position = [&](std::int64_t row, std::int64_t tap) {
-        return table[static_cast<std::size_t>(tap * outputs + first + row)];
-      };
+    workspace.parallel_for(ceil_div(outputs, kTaskRows), [&](std::int64_t task, std::byte* scratch) {
+      const std::int64_t first = task * kTaskRows;
+      const std::int64_t rows = std::min(kTaskRows, outputs - first);
+      AlignedBuffer<std::byte> own(lent ? 0 : scratch_bytes());
+      if (!lent) scratch = own.data();
+      auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
       if (is_depthwise()) {
         std::vector<const std::uint8_t*> under(static_cast<std::size_t>(taps));
-        for (std::int64_t r = 0; r < rows; ++r) {
-          for (std::int64_t k = 0; k < taps; ++k)
-            under[static_cast<std::size_t>(k)] =
-                position(r, k) == kPadding ? nullptr : image + position(r, k) * channels;
-          sum_byte_lanes(under, channels, is_signed, x_zero, lanes.data(), sums.data() + r * M_);
-        }
-        return take(n, first, rows, sums.data());
+        lines.each(first, rows, [&](std::int64_t r, std::int64_t tap, std::int64_t count, std::int64_t at) {
+          for (std::int64_t i = 0; i < count; ++i)
+            under[static_cast<std::size_t>(tap + i)] =
+                at == kPadding ? nullptr : image + (at + i * lines.dilation()) * channels;
+          if (tap + count == taps)
+            sum_byte_lanes(under, channels, is_signed, x_zero, lanes.data(), sums + r * M_);
+        });
+        return take(n, first, rows, sums);
       }
       if (as_it_lies) {
-        multiply_bytes({rows, image + first * K, K, is_signed, x_zero}, groups_[0], w_zeros, sums.data(), M_,
-                       {});
-        return take(n, first, rows, sums.data());
+        multiply_bytes({rows, image + first * K, K, is_signed, x_zero}, groups_[0], w_zeros, sums, M_, {});
+        return take(n, first, rows, sums);
       }
       const std::int64_t part = M_ / group_;
-      AlignedBuffer<std::uint8_t> gathered(static_cast<std::size_t>(rows * K));
+      auto* const gathered = reinterpret_cast<std::uint8_t*>(scratch + sum_bytes());
       for (std::int64_t g = 0; g < group_; ++g) {
-        std::uint8_t* to = gathered.data();
-        for (std::int64_t r = 0; r < rows; ++r) {
-          for (std::int64_t k = 0; k < taps;) {
-            const std::int64_t at = position(r, k);
-            // taps that lie behind each other in the image
-            std::int64_t count = 1;
-            while (at != kPadding && group_ == 1 && k + count < taps && position(r, k + count) == at + count)
-              ++count;
-            const std::int64_t bytes = count * in_per_group_;
-            if (at == kPadding)
-              std::fill_n(to, bytes, static_cast<std::uint8_t>(x_zero));
-            else
-              std::copy_n(image + at * channels + g * in_per_group_, bytes, to);
-            to += bytes;
-            k += count;
+        lines.each(first, rows, [&](std::int64_t r, std::int64_t tap, std::int64_t count, std::int64_t at) {
+          std::uint8_t* to = gathered + r * K + tap * in_per_group_;
+          const std::uint8_t* from = image + at * channels + g * in_per_group_;
+          if (at == kPadding) {
+            std::fill_n(to, count * in_per_group_, static_cast<std::uint8_t>(x_zero));
+          } else if (group_ == 1 && lines.dilation() == 1) {
+            std::copy_n(from, count * in_per_group_, to);
+          } else {
+            for (std::int64_t i = 0; i < count; ++i)
+              std::copy_n(from + i * lines.dilation() * channels, in_per_group_, to + i * in_per_group_);
           }
-        }
-        multiply_bytes({rows, gathered.data(), K, is_signed, x_zero}, groups_[static_cast<std::size_t>(g)],
+        });
+        multiply_bytes({rows, gathered, K, is_signed, x_zero}, groups_[static_cast<std::size_t>(g)],
                        w_zeros.size() == 1 ? w_zeros
                                            : w_zeros.subspan(static_cast<std::size_t>(g * part),
                                                              static_cast<std::size_t>(part)),
-                       sums.data() + g * part, M_, {});
+                       sums + g * part, M_, {});
       }
-      take(n, first, rows, sums.data());
+      take(n, first, rows, sums);
     });
   }
 }

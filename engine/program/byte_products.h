@@ -52,11 +52,16 @@ class ByteConvolution {
   std::int64_t macs_of_one() const { return in_per_group_ * kernel_.elements(); }
 
   /// The sums of X[N,C,...], or of X[N,...,C], less x_zero times W less w_zeros, modulo 2^32: a row of M numbers for each
-  /// position of the output, taken by several threads at once.
+  /// position of the output, taken by several threads at once. With less than scratch_bytes() for each it allocates.
   void run(const Window& window, const TensorView& X, bool channels_last, std::int32_t x_zero,
            std::span<const std::int32_t> w_zeros, const Workspace& workspace, const TakeSums& take) const;
 
+  std::size_t scratch_bytes() const;
+
  private:
+  static constexpr std::int64_t kTaskRows = 96;
+
+  std::size_t sum_bytes() const;
   bool is_depthwise() const { return in_per_group_ == 1 && M_ == group_; }
   /// Weights of a depthwise one, less their zero points.
   std::vector<std::int16_t> centred_lanes(std::span<const std::int32_t> w_zeros) const;

@@ -1,8 +1,8 @@
 // The speed of bnrun and ONNX Runtime in one process, taking turns: writes JSON, which report.py makes a table of.
 //   ort_bench MODEL... -b 1,8,256 -t 1,2 [--quick] > speed.json
 // Beside each X.onnx lies X.folded.onnx, which bnfold wrote of it: ONNX Runtime runs both, bnrun runs the first, with
-// and without folding; with --fast once more with the kernels that round otherwise. What they compute is compared before
-// it is timed.
+// and without folding; with --fast once more with the kernels that round otherwise, with --packed with those that compute a
+// model that holds bytes in float32. What they compute is compared before it is timed.
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -16,9 +16,9 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bnrun/error.h"
@@ -46,6 +46,8 @@ struct Options {
   int slice = 3;    ///< milliseconds of one turn
   int longest = 8;  ///< seconds of all turns
   bool fast = false;
+  bool packed = false;
+  double within = 1e-4;  ///< of the largest number
 };
 
 std::string processor_name() {
@@ -75,13 +77,19 @@ json describe_machine(const Options& options) {
 /// One model with so many threads in both engines.
 class Rivals {
  public:
-  Rivals(Ort::Env& env, const std::string& path, const std::string& folded_path, int threads, bool fast)
+  Rivals(Ort::Env& env, const std::string& path, const std::string& folded_path, int threads,
+         const Options& options)
       : threads_(threads),
+        within_(options.within),
         ours_(bnrun::Session::load(path, {.threads = threads})),
         ours_unfolded_(bnrun::Session::load(path, {.threads = threads, .fold = std::nullopt})),
         ort_(env, path, threads),
         ort_folded_(env, folded_path, threads) {
-    if (fast) fast_ = bnrun::Session::load(path, {.threads = threads, .kernels = bnrun::Kernels::fast});
+    const auto also = [&](const char* name, bnrun::Kernels kernels) {
+      others_.emplace_back(name, bnrun::Session::load(path, {.threads = threads, .kernels = kernels}));
+    };
+    if (options.fast) also("bnrun_fast", bnrun::Kernels::fast);
+    if (options.packed) also("bnrun_packed", bnrun::Kernels::packed);
   }
 
   /// Microseconds per row of each, medians over turns, and what multiply-adds in registers reached in the same turns:
@@ -103,10 +111,11 @@ class Rivals {
     std::vector<std::function<void()>> things{[&] { ours_.run(in, out); },
                                               [&] { ours_unfolded_.run(in, out); }, [&] { ort_.run(); },
                                               [&] { ort_folded_.run(); }, fma_.run};
-    if (fast_) {
-      check(bnrun::testing::largest_difference(expected, fast_->run(std::vector<bnrun::TensorView>{x})),
-            largest_of(expected));
-      things.emplace_back([&] { fast_->run(in, out); });
+    std::vector<std::string> names{"bnrun", "bnrun_unfolded", "ort", "ort_folded", ""};
+    for (const auto& [name, session] : others_) {
+      check(bnrun::testing::largest_difference(expected, session.run(in)), largest_of(expected));
+      things.emplace_back([&] { session.run(in, out); });
+      names.push_back(name);
     }
     const bnrun::cli::Turns turns{.turns = quick ? 5 : 41,
                                   .slice = std::chrono::milliseconds(quick ? 1 : options.slice),
@@ -114,7 +123,6 @@ class Rivals {
                                   .own_time = threads_ == 1};
     const auto seconds = bnrun::cli::time_in_turns(things, turns);
     json times;
-    const char* const names[] = {"bnrun", "bnrun_unfolded", "ort", "ort_folded", "", "bnrun_fast"};
     constexpr std::size_t kFma = 4;
     for (std::size_t i = 0; i < seconds.size(); ++i) {
       if (i != kFma) times[names[i]] = bnrun::cli::median(seconds[i]) * 1e6 / static_cast<double>(rows);
@@ -135,20 +143,20 @@ class Rivals {
     return largest;
   }
 
-  static void check(double difference, double largest) {
-    constexpr double kMost = 1e-4;
-    if (!(difference <= kMost * largest))
+  void check(double difference, double largest) const {
+    if (!(difference <= within_ * largest))
       throw std::runtime_error(
           fmt::format("the engines differ by {:.3g}, the largest number being {:.3g}", difference, largest));
   }
 
   int threads_;
+  double within_;
   bnrun::FmaLoop fma_ = bnrun::widest_fma_loop();
   bnrun::Session ours_;
   bnrun::Session ours_unfolded_;
   OrtModel ort_;
   OrtModel ort_folded_;
-  std::optional<bnrun::Session> fast_;
+  std::vector<std::pair<std::string, bnrun::Session>> others_;
 };
 
 /// Bytes that a process of its own has in memory at most while it does this.
@@ -198,7 +206,7 @@ json bench(const Options& options) {
     const auto name = std::filesystem::path(path).stem().string();
     const auto macs = bnrun::macs_per_row(bnrun::Model::load(path)).value_or(0);
     for (const int threads : options.threads) {
-      Rivals rivals(env, path, folded, threads, options.fast);
+      Rivals rivals(env, path, folded, threads, options);
       for (const auto rows : options.rows) {
         fmt::print(stderr, "{}, {} rows, {} threads\n", name, rows, threads);
         json cell = rivals.time(rows, options);
@@ -231,6 +239,10 @@ int main(int argc, char** argv) {
   app.add_flag("--memory", options.memory, "Measure what each engine takes in memory, too");
   app.add_flag("--quick", options.quick, "A few short turns");
   app.add_flag("--fast", options.fast, "bnrun with --kernels fast as well");
+  app.add_flag("--packed", options.packed, "bnrun with --kernels packed as well");
+  app.add_option(
+      "--within", options.within,
+      "How far the engines may differ, in shares of the largest number: 0.1 for models that round to bytes");
   CLI11_PARSE(app, argc, argv);
   try {
     fmt::print("{}\n", bench(options).dump(1));

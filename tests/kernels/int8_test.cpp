@@ -234,9 +234,9 @@ TEST(Int8, SumsAreRoundedHalfToEvenAndSaturate) {
       for (const auto target : targets_for_bytes()) {
         const OnlyTarget only(target);
         std::vector<std::uint8_t> Y(sums.size() + 1, 77);
-        Requantization to{{factors}, zero, is_signed};
-        if (biased) to.bias = bias;
-        requantize_rows(sums.data(), 40, to, Y.data());
+        const SumScale scale(factors,
+                             biased ? std::span<const std::int32_t>(bias) : std::span<const std::int32_t>());
+        requantize_rows(sums.data(), 40, scale, {zero, is_signed}, Y.data());
         EXPECT_EQ(Y.back(), 77) << "written behind the end";
         Y.pop_back();
         ASSERT_EQ(Y, expected) << name_of_target(target);
@@ -277,7 +277,8 @@ TEST(Int8, SumsAreShiftedInDoublesAndKeptWithinBounds) {
     const Shifted drawn(seed);
     const std::int32_t zero = seed % 2 == 0 ? 3 : -100;
     const bool is_signed = seed % 2 != 0;
-    Requantization to{{drawn.factors, drawn.bias, drawn.shift}, zero, is_signed};
+    const SumScale scale(drawn.factors, drawn.bias, drawn.shift);
+    ByteRange to{zero, is_signed};
     if (seed % 3 != 0) to.low = zero;
     if (seed % 3 == 2) to.high = zero + 60;
     std::vector<std::uint8_t> expected;
@@ -290,7 +291,7 @@ TEST(Int8, SumsAreShiftedInDoublesAndKeptWithinBounds) {
     for (const auto target : targets_for_bytes()) {
       const OnlyTarget only(target);
       std::vector<std::uint8_t> Y(drawn.sums.size());
-      requantize_rows(drawn.sums.data(), Shifted::kRows, to, Y.data());
+      requantize_rows(drawn.sums.data(), Shifted::kRows, scale, to, Y.data());
       ASSERT_EQ(Y, expected) << name_of_target(target) << " seed " << seed;
     }
   }
@@ -301,7 +302,8 @@ TEST(Int8, SumsBecomeFloatsByOneRounding) {
   for (const auto target : targets_for_bytes()) {
     const OnlyTarget only(target);
     std::vector<float> Y(drawn.sums.size() + 1, 77.0F);
-    rescale_rows(drawn.sums.data(), Shifted::kRows, {drawn.factors, drawn.bias, drawn.shift}, Y.data());
+    rescale_rows(drawn.sums.data(), Shifted::kRows, SumScale(drawn.factors, drawn.bias, drawn.shift),
+                 Y.data());
     EXPECT_EQ(Y.back(), 77.0F) << "written behind the end";
     for (std::size_t i = 0; i < drawn.sums.size(); ++i)
       ASSERT_EQ(Y[i], static_cast<float>(drawn.number(i))) << name_of_target(target) << " element " << i;
@@ -333,7 +335,7 @@ TEST(Int8, SumsCloseToHalvesAreRoundedAsInDoubles) {
     for (const auto target : targets_for_bytes()) {
       const OnlyTarget only(target);
       std::vector<std::uint8_t> Y(kColumns);
-      requantize_rows(sums.data(), 1, {{factors, bias}, 128, false}, Y.data());
+      requantize_rows(sums.data(), 1, SumScale(factors, bias), {128, false}, Y.data());
       ASSERT_EQ(Y, expected) << name_of_target(target) << " round " << round;
     }
   }

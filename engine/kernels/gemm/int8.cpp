@@ -247,115 +247,92 @@ void sum_unsigned(ByteTaps taps, std::int64_t channels, std::int32_t zero, const
   sum_lanes<std::uint8_t>(taps, channels, zero, W, Y);
 }
 
-/// What becomes of the sums of each column, padded to whole vectors.
-struct ColumnFactors {
-  AlignedBuffer<double> factors;
-  AlignedBuffer<double> shift;
-  AlignedBuffer<float> near;  ///< the factors, rounded
-  AlignedBuffer<float> near_shift;
-  AlignedBuffer<std::int32_t> bias;
-  double largest_shift = 0.0;
-};
-
-HWY_INLINE ColumnFactors column_factors(const Rescaling& to, std::size_t padded) {
-  ColumnFactors columns{AlignedBuffer<double>(padded), AlignedBuffer<double>(padded),
-                        AlignedBuffer<float>(padded), AlignedBuffer<float>(padded),
-                        AlignedBuffer<std::int32_t>(padded)};
-  for (std::size_t n = 0; n < padded; ++n) {
-    const bool used = n < to.factors.size();
-    const double factor = used ? to.factors[n] : 0.0;
-    const double shift = used && !to.shift.empty() ? to.shift[n] : 0.0;
-    columns.factors.data()[n] = factor;
-    columns.shift.data()[n] = shift;
-    columns.near.data()[n] = static_cast<float>(factor);
-    columns.near_shift.data()[n] = static_cast<float>(shift);
-    columns.bias.data()[n] = used && !to.bias.empty() ? to.bias[n] : 0;
-    columns.largest_shift = std::max(columns.largest_shift, std::abs(shift));
-  }
-  return columns;
-}
-
 using Doubles = hn::CappedTag<double, 8>;
 
 /// What the sums from column n on stand for, as many as a vector of doubles holds.
-HWY_INLINE hn::VFromD<Doubles> rescaled(const std::int32_t* sums, const ColumnFactors& columns,
-                                        std::int64_t n) {
+HWY_INLINE hn::VFromD<Doubles> rescaled(const std::int32_t* sums, const SumScale& scale, std::int64_t n) {
   const Doubles d;
   const hn::Rebind<std::int32_t, Doubles> words;
-  const auto sum = hn::Add(hn::PromoteTo(d, hn::LoadU(words, sums)),
-                           hn::PromoteTo(d, hn::LoadU(words, columns.bias.data() + n)));
-  return hn::Add(hn::Mul(sum, hn::LoadU(d, columns.factors.data() + n)),
-                 hn::LoadU(d, columns.shift.data() + n));
+  const auto sum = hn::Add(hn::PromoteTo(d, hn::LoadU(words, sums)), hn::LoadU(d, scale.bias() + n));
+  return hn::Add(hn::Mul(sum, hn::LoadU(d, scale.factors() + n)), hn::LoadU(d, scale.shift() + n));
 }
 
 /// What a number is cut off at, as it lies behind the zero point.
 template <class Q>
 struct Bounds {
-  explicit Bounds(const Requantization& to)
-      : low(std::clamp<std::int32_t>(to.low, std::numeric_limits<Q>::lowest(),
+  explicit Bounds(const ByteRange& range)
+      : zero(range.zero),
+        low(std::clamp<std::int32_t>(range.low, std::numeric_limits<Q>::lowest(),
                                      std::numeric_limits<Q>::max())),
-        high(std::clamp<std::int32_t>(to.high, low, std::numeric_limits<Q>::max())) {}
+        high(std::clamp<std::int32_t>(range.high, low, std::numeric_limits<Q>::max())) {}
+  std::int32_t zero;
   std::int32_t low;
   std::int32_t high;
 };
 
 /// `count` sums from column n on, a multiple of the doubles of a vector.
 template <class Q>
-HWY_NOINLINE void requantize_exactly(const std::int32_t* sums, const ColumnFactors& columns, std::int64_t n,
-                                     std::int64_t count, std::int32_t zero_point, const Bounds<Q>& bounds,
-                                     Q* Y) {
+HWY_NOINLINE void requantize_exactly(const std::int32_t* sums, const SumScale& scale, std::int64_t n,
+                                     std::int64_t count, const Bounds<Q>& bounds, Q* Y) {
   const Doubles d;
   const hn::Rebind<std::int32_t, Doubles> words;
   const hn::Rebind<std::int16_t, Doubles> halves;
   const hn::Rebind<Q, Doubles> bytes;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
-  const auto zero = hn::Set(d, static_cast<double>(zero_point));
+  const auto zero = hn::Set(d, static_cast<double>(bounds.zero));
   const auto low = hn::Set(d, static_cast<double>(bounds.low));
   const auto high = hn::Set(d, static_cast<double>(bounds.high));
   for (std::int64_t i = 0; i < count; i += L) {
-    const auto scaled = rescaled(sums + i, columns, n + i);
+    const auto scaled = rescaled(sums + i, scale, n + i);
     const auto shifted = hn::IfThenElse(hn::IsNaN(scaled), zero, hn::Add(hn::Round(scaled), zero));
     const auto number = hn::Min(hn::Max(shifted, low), high);
     hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(halves, hn::DemoteTo(words, number))), bytes, Y + i);
   }
 }
 
-/// How far a float of requantize_nearly may lie off what doubles give, where that is no more than 512. The sum, its
-/// factor, their product p, the shift s and the result r are rounded by 2^-24 each, so that it is off by less than
-/// (3 |p| + |s| + |r|) 2^-24 <= (4 |r| + 4 |s|) 2^-24. Beyond 512 a number is cut off either way.
-HWY_INLINE float margin(const ColumnFactors& columns) {
-  return static_cast<float>(0x1p-13 + 0x1p-21 * columns.largest_shift);
-}
-
-/// A vector of sums in floats, unless these might round to another number than doubles do; returns whether it is done.
+#ifndef BNRUN_FEW_TARGETS  // there is no room for both
+/// Sums in floats, vector by vector.
 template <class Q>
-HWY_INLINE bool requantize_nearly(const std::int32_t* sums, const ColumnFactors& columns, std::int64_t n,
-                                  float margin, std::int32_t zero_point, const Bounds<Q>& bounds, Q* Y) {
-#ifdef BNRUN_FEW_TARGETS
-  // There is no room for both.
-  (void)sums, (void)columns, (void)n, (void)margin, (void)zero_point, (void)bounds, (void)Y;
-  return false;
-#else
-  const Words d;
-  const hn::Rebind<float, Words> floats;
-  const hn::Rebind<std::int16_t, Words> halves;
-  const hn::Rebind<Q, Words> bytes;
-  const auto sum = hn::LoadU(d, sums);
-  const auto added = hn::LoadU(d, columns.bias.data() + n);
-  const auto both = hn::Add(sum, added);
-  const auto overflown = hn::And(hn::Xor(both, sum), hn::Xor(both, added));  // below 0
-  const auto product = hn::Mul(hn::ConvertTo(floats, both), hn::LoadU(floats, columns.near.data() + n));
-  const auto scaled = hn::Add(product, hn::LoadU(floats, columns.near_shift.data() + n));
-  const auto rounded = hn::Round(scaled);
-  const auto certain = hn::Lt(hn::Abs(hn::Sub(scaled, rounded)), hn::Set(floats, 0.5F - margin));
-  if (!hn::AllTrue(floats, certain) || !hn::AllFalse(d, hn::Lt(overflown, hn::Zero(d)))) return false;
-  const auto bounded = hn::Min(hn::Max(rounded, hn::Set(floats, -1024.0F)), hn::Set(floats, 1024.0F));
-  const auto shifted = hn::Add(hn::ConvertTo(d, bounded), hn::Set(d, zero_point));
-  const auto number = hn::Min(hn::Max(shifted, hn::Set(d, bounds.low)), hn::Set(d, bounds.high));
-  hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(halves, number)), bytes, Y);
-  return true;
+class Near {
+ public:
+  Near(const SumScale& scale, const Bounds<Q>& bounds)
+      : scale_(scale),
+        zero_(hn::Set(Words(), bounds.zero - kMagicBits)),
+        low_(hn::Set(Words(), bounds.low)),
+        high_(hn::Set(Words(), bounds.high)) {}
+
+  /// Those from column n on, unless they might round to another number than doubles do; returns whether it is done.
+  HWY_INLINE bool requantize(const std::int32_t* sums, std::int64_t n, Q* Y) const {
+    const Words d;
+    const hn::Rebind<float, Words> floats;
+    const hn::Rebind<std::int16_t, Words> halves;
+    const hn::Rebind<Q, Words> bytes;
+    const auto scaled =
+        hn::MulAdd(hn::ConvertTo(floats, hn::LoadU(d, sums)), hn::LoadU(floats, scale_.near_factors() + n),
+                   hn::LoadU(floats, scale_.near_shift() + n));
+    // what is cut off either way
+    const auto bounded = hn::Min(hn::Max(scaled, hn::Set(floats, -1024.0F)), hn::Set(floats, 1024.0F));
+    // rounded where the last bit of a float is worth 1
+    const auto magic = hn::Set(floats, kMagic);
+    const auto moved = hn::Add(bounded, magic);
+    const auto off = hn::Abs(hn::Sub(bounded, hn::Sub(moved, magic)));
+    if (!hn::AllTrue(floats, hn::Lt(off, hn::LoadU(floats, scale_.certain() + n)))) return false;
+    const auto shifted = hn::Add(hn::BitCast(d, moved), zero_);
+    const auto number = hn::Min(hn::Max(shifted, low_), high_);
+    hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(halves, number)), bytes, Y);
+    return true;
+  }
+
+ private:
+  static constexpr float kMagic = 0x1.8p23F;
+  static constexpr std::int32_t kMagicBits = 0x4B400000;
+
+  const SumScale& scale_;
+  hn::VFromD<Words> zero_;  ///< less the bits of the magic number
+  hn::VFromD<Words> low_;
+  hn::VFromD<Words> high_;
+};
 #endif
-}
 
 /// Calls vector(sums, column, Y) for each vector of each row. The last one of a row is read from a copy and written to
 /// one, which are whole.
@@ -375,44 +352,41 @@ HWY_INLINE void each_vector(const std::int32_t* sums, std::int64_t rows, std::in
   }
 }
 
-HWY_INLINE ColumnFactors whole_columns(const Rescaling& to) {
-  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
-  return column_factors(
-      to, static_cast<std::size_t>(ceil_div(static_cast<std::int64_t>(to.factors.size()), L) * L));
-}
-
 template <class Q>
-HWY_INLINE void requantize(const std::int32_t* sums, std::int64_t rows, const Requantization& to, Q* Y) {
+HWY_INLINE void requantize(const std::int32_t* sums, std::int64_t rows, const SumScale& scale,
+                           const ByteRange& range, Q* Y) {
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
-  const ColumnFactors columns = whole_columns(to);
-  const Bounds<Q> bounds(to);
-  const float off = margin(columns);
-  each_vector(sums, rows, static_cast<std::int64_t>(to.factors.size()), Y,
-              [&](const std::int32_t* from, std::int64_t n, Q* y) HWY_ATTR {
-                if (!requantize_nearly(from, columns, n, off, to.zero, bounds, y))
-                  requantize_exactly(from, columns, n, L, to.zero, bounds, y);
-              });
+  const Bounds<Q> bounds(range);
+#ifndef BNRUN_FEW_TARGETS
+  const Near<Q> near(scale, bounds);
+  const auto nearly = [&](const std::int32_t* from, std::int64_t n, Q* y)
+                          HWY_ATTR { return near.requantize(from, n, y); };
+#else
+  const auto nearly = [](const std::int32_t*, std::int64_t, Q*) { return false; };
+#endif
+  each_vector(sums, rows, scale.columns(), Y, [&](const std::int32_t* from, std::int64_t n, Q* y) HWY_ATTR {
+    if (!nearly(from, n, y)) requantize_exactly(from, scale, n, L, bounds, y);
+  });
 }
 
-void rescale_to_floats(const std::int32_t* sums, std::int64_t rows, const Rescaling& to, float* Y) {
+void requantize_signed(const std::int32_t* sums, std::int64_t rows, const SumScale& scale,
+                       const ByteRange& range, std::uint8_t* Y) {
+  requantize(sums, rows, scale, range, reinterpret_cast<std::int8_t*>(Y));
+}
+void requantize_unsigned(const std::int32_t* sums, std::int64_t rows, const SumScale& scale,
+                         const ByteRange& range, std::uint8_t* Y) {
+  requantize(sums, rows, scale, range, Y);
+}
+
+void rescale_to_floats(const std::int32_t* sums, std::int64_t rows, const SumScale& scale, float* Y) {
   const hn::Rebind<float, Doubles> floats;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
   constexpr auto D = static_cast<std::int64_t>(hn::MaxLanes(Doubles()));
-  const ColumnFactors columns = whole_columns(to);
-  each_vector(sums, rows, static_cast<std::int64_t>(to.factors.size()), Y,
+  each_vector(sums, rows, scale.columns(), Y,
               [&](const std::int32_t* from, std::int64_t n, float* y) HWY_ATTR {
                 for (std::int64_t i = 0; i < L; i += D)
-                  hn::StoreU(hn::DemoteTo(floats, rescaled(from + i, columns, n + i)), floats, y + i);
+                  hn::StoreU(hn::DemoteTo(floats, rescaled(from + i, scale, n + i)), floats, y + i);
               });
-}
-
-void requantize_signed(const std::int32_t* sums, std::int64_t rows, const Requantization& to,
-                       std::uint8_t* Y) {
-  requantize(sums, rows, to, reinterpret_cast<std::int8_t*>(Y));
-}
-void requantize_unsigned(const std::int32_t* sums, std::int64_t rows, const Requantization& to,
-                         std::uint8_t* Y) {
-  requantize(sums, rows, to, Y);
 }
 
 }  // namespace
@@ -513,15 +487,40 @@ void sum_byte_lanes(ByteTaps taps, std::int64_t channels, bool is_signed, std::i
     HWY_DYNAMIC_DISPATCH(sum_unsigned)(taps, channels, zero, W, Y);
 }
 
-void requantize_rows(const std::int32_t* sums, std::int64_t rows, const Requantization& to, std::uint8_t* Y) {
-  if (to.is_signed)
-    HWY_DYNAMIC_DISPATCH(requantize_signed)(sums, rows, to, Y);
-  else
-    HWY_DYNAMIC_DISPATCH(requantize_unsigned)(sums, rows, to, Y);
+SumScale::SumScale(std::span<const double> factors, std::span<const std::int32_t> bias,
+                   std::span<const double> shift)
+    : columns_(static_cast<std::int64_t>(factors.size())) {
+  constexpr std::int64_t kLanes = 16;
+  const auto padded = static_cast<std::size_t>(ceil_div(columns_, kLanes) * kLanes);
+  for (AlignedBuffer<double>* buffer : {&factors_, &bias_, &shift_}) *buffer = AlignedBuffer<double>(padded);
+  for (AlignedBuffer<float>* buffer : {&near_factors_, &near_shift_, &certain_})
+    *buffer = AlignedBuffer<float>(padded);
+  for (std::size_t n = 0; n < padded; ++n) {
+    const auto of = [&](auto numbers) { return n < numbers.size() ? static_cast<double>(numbers[n]) : 0.0; };
+    factors_.data()[n] = of(factors);
+    bias_.data()[n] = of(bias);
+    shift_.data()[n] = of(shift);
+    const double added = of(bias) * of(factors) + of(shift);
+    near_factors_.data()[n] = static_cast<float>(of(factors));
+    near_shift_.data()[n] = static_cast<float>(added);
+    // In floats the sum, its factor, their product p, what is added a and the result r are rounded by 2^-24 each, so that
+    // r is off by less than (3 |p| + |a| + |r|) 2^-24 <= (4 |r| + 4 |a|) 2^-24. Beyond |r| = 512 it is cut off either way.
+    const double certain = 0.5 - 0x1p-13 - 0x1p-21 * std::abs(added);
+    certain_.data()[n] =
+        std::isfinite(near_factors_.data()[n]) && certain > 0.0 ? static_cast<float>(certain) : -1.0F;
+  }
 }
 
-void rescale_rows(const std::int32_t* sums, std::int64_t rows, const Rescaling& to, float* Y) {
-  HWY_DYNAMIC_DISPATCH(rescale_to_floats)(sums, rows, to, Y);
+void requantize_rows(const std::int32_t* sums, std::int64_t rows, const SumScale& scale,
+                     const ByteRange& range, std::uint8_t* Y) {
+  if (range.is_signed)
+    HWY_DYNAMIC_DISPATCH(requantize_signed)(sums, rows, scale, range, Y);
+  else
+    HWY_DYNAMIC_DISPATCH(requantize_unsigned)(sums, rows, scale, range, Y);
+}
+
+void rescale_rows(const std::int32_t* sums, std::int64_t rows, const SumScale& scale, float* Y) {
+  HWY_DYNAMIC_DISPATCH(rescale_to_floats)(sums, rows, scale, Y);
 }
 
 }  // namespace bnrun

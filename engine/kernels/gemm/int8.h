@@ -76,14 +76,35 @@ void sum_byte_lanes(ByteTaps taps, std::int64_t channels, bool is_signed, std::i
                     const std::int16_t* W, std::int32_t* Y);
 
 /// What sums stand for, column by column: (sum + bias[n]) * factors[n] + shift[n], in double.
-struct Rescaling {
-  std::span<const double> factors;       ///< one for each column
-  std::span<const std::int32_t> bias{};  ///< likewise; empty: 0
-  std::span<const double> shift{};       ///< likewise
+class SumScale {
+ public:
+  /// One number for each column, or none: 0. All are copied.
+  explicit SumScale(std::span<const double> factors, std::span<const std::int32_t> bias = {},
+                    std::span<const double> shift = {});
+
+  std::int64_t columns() const { return columns_; }
+  // The numbers, padded to whole vectors.
+  const double* factors() const { return factors_.data(); }
+  const double* bias() const { return bias_.data(); }
+  const double* shift() const { return shift_.data(); }
+  /// In floats, factor and all that is added behind it.
+  const float* near_factors() const { return near_factors_.data(); }
+  const float* near_shift() const { return near_shift_.data(); }
+  /// How far floats may lie from an integer to be rounded to it as doubles are.
+  const float* certain() const { return certain_.data(); }
+
+ private:
+  std::int64_t columns_;
+  AlignedBuffer<double> factors_;
+  AlignedBuffer<double> bias_;
+  AlignedBuffer<double> shift_;
+  AlignedBuffer<float> near_factors_;
+  AlignedBuffer<float> near_shift_;
+  AlignedBuffer<float> certain_;
 };
 
-/// How sums become bytes again.
-struct Requantization : Rescaling {
+/// What bytes a number becomes behind its zero point.
+struct ByteRange {
   std::int32_t zero = 0;
   bool is_signed = false;
   /// What lies beyond these becomes them, and what lies beyond the type is cut off there.
@@ -91,11 +112,12 @@ struct Requantization : Rescaling {
   std::int32_t high = std::numeric_limits<std::int32_t>::max();
 };
 
-/// Y[m,n] = saturate(round half to even(what sums[m,n] stand for) + zero), a NaN being `zero`: rows of factors.size()
-/// columns next to each other.
-void requantize_rows(const std::int32_t* sums, std::int64_t rows, const Requantization& to, std::uint8_t* Y);
+/// Y[m,n] = saturate(round half to even(what sums[m,n] stand for) + zero), a NaN being `zero`: rows of scale.columns()
+/// next to each other.
+void requantize_rows(const std::int32_t* sums, std::int64_t rows, const SumScale& scale,
+                     const ByteRange& range, std::uint8_t* Y);
 
 /// Y[m,n] = what sums[m,n] stand for, rounded once.
-void rescale_rows(const std::int32_t* sums, std::int64_t rows, const Rescaling& to, float* Y);
+void rescale_rows(const std::int32_t* sums, std::int64_t rows, const SumScale& scale, float* Y);
 
 }  // namespace bnrun

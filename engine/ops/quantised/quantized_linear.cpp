@@ -297,9 +297,10 @@ struct QLinearMatMul final : Op, PacksConstants, MultipliesIntegers {
     const std::int64_t N = B.shape.rank() == 2 ? B.shape[1] : 1;
     const auto factors = column_factors(B.shape[0], N, args.in(1), args.in(4), args.in(6), args.in(7));
     if (!factors) return false;
-    const Requantization to{{*factors}, zero_of(args.in(7)), Y.dtype == DType::int8};
+    const SumScale scale(*factors);
+    const ByteRange range{zero_of(args.in(7)), Y.dtype == DType::int8};
     const TakeRows take = [&](std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
-      requantize_rows(sums, rows, to, bytes_of(Y) + first * N);
+      requantize_rows(sums, rows, scale, range, bytes_of(Y) + first * N);
     };
     return multiply_packed(ahead, args, args.in(0), args.in(2), B, args.in(5), take);
   }
@@ -398,8 +399,9 @@ struct QLinearConv final : Op, PacksConstants, MultipliesIntegers {
     const auto factors = column_factors(W.shape.elements(1, W.shape.rank()), M, args.in(1), args.in(4),
                                         args.in(6), args.in(7));
     if (!x_zero || !w_zeros || !factors || Y.dtype != args.in(7).dtype) return false;
-    Requantization to{{*factors}, zero_of(args.in(7)), Y.dtype == DType::int8};
-    if (args.present(8)) to.bias = args.in(8).span<std::int32_t>();
+    const SumScale scale(*factors,
+                         args.present(8) ? args.in(8).span<std::int32_t>() : std::span<const std::int32_t>());
+    const ByteRange range{zero_of(args.in(7)), Y.dtype == DType::int8};
     const std::int64_t plane = Y.elements() / std::max<std::int64_t>(1, Y.shape[0] * M);
     const auto convolution_of_bytes =
         ahead != nullptr ? ahead : std::make_shared<const ByteConvolution>(W, convolution.group);
@@ -407,7 +409,7 @@ struct QLinearConv final : Op, PacksConstants, MultipliesIntegers {
         convolution.over(X.shape, W.shape), X, false, x_zero->front(), *w_zeros, args.workspace,
         [&](std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
           std::vector<std::uint8_t> bytes(static_cast<std::size_t>(rows * M));
-          requantize_rows(sums, rows, to, bytes.data());
+          requantize_rows(sums, rows, scale, range, bytes.data());
           write_columns(bytes.data(), rows, M, bytes_of(Y) + n * M * plane + first, plane);
         });
     return true;
