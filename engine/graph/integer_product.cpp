@@ -11,6 +11,7 @@
 #include "graph/node_query.h"
 #include "op/evaluate.h"
 #include "op/integers.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -105,21 +106,17 @@ bool is_finite(const std::vector<double>& numbers) {
   return std::ranges::all_of(numbers, [](double number) { return std::isfinite(number); });
 }
 
-/// x and its scale, where computed bytes stand for input 0 of the node.
-bool read_data(const Graph& graph, const Node& node, IntegerProduct& product, double& scale) {
-  const ValueId input = node.inputs[0];
-  const NodeId producer = input.valid() ? graph.value(input).producer : NodeId{};
-  if (!producer.valid() || graph.value(input).type.dtype != DType::float32) return false;
+/// The bytes that stand for a value and are computed, where all have one scale.
+std::optional<IntegerSum::Term> computed_bytes(const Graph& graph, ValueId value) {
+  const NodeId producer = value.valid() ? graph.value(value).producer : NodeId{};
+  if (!producer.valid() || graph.value(value).type.dtype != DType::float32) return std::nullopt;
   const auto* reads = dynamic_cast<const ReadsIntegers*>(graph.node(producer).op.get());
-  product.x = reads != nullptr ? graph.node(producer).inputs[0] : ValueId{};
-  if (!product.x.valid() || graph.value(product.x).as_constant() != nullptr) return false;
-  product.x_type = graph.value(product.x).type.dtype;
-  if (!is_byte(product.x_type)) return false;
-  const auto known = reads->scale_read(NodeArgs(graph, producer).get());
-  if (!known || !known->uniform()) return false;
-  scale = known->scales[0];
-  product.x_zero = known->zeros[0];
-  return true;
+  const ValueId bytes = reads != nullptr ? graph.node(producer).inputs[0] : ValueId{};
+  if (!bytes.valid() || graph.value(bytes).as_constant() != nullptr) return std::nullopt;
+  const DType type = graph.value(bytes).type.dtype;
+  const auto known = is_byte(type) ? reads->scale_read(NodeArgs(graph, producer).get()) : std::nullopt;
+  if (!known || !known->uniform() || !std::isfinite(known->scales[0])) return std::nullopt;
+  return IntegerSum::Term{bytes, type == DType::int8, known->zeros[0], known->scales[0]};
 }
 
 /// The bias of the layer as integers in steps of `factors`, or else added to what these make.
@@ -227,9 +224,10 @@ std::optional<IntegerProduct> integer_product(const Graph& graph, NodeId id) {
   if (node.op == nullptr || !node.op->linear() || !node.captures.empty() || node.inputs.size() < 2 ||
       !args.get().only_first_output_used() || !is_packed(graph, node.inputs[1]))
     return std::nullopt;
-  IntegerProduct product;
-  double x_scale = 1.0;
-  if (!read_data(graph, node, product, x_scale)) return std::nullopt;
+  const auto x = computed_bytes(graph, node.inputs[0]);
+  if (!x) return std::nullopt;
+  IntegerProduct product{
+      .x = x->bytes, .x_type = x->is_signed ? DType::int8 : DType::uint8, .x_zero = x->zero};
   const auto W = packed_integers(graph, node.inputs[1]);
   if (!W || !is_byte(W->q.dtype()) || W->q.elements() == 0) return std::nullopt;
   auto layer = layer_with(graph, id, W->q, nullptr);
@@ -243,7 +241,7 @@ std::optional<IntegerProduct> integer_product(const Graph& graph, NodeId id) {
   const ValueType& Y = args.get().outputs[0];
   if (!numbers || !Y.ranked() || !args.get().inputs[0].ranked()) return std::nullopt;
   product.w_zeros = W->scale.zeros;
-  for (double& scale : numbers->scales) scale *= x_scale;
+  for (double& scale : numbers->scales) scale *= x->scale;
   const std::size_t axis = product.convolution ? 1 : Y.rank() - 1;
   product.affine = ChannelAffine{}.on_axis(static_cast<int>(axis), numbers->scales.size());
   product.affine.scale = std::move(numbers->scales);
@@ -266,6 +264,16 @@ bool is_multiplied_as_integers(const Graph& graph, ValueId packed) {
       return all_multiply(graph, others);
     });
   });
+}
+
+std::optional<IntegerSum> integer_sum(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  if (node.op == nullptr || !node.op->adds() || node.inputs.size() != 2) return std::nullopt;
+  const auto a = computed_bytes(graph, node.inputs[0]);
+  const auto b = computed_bytes(graph, node.inputs[1]);
+  if (!a || !b || !same_dimensions(graph.value(node.inputs[0]).type, graph.value(node.inputs[1]).type))
+    return std::nullopt;
+  return IntegerSum{{*a, *b}};
 }
 
 std::optional<ByteOutput> byte_output(const Graph& graph, NodeId id) {

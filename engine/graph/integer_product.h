@@ -1,7 +1,8 @@
 // Layers whose data and weights a model holds as bytes: operators that are defined so (QLinearConv), and those that have a
-// DequantizeLinear in front of both.
+// DequantizeLinear in front of both; and sums of such numbers.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -44,6 +45,20 @@ std::optional<IntegerProduct> integer_product(const Graph& graph, NodeId id);
 
 /// Whether a packed constant (is_packed) is read by products of integers alone, and so are all packed constants of these.
 bool is_multiplied_as_integers(const Graph& graph, ValueId packed);
+
+/// Y = (a - zero of a) * scale of a + (b - zero of b) * scale of b, of bytes and element by element.
+struct IntegerSum {
+  struct Term {
+    ValueId bytes;
+    bool is_signed = false;
+    std::int32_t zero = 0;
+    double scale = 1.0;  ///< finite
+  };
+  std::array<Term, 2> terms;
+};
+
+/// The node as a sum of what computed bytes of the same dimensions stand for; nullopt where it is none.
+std::optional<IntegerSum> integer_sum(const Graph& graph, NodeId id);
 
 /// The bytes that a node makes of its input 0 (QuantizeLinear), where all have one scale; nullopt where it makes none.
 std::optional<ByteOutput> byte_output(const Graph& graph, NodeId id);

@@ -1,12 +1,15 @@
 #include "program/byte_ops.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/fail.h"
+#include "kernels/math/byte_sum.h"
+#include "op/prepared.h"
 #include "program/byte_products.h"
 #include "program/convolution_op.h"
 
@@ -15,29 +18,35 @@ namespace {
 
 using Kind = Activation::Kind;
 
+/// What bytes a number becomes behind the activation, as they are found operator by operator: what is cut off at a bound
+/// becomes the byte of that.
+ByteRange range_of(const ByteOutput& output, const Activation& activation) {
+  ByteRange range{output.zero, output.is_signed};
+  const auto bound = [&](double number) {
+    const float steps = std::nearbyint(static_cast<float>(number) / static_cast<float>(output.scale));
+    return output.zero + static_cast<std::int32_t>(std::clamp(steps, -1024.0F, 1024.0F));
+  };
+  if (activation.kind == Kind::relu) range.low = bound(0.0);
+  if (activation.kind == Kind::clip) {
+    range.high = bound(activation.beta);
+    range.low = std::min(bound(activation.alpha), range.high);
+  }
+  return range;
+}
+
+DType type_of(const ByteOutput& output) {
+  return output.is_signed ? DType::int8 : DType::uint8;
+}
+
 /// What becomes of rows of sums.
 class ByteEpilogue {
  public:
   ByteEpilogue(const std::vector<std::int32_t>& bias, const ChannelAffine& affine,
                const Activation& activation, const std::optional<ByteOutput>& output)
-      : dtype_(!output             ? DType::float32
-               : output->is_signed ? DType::int8
-                                   : DType::uint8),
+      : dtype_(output ? type_of(*output) : DType::float32),
         scale_(scale_of(bias, affine, output ? output->scale : 1.0)),
         activation_(activation) {
-    if (!output) return;
-    range_.zero = output->zero;
-    range_.is_signed = output->is_signed;
-    // as the bytes of a number that is cut off are found operator by operator
-    const auto bound = [&](double number) {
-      const float steps = std::nearbyint(static_cast<float>(number) / static_cast<float>(output->scale));
-      return output->zero + static_cast<std::int32_t>(std::clamp(steps, -1024.0F, 1024.0F));
-    };
-    if (activation.kind == Kind::relu) range_.low = bound(0.0);
-    if (activation.kind == Kind::clip) {
-      range_.high = bound(activation.beta);
-      range_.low = std::min(bound(activation.alpha), range_.high);
-    }
+    if (output) range_ = range_of(*output, activation);
   }
 
   DType dtype() const { return dtype_; }
@@ -164,6 +173,44 @@ class ByteConvolutionOp final : public Op {
   ByteEpilogue epilogue_;
 };
 
+/// Of two values of the same dimensions.
+class ByteSumOp final : public Op, public WorksInParts {
+ public:
+  ByteSumOp(const IntegerSum& sum, const Activation& activation, const ByteOutput& output)
+      : terms_(sum.terms), dtype_(type_of(output)), range_(range_of(output, activation)) {
+    for (IntegerSum::Term& term : terms_) term.scale /= output.scale;
+  }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+      if (args.inputs[i].dtype != (terms_[i].is_signed ? DType::int8 : DType::uint8))
+        fail(ErrorCode::invalid_model, "a term is {}", to_string(args.inputs[i]));
+    }
+    return {{dtype_, args.inputs[0].dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    if (!(args.in(0).shape == args.in(1).shape))
+      fail(ErrorCode::invalid_input, "what is added is {}, expected {}", to_string(args.in(1).shape),
+           to_string(args.in(0).shape));
+    const auto term = [&](std::size_t i) {
+      return ByteTerm{bytes_of(args.in(i)), terms_[i].is_signed, terms_[i].zero, terms_[i].scale};
+    };
+    add_bytes(term(0), term(1), static_cast<std::size_t>(args.in(0).elements()), range_,
+              bytes_of(args.out(0)));
+  }
+
+  std::optional<AxisMap> axes(const FoldArgs& args) const override { return elementwise_axes(args); }
+  bool keeps_rows(const FoldArgs&) const override { return true; }
+  bool has_parts(std::size_t, std::size_t) const override { return true; }
+  std::optional<ChannelsLast> channels_last(const FoldArgs&) const override { return ChannelsLast{}; }
+
+ private:
+  std::array<IntegerSum::Term, 2> terms_;  ///< in steps of the output
+  DType dtype_;
+  ByteRange range_;
+};
+
 }  // namespace
 
 bool is_bound(const Activation& activation) {
@@ -182,6 +229,11 @@ std::shared_ptr<const Op> make_byte_op(const IntegerProduct& product, const Chan
                                                ByteConvolution(W, product.convolution->group),
                                                std::move(zeros), std::move(epilogue));
   return std::make_shared<ByteDenseOp>(*ByteProduct::pack(W), std::move(zeros), std::move(epilogue));
+}
+
+std::shared_ptr<const Op> make_byte_sum_op(const IntegerSum& sum, const Activation& activation,
+                                           const ByteOutput& output) {
+  return std::make_shared<ByteSumOp>(sum, activation, output);
 }
 
 }  // namespace bnrun

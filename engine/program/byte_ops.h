@@ -21,4 +21,9 @@ bool is_bound(const Activation& activation);
 std::shared_ptr<const Op> make_byte_op(const IntegerProduct& product, const ChannelAffine& affine,
                                        const Activation& activation, const std::optional<ByteOutput>& output);
 
+/// The bytes of `output` for act(sum), input i being those of term i: worked out in double.
+/// REQUIRES: is_bound(activation).
+std::shared_ptr<const Op> make_byte_sum_op(const IntegerSum& sum, const Activation& activation,
+                                           const ByteOutput& output);
+
 }  // namespace bnrun

@@ -24,7 +24,7 @@ class Fuser {
   Fuser(Graph& graph, MatrixBackend backend, bool fast) : graph_(graph), backend_(backend), fast_(fast) {}
 
   std::vector<FusedStep> steps() {
-    find_integer_products();
+    find_layers_of_bytes();
     std::vector<FusedStep> steps;
     for (const NodeId id : graph_.topological_order()) {
       if (taken_.contains(id)) continue;
@@ -56,6 +56,7 @@ class Fuser {
 
   /// The node, and what follows it, as the first kernel that can.
   std::optional<FusedStep> lower(NodeId id) {
+    if (const auto found = sums_.find(id); found != sums_.end()) return lower_sum(found->second);
     if (auto step = idiom_from(id)) return step;
     const Node& node = graph_.node(id);
     const NodeArgs args(graph_, id);
@@ -169,14 +170,47 @@ class Fuser {
     return byte_output(graph_, next);
   }
 
-  /// Each becomes a step on bytes. What stands for these is computed by no step of its own where only such products read it.
-  void find_integer_products() {
+  /// A sum of bytes that become bytes again, and the nodes that do all that.
+  struct ByteSum {
+    IntegerSum sum;
+    Activation activation;
+    ByteOutput output;
+    std::vector<NodeId> path;
+  };
+  std::optional<ByteSum> byte_sum(NodeId id) const {
+    const auto sum = integer_sum(graph_, id);
+    if (!sum) return std::nullopt;
+    std::vector<NodeId> path{id};
+    Activation activation;
+    const NodeId next = sole_reader(graph_, output_of(id));
+    if (const auto bound = next.valid() ? activation_behind(next) : std::nullopt; bound && is_bound(*bound)) {
+      activation = *bound;
+      path.push_back(next);
+    }
+    const auto output = output_behind(path.back());
+    if (!output) return std::nullopt;
+    path.push_back(sole_reader(graph_, output_of(path.back())));
+    return ByteSum{*sum, activation, *output, std::move(path)};
+  }
+
+  FusedStep lower_sum(const ByteSum& found) {
+    const auto& [a, b] = found.sum.terms;
+    Step step =
+        take(make_byte_sum_op(found.sum, found.activation, found.output), {a.bytes, b.bytes}, found.path);
+    step.kernel = "sum, bytes";
+    return FusedStep{std::move(step)};
+  }
+
+  /// Each becomes a step on bytes. What stands for these is computed by no step of its own where only such layers and sums read it.
+  void find_layers_of_bytes() {
     if (backend_ == MatrixBackend::blas) return;
     const auto order = graph_.topological_order();
     for (const NodeId id : order) {
       if (auto product = integer_product(graph_, id)) products_.emplace(id, std::move(*product));
+      if (auto sum = byte_sum(id)) sums_.emplace(id, std::move(*sum));
     }
-    for (auto id = order.rbegin(); !products_.empty() && id != order.rend(); ++id) {
+    if (products_.empty() && sums_.empty()) return;
+    for (auto id = order.rbegin(); id != order.rend(); ++id) {
       const Node& node = graph_.node(*id);
       const auto is_read_as_bytes = [&](ValueId output) {
         return output.valid() && !graph_.value(output).is_output && stands_for_bytes(output);
@@ -185,10 +219,11 @@ class Fuser {
     }
   }
 
-  /// Whether products of integers alone read a value, which have it as such.
+  /// Whether products and sums of integers alone read a value, which have it as such.
   bool stands_for_bytes(ValueId id) const {
     const auto& users = graph_.value(id).users;
     return !users.empty() && std::ranges::all_of(users, [&](NodeId user) {
+      if (sums_.contains(user)) return true;
       const auto product = products_.find(user);
       if (product != products_.end()) return product->second.x != id;
       return taken_.contains(user) && is_packed(graph_, output_of(user));
@@ -268,6 +303,7 @@ class Fuser {
   MatrixBackend backend_;
   bool fast_;
   std::map<NodeId, IntegerProduct> products_;
+  std::map<NodeId, ByteSum> sums_;
   std::set<NodeId> taken_;
   std::set<ValueId> computed_;  ///< by the steps so far
   std::set<ValueId> read_;      ///< by the fused steps so far

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/gemm/tiles.h"
+#include "kernels/math/byte_sum.h"
 #include "support/only_target.h"
 
 namespace bnrun::testing {
@@ -293,6 +294,49 @@ TEST(Int8, SumsAreShiftedInDoublesAndKeptWithinBounds) {
       std::vector<std::uint8_t> Y(drawn.sums.size());
       requantize_rows(drawn.sums.data(), Shifted::kRows, scale, to, Y.data());
       ASSERT_EQ(Y, expected) << name_of_target(target) << " seed " << seed;
+    }
+  }
+}
+
+TEST(Int8, NumbersOfBytesAreAddedInDoublesAndRoundedOnce) {
+  struct Case {
+    double a, b;
+    std::int32_t a_zero, b_zero;
+    ByteRange range;
+    bool a_signed, b_signed;
+  };
+  const Case cases[] = {
+      {0.6, 1.0, 128, 3, {.zero = 120}, false, false},
+      {0.5, 0.25, -7, 255, {.zero = 3, .low = 3}, true, false},  // ties
+      {0.3, -0.7, 0, -128, {.zero = -128, .is_signed = true, .high = 90}, false, true},
+      {1.0 / 3, 1.0 / 3 + 0x1p-40, 5, 6, {.zero = 1, .is_signed = true, .low = -5, .high = 100}, true, true},
+      {300.0, 1e-9, 100, 100, {.zero = 50}, false, false},
+      {1e30, 0.0, 12, 0, {.zero = 200}, false, true},
+  };
+  std::vector<std::uint8_t> A, B;
+  for (int i = 0; i < 256 * 256 + 5; ++i) {
+    A.push_back(static_cast<std::uint8_t>(i / 256));
+    B.push_back(static_cast<std::uint8_t>(i));
+  }
+  const auto number = [](std::uint8_t byte, bool is_signed) {
+    return static_cast<double>(is_signed ? static_cast<std::int8_t>(byte) : int{byte});
+  };
+  for (const Case& c : cases) {
+    std::vector<std::uint8_t> expected;
+    for (std::size_t i = 0; i < A.size(); ++i) {
+      const double sum =
+          (number(A[i], c.a_signed) - c.a_zero) * c.a + (number(B[i], c.b_signed) - c.b_zero) * c.b;
+      const double low = std::max<double>(c.range.low, c.range.is_signed ? -128 : 0);
+      const double high = std::min<double>(c.range.high, c.range.is_signed ? 127 : 255);
+      const double bounded = std::clamp(std::nearbyint(sum) + c.range.zero, low, high);
+      expected.push_back(static_cast<std::uint8_t>(static_cast<int>(bounded)));
+    }
+    for (const auto target : targets_for_bytes()) {
+      const OnlyTarget only(target);
+      std::vector<std::uint8_t> Y(A.size());
+      add_bytes({A.data(), c.a_signed, c.a_zero, c.a}, {B.data(), c.b_signed, c.b_zero, c.b}, A.size(),
+                c.range, Y.data());
+      ASSERT_EQ(Y, expected) << name_of_target(target) << " a " << c.a;
     }
   }
 }

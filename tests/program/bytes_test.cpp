@@ -316,6 +316,104 @@ TEST(Bytes, HaveTheSameBitsInAnyBatchAndOnAnyThreads) {
   }
 }
 
+/// x twice, one of them through a step of its own, as a sum.
+struct Sum {
+  DType a, b, y;
+  Bend bend;
+};
+
+TEST(Bytes, AreAddedAsTheModelSaysInDouble) {
+  const Sum sums[] = {{DType::uint8, DType::uint8, DType::uint8, Bend::none},
+                      {DType::uint8, DType::int8, DType::int8, Bend::relu},
+                      {DType::int8, DType::int8, DType::uint8, Bend::clip},
+                      {DType::int8, DType::uint8, DType::int8, Bend::none}};
+  for (const Sum& sum : sums) {
+    Draw draw(3);
+    const Shape shape{5, 7, 6, 3};
+    const auto scalar = [](float number) { return Tensor({}, std::vector<float>{number}); };
+    const Tensor zeros[] = {draw.bytes(sum.a, {}), draw.bytes(sum.b, {}), draw.bytes(sum.y, {})};
+    const Tensor a = draw.bytes(sum.a, shape);
+    const Tensor b = draw.bytes(sum.b, shape);
+    GraphBuilder builder;
+    ValueType type = ValueType::of(a.view());
+    type.dims->front() = Dim::symbol("N");
+    const auto floats = [&](const char* name, const Tensor& bytes, float scale, const Tensor& zero) {
+      return builder.op("DequantizeLinear",
+                        {builder.input(name, {bytes.dtype(), type.dims}), scalar(scale), zero});
+    };
+    ValueId y = builder.op("Add", {floats("a", a, 0.031F, zeros[0]), floats("b", b, 0.017F, zeros[1])});
+    if (sum.bend == Bend::relu) y = builder.op("Relu", {y});
+    if (sum.bend == Bend::clip) y = builder.op("Clip", {y, scalar(-1.5F), scalar(2.0F)});
+    builder.output(builder.op("QuantizeLinear", {y, scalar(0.04F), zeros[2]}));
+
+    const Session session(builder.model(), {.threads = 3});
+    const TensorView views[] = {a, b};
+    const auto steps = session.profile(views, 1).steps;
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_EQ(steps[0].kernel, "sum, bytes");
+    const auto numbers = read_doubles(session.run({{"a", a}, {"b", b}})[0].tensor);
+    const double low = sum.y == DType::int8 ? -128.0 : 0.0;
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      const auto of = [&](const Tensor& bytes, const Tensor& zero, float scale) {
+        return (read_doubles(bytes)[i] - read_doubles(zero)[0]) * static_cast<double>(scale);
+      };
+      double number = of(a, zeros[0], 0.031F) + of(b, zeros[1], 0.017F);
+      if (sum.bend == Bend::relu) number = std::max(number, 0.0);
+      if (sum.bend == Bend::clip) number = std::clamp(number, -1.5, 2.0);
+      const double shown = number / static_cast<double>(0.04F) + read_doubles(zeros[2])[0];
+      ASSERT_NEAR(numbers[i], std::clamp(shown, low, low + 255.0), 0.5 + 1e-5) << i;
+    }
+  }
+}
+
+/// Two convolutions and the sum of their result with what they read.
+Model residual_block() {
+  GraphBuilder b;
+  const auto scalar = [](float number) { return Tensor({}, std::vector<float>{number}); };
+  const Tensor zero({}, std::vector<std::uint8_t>{128});
+  const auto rounded = [&](const NodeInput& x, float step) {
+    return b.op("DequantizeLinear", {b.op("QuantizeLinear", {x, scalar(step), zero}), scalar(step), zero});
+  };
+  const auto conv = [&](const NodeInput& x, std::uint32_t seed) {
+    const ValueId w =
+        b.op("DequantizeLinear",
+             {Draw(seed).bytes(DType::int8, {8, 8, 3, 3}), random_tensor({8}, seed, 1e-4, 2e-3)},
+             {{"axis", std::int64_t{0}}});
+    return b.op("Conv", {x, w, random_tensor({8}, seed + 1)}, {{"pads", Ints{1, 1, 1, 1}}});
+  };
+  const ValueId x = rounded(b.input("x", DType::float32, {"N", 8, 11, 9}), 0.02F);
+  const ValueId first = rounded(b.op("Relu", {conv(x, 1)}), 0.03F);
+  const ValueId second = rounded(conv(first, 2), 0.04F);
+  b.output(rounded(b.op("Relu", {b.op("Add", {second, x})}), 0.05F));
+  return b.model();
+}
+
+TEST(Bytes, GoThroughAResidualBlockInOneLayout) {
+  const Tensor X = random_tensor({6, 8, 11, 9}, 4, -2.0, 2.0);
+  const Session one(residual_block(), {.threads = 1});
+  const TensorView views[] = {X};
+  KernelNames kernels;
+  for (const StepProfile& step : one.profile(views, 1).steps) kernels.emplace_back(step.kernel);
+  const KernelNames expected{"operator", "layout", "convolution, bytes", "convolution, bytes", "sum, bytes",
+                             "operator", "layout"};
+  std::ranges::sort(kernels);
+  KernelNames sorted = expected;
+  std::ranges::sort(sorted);
+  EXPECT_EQ(kernels, sorted);
+  const Tensor all = one.run({{"x", X}})[0].tensor;
+  const Tensor floats = run(residual_block(), X, {.kernels = Kernels::packed});
+  expect_close(all, floats, 0.0, 0.0501);  // a byte that is another, at most
+  const Tensor shared = run(residual_block(), X, {.threads = 3});
+  EXPECT_EQ(std::memcmp(all.view().bytes, shared.view().bytes, all.bytes()), 0);
+  const std::int64_t image = 8 * 11 * 9;
+  for (std::int64_t n = 0; n < 6; ++n) {
+    const Tensor alone(Shape{1, 8, 11, 9},
+                       std::vector<float>(X.data<float>() + n * image, X.data<float>() + (n + 1) * image));
+    const Tensor y = run(residual_block(), alone, {.threads = 2});
+    EXPECT_EQ(std::memcmp(y.data<float>(), all.data<float>() + n * image, y.bytes()), 0) << n;
+  }
+}
+
 /// A model that cannot be computed on bytes, or not on them alone, and the kernels that do it.
 struct Left {
   const char* name;
@@ -437,6 +535,22 @@ INSTANTIATE_TEST_SUITE_P(
                  net.b.output(net.b.op(bend, {net.b.op("Gemm", {net.layer_input, w})}));
              },
              {"dense, bytes", "dense, bytes", "dense, bytes"}},
+        Left{"a sum that stays floats",
+             [](Net& net, const Constants&) {
+               net.b.output(net.b.op("Add", {net.layer_input, net.layer_input}));
+             },
+             {"operator", "operator", "dense, bytes"}},
+        Left{
+            "a sum of rows",
+            [](Net& net, const Constants& c) {
+              const ValueId row = net.b.op(
+                  "DequantizeLinear", {net.b.op("Slice", {net.x, Tensor({1}, Ints{0}), Tensor({1}, Ints{1}),
+                                                          Tensor({1}, Ints{0})}),
+                                       c.x_scale, c.x_zero});
+              const ValueId sum = net.b.op("Add", {net.layer_input, row});
+              net.b.output(net.b.op("QuantizeLinear", {sum, Tensor({}, std::vector<float>{0.5F}), c.x_zero}));
+            },
+            {"operator", "operator", "operator", "operator", "operator", "dense, bytes"}},
         Left{"a normalisation",
              [](Net& net, const Constants&) {
                const ValueId w = net.b.op("DequantizeLinear", {Draw(1).bytes(DType::int8, {37, 3}),

@@ -3,11 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include "base/aligned_buffer.h"
 #include "base/workspace.h"
+#include "kernels/math/byte_sum.h"
 
 namespace bnrun {
 
@@ -101,15 +101,6 @@ class SumScale {
   AlignedBuffer<float> near_factors_;
   AlignedBuffer<float> near_shift_;
   AlignedBuffer<float> certain_;
-};
-
-/// What bytes a number becomes behind its zero point.
-struct ByteRange {
-  std::int32_t zero = 0;
-  bool is_signed = false;
-  /// What lies beyond these becomes them, and what lies beyond the type is cut off there.
-  std::int32_t low = std::numeric_limits<std::int32_t>::min();
-  std::int32_t high = std::numeric_limits<std::int32_t>::max();
 };
 
 /// Y[m,n] = saturate(round half to even(what sums[m,n] stand for) + zero), a NaN being `zero`: rows of scale.columns()
