@@ -37,18 +37,18 @@ std::shared_ptr<ThreadPool> pool_of(const SessionOptions& options) {
 
 /// Folds unless told otherwise, and compiles.
 Executor executor_of(Graph graph, const SessionOptions& options, FoldReport& report) {
-  const bool on_bytes = (options.kernels == Kernels::automatic || options.kernels == Kernels::fast) &&
-                        may_multiply_integers(graph);
+  const bool on_bytes = options.kernels == Kernels::automatic || options.kernels == Kernels::fast;
+  const bool keep_integers = on_bytes && may_multiply_integers(graph);
   if (options.fold) {
     FoldOptions in_memory = *options.fold;
-    in_memory.keep_integers = on_bytes;
+    in_memory.keep_integers = keep_integers;
     report = fold(graph, in_memory);
   } else {
-    prepare(graph, {.packed = !on_bytes});
+    prepare(graph, {.packed = !keep_integers});
   }
-  if (on_bytes) compute_packed(graph);
-  const CompileOptions compiling{.backend = backend_of(options.kernels),
-                                 .fast = options.kernels == Kernels::fast};
+  if (keep_integers) compute_packed(graph);
+  const CompileOptions compiling{
+      .backend = backend_of(options.kernels), .fast = options.kernels == Kernels::fast, .on_bytes = on_bytes};
   return Executor(compile(std::move(graph), compiling), pool_of(options));
 }
 

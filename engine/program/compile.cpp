@@ -30,7 +30,7 @@ std::size_t give_places_to_unnamed(std::vector<Stage>& stages, std::size_t place
 Program compile(Graph graph, const CompileOptions& options) {
   Program program;
   Values values(graph);
-  auto steps = fuse_steps(graph, options.backend, options.fast);
+  auto steps = fuse_steps(graph, {options.backend, options.fast, options.on_bytes});
   program.stages = group_stages(values, choose_layouts(std::move(steps), graph, values), options.block_rows);
   for (Stage& stage : program.stages) {
     for (Step& step : stage.steps) step.parts = dynamic_cast<const WorksInParts*>(step.op.get());

@@ -11,6 +11,8 @@ struct CompileOptions {
   MatrixBackend backend = MatrixBackend::packed;
   /// Whether kernels may be taken that are quicker and round otherwise, within the bounds that they state.
   bool fast = false;
+  /// Whether what float32 operators make of dequantised bytes may be worked out on the bytes, which rounds less.
+  bool on_bytes = true;
   /// Rows of a block, at most; small enough for a block to stay in cache, large enough to reuse weights.
   std::int64_t block_rows = 64;
 };

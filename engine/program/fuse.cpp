@@ -1,17 +1,16 @@
 #include "program/fuse.h"
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 #include <variant>
 
-#include "graph/integer_product.h"
 #include "graph/node_query.h"
 #include "op/prepared.h"
 #include "op/shape_rules.h"
+#include "program/byte_layers.h"
 #include "program/fused_ops.h"
 #include "program/idioms.h"
 #include "program/lowering.h"
@@ -21,10 +20,12 @@ namespace {
 
 class Fuser {
  public:
-  Fuser(Graph& graph, MatrixBackend backend, bool fast) : graph_(graph), backend_(backend), fast_(fast) {}
+  Fuser(Graph& graph, const FuseOptions& options)
+      : graph_(graph), backend_(options.backend), fast_(options.fast), on_bytes_(options.on_bytes) {}
 
   std::vector<FusedStep> steps() {
-    find_layers_of_bytes();
+    if (backend_ != MatrixBackend::blas) bytes_ = find_byte_layers(graph_, on_bytes_);
+    taken_ = std::move(bytes_.unread);
     std::vector<FusedStep> steps;
     for (const NodeId id : graph_.topological_order()) {
       if (taken_.contains(id)) continue;
@@ -56,15 +57,16 @@ class Fuser {
 
   /// The node, and what follows it, as the first kernel that can.
   std::optional<FusedStep> lower(NodeId id) {
-    if (const auto found = sums_.find(id); found != sums_.end()) return lower_sum(found->second);
+    if (const auto sum = bytes_.sums.find(id); sum != bytes_.sums.end()) return lower_sum(sum->second);
     if (auto step = idiom_from(id)) return step;
     const Node& node = graph_.node(id);
     const NodeArgs args(graph_, id);
+    const auto product = bytes_.products.find(id);
     for (const KernelRow& row : kernel_table()) {
       if (row.channels_last && backend_ == MatrixBackend::blas) continue;
       if (row.fast && !fast_) continue;
-      const auto integers = products_.find(id);
-      auto form = row.begin(*node.op, args.get(), integers != products_.end() ? &integers->second : nullptr);
+      auto form =
+          row.begin(*node.op, args.get(), product != bytes_.products.end() ? &product->second : nullptr);
       if (!form) continue;
       const ValueId x = form->integers ? form->integers->x : node.inputs[form->input];
       if (std::ranges::find(row.types, graph_.value(node.outputs[0]).type.dtype) == row.types.end()) continue;
@@ -132,7 +134,7 @@ class Fuser {
     }
     if (row.takes_affine_behind && form.activation != Activation{}) add_map_behind(row, form, path);
     if (row.takes_output && !form.output && is_bound(form.activation)) {
-      form.output = output_behind(path.back());
+      form.output = output_behind(graph_, path.back());
       if (form.output) path.push_back(sole_reader(graph_, output_of(path.back())));
     }
     const Tensor& weights = form.integers      ? form.integers->W()
@@ -163,71 +165,12 @@ class Fuser {
     path.push_back(next);
   }
 
-  /// The bytes that alone are made of what a node computes.
-  std::optional<ByteOutput> output_behind(NodeId id) const {
-    const NodeId next = sole_reader(graph_, output_of(id));
-    if (!next.valid() || graph_.node(next).inputs[0] != output_of(id)) return std::nullopt;
-    return byte_output(graph_, next);
-  }
-
-  /// A sum of bytes that become bytes again, and the nodes that do all that.
-  struct ByteSum {
-    IntegerSum sum;
-    Activation activation;
-    ByteOutput output;
-    std::vector<NodeId> path;
-  };
-  std::optional<ByteSum> byte_sum(NodeId id) const {
-    const auto sum = integer_sum(graph_, id);
-    if (!sum) return std::nullopt;
-    std::vector<NodeId> path{id};
-    Activation activation;
-    const NodeId next = sole_reader(graph_, output_of(id));
-    if (const auto bound = next.valid() ? activation_behind(next) : std::nullopt; bound && is_bound(*bound)) {
-      activation = *bound;
-      path.push_back(next);
-    }
-    const auto output = output_behind(path.back());
-    if (!output) return std::nullopt;
-    path.push_back(sole_reader(graph_, output_of(path.back())));
-    return ByteSum{*sum, activation, *output, std::move(path)};
-  }
-
   FusedStep lower_sum(const ByteSum& found) {
     const auto& [a, b] = found.sum.terms;
     Step step =
-        take(make_byte_sum_op(found.sum, found.activation, found.output), {a.bytes, b.bytes}, found.path);
+        take(make_byte_sum_op(found.sum, found.activation, found.output), {a.bytes, b.bytes}, found.nodes);
     step.kernel = "sum, bytes";
     return FusedStep{std::move(step)};
-  }
-
-  /// Each becomes a step on bytes. What stands for these is computed by no step of its own where only such layers and sums read it.
-  void find_layers_of_bytes() {
-    if (backend_ == MatrixBackend::blas) return;
-    const auto order = graph_.topological_order();
-    for (const NodeId id : order) {
-      if (auto product = integer_product(graph_, id)) products_.emplace(id, std::move(*product));
-      if (auto sum = byte_sum(id)) sums_.emplace(id, std::move(*sum));
-    }
-    if (products_.empty() && sums_.empty()) return;
-    for (auto id = order.rbegin(); id != order.rend(); ++id) {
-      const Node& node = graph_.node(*id);
-      const auto is_read_as_bytes = [&](ValueId output) {
-        return output.valid() && !graph_.value(output).is_output && stands_for_bytes(output);
-      };
-      if (std::ranges::all_of(node.outputs, is_read_as_bytes)) taken_.insert(*id);
-    }
-  }
-
-  /// Whether products and sums of integers alone read a value, which have it as such.
-  bool stands_for_bytes(ValueId id) const {
-    const auto& users = graph_.value(id).users;
-    return !users.empty() && std::ranges::all_of(users, [&](NodeId user) {
-      if (sums_.contains(user)) return true;
-      const auto product = products_.find(user);
-      if (product != products_.end()) return product->second.x != id;
-      return taken_.contains(user) && is_packed(graph_, output_of(user));
-    });
   }
 
   ValueId output_of(NodeId id) const { return graph_.node(id).outputs[0]; }
@@ -271,7 +214,7 @@ class Fuser {
     taken_.insert(path.begin(), path.end());
     read_.insert(inputs.begin(), inputs.end());
     for (const NodeId id : path) drop_constants(graph_.node(id).inputs);
-    if (products_.erase(path[0]) != 0) drop_packed(graph_.node(path[0]).inputs);
+    if (bytes_.products.erase(path[0]) != 0) drop_packed(graph_.node(path[0]).inputs);
     return {.op = std::move(op),
             .inputs = std::move(inputs),
             .outputs = {output_of(path.back())},
@@ -302,8 +245,8 @@ class Fuser {
   Graph& graph_;
   MatrixBackend backend_;
   bool fast_;
-  std::map<NodeId, IntegerProduct> products_;
-  std::map<NodeId, ByteSum> sums_;
+  bool on_bytes_;
+  ByteLayers bytes_;
   std::set<NodeId> taken_;
   std::set<ValueId> computed_;  ///< by the steps so far
   std::set<ValueId> read_;      ///< by the fused steps so far
@@ -311,8 +254,8 @@ class Fuser {
 
 }  // namespace
 
-std::vector<FusedStep> fuse_steps(Graph& graph, MatrixBackend backend, bool fast) {
-  return Fuser(graph, backend, fast).steps();
+std::vector<FusedStep> fuse_steps(Graph& graph, const FuseOptions& options) {
+  return Fuser(graph, options).steps();
 }
 
 }  // namespace bnrun

@@ -402,6 +402,8 @@ TEST(Bytes, GoThroughAResidualBlockInOneLayout) {
   EXPECT_EQ(kernels, sorted);
   const Tensor all = one.run({{"x", X}})[0].tensor;
   const Tensor floats = run(residual_block(), X, {.kernels = Kernels::packed});
+  for (const std::string& kernel : kernels_of(residual_block(), {.kernels = Kernels::packed}, {X}))
+    EXPECT_EQ(kernel.find("bytes"), std::string::npos) << kernel;
   expect_close(all, floats, 0.0, 0.0501);  // a byte that is another, at most
   const Tensor shared = run(residual_block(), X, {.threads = 3});
   EXPECT_EQ(std::memcmp(all.view().bytes, shared.view().bytes, all.bytes()), 0);

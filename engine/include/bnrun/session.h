@@ -20,8 +20,8 @@ namespace bnrun {
 
 /// What multiplies matrices with constant weights, and convolves with them.
 enum class Kernels {
-  /// Those of `packed`. A layer whose data and weights a model holds as bytes, in front of DequantizeLinear, is computed on
-  /// these: sums are exact, and worked out to floats or to the bytes of the QuantizeLinear behind it in double.
+  /// Those of `packed`. A layer whose data and weights a model holds as bytes, in front of DequantizeLinear, and a sum of
+  /// such data are computed on these: exactly, and worked out to floats or to the bytes of QuantizeLinear in double.
   automatic,
   packed,  ///< the engine's own kernels on weights packed at compile time, in the types that the operators have
   /// OpenBLAS. The last bits of a row may depend on the number of rows, which they never do with `packed`.
