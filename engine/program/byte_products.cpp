@@ -195,7 +195,10 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
       taps == 1 && group_ == 1 && std::ranges::all_of(window.axes, [](const WindowAxis& axis) {
         return axis.stride == 1 && axis.pad_begin == 0 && axis.input == axis.output;
       });
-  const auto lanes = centred_lanes(w_zeros);
+  const ByteLanes lanes(is_depthwise() ? taps : 0, channels, centred_lanes(w_zeros).data(), is_signed,
+                        x_zero);
+  const std::vector<std::uint8_t> padding(static_cast<std::size_t>(is_depthwise() ? channels : 0),
+                                          static_cast<std::uint8_t>(x_zero));
   const bool lent = workspace.scratch_bytes() >= scratch_bytes();
   std::vector<std::uint8_t> turned(static_cast<std::size_t>(channels_last ? 0 : inputs * channels));
   for (std::int64_t n = 0; n < X.shape[0]; ++n) {
@@ -215,9 +218,8 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
         lines.each(first, rows, [&](std::int64_t r, std::int64_t tap, std::int64_t count, std::int64_t at) {
           for (std::int64_t i = 0; i < count; ++i)
             under[static_cast<std::size_t>(tap + i)] =
-                at == kPadding ? nullptr : image + (at + i * lines.dilation()) * channels;
-          if (tap + count == taps)
-            sum_byte_lanes(under, channels, is_signed, x_zero, lanes.data(), sums + r * M_);
+                at == kPadding ? padding.data() : image + (at + i * lines.dilation()) * channels;
+          if (tap + count == taps) sum_byte_lanes(under, lanes, sums + r * M_);
         });
         return take(n, first, rows, sums);
       }

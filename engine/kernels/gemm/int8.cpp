@@ -209,42 +209,62 @@ bool goes_with_tiles() {
   return HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL;
 }
 
-template <class Q>
-HWY_INLINE void sum_lanes(ByteTaps taps, std::int64_t channels, std::int32_t zero, const std::int16_t* W,
-                          std::int32_t* Y) {
+/// sum + the products of the halves of each word, of which those of `a` are not below 0.
+template <class V>
+HWY_INLINE V add_two(V sum, V a, V b) {
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+  const hn::Repartition<std::int16_t, Words> halves;
+  V unused = hn::Zero(Words());
+  return hn::ReorderWidenMulAccumulate(Words(), hn::BitCast(halves, a), hn::BitCast(halves, b), sum, unused);
+#else
+  sum = hn::Add(sum, hn::Mul(hn::And(a, hn::Set(Words(), 0xFFFF)), hn::ShiftRight<16>(hn::ShiftLeft<16>(b))));
+  return hn::Add(sum, hn::Mul(hn::ShiftRight<16>(a), hn::ShiftRight<16>(b)));
+#endif
+}
+
+/// Bytes as unsigned ones, in two halves of a word.
+template <class D>
+HWY_INLINE hn::VFromD<Words> two_taps(D bytes, const std::uint8_t* low, const std::uint8_t* high,
+                                      hn::VFromD<D> flip) {
   const Words d;
-  const hn::Rebind<Q, Words> bytes;
-  const hn::Rebind<std::int16_t, Words> halves;
+  const auto a = hn::PromoteTo(d, hn::Xor(hn::LoadU(bytes, low), flip));
+  const auto b = hn::PromoteTo(d, hn::Xor(hn::LoadU(bytes, high), flip));
+  return hn::Or(a, hn::ShiftLeft<16>(b));
+}
+
+void sum_lanes(ByteTaps taps, const ByteLanes& lanes, std::int32_t* Y) {
+  const Words d;
+  const hn::Rebind<std::uint8_t, Words> bytes;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
-  std::int64_t c = 0;
-  for (; c + L <= channels; c += L) {
-    auto sum = hn::Zero(d);
-    for (std::size_t t = 0; t < taps.size(); ++t) {
-      if (taps[t] == nullptr) continue;
-      const auto x = hn::PromoteTo(d, hn::LoadU(bytes, reinterpret_cast<const Q*>(taps[t]) + c));
-      const auto w = hn::PromoteTo(d, hn::LoadU(halves, W + static_cast<std::int64_t>(t) * channels + c));
-      sum = hn::Add(sum, hn::Mul(hn::Sub(x, hn::Set(d, zero)), w));
+  const std::int64_t channels = lanes.channels();
+  const std::size_t pairs = taps.size() / 2;
+  const auto flip = hn::Set(bytes, lanes.flip());
+  const auto vector = [&](std::int64_t c) HWY_ATTR {
+    auto sum = hn::LoadU(d, lanes.start() + c);
+    const std::int32_t* weights = lanes.pairs() + c;
+    for (std::size_t p = 0; p < pairs; ++p, weights += channels) {
+      const auto x = two_taps(bytes, taps[2 * p] + c, taps[2 * p + 1] + c, flip);
+      sum = add_two(sum, x, hn::LoadU(d, weights));
+    }
+    if (taps.size() % 2 != 0) {
+      const auto last = hn::PromoteTo(d, hn::Xor(hn::LoadU(bytes, taps.back() + c), flip));
+      sum = add_two(sum, last, hn::LoadU(d, weights));
     }
     hn::StoreU(sum, d, Y + c);
-  }
+  };
+  std::int64_t c = 0;
+  for (; c + L <= channels; c += L) vector(c);
+  if (c == channels) return;
+  if (channels >= L) return vector(channels - L);
   for (; c < channels; ++c) {
-    std::uint32_t sum = 0;  // wraps around as the vectors do
+    auto sum = static_cast<std::uint32_t>(lanes.start()[c]);  // wraps around as the vectors do
     for (std::size_t t = 0; t < taps.size(); ++t) {
-      if (taps[t] == nullptr) continue;
-      const std::int32_t x = reinterpret_cast<const Q*>(taps[t])[c];
-      sum += static_cast<std::uint32_t>((x - zero) * W[static_cast<std::int64_t>(t) * channels + c]);
+      const std::int32_t pair = lanes.pairs()[static_cast<std::int64_t>(t / 2) * channels + c];
+      const std::int32_t w = t % 2 == 0 ? static_cast<std::int16_t>(pair) : pair >> 16;
+      sum += static_cast<std::uint32_t>((taps[t][c] ^ lanes.flip()) * w);
     }
     Y[c] = static_cast<std::int32_t>(sum);
   }
-}
-
-void sum_signed(ByteTaps taps, std::int64_t channels, std::int32_t zero, const std::int16_t* W,
-                std::int32_t* Y) {
-  sum_lanes<std::int8_t>(taps, channels, zero, W, Y);
-}
-void sum_unsigned(ByteTaps taps, std::int64_t channels, std::int32_t zero, const std::int16_t* W,
-                  std::int32_t* Y) {
-  sum_lanes<std::uint8_t>(taps, channels, zero, W, Y);
 }
 
 using Doubles = hn::CappedTag<double, 8>;
@@ -400,8 +420,7 @@ namespace {
 
 HWY_EXPORT(multiply);
 HWY_EXPORT(goes_with_tiles);
-HWY_EXPORT(sum_signed);
-HWY_EXPORT(sum_unsigned);
+HWY_EXPORT(sum_lanes);
 HWY_EXPORT(requantize_signed);
 HWY_EXPORT(requantize_unsigned);
 HWY_EXPORT(rescale_to_floats);
@@ -479,12 +498,27 @@ void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std
   });
 }
 
-void sum_byte_lanes(ByteTaps taps, std::int64_t channels, bool is_signed, std::int32_t zero,
-                    const std::int16_t* W, std::int32_t* Y) {
-  if (is_signed)
-    HWY_DYNAMIC_DISPATCH(sum_signed)(taps, channels, zero, W, Y);
-  else
-    HWY_DYNAMIC_DISPATCH(sum_unsigned)(taps, channels, zero, W, Y);
+ByteLanes::ByteLanes(std::int64_t taps, std::int64_t channels, const std::int16_t* W, bool is_signed,
+                     std::int32_t zero)
+    : channels_(channels),
+      flip_(is_signed ? 0x80 : 0),
+      pairs_(static_cast<std::size_t>((taps + 1) / 2 * channels)),
+      start_(static_cast<std::size_t>(channels)) {
+  for (std::int64_t c = 0; c < channels; ++c) {
+    std::int64_t sum = 0;
+    for (std::int64_t t = 0; t < taps; t += 2) {
+      const std::int32_t low = W[t * channels + c];
+      const std::int32_t high = t + 1 < taps ? W[(t + 1) * channels + c] : 0;
+      sum += low + high;
+      pairs_.data()[t / 2 * channels + c] = static_cast<std::int32_t>(
+          static_cast<std::uint32_t>(high) << 16 | (static_cast<std::uint32_t>(low) & 0xFFFF));
+    }
+    start_.data()[c] = static_cast<std::int32_t>(-sum * (zero + flip_));
+  }
+}
+
+void sum_byte_lanes(ByteTaps taps, const ByteLanes& lanes, std::int32_t* Y) {
+  HWY_DYNAMIC_DISPATCH(sum_lanes)(taps, lanes, Y);
 }
 
 SumScale::SumScale(std::span<const double> factors, std::span<const std::int32_t> bias,

@@ -44,14 +44,44 @@ struct Range {
   std::int64_t high;
 };
 
-void add_exactly(const Term& a, const Term& b, std::size_t first, std::size_t last, const Range& range,
-                 std::uint8_t* q) {
+void add_one_by_one(const Term& a, const Term& b, std::size_t first, std::size_t last, const Range& range,
+                    std::uint8_t* q) {
   for (std::size_t i = first; i < last; ++i) {
     const double number = std::nearbyint(a.number(i) + b.number(i)) + range.zero;
     const double bounded =
         std::clamp(number, static_cast<double>(range.low), static_cast<double>(range.high));
     q[i] = static_cast<std::uint8_t>(static_cast<std::uint8_t>(bounded) ^ range.flip);
   }
+}
+
+using Doubles = hn::CappedTag<double, 8>;
+
+HWY_INLINE hn::VFromD<Doubles> numbers(const Term& term, std::size_t i) {
+  const Doubles d;
+  const hn::Rebind<std::uint8_t, Doubles> bytes;
+  const hn::Rebind<std::int32_t, Doubles> words;
+  const auto q = hn::PromoteTo(words, hn::Xor(hn::LoadU(bytes, term.bytes + i), hn::Set(bytes, term.flip)));
+  return hn::Mul(hn::Sub(hn::PromoteTo(d, q), hn::Set(d, term.zero)), hn::Set(d, term.factor));
+}
+
+/// Whole vectors from `first` on, as many as there are; returns where they end.
+HWY_NOINLINE std::size_t add_exactly(const Term& a, const Term& b, std::size_t first, std::size_t last,
+                                     const Range& range, std::uint8_t* q) {
+  const Doubles d;
+  const hn::Rebind<std::uint8_t, Doubles> bytes;
+  const hn::Rebind<std::int16_t, Doubles> halves;
+  const hn::Rebind<std::int32_t, Doubles> words;
+  const auto zero = hn::Set(d, static_cast<double>(range.zero));
+  const auto low = hn::Set(d, static_cast<double>(range.low));
+  const auto high = hn::Set(d, static_cast<double>(range.high));
+  std::size_t i = first;
+  for (; i + hn::MaxLanes(d) <= last; i += hn::MaxLanes(d)) {
+    const auto number = hn::Add(hn::Round(hn::Add(numbers(a, i), numbers(b, i))), zero);
+    const auto bounded = hn::DemoteTo(words, hn::Min(hn::Max(number, low), high));
+    const auto result = hn::DemoteTo(bytes, hn::DemoteTo(halves, bounded));
+    hn::StoreU(hn::Xor(result, hn::Set(bytes, range.flip)), bytes, q + i);
+  }
+  return i;
 }
 
 void add(const ByteTerm& a_term, const ByteTerm& b_term, std::size_t count, const ByteRange& to,
@@ -93,7 +123,8 @@ void add(const ByteTerm& a_term, const ByteTerm& b_term, std::size_t count, cons
     hn::StoreU(hn::Xor(result, hn::Set(bytes, range.flip)), bytes, q + done);
   }
 #endif
-  add_exactly(a, b, done, count, range, q);
+  done = add_exactly(a, b, done, count, range, q);
+  add_one_by_one(a, b, done, count, range, q);
 }
 
 }  // namespace
