@@ -24,6 +24,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "base/numbers.h"
@@ -317,40 +318,41 @@ class Near {
  public:
   Near(const SumScale& scale, const Bounds<Q>& bounds)
       : scale_(scale),
-        zero_(hn::Set(Words(), bounds.zero - kMagicBits)),
-        low_(hn::Set(Words(), bounds.low)),
-        high_(hn::Set(Words(), bounds.high)) {}
+        low_(hn::Set(Floats(), static_cast<float>(bounds.low - bounds.zero))),
+        high_(hn::Set(Floats(), static_cast<float>(bounds.high - bounds.zero))),
+        zero_(hn::Set(Words(), bounds.zero - kMagicBits)) {}
 
   /// Those from column n on, unless they might round to another number than doubles do; returns whether it is done.
   HWY_INLINE bool requantize(const std::int32_t* sums, std::int64_t n, Q* Y) const {
     const Words d;
-    const hn::Rebind<float, Words> floats;
-    const hn::Rebind<std::int16_t, Words> halves;
-    const hn::Rebind<Q, Words> bytes;
+    const Floats floats;
+    const hn::Rebind<std::uint8_t, Words> bytes;
     const auto scaled =
         hn::MulAdd(hn::ConvertTo(floats, hn::LoadU(d, sums)), hn::LoadU(floats, scale_.near_factors() + n),
                    hn::LoadU(floats, scale_.near_shift() + n));
-    // what is cut off either way
-    const auto bounded = hn::Min(hn::Max(scaled, hn::Set(floats, -1024.0F)), hn::Set(floats, 1024.0F));
+    // Cut off at integers, numbers round as they would have before.
+    const auto bounded = hn::Min(hn::Max(scaled, low_), high_);
     // rounded where the last bit of a float is worth 1
     const auto magic = hn::Set(floats, kMagic);
     const auto moved = hn::Add(bounded, magic);
     const auto off = hn::Abs(hn::Sub(bounded, hn::Sub(moved, magic)));
     if (!hn::AllTrue(floats, hn::Lt(off, hn::LoadU(floats, scale_.certain() + n)))) return false;
-    const auto shifted = hn::Add(hn::BitCast(d, moved), zero_);
-    const auto number = hn::Min(hn::Max(shifted, low_), high_);
-    hn::StoreU(hn::DemoteTo(bytes, hn::DemoteTo(halves, number)), bytes, Y);
+    auto number = hn::Add(hn::BitCast(d, moved), zero_);
+    if constexpr (std::is_signed_v<Q>) number = hn::And(number, hn::Set(d, 0xFF));
+    hn::StoreU(hn::U8FromU32(hn::BitCast(hn::RebindToUnsigned<Words>(), number)), bytes,
+               reinterpret_cast<std::uint8_t*>(Y));
     return true;
   }
 
  private:
+  using Floats = hn::Rebind<float, Words>;
   static constexpr float kMagic = 0x1.8p23F;
   static constexpr std::int32_t kMagicBits = 0x4B400000;
 
   const SumScale& scale_;
+  hn::VFromD<Floats> low_;
+  hn::VFromD<Floats> high_;
   hn::VFromD<Words> zero_;  ///< less the bits of the magic number
-  hn::VFromD<Words> low_;
-  hn::VFromD<Words> high_;
 };
 #endif
 
