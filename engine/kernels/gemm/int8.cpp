@@ -223,40 +223,46 @@ HWY_INLINE V add_two(V sum, V a, V b) {
 #endif
 }
 
-/// Bytes as unsigned ones, in two halves of a word.
-template <class D>
-HWY_INLINE hn::VFromD<Words> two_taps(D bytes, const std::uint8_t* low, const std::uint8_t* high,
-                                      hn::VFromD<D> flip) {
-  const Words d;
-  const auto a = hn::PromoteTo(d, hn::Xor(hn::LoadU(bytes, low), flip));
-  const auto b = hn::PromoteTo(d, hn::Xor(hn::LoadU(bytes, high), flip));
-  return hn::Or(a, hn::ShiftLeft<16>(b));
-}
-
-void sum_lanes(ByteTaps taps, const ByteLanes& lanes, std::int32_t* Y) {
+/// V vectors of channels from c on. kFlip: bytes are made unsigned.
+template <bool kFlip, int V>
+HWY_INLINE void sum_vectors(ByteTaps taps, const ByteLanes& lanes, std::int64_t c, std::int32_t* Y) {
   const Words d;
   const hn::Rebind<std::uint8_t, Words> bytes;
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
-  const std::int64_t channels = lanes.channels();
-  const std::size_t pairs = taps.size() / 2;
-  const auto flip = hn::Set(bytes, lanes.flip());
-  const auto vector = [&](std::int64_t c) HWY_ATTR {
-    auto sum = hn::LoadU(d, lanes.start() + c);
-    const std::int32_t* weights = lanes.pairs() + c;
-    for (std::size_t p = 0; p < pairs; ++p, weights += channels) {
-      const auto x = two_taps(bytes, taps[2 * p] + c, taps[2 * p + 1] + c, flip);
-      sum = add_two(sum, x, hn::LoadU(d, weights));
-    }
-    if (taps.size() % 2 != 0) {
-      const auto last = hn::PromoteTo(d, hn::Xor(hn::LoadU(bytes, taps.back() + c), flip));
-      sum = add_two(sum, last, hn::LoadU(d, weights));
-    }
-    hn::StoreU(sum, d, Y + c);
+  const auto load = [&](const std::uint8_t* from) HWY_ATTR {
+    const auto x = hn::LoadU(bytes, from);
+    return hn::PromoteTo(d, kFlip ? hn::Xor(x, hn::Set(bytes, 0x80)) : x);
   };
+  hn::VFromD<Words> sum[V];
+  HWY_UNROLL(2)
+  for (int v = 0; v < V; ++v) sum[v] = hn::LoadU(d, lanes.start() + c + v * L);
+  const std::int32_t* weights = lanes.pairs() + c;
+  std::size_t t = 0;
+  for (; t + 2 <= taps.size(); t += 2, weights += lanes.channels()) {
+    const std::uint8_t* const low = taps[t] + c;
+    const std::uint8_t* const high = taps[t + 1] + c;
+    HWY_UNROLL(2)
+    for (int v = 0; v < V; ++v) {
+      const auto x = hn::Or(load(low + v * L), hn::ShiftLeft<16>(load(high + v * L)));
+      sum[v] = add_two(sum[v], x, hn::LoadU(d, weights + v * L));
+    }
+  }
+  HWY_UNROLL(2)
+  for (int v = 0; v < V; ++v) {
+    if (t < taps.size()) sum[v] = add_two(sum[v], load(taps[t] + c + v * L), hn::LoadU(d, weights + v * L));
+    hn::StoreU(sum[v], d, Y + c + v * L);
+  }
+}
+
+template <bool kFlip>
+HWY_INLINE void sum_all(ByteTaps taps, const ByteLanes& lanes, std::int32_t* Y) {
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
+  const std::int64_t channels = lanes.channels();
   std::int64_t c = 0;
-  for (; c + L <= channels; c += L) vector(c);
+  for (; c + 2 * L <= channels; c += 2 * L) sum_vectors<kFlip, 2>(taps, lanes, c, Y);
+  for (; c + L <= channels; c += L) sum_vectors<kFlip, 1>(taps, lanes, c, Y);
   if (c == channels) return;
-  if (channels >= L) return vector(channels - L);
+  if (channels > L) return sum_vectors<kFlip, 1>(taps, lanes, channels - L, Y);  // some twice
   for (; c < channels; ++c) {
     auto sum = static_cast<std::uint32_t>(lanes.start()[c]);  // wraps around as the vectors do
     for (std::size_t t = 0; t < taps.size(); ++t) {
@@ -266,6 +272,13 @@ void sum_lanes(ByteTaps taps, const ByteLanes& lanes, std::int32_t* Y) {
     }
     Y[c] = static_cast<std::int32_t>(sum);
   }
+}
+
+void sum_lanes(ByteTaps taps, const ByteLanes& lanes, std::int32_t* Y) {
+  if (lanes.flip() != 0)
+    sum_all<true>(taps, lanes, Y);
+  else
+    sum_all<false>(taps, lanes, Y);
 }
 
 using Doubles = hn::CappedTag<double, 8>;
@@ -356,7 +369,7 @@ class Near {
 };
 #endif
 
-/// Calls vector(sums, column, Y) for each vector of each row. The last one of a row is read from a copy and written to
+/// Calls vector(sums, column, Y) for each vector of each row. A row of less than one is read from a copy and written to
 /// one, which are whole.
 template <class T, class F>
 HWY_INLINE void each_vector(const std::int32_t* sums, std::int64_t rows, std::int64_t N, T* Y,
@@ -366,6 +379,10 @@ HWY_INLINE void each_vector(const std::int32_t* sums, std::int64_t rows, std::in
     std::int64_t n = 0;
     for (; n + L <= N; n += L) vector(sums + n, n, Y + n);
     if (n == N) continue;
+    if (N > L) {  // some twice
+      vector(sums + N - L, N - L, Y + N - L);
+      continue;
+    }
     std::int32_t last[L] = {};
     T all[L];
     for (std::int64_t i = n; i < N; ++i) last[i - n] = sums[i];
