@@ -99,7 +99,7 @@ class TapLines {
 };
 
 std::size_t whole_lines(std::int64_t bytes) {
-  return static_cast<std::size_t>(ceil_div(bytes, static_cast<std::int64_t>(kCacheLine))) * kCacheLine;
+  return static_cast<std::size_t>(rounded_up(bytes, static_cast<std::int64_t>(kCacheLine)));
 }
 
 }  // namespace

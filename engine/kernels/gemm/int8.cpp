@@ -544,7 +544,7 @@ SumScale::SumScale(std::span<const double> factors, std::span<const std::int32_t
                    std::span<const double> shift)
     : columns_(static_cast<std::int64_t>(factors.size())) {
   constexpr std::int64_t kLanes = 16;
-  const auto padded = static_cast<std::size_t>(ceil_div(columns_, kLanes) * kLanes);
+  const auto padded = static_cast<std::size_t>(rounded_up(columns_, kLanes));
   for (AlignedBuffer<double>* buffer : {&factors_, &bias_, &shift_}) *buffer = AlignedBuffer<double>(padded);
   for (AlignedBuffer<float>* buffer : {&near_factors_, &near_shift_, &certain_})
     *buffer = AlignedBuffer<float>(padded);
