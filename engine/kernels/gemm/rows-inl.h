@@ -47,33 +47,34 @@ class Rows {
     static_assert(r < R);
     const std::byte* const at = at_[r / 7];
     constexpr int kStrides = r % 7;
-    if constexpr (kStrides == 3 || kStrides == 6) return broadcast<kStrides / 3>(d, at, three_);
-    if constexpr (kStrides == 5) return broadcast<1>(d, at, five_);
-    if constexpr (kStrides != 3 && kStrides != 6 && kStrides != 5) return broadcast<kStrides>(d, at, one_);
+    if constexpr (kStrides == 3 || kStrides == 6) return broadcast_at<kStrides / 3>(d, at, three_);
+    if constexpr (kStrides == 5) return broadcast_at<1>(d, at, five_);
+    if constexpr (kStrides != 3 && kStrides != 6 && kStrides != 5) return broadcast_at<kStrides>(d, at, one_);
   }
 
  private:
   static constexpr int kPointers = (R + 6) / 7;
 
   template <int kTimes, class D>
-  static HWY_INLINE hn::VFromD<D> broadcast(D d, const std::byte* at, std::int64_t stride) {
+  static HWY_INLINE hn::VFromD<D> broadcast_at(D d, const std::byte* at, std::int64_t stride) {
     using Lane = hn::TFromD<D>;
 #if BNRUN_ADDRESSED_ROWS
     if constexpr (kTimes > 0) {
       hn::VFromD<D> x;
       // The last operand says that memory behind `at` is read.
+      using Behind = Lane[std::size_t{1} << 24];
       if constexpr (hwy::IsFloat<Lane>() && sizeof(Lane) == 4)
         asm("vbroadcastss (%1,%2,%c3), %0"
             : "=v"(x.raw)
-            : "r"(at), "r"(stride), "i"(kTimes), "m"(*reinterpret_cast<const Lane(*)[]>(at)));
+            : "r"(at), "r"(stride), "i"(kTimes), "m"(*reinterpret_cast<const Behind*>(at)));
       else if constexpr (hwy::IsFloat<Lane>())
         asm("vbroadcastsd (%1,%2,%c3), %0"
             : "=v"(x.raw)
-            : "r"(at), "r"(stride), "i"(kTimes), "m"(*reinterpret_cast<const Lane(*)[]>(at)));
+            : "r"(at), "r"(stride), "i"(kTimes), "m"(*reinterpret_cast<const Behind*>(at)));
       else
         asm("vpbroadcastd (%1,%2,%c3), %0"
             : "=v"(x.raw)
-            : "r"(at), "r"(stride), "i"(kTimes), "m"(*reinterpret_cast<const Lane(*)[]>(at)));
+            : "r"(at), "r"(stride), "i"(kTimes), "m"(*reinterpret_cast<const Behind*>(at)));
       return x;
     }
 #endif
