@@ -22,6 +22,32 @@ struct PackedIntegers {
   IntegerScale scale;
 };
 
+/// What the operator makes of `values` in place of its input 0.
+Tensor moved_by(const Graph& graph, NodeId id, const Tensor& values) {
+  const NodeArgs args(graph, id);
+  std::vector<TensorView> inputs{values};
+  for (std::size_t i = 1; i < graph.node(id).inputs.size(); ++i) {
+    const Tensor* input = args.get().constant(i);
+    inputs.push_back(input != nullptr ? input->view() : TensorView{});
+  }
+  const bool wanted[] = {true};
+  return at_node(graph, id, [&] { return evaluate(*graph.node(id).op, inputs, wanted)[0]; });
+}
+
+/// Whether all elements that the operator makes are some of its input 0 whatever these are: none is a constant (padding),
+/// none is chosen by its size (a maximum).
+bool only_moves(const Graph& graph, NodeId id, const Shape& shape) {
+  std::vector<float> numbers(static_cast<std::size_t>(shape.elements()));
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = static_cast<float>(1 + i % (1 << 20)) * (i % 3 == 1 ? -1.0F : 1.0F);
+  std::vector<float> others = numbers;
+  for (float& number : others) number *= -2.0F;
+  const Tensor a = moved_by(graph, id, Tensor(shape, std::move(numbers)));
+  const Tensor b = moved_by(graph, id, Tensor(shape, std::move(others)));
+  return std::ranges::equal(a.span<float>(), b.span<float>(),
+                            [](float x, float y) { return x != 0.0F && y == -2.0F * x; });
+}
+
 /// Moves of elements (Transpose, say) behind the integers are applied to them.
 std::optional<PackedIntegers> packed_integers(const Graph& graph, ValueId id) {
   const NodeId producer = graph.value(id).producer;
@@ -37,13 +63,15 @@ std::optional<PackedIntegers> packed_integers(const Graph& graph, ValueId id) {
   auto moved = packed_integers(graph, node.inputs[0]);
   const auto axes = node.op->axes(args.get());
   if (!moved || (!axes && !moved->scale.uniform())) return std::nullopt;
-  std::vector<TensorView> inputs{moved->q};
-  for (std::size_t i = 1; i < node.inputs.size(); ++i) {
-    const Tensor* input = args.get().constant(i);
-    inputs.push_back(input != nullptr ? input->view() : TensorView{});
+  if (!only_moves(graph, producer, moved->q.shape())) return std::nullopt;
+  // as floats, which the operator has, and which hold bytes
+  const DType type = moved->q.dtype();
+  if (type == DType::int32) {
+    moved->q = moved_by(graph, producer, convert(moved->q, DType::float64));
+    moved->q = convert(moved->q, type);
+  } else {
+    moved->q = convert(moved_by(graph, producer, convert(moved->q, DType::float32)), type);
   }
-  const bool wanted[] = {true};
-  moved->q = at_node(graph, producer, [&] { return evaluate(*node.op, inputs, wanted)[0]; });
   if (moved->scale.uniform()) return moved;
   const auto to = std::ranges::find(axes->from, std::optional(moved->scale.axis));
   if (to == axes->from.end()) return std::nullopt;

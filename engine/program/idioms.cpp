@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "base/elements.h"
+#include "base/precision.h"
 #include "graph/node_query.h"
 #include "op/formula.h"
 
@@ -263,11 +264,11 @@ class ActivationReader {
       : graph_(graph), x_(x), dtype_(graph.value(x).type.dtype), users_(readers(graph, x)) {}
 
   std::optional<WrittenActivation> read() {
+    if (users_.size() != 2 && users_.size() != 3) return std::nullopt;
     std::ranges::sort(users_);
     do {
-      auto found = users_.size() == 2   ? of_gate(branch_from(graph_, x_, users_[0]), users_[1], {})
-                   : users_.size() == 3 ? of_cubic()
-                                        : std::nullopt;
+      auto found =
+          users_.size() == 2 ? of_gate(branch_from(graph_, x_, users_[0]), users_[1], {}) : of_cubic();
       if (found) return found;
     } while (std::ranges::next_permutation(users_).found);
     return std::nullopt;
@@ -332,11 +333,14 @@ class ActivationReader {
       return found;
     }
     auto gated = gated_by(*gate.activation);
+    // of hard_sigmoid an attribute tells 1/6, to the precision of floats
+    if (gated && gated->kind == Activation::Kind::hard_swish && dtype_ == DType::float64) return std::nullopt;
     if (!gated || scale != 1.0 || gate.pre.shift != 0.0 || gate.post.scale != 1.0 || gate.post.shift != 0.0)
       return std::nullopt;
     if (gate.pre.scale != 1.0) {
-      if (gated->kind != Activation::Kind::swish) return std::nullopt;
       gated->alpha *= gate.pre.scale;
+      const double largest = precision_of(dtype_).largest;
+      if (gated->kind != Activation::Kind::swish || !(std::abs(gated->alpha) <= largest)) return std::nullopt;
     }
     found.function = *gated;
     return found;
@@ -356,6 +360,8 @@ std::optional<WrittenNormalisation> normalisation_from(const Graph& graph, NodeI
 }
 
 std::optional<WrittenActivation> activation_of(const Graph& graph, ValueId x) {
+  constexpr std::size_t kMostUses = 6;  // three nodes, each of which may read x twice
+  if (graph.value(x).users.size() > kMostUses) return std::nullopt;
   return ActivationReader(graph, x).read();
 }
 

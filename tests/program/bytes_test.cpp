@@ -442,6 +442,13 @@ TEST_P(BytesLeft, GivesWhatItsOperatorsGive) {
   for (std::size_t i = 0; i < plain.size(); ++i) expect_close(outputs[i].tensor, plain[i], 1e-5, 1e-3);
 }
 
+/// Of uint8 with a zero point, as floats.
+ValueId weights_with_zero_point(Net& net, const Shape& shape) {
+  return net.b.op("DequantizeLinear",
+                  {Draw(1).bytes(DType::uint8, shape), Tensor({}, std::vector<float>{0.1F}),
+                   Tensor({}, std::vector<std::uint8_t>{100})});
+}
+
 /// Another layer behind the x of the net.
 void add_gemm(Net& net, const NodeInput& w, Attributes attributes = {}) {
   net.b.output(net.b.op("Gemm", {net.layer_input, w}, std::move(attributes)));
@@ -513,6 +520,21 @@ INSTANTIATE_TEST_SUITE_P(
                net.b.output(net.b.op("MatMul", {net.layer_input, net.b.op("Transpose", {w})}));
              },
              {"dense, bytes", "dense, bytes"}},
+        Left{"weights that are padded with what is no zero point",
+             [](Net& net, const Constants&) {
+               add_gemm(net, net.b.op("Pad", {weights_with_zero_point(net, {35, 3}), Tensor({4}, Ints{1, 0, 1, 0})}));
+             },
+             {"operator", "dense, packed", "dense, bytes"}},
+        Left{"weights below a diagonal",
+             [](Net& net, const Constants&) {
+               add_gemm(net, net.b.op("Trilu", {weights_with_zero_point(net, {37, 3})}, {{"upper", std::int64_t{0}}}));
+             },
+             {"operator", "dense, packed", "dense, bytes"}},
+        Left{"weights of which some become 0",
+             [](Net& net, const Constants&) {
+               add_gemm(net, net.b.op("Relu", {weights_with_zero_point(net, {37, 3})}));
+             },
+             {"operator", "dense, packed", "dense, bytes"}},
         Left{"weights that are an output",
              [](Net& net, const Constants&) {
                const ValueId w = net.b.op("DequantizeLinear", {Draw(1).bytes(DType::int8, {37, 3}),

@@ -188,6 +188,12 @@ const std::vector<Case>& cases() {
          return f.op("Mul", {f.op("Mul", {f.number(0.5), x}), gate});
        },
        {"operator", "affine map", "operator", "affine map", "affine map", "affine map", "operator"}},
+      {"gate of a factor that is no float",
+       [](Formulas& f, ValueId x) {
+         const auto far = f.op("Mul", {f.op("Mul", {x, f.number(1e30)}), f.number(1e30)});
+         return f.op("Mul", {x, f.op("Sigmoid", {far})});
+       },
+       {"affine map", "affine map", "operator"}},
       {"gate shifted behind the sigmoid",
        [](Formulas& f, ValueId x) {
          return f.op("Mul", {x, f.op("Add", {f.op("Sigmoid", {x}), f.number(0.5)})});
@@ -281,6 +287,15 @@ TEST(Idioms, ExtentsInFrontOfTheRowsMayBeUnknown) {
   b.output(f.op("Mul", {f.op("Mul", {y, f.one_plus_erf(y)}), f.number(0.5)}));
   EXPECT_EQ(kernels_of(compile(prepared(b.graph()))),
             (std::vector<std::string>{"operator", "normalisation", "activation"}));
+}
+
+TEST(Idioms, ValueOfManyReadersIsLookedAtOnce) {
+  constexpr int kReaders = 40;  // in all orders of which a lifetime would not be enough
+  GraphBuilder b;
+  Formulas f(b, DType::float32);
+  const auto y = f.op("Sigmoid", {b.input("x", DType::float32, {"N", 8})});
+  for (int i = 0; i < kReaders; ++i) b.output(f.op("Abs", {y}));
+  EXPECT_EQ(kernels_of(compile(prepared(b.graph()))).size(), 1U + kReaders);
 }
 
 TEST(Idioms, RowsOfUnknownWidthStayAsTheyAreWritten) {

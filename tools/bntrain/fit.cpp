@@ -180,7 +180,9 @@ bool measure_folds(const Fit& fit, const std::optional<train::Recipe>& recipe, t
   std::vector<double> means;
   for (std::size_t f = 0; f < splits.size(); ++f) {
     fmt::print(fit.text, "fold {:<2}    {}\n", f + 1, scores[f].text);
-    if (!std::isnan(scores[f].measure)) means.push_back(scores[f].measure);
+    // A mean R2 may have nothing to be of; any other number that is none is not passed over.
+    const bool undefined = std::isnan(scores[f].measure) && fit.labelled.targets.size() > 1;
+    if (!undefined) means.push_back(scores[f].measure);
   }
   const auto [mean, deviation] = mean_and_deviation(means);
   const std::string summary = means.empty() ? "-" : fmt::format("{:.4f} +- {:.4f}", mean, deviation);

@@ -42,7 +42,8 @@ Function find(void* library, const char* name) {
 /// smaller ones.)
 constexpr std::size_t kBufferBytes = std::size_t{128} << 20;
 
-/// Whether there is a limit on addresses (ulimit -v), without which a mapping does not fail.
+/// Whether there is a limit on addresses (ulimit -v), without which a mapping fails only where the system grants no more
+/// than there is (vm.overcommit_memory=2).
 bool addresses_are_limited() {
   rlimit limit{};
   return ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
@@ -62,11 +63,13 @@ Blas load() {
   constexpr const char* kLibrary = "libopenblas.so.0";
   constexpr std::size_t kLibraryBytes = std::size_t{48} << 20;
   constexpr std::size_t kStackBytes = std::size_t{16} << 20;
+  constexpr unsigned kMostThreads = 64;  // of Debian's build
   const bool shared = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD) != nullptr;
   // Its threads, one fewer than there are processors, map theirs as they start, beside their stacks.
   if (!shared && addresses_are_limited())
     check_room(kLibraryBytes +
-               static_cast<std::size_t>(std::thread::hardware_concurrency()) * (kBufferBytes + kStackBytes));
+               static_cast<std::size_t>(std::min(std::thread::hardware_concurrency(), kMostThreads)) *
+                   (kBufferBytes + kStackBytes));
   void* const library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     throw Error(ErrorCode::unsupported,

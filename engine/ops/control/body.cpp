@@ -29,7 +29,8 @@ const Executor& Body::executor() const {
       if (!graph.value(id).constant.defined()) graph.set_type(id, {});
     }
     prepare(graph);
-    executor_ = std::make_unique<const Executor>(compile(graph), std::make_shared<ThreadPool>(1));
+    executor_ = std::make_unique<const Executor>(compile(graph, {.on_bytes = false}),
+                                                 std::make_shared<ThreadPool>(1));
   });
   return *executor_;
 }

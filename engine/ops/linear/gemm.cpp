@@ -30,6 +30,8 @@ class Gemm final : public Op {
     const ValueType& B = args.inputs[1];
     if (A.dtype != B.dtype)
       fail(ErrorCode::invalid_model, "A is {} and B is {}", name_of(A.dtype), name_of(B.dtype));
+    if (args.present(2) && args.inputs[2].dtype != A.dtype)
+      fail(ErrorCode::invalid_model, "A is {} and C is {}", name_of(A.dtype), name_of(args.inputs[2].dtype));
     for (const ValueType* matrix : {&A, &B}) {
       if (matrix->ranked() && matrix->rank() != 2) {
         fail(ErrorCode::invalid_model, "A and B must be matrices, one is {}", to_string(*matrix));

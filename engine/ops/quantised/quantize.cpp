@@ -5,12 +5,14 @@
 #include "ops/quantised/quantize.h"
 
 #include <array>
+#include <cmath>
 #include <tuple>
 #include <type_traits>
 
 #include "base/dispatch.h"
 #include "base/fail.h"
 #include "base/numbers.h"
+#include "base/precision.h"
 #include "kernels/math/quantise.h"
 #include "op/integers.h"
 #include "op/shape_rules.h"
@@ -170,6 +172,15 @@ OrDeclined<Absorbed> rescaled(const Granularity& granularity, const ChannelAffin
   ScaledTensor scales = stretched(*scale);
   scales.outer = map.scale;
   if (many && map.uniform()) scales.outer.assign(channels, map.scale[0]);
+  // All integers would go with a scale that loses its digits.
+  const double least = std::ldexp(1.0, precision_of(scale->dtype()).least_exponent);
+  bool underflows = false;
+  const auto before = read_doubles(scales.values.view());
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const double after = std::abs(before[i] * scales.outer[i]);
+    underflows = underflows || (after != 0.0 && after < least && after < std::abs(before[i]));
+  }
+  if (underflows) return Declined{Decline::overflow, "a scale of integers would be denormal"};
   Absorbed absorbed{.inputs = {{1, scales}}, .attributes = {}, .remaining = {}};
   if (channels > 1 && !many) {
     absorbed.attributes = {{"axis", std::int64_t{map.axis}}};

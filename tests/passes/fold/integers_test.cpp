@@ -242,6 +242,19 @@ TEST(FoldIntegersGuard, NamesTheAxisThatStopsAScaler) {
       << report.entries[0].detail;
 }
 
+TEST(FoldIntegersGuard, LosesNoLayerToAScaleThatWouldBeDenormal) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", DType::float32, {"N", 2});
+  const Tensor q({2, 2}, std::vector<std::int8_t>{-128, 7, 127, 1});
+  const ValueId W = b.op("DequantizeLinear", {q, Tensor({}, std::vector{2e-38F})});
+  b.output(b.op("Mul", {b.op("Gemm", {x, W, row({10, 20})}), Tensor({}, std::vector{0.25F})}));
+  Model model = b.model();
+  const FoldReport report = fold(model);
+  ASSERT_EQ(report.entries.size(), 1U);
+  EXPECT_EQ(report.entries[0].reason, Decline::overflow);
+  EXPECT_EQ(constant_of(model, "DequantizeLinear", 1), (std::vector<double>{2e-38F}));
+}
+
 /// Scales and maps whose products are exact give the very weights of the original.
 TEST(FoldIntegersGuard, RoundsNothingThatIsExact) {
   GraphBuilder b;
