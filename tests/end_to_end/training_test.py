@@ -56,6 +56,8 @@ class Training(BntrainTest):
                 self.assertGreaterEqual(behind, max(last, 1), f"kill {kill + 1}")
                 self.assertEqual(self.read("ck"), held)
                 last = behind
+            else:  # a machine that does much else has not come so far
+                longest *= 1.5
         self.assertGreater(last, 0)
         run = self.start(*arguments)
         _, errors = run.communicate()
