@@ -296,8 +296,7 @@ bool is_multiplied_as_integers(const Graph& graph, ValueId packed) {
 
 std::optional<IntegerSum> integer_sum(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
-  if (node.op == nullptr || !node.op->adds() || node.inputs.size() != 2 || !node.outputs[0].valid())
-    return std::nullopt;
+  if (!computes(graph, id, Formula::Kind::sum) || !node.outputs[0].valid()) return std::nullopt;
   const auto a = computed_bytes(graph, node.inputs[0]);
   const auto b = computed_bytes(graph, node.inputs[1]);
   if (!a || !b || !same_dimensions(graph.value(node.inputs[0]).type, graph.value(node.inputs[1]).type))

@@ -95,6 +95,19 @@ Readers readers_of(const Graph& graph, ValueId value) {
   return readers;
 }
 
+std::optional<Formula> formula_of(const Graph& graph, NodeId id) {
+  if (!id.valid()) return std::nullopt;
+  const auto* op = dynamic_cast<const HasFormula*>(graph.node(id).op.get());
+  if (op == nullptr) return std::nullopt;
+  const NodeArgs args(graph, id);
+  return op->formula(args.get());
+}
+
+bool computes(const Graph& graph, NodeId id, Formula::Kind kind) {
+  const auto formula = formula_of(graph, id);
+  return formula && formula->kind == kind;
+}
+
 NodeId sole_reader(const Graph& graph, ValueId value) {
   return graph.value(value).users.size() == 1 ? sole_reader_of_elements(graph, value) : NodeId{};
 }

@@ -3,10 +3,12 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "graph/graph.h"
+#include "op/formula.h"
 #include "op/op.h"
 
 namespace bnrun {
@@ -38,6 +40,15 @@ class NodeArgs {
   std::vector<const Tensor*> constants_;
   std::unique_ptr<bool[]> used_;
 };
+
+inline ValueId output_of(const Graph& graph, NodeId id) {
+  return graph.node(id).outputs[0];
+}
+
+/// What the node computes, if its operator says so (HasFormula); nullopt for an invalid id.
+std::optional<Formula> formula_of(const Graph& graph, NodeId id);
+/// Whether it says this.
+bool computes(const Graph& graph, NodeId id, Formula::Kind kind);
 
 /// The nodes that read a value, one entry per use.
 struct Readers {

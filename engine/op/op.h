@@ -235,10 +235,6 @@ class Op {
   virtual std::optional<DenseForm> as_dense(const FoldArgs&) const { return std::nullopt; }
   /// Output 0 as a convolution of input 0 with constant weights.
   virtual std::optional<ConvolutionForm> as_convolution(const FoldArgs&) const { return std::nullopt; }
-  /// Output 0 is input 0 plus input 1, by numpy's rules.
-  virtual bool adds() const { return false; }
-  /// Output 0 is input 0 times input 1, element by element, by numpy's rules.
-  virtual bool multiplies() const { return false; }
   /// By default an operator that works element by element on input 0 does so wherever the elements lie.
   virtual std::optional<ChannelsLast> channels_last(const FoldArgs& args) const;
   /// Memory that `run` wants for each thread of its workspace; with less it allocates its own.

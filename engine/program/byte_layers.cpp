@@ -9,10 +9,6 @@
 namespace bnrun {
 namespace {
 
-ValueId output_of(const Graph& graph, NodeId id) {
-  return graph.node(id).outputs[0];
-}
-
 std::optional<ByteSum> byte_sum(const Graph& graph, NodeId id) {
   const auto sum = integer_sum(graph, id);
   if (!sum) return std::nullopt;

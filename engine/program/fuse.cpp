@@ -105,7 +105,7 @@ class Fuser {
     std::vector<NodeId> path{id};
     std::vector<ValueId> inputs{x};
     while (form.activation == Activation{} && !form.output) {
-      const ValueId y = output_of(path.back());
+      const ValueId y = output_of(graph_, path.back());
       std::vector<NodeId> next{sole_reader(graph_, y)};
       ValueId addend;
       KernelForm longer = form;
@@ -135,7 +135,7 @@ class Fuser {
     if (row.takes_affine_behind && form.activation != Activation{}) add_map_behind(row, form, path);
     if (row.takes_output && !form.output && is_bound(form.activation)) {
       form.output = output_behind(graph_, path.back());
-      if (form.output) path.push_back(sole_reader(graph_, output_of(path.back())));
+      if (form.output) path.push_back(sole_reader(graph_, output_of(graph_, path.back())));
     }
     const Tensor& weights = form.integers      ? form.integers->W()
                             : form.convolution ? form.convolution->W
@@ -152,7 +152,7 @@ class Fuser {
 
   /// Makes the affine map behind the activation a part of the form, if there is one that fits.
   void add_map_behind(const KernelRow& row, KernelForm& form, std::vector<NodeId>& path) const {
-    const ValueId y = output_of(path.back());
+    const ValueId y = output_of(graph_, path.back());
     const NodeId next = sole_reader(graph_, y);
     const auto map = next.valid() ? affine_behind(next, y) : std::nullopt;
     if (!map || map->is_identity()) return;
@@ -172,8 +172,6 @@ class Fuser {
     step.kernel = "sum, bytes";
     return FusedStep{std::move(step)};
   }
-
-  ValueId output_of(NodeId id) const { return graph_.node(id).outputs[0]; }
 
   /// The node as an affine map of `x`, of the same type and rank.
   std::optional<ChannelAffine> affine_behind(NodeId id, ValueId x) const {
@@ -199,7 +197,7 @@ class Fuser {
   /// What the node adds to `x`: a value of the same type that there is already.
   ValueId addend_behind(NodeId id, ValueId x) const {
     const Node& node = graph_.node(id);
-    if (!require_op(graph_, id).adds() || node.inputs.size() != 2) return {};
+    if (!computes(graph_, id, Formula::Kind::sum)) return {};
     const ValueId other = node.inputs[node.inputs[0] == x ? 1 : 0];
     const bool there = computed_.contains(other) || !graph_.value(other).producer.valid();
     if (!there || other == x || graph_.value(other).as_constant() != nullptr) return {};
@@ -217,7 +215,7 @@ class Fuser {
     if (bytes_.products.erase(path[0]) != 0) drop_packed(graph_.node(path[0]).inputs);
     return {.op = std::move(op),
             .inputs = std::move(inputs),
-            .outputs = {output_of(path.back())},
+            .outputs = {output_of(graph_, path.back())},
             .where = std::move(where)};
   }
 

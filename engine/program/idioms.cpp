@@ -11,29 +11,11 @@
 #include "base/elements.h"
 #include "base/precision.h"
 #include "graph/node_query.h"
-#include "op/formula.h"
 
 namespace bnrun {
 namespace {
 
 using Kind = Formula::Kind;
-
-ValueId output_of(const Graph& graph, NodeId id) {
-  return graph.node(id).outputs[0];
-}
-
-std::optional<Formula> formula_of(const Graph& graph, NodeId id) {
-  if (!id.valid()) return std::nullopt;
-  const auto* op = dynamic_cast<const HasFormula*>(&require_op(graph, id));
-  if (op == nullptr) return std::nullopt;
-  const NodeArgs args(graph, id);
-  return op->formula(args.get());
-}
-
-bool is(const Graph& graph, NodeId id, Kind kind) {
-  const auto formula = formula_of(graph, id);
-  return formula && formula->kind == kind;
-}
 
 bool is_power(const Graph& graph, NodeId id, double exponent) {
   const auto formula = formula_of(graph, id);
@@ -46,12 +28,12 @@ bool reads(const Graph& graph, NodeId id, ValueId a, ValueId b) {
 }
 
 bool combines(const Graph& graph, NodeId id, Kind kind, ValueId a, ValueId b) {
-  return is(graph, id, kind) && (reads(graph, id, a, b) || reads(graph, id, b, a));
+  return computes(graph, id, kind) && (reads(graph, id, a, b) || reads(graph, id, b, a));
 }
 
 bool is_square_of(const Graph& graph, NodeId id, ValueId x) {
   return (is_power(graph, id, 2.0) && graph.node(id).inputs[0] == x) ||
-         (is(graph, id, Kind::product) && reads(graph, id, x, x));
+         (computes(graph, id, Kind::product) && reads(graph, id, x, x));
 }
 
 /// With it, a constant whose extents are 1 or those of the other operand made nothing larger.
@@ -117,7 +99,7 @@ class NormalisationReader {
     found_.x = graph_.node(first_).inputs[0];
     const ValueType& type = graph_.value(found_.x).type;
     if (!type.ranked() || (type.dtype != DType::float32 && type.dtype != DType::float64)) return std::nullopt;
-    const bool whole = is(graph_, first_, Kind::mean) ? centred() : reads_from_square(found_.x, first_);
+    const bool whole = computes(graph_, first_, Kind::mean) ? centred() : reads_from_square(found_.x, first_);
     if (!whole) return std::nullopt;
     for (std::size_t i = type.rank() - found_.axes; i < type.rank(); ++i) {
       if (!(*type.dims)[i].known()) return std::nullopt;
@@ -135,7 +117,7 @@ class NormalisationReader {
 
   bool centred() {
     const NodeId difference = sole_reader(graph_, take(first_));
-    if (!is(graph_, difference, Kind::difference) ||
+    if (!computes(graph_, difference, Kind::difference) ||
         !reads(graph_, difference, found_.x, output_of(graph_, first_)))
       return false;
     const ValueId d = take(difference);
@@ -174,7 +156,7 @@ class NormalisationReader {
       next = sole_reader(graph_, value);
     }
     const bool last = inverse ? combines(graph_, next, Kind::product, d, value)
-                              : is(graph_, next, Kind::quotient) && reads(graph_, next, d, value);
+                              : computes(graph_, next, Kind::quotient) && reads(graph_, next, d, value);
     if (!last || found_.axes == 0) return false;
     take(next);
     return true;
@@ -183,7 +165,7 @@ class NormalisationReader {
   /// Whether it computes 1/x.
   bool inverts(NodeId id, ValueId x) const {
     if (is_power(graph_, id, -1.0)) return graph_.node(id).inputs[0] == x;
-    if (!is(graph_, id, Kind::quotient) || graph_.node(id).inputs[1] != x) return false;
+    if (!computes(graph_, id, Kind::quotient) || graph_.node(id).inputs[1] != x) return false;
     const Tensor* numerator = graph_.value(graph_.node(id).inputs[0]).as_constant();
     return numerator != nullptr && numerator->elements() == 1 && read_doubles(numerator->view())[0] == 1.0 &&
            same_rank(graph_.value(x).type, graph_.value(output_of(graph_, id)).type);
@@ -193,7 +175,7 @@ class NormalisationReader {
   const Tensor* take_parameter(Kind kind) {
     const ValueId y = output_of(graph_, found_.nodes.back());
     const NodeId next = sole_reader(graph_, y);
-    if (!is(graph_, next, kind)) return nullptr;
+    if (!computes(graph_, next, kind)) return nullptr;
     const auto& inputs = graph_.node(next).inputs;
     const Tensor* parameter = graph_.value(inputs[inputs[0] == y ? 1 : 0]).as_constant();
     const ValueType& type = graph_.value(found_.x).type;
@@ -244,7 +226,7 @@ Branch branch_from(const Graph& graph, ValueId x, NodeId first) {
       side = *line * side;
     } else if (branch.has_core() || graph.node(branch.next).inputs[0] != branch.end) {
       break;
-    } else if (is(graph, branch.next, Kind::erf)) {
+    } else if (computes(graph, branch.next, Kind::erf)) {
       branch.erf = true;
     } else if (args.get().only_first_output_used() &&
                (branch.activation = require_op(graph, branch.next).as_activation(args.get()))) {

@@ -52,7 +52,7 @@ std::pair<std::int64_t, std::int64_t> live_taps(const WindowAxis& axis) {
 std::int64_t balanced(std::int64_t parts, std::int64_t rows, std::int64_t threads) {
   constexpr std::int64_t kRounds = 4;
   if (threads < 2 || parts >= kRounds * threads) return parts;
-  const std::int64_t more = ceil_div(parts, threads) * threads;
+  const std::int64_t more = rounded_up(parts, threads);
   return rows / more >= kFewestRows ? more : parts;
 }
 
@@ -496,7 +496,7 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
   }
   if (groups_ == 1 && !by_lanes_ && plan.blocks > 0 && plan.blocks < threads) {
     const std::int64_t step = panel_columns<T>();
-    plan.columns = std::max(step, ceil_div(ceil_div(M_, ceil_div(threads, plan.blocks)), step) * step);
+    plan.columns = std::max(step, rounded_up(ceil_div(M_, ceil_div(threads, plan.blocks)), step));
     plan.column_tasks = ceil_div(M_, plan.columns);
   }
   plan.scratch_bytes = Run::scratch_bytes(*this, plan);

@@ -28,14 +28,10 @@ constexpr std::int64_t kLargeWeights = std::int64_t{1} << 20;
 /// Columns of which the products lie in memory at once.
 constexpr std::int64_t kMostColumns = 256;
 
-std::int64_t round_up(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b * b;
-}
-
 /// Blocks of columns of like size, where there are several of whole groups of panels.
 std::int64_t columns_of_block(std::int64_t M) {
   const std::int64_t blocks = ceil_div(M, kMostColumns);
-  return round_up(ceil_div(M, blocks), (blocks > 1 ? 4 : 1) * panel_columns<float>());
+  return rounded_up(ceil_div(M, blocks), (blocks > 1 ? 4 : 1) * panel_columns<float>());
 }
 
 /// From a matrix to the next: an odd number of cache lines, since those that lie a power of two apart share a place in a
@@ -305,7 +301,7 @@ auto Winograd::plan(const Window& window, std::int64_t batch, int threads) const
   // Tasks with columns of their own each transform their inputs for themselves.
   const std::int64_t wanted = ceil_div(shares, column_blocks());
   plan.blocks = std::max(ceil_div(plan.tiles, most), std::min(wanted, plan.tiles / kProductRows));
-  plan.per_block = std::min(plan.tiles, round_up(ceil_div(plan.tiles, plan.blocks), kProductRows));
+  plan.per_block = std::min(plan.tiles, rounded_up(ceil_div(plan.tiles, plan.blocks), kProductRows));
   plan.blocks = ceil_div(plan.tiles, plan.per_block);
   if (plan.blocks < shares) plan.column_tasks = std::min(column_blocks(), ceil_div(shares, plan.blocks));
   plan.scratch_bytes = Run::scratch_bytes(*this, plan);

@@ -132,9 +132,6 @@ class BinaryOp final : public Op, public WorksInParts, public HasFormula {
   std::optional<AxisMap> axes(const FoldArgs& args) const override { return broadcast_axes(args, legacy_); }
   bool keeps_rows(const FoldArgs& args) const override { return broadcast_keeps_rows(args, legacy_); }
 
-  bool adds() const override { return kind_ == Arithmetic::add && !legacy_.enabled; }
-  bool multiplies() const override { return kind_ == Arithmetic::mul && !legacy_.enabled; }
-
   std::optional<Formula> formula(const FoldArgs& args) const override {
     if (legacy_.enabled || !is_floating(args.inputs[0].dtype)) return std::nullopt;
     switch (kind_) {

@@ -188,7 +188,7 @@ std::optional<std::vector<double>> column_factors(std::int64_t K, std::int64_t c
                                                   const TensorView& left, const TensorView& right,
                                                   const TensorView& y_scale, const TensorView& y_zero) {
   const bool of_columns = right.elements() == 1 || (right.elements() == columns && right.shape.rank() == 1);
-  if (K > kMostExactBytes || left.elements() != 1 || !of_columns || y_scale.elements() != 1 ||
+  if (!is_exact_in_32_bits(K) || left.elements() != 1 || !of_columns || y_scale.elements() != 1 ||
       y_zero.elements() != 1)
     return std::nullopt;
   const double l = read_doubles(left)[0];
