@@ -7,6 +7,7 @@
 #include "graph/rewrite.h"
 #include "program/fuse.h"
 #include "program/layouts.h"
+#include "program/prologues.h"
 #include "program/stages.h"
 
 namespace bnrun {
@@ -31,7 +32,8 @@ Program compile(Graph graph, const CompileOptions& options) {
   Program program;
   Values values(graph);
   auto steps = fuse_steps(graph, {options.backend, options.fast, options.on_bytes});
-  program.stages = group_stages(values, choose_layouts(std::move(steps), graph, values), options.block_rows);
+  auto laid_out = take_in_prologues(choose_layouts(std::move(steps), graph, values), values);
+  program.stages = group_stages(values, std::move(laid_out), options.block_rows);
   for (Stage& stage : program.stages) {
     for (Step& step : stage.steps) step.parts = dynamic_cast<const WorksInParts*>(step.op.get());
   }

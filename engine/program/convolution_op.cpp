@@ -1,51 +1,84 @@
 #include "program/convolution_op.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/fail.h"
 #include "kernels/conv/convolution.h"
 #include "kernels/conv/winograd.h"
 #include "kernels/conv/winograd_choice.h"
+#include "op/prepared.h"
 #include "program/fused_ops.h"
 
 namespace bnrun {
 namespace {
 
+/// Of one input; they are kept on the stack.
+constexpr std::size_t kMostParts = 128;
+
 /// Kernel: Convolution or Winograd.
 template <class Kernel>
-class ConvolutionOp final : public Op {
+class ConvolutionOp final : public Op, public ReadsInParts {
  public:
   using T = typename Kernel::Element;
 
-  ConvolutionOp(WindowAttributes window, Kernel convolution)
-      : window_(std::move(window)), convolution_(std::move(convolution)) {}
+  ConvolutionOp(WindowAttributes window, Kernel kernel)
+      : window_(std::move(window)), kernel_(std::make_shared<const Kernel>(std::move(kernel))) {}
 
   std::vector<ValueType> infer(const InferArgs& args) const override {
-    const ValueType& X = args.inputs[0];
+    const ValueType X = joined(args.inputs.first(parts_));
     if (X.dtype != dtype_of<T>)
       fail(ErrorCode::invalid_model, "X is {}, W is {}", name_of(X.dtype), name_of(dtype_of<T>));
-    return {{X.dtype, convolved_dims(window_, X, convolution_.kernel(), convolution_.C(), convolution_.M())}};
+    return {{X.dtype, convolved_dims(window_, X, kernel_->kernel(), kernel_->C(), kernel_->M())}};
   }
 
   void run(const RunArgs& args) const override {
     const Shape& X = args.in(0).shape;
-    if (args.present(1) && !(args.in(1).shape == args.out(0).shape))
-      fail(ErrorCode::invalid_input, "what is added is {}, expected {}", to_string(args.in(1).shape),
+    const bool adds = args.present(parts_);
+    if (adds && !(args.in(parts_).shape == args.out(0).shape))
+      fail(ErrorCode::invalid_input, "what is added is {}, expected {}", to_string(args.in(parts_).shape),
            to_string(args.out(0).shape));
-    const Window window = window_.over(between_ends(X), convolution_.kernel());
-    convolution_.run(window, X[0], args.in(0).data<T>(), args.present(1) ? args.in(1).data<T>() : nullptr,
-                     args.out(0).data<T>(), args.workspace);
+    const Window window = window_.over(between_ends(X), kernel_->kernel());
+    const T* addend = adds ? args.in(parts_).data<T>() : nullptr;
+    if constexpr (kGathers) {
+      std::array<ChannelPart<T>, kMostParts> parts;
+      for (std::size_t i = 0; i < parts_; ++i)
+        parts[i] = {args.in(i).data<T>(), args.in(i).shape[X.rank() - 1]};
+      kernel_->run(window, X[0], {{parts.data(), parts_}, prologue_.get()}, addend, args.out(0).data<T>(),
+                   args.workspace);
+    } else {
+      kernel_->run(window, X[0], args.in(0).data<T>(), addend, args.out(0).data<T>(), args.workspace);
+    }
   }
 
   std::size_t scratch_bytes(std::span<const ValueType> inputs) const override {
     if (!inputs[0].static_shape()) return 0;
     const Shape X = inputs[0].shape();
-    return convolution_.scratch_bytes(window_.over(between_ends(X), convolution_.kernel()), X[0]);
+    const Window window = window_.over(between_ends(X), kernel_->kernel());
+    if constexpr (kGathers)
+      return kernel_->scratch_bytes(window, X[0], prologue_ != nullptr);
+    else
+      return kernel_->scratch_bytes(window, X[0]);
+  }
+
+  std::size_t parts() const override { return parts_; }
+
+  std::shared_ptr<const Op> of_parts(std::size_t parts) const override {
+    if (parts > kMostParts) return nullptr;
+    auto op = prologue_ != nullptr ? std::make_shared<ConvolutionOp>(*this) : gathering(ChannelPrologue{});
+    if (op != nullptr) op->parts_ = parts;
+    return op;
+  }
+
+  /// The prologue is applied before padding, and one part is none of several channels.
+  std::shared_ptr<const Op> behind(const ChannelPrologue& prologue) const override {
+    return prologue_ == nullptr ? gathering(prologue) : nullptr;
   }
 
   DimProduct macs(const FoldArgs& args) const override {
     DimProduct macs = DimProduct::of(args.outputs[0]);
-    const Dim of_one[] = {Dim(convolution_.macs_of_one())};
+    const Dim of_one[] = {Dim(kernel_->macs_of_one())};
     return macs *= DimProduct(of_one);
   }
 
@@ -57,8 +90,55 @@ class ConvolutionOp final : public Op {
   bool keeps_rows(const FoldArgs&) const override { return true; }
 
  private:
+  static constexpr bool kGathers = requires(const Kernel& kernel) { kernel.can_gather(); };
+
+  /// The type of the channels of all parts one behind the other.
+  static ValueType joined(std::span<const ValueType> parts) {
+    ValueType X = parts[0];
+    for (const ValueType& part : parts.subspan(1)) {
+      if (!part.ranked() || !X.ranked()) return {X.dtype, std::nullopt};
+      const bool alike =
+          part.dtype == X.dtype && part.rank() == X.rank() &&
+          std::equal(X.dims->begin(), X.dims->end() - 1, part.dims->begin(),
+                     [](const Dim& a, const Dim& b) { return a == b || !a.known() || !b.known(); });
+      if (!alike)
+        fail(ErrorCode::invalid_model, "its inputs differ not only in their channels: {} and {}",
+             to_string(parts[0]), to_string(part));
+      Dim& channels = X.dims->back();
+      const Dim& more = part.dims->back();
+      channels = channels.known() && more.known() ? Dim(channels.extent() + more.extent()) : Dim();
+    }
+    return X;
+  }
+
+  /// nullptr where the kernel cannot, or where the shift is no number of its type.
+  std::shared_ptr<ConvolutionOp> gathering(const ChannelPrologue& prologue) const {
+    if constexpr (kGathers) {
+      const auto bound = Finish<T>::of(nullptr, nullptr, prologue.bound);
+      const bool on_channels = prologue.shift.uniform() ||
+                               (prologue.shift.axis == static_cast<int>(kernel_->kernel().rank()) + 1 &&
+                                prologue.shift.channels() == static_cast<std::size_t>(kernel_->C()));
+      if (!kernel_->can_gather() || bound.activation != nullptr || bound.bend != Finish<T>::Bend::clip ||
+          !on_channels)
+        return nullptr;
+      Prologue<T> made{{}, bound.low, bound.high};
+      for (std::int64_t c = 0; c < kernel_->C(); ++c) {
+        const double shift = prologue.shift.shift[prologue.shift.uniform() ? 0 : static_cast<std::size_t>(c)];
+        if (static_cast<double>(static_cast<T>(shift)) != shift) return nullptr;
+        made.shift.push_back(shift == 0.0 ? -T(0) : static_cast<T>(shift));
+      }
+      auto op = std::make_shared<ConvolutionOp>(*this);
+      op->prologue_ = std::make_shared<const Prologue<T>>(std::move(made));
+      return op;
+    } else {
+      return nullptr;
+    }
+  }
+
   WindowAttributes window_;
-  Kernel convolution_;
+  std::shared_ptr<const Kernel> kernel_;
+  std::shared_ptr<const Prologue<T>> prologue_;  ///< null: X is read where it lies
+  std::size_t parts_ = 1;                        ///< of X: inputs 0 ... parts_ - 1
 };
 
 template <class T>

@@ -77,7 +77,7 @@ std::shared_ptr<const Op> make_dense(const Tensor& W, const ChannelAffine& affin
   return std::make_shared<DenseOp<T>>(Dense<T>(W.shape()[0], W.shape()[1], W.data<T>(), epilogue, backend));
 }
 
-class ChannelAffineOp final : public Op, public WorksInParts {
+class ChannelAffineOp final : public Op, public WorksInParts, public IsPrologue {
  public:
   ChannelAffineOp(ChannelAffine affine, const Activation& activation)
       : affine_(std::move(affine)), activation_(activation), shift_(affine_.shift) {
@@ -127,6 +127,11 @@ class ChannelAffineOp final : public Op, public WorksInParts {
     auto map = elementwise_axes(args);
     if (map && !affine_.uniform()) map = std::move(*map).without(static_cast<std::size_t>(affine_.axis));
     return map;
+  }
+
+  std::optional<ChannelPrologue> prologue() const override {
+    if (affine_.has_scale()) return std::nullopt;
+    return ChannelPrologue{affine_, activation_};
   }
 
   bool has_parts(std::size_t axis, std::size_t) const override {

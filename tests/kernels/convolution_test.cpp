@@ -36,7 +36,9 @@ struct Case {
   typename Dense<T>::Epilogue epilogue;
   std::vector<T> W;
   std::vector<T> X;
-  std::vector<T> addend;  ///< or empty
+  std::vector<T> addend;            ///< or empty
+  std::vector<std::int64_t> parts;  ///< channels of each part of X; empty: X is whole and has no prologue
+  Prologue<T> prologue;
 
   std::size_t outputs(std::int64_t images) const {
     return static_cast<std::size_t>(images * window.output().elements() * M);
@@ -59,12 +61,35 @@ struct Case {
 
   std::vector<T> run(const Workspace& workspace) const {
     std::vector<T> Y(outputs(batch), T(-77));
-    convolution().run(window, batch, X.data(), addend.empty() ? nullptr : addend.data(), Y.data(), workspace);
+    const T* added = addend.empty() ? nullptr : addend.data();
+    if (parts.empty()) {
+      convolution().run(window, batch, X.data(), added, Y.data(), workspace);
+      return Y;
+    }
+    std::vector<std::vector<T>> data(parts.size());
+    for (auto x = X.begin(); x != X.end();) {
+      for (std::size_t i = 0; i < parts.size(); ++i)
+        for (std::int64_t c = 0; c < parts[i]; ++c) data[i].push_back(*x++);
+    }
+    std::vector<ChannelPart<T>> source;
+    for (std::size_t i = 0; i < parts.size(); ++i) source.push_back({data[i].data(), parts[i]});
+    convolution().run(window, batch, {source, &prologue}, added, Y.data(), workspace);
     return Y;
+  }
+
+  /// X as the convolution sees it.
+  std::vector<T> behind_prologue() const {
+    std::vector<T> x = X;
+    for (std::size_t i = 0; i < x.size() && !parts.empty(); ++i) {
+      x[i] += prologue.shift[i % static_cast<std::size_t>(C)];
+      x[i] = std::min(std::max(x[i], prologue.low), prologue.high);
+    }
+    return x;
   }
 
   /// The order of operations that convolution.h promises.
   std::vector<T> chain_of_fma() const {
+    const std::vector<T> read = behind_prologue();
     std::vector<T> Y;
     const Shape in = window.input();
     const Shape out = window.output();
@@ -90,7 +115,7 @@ struct Case {
           }
           for (std::int64_t c = 0; c < per_group && inside; ++c) {
             const std::int64_t channel = m / (M / groups) * per_group + c;
-            sum = std::fma(X[static_cast<std::size_t>(position * C + channel)],
+            sum = std::fma(read[static_cast<std::size_t>(position * C + channel)],
                            W[static_cast<std::size_t>((m * per_group + c) * kernel.elements() + k)], sum);
           }
         }
@@ -106,7 +131,8 @@ struct Case {
 
   std::string describe() const {
     std::string text = "batch " + std::to_string(batch) + " C " + std::to_string(C) + " M " +
-                       std::to_string(M) + " groups " + std::to_string(groups);
+                       std::to_string(M) + " groups " + std::to_string(groups) + " parts " +
+                       std::to_string(parts.size());
     for (const WindowAxis& a : window.axes) {
       text += " [input " + std::to_string(a.input) + " output " + std::to_string(a.output) + " kernel " +
               std::to_string(a.kernel) + " stride " + std::to_string(a.stride) + " dilation " +
@@ -164,7 +190,18 @@ class Draw {
     }
     const auto activation = kConvolutionActivations[static_cast<std::size_t>(between(0, 5))];
     c.fill(static_cast<std::uint32_t>(engine_()), chance(30), chance(70), activation);
+    if (c.convolution().can_gather() && chance(40)) add_prologue(c);
     return c;
+  }
+
+  /// Channels in parts of any size, shifted and bounded as they are read.
+  template <class T>
+  void add_prologue(Case<T>& c) {
+    for (std::int64_t left = c.C; left > 0; left -= c.parts.back())
+      c.parts.push_back(chance(30) ? left : between(1, left));
+    c.prologue.shift = chance(60) ? numbers<T>(c.C, 7) : std::vector<T>(static_cast<std::size_t>(c.C), -T(0));
+    if (chance(60)) c.prologue.low = T(0);
+    if (chance(20)) c.prologue.high = T(1);
   }
 
  private:
@@ -208,7 +245,7 @@ TEST(Convolution, EveryElementIsOneChainOfFmaInDouble) {
 TEST(Convolution, TakesNoMoreScratchMemoryThanItAsksFor) {
   for (std::uint32_t seed = 2'000'000; seed < 2'000'100; ++seed) {
     const auto c = Draw(seed).convolution<float>();
-    const std::size_t bytes = c.convolution().scratch_bytes(c.window, c.batch);
+    const std::size_t bytes = c.convolution().scratch_bytes(c.window, c.batch, !c.parts.empty());
     const AlignedBuffer<std::byte> memory(bytes + 1);
     memory.data()[bytes] = std::byte{42};
     EXPECT_TRUE(same_bits(c.run(Workspace(nullptr, memory.data(), bytes)), c.run({}))) << c.describe();
@@ -264,6 +301,22 @@ TEST(Convolution, InfiniteWeightBesideTheImageGivesNaN) {
       }
     }
   }
+}
+
+TEST(Convolution, PrologueLeavesNaNAndComesBeforePadding) {
+  Case<float> c;
+  c.window.axes = {{6, 6, 3, 1, 1, 1, 1}};
+  c.C = 2;
+  c.M = 1;
+  c.fill(3, false, false, {});
+  c.parts = {1, 1};
+  c.prologue = {{4.0F, 4.0F}, 0.0F, 10.0F};
+  c.W.assign(6, 1.0F);
+  c.X.assign(12, 1.0F);
+  c.X[11] = std::numeric_limits<float>::quiet_NaN();
+  const auto Y = c.run({});
+  EXPECT_EQ((std::vector<float>(Y.begin(), Y.begin() + 4)), (std::vector<float>{20, 30, 30, 30}));
+  EXPECT_TRUE(std::isnan(Y[4]) && std::isnan(Y[5]));
 }
 
 TEST(Convolution, TapsThatAllMissTheImageAddNothing) {

@@ -189,6 +189,57 @@ const std::vector<Network>& networks() {
          return value(b.op("DequantizeLinear", {z, Tensor({}, std::vector{0.9F}), byte(130)}));
        },
        6, 2},
+      {"channels put together, shifted and bounded as convolutions of one tap and of nine read them, padding "
+       "after it",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto stem = value(conv(b, x, 3, 6, 3, 1));
+         const auto more = value(conv(b, stem, 6, 5, 3, 3));
+         const auto shifted = [&](const NodeInput& y, std::int64_t channels) {
+           return b.op("Relu", {b.op("Sub", {y, random_tensor({channels, 1, 1}, 5)})});
+         };
+         const auto two = b.op("Concat", {stem, more}, {{"axis", std::int64_t{1}}});
+         const auto third = conv(b, shifted(two, 11), 11, 7, 1, 7);
+         const auto three = b.op("Concat", {two, third}, {{"axis", std::int64_t{-3}}});
+         return b.op("Relu", {conv(b, shifted(three, 18), 18, 20, 3, 9)});
+       },
+       7, 2},
+      {"parts of parts before a stride, in groups, with a sum behind",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto join = [&](const std::vector<NodeInput>& parts) {
+           return b.op("Concat", parts, {{"axis", std::int64_t{1}}});
+         };
+         const auto a = value(conv(b, x, 3, 17, 3, 1));
+         const auto c = value(conv(b, x, 3, 19, 1, 3));
+         const auto e = value(conv(b, x, 3, 48, 5, 5, {{"strides", Ints{2, 2}}, {"pads", Ints{2, 2, 2, 2}}}));
+         const auto parts = join({b.op("Relu", {a}), join({c, a}), c});
+         const Attributes halved = {{"strides", Ints{2, 2}}, {"group", std::int64_t{2}}};
+         return b.op("Add", {conv(b, parts, 36, 48, 1, 7, halved), e});
+       },
+       7, 2},
+      {"parts with one bound for all, which are one reader's first input and what another adds",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto parts = {conv(b, x, 3, 4, 3, 1), conv(b, x, 3, 4, 1, 3)};
+         const auto joined = b.op("Concat", parts, {{"axis", std::int64_t{1}}});
+         const auto added = b.op("Elu", {joined});
+         const auto y = conv(b, b.op("Relu", {joined}), 8, 8, 3, 5,
+                             {{"dilations", Ints{2, 1}}, {"pads", Ints{2, 1, 2, 1}}});
+         return b.op("Add", {added, y});
+       },
+       7, 2},
+      {"what is read otherwise: twice, by groups of one channel, scaled, or behind another activation",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto join = [&](const NodeInput& y, const NodeInput& z) {
+           return b.op("Concat", {y, z}, {{"axis", std::int64_t{1}}});
+         };
+         const auto stem = value(conv(b, x, 3, 4, 3, 1));
+         const auto twice = join(stem, conv(b, stem, 4, 4, 1, 3));
+         const auto depth = conv(b, join(conv(b, twice, 8, 4, 1, 5), conv(b, twice, 8, 4, 1, 6)), 1, 8, 3, 7,
+                                 {{"group", std::int64_t{8}}});
+         const auto pooled = b.op("MaxPool", {depth}, {{"kernel_shape", Ints{2, 2}}});
+         const auto scaled = b.op("Mul", {pooled, random_tensor({8, 1, 1}, 8)});
+         return value(conv(b, b.op("LeakyRelu", {scaled}), 8, 5, 3, 9));
+       },
+       12, 2},
       {"an operator that needs the model's layout in the middle",
        [](GraphBuilder& b, NodeInput x) {
          const auto a = conv(b, x, 3, 4, 1, 1);

@@ -3,13 +3,15 @@
 //
 // A row of outputs' inputs, taps in order and channels within, is a row of a matrix that the packed kernel multiplies
 // by the weights. It is never copied where the lines of the input can be read as they lie: outputs next to each other
-// then read rows that lie one stride apart, and all taps along the last axis are one stretch.
+// then read rows that lie one stride apart, and all taps along the last axis are one stretch. An input in parts or with a
+// prologue is gathered, so that a task has what it reads in cache: where lines are copied anyway, at no cost.
 #include "kernels/conv/convolution.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "base/numbers.h"
 #include "kernels/conv/lanes.h"
@@ -75,6 +77,7 @@ struct Convolution<T>::Plan {
   /// Taps along each axis that some output has inside the input: [first, second). The others are left out of what is
   /// gathered.
   std::array<std::pair<std::int64_t, std::int64_t>, 3> live;
+  bool gathers = false;         ///< the input is in parts or has a prologue: tasks copy what they read
   bool pads_lines = false;      ///< lines of the input are copied between zeros
   std::int64_t line_width = 0;  ///< positions of a padded line
   std::size_t scratch_bytes = 0;
@@ -92,7 +95,7 @@ struct Convolution<T>::Plan {
 template <class T>
 class Convolution<T>::Run {
  public:
-  Run(const Convolution& conv, const Plan& plan, const T* X, const T* addend, T* Y)
+  Run(const Convolution& conv, const Plan& plan, const ChannelSource<T>& X, const T* addend, T* Y)
       : conv_(conv), plan_(plan), X_(X), addend_(addend), Y_(Y) {}
 
   void task(std::int64_t index, std::byte* scratch) const {
@@ -101,7 +104,7 @@ class Convolution<T>::Run {
     Scratch memory(scratch);
     switch (plan_.how) {
       case Plan::How::rows:
-        return rows(block, column);
+        return rows(block, column, memory);
       case Plan::How::gathered:
         return gathered(block, column, memory);
       case Plan::How::lines:
@@ -113,8 +116,9 @@ class Convolution<T>::Run {
 
   /// What a task takes from its scratch memory.
   static std::size_t scratch_bytes(const Convolution& conv, const Plan& plan) {
-    const Run run(conv, plan, nullptr, nullptr, nullptr);
+    const Run run(conv, plan, {}, nullptr, nullptr);
     Scratch memory;
+    if (plan.how == Plan::How::rows) run.take_rows(memory);
     if (plan.how == Plan::How::gathered) run.take_gathered(memory);
     if (plan.how == Plan::How::lines) run.take_lines(memory);
     if (plan.how == Plan::How::lanes) memory.take<LaneRow<T>>(plan.axes[0].kernel * plan.axes[1].kernel);
@@ -131,7 +135,17 @@ class Convolution<T>::Run {
   Coming rows_coming(std::int64_t block) const {
     const std::int64_t first = (block + 1) * plan_.per_task;
     if (first >= plan_.rows()) return {};
-    return {X_ + first * conv_.C_, std::min(plan_.per_task, plan_.rows() - first) * conv_.C_};
+    return {at(first), std::min(plan_.per_task, plan_.rows() - first) * conv_.C_};
+  }
+
+  /// Where the channels of a position lie. REQUIRES: no prologue.
+  const T* at(std::int64_t position) const { return X_.parts[0].X + position * conv_.C_; }
+
+  /// The channels of positions next to each other. Returns the end of what is written.
+  T* read(std::int64_t position, std::int64_t count, T* to) const {
+    if (X_.prologue == nullptr) return std::copy_n(at(position), count * conv_.C_, to);
+    gather_channels(X_, position, count, to);
+    return to + count * conv_.C_;
   }
 
   /// `lines` of the rows whose inputs begin at `starts`: [stretches] for each line, of group 0.
@@ -169,11 +183,18 @@ class Convolution<T>::Run {
     return {rows, starts, addend_ != nullptr ? addend_ + at : nullptr, Y_ + at};
   }
 
-  void rows(std::int64_t block, std::int64_t column) const {
+  T* take_rows(Scratch& memory) const {
+    return memory.take<T>(plan_.gathers ? plan_.per_task * conv_.C_ : 0);
+  }
+
+  void rows(std::int64_t block, std::int64_t column, Scratch& memory) const {
     const std::int64_t first = block * plan_.per_task;
-    const T* start = X_ + first * conv_.C_;
-    PackedLine<T> line = line_at(first, std::min(plan_.per_task, plan_.rows() - first), &start);
-    multiply(conv_.C_, {&line, 1}, &start, nullptr, column, rows_coming(block));
+    const std::int64_t count = std::min(plan_.per_task, plan_.rows() - first);
+    T* const gathered = take_rows(memory);
+    if (plan_.gathers) read(first, count, gathered);
+    const T* start = plan_.gathers ? gathered : at(first);
+    PackedLine<T> line = line_at(first, count, &start);
+    multiply(conv_.C_, {&line, 1}, &start, nullptr, column, plan_.gathers ? Coming() : rows_coming(block));
   }
 
   struct Gathered {
@@ -225,11 +246,11 @@ class Convolution<T>::Run {
     const std::int64_t last = std::clamp(outside, first, ws.second);
     for (std::int64_t kd = ds.first; kd < ds.second; ++kd) {
       for (std::int64_t kh = hs.first; kh < hs.second; ++kh) {
-        const T* line = input_line(n, d.position(od, kd), h.position(oh, kh));
+        const auto line = input_line(n, d.position(od, kd), h.position(oh, kh));
         T* const end = to + (ws.second - ws.first) * C;
-        if (line != nullptr) {
+        if (line) {
           to = std::fill_n(to, (first - ws.first) * C, T(0));
-          for (std::int64_t k = first; k < last; ++k) to = std::copy_n(line + w.position(ow, k) * C, C, to);
+          for (std::int64_t k = first; k < last; ++k) to = read(*line + w.position(ow, k), 1, to);
         }
         std::fill(to, end, T(0));
         to = end;
@@ -237,11 +258,11 @@ class Convolution<T>::Run {
     }
   }
 
-  /// Position 0 of a line of the input; null where it is padding.
-  const T* input_line(std::int64_t n, std::int64_t id, std::int64_t ih) const {
+  /// The first position of a line of the input; nullopt where it is padding.
+  std::optional<std::int64_t> input_line(std::int64_t n, std::int64_t id, std::int64_t ih) const {
     const auto& [d, h, w] = plan_.axes;
-    if (id < 0 || id >= d.input || ih < 0 || ih >= h.input) return nullptr;
-    return X_ + ((n * d.input + id) * h.input + ih) * w.input * conv_.C_;
+    if (id < 0 || id >= d.input || ih < 0 || ih >= h.input) return std::nullopt;
+    return ((n * d.input + id) * h.input + ih) * w.input;
   }
 
   struct Lines {
@@ -298,14 +319,14 @@ class Convolution<T>::Run {
     const auto& [d, h, w] = plan_.axes;
     const std::int64_t next = block + 1;
     const std::int64_t plane = next / bands * plan_.planes;
-    if (plane >= plan_.batch * d.output) return {};
+    if (plan_.gathers || plane >= plan_.batch * d.output) return {};
     const Band part = band(plane, next % bands * plan_.per_task);
     const std::int64_t first = std::max<std::int64_t>(0, h.position(part.first, 0));
-    const T* from = input_line(part.n, std::max<std::int64_t>(0, d.position(part.od, 0)), first);
-    if (from == nullptr) return {};
+    const auto from = input_line(part.n, std::max<std::int64_t>(0, d.position(part.od, 0)), first);
+    if (!from) return {};
     const std::int64_t lines = plan_.planes * std::min(plan_.lines_in(part.count), h.input - first);
-    const std::int64_t left = X_ + plan_.batch * d.input * h.input * w.input * conv_.C_ - from;
-    return {from, std::min(lines * w.input * conv_.C_, left)};
+    const std::int64_t left = plan_.batch * d.input * h.input * w.input - *from;
+    return {at(*from), std::min(lines * w.input, left) * conv_.C_};
   }
 
   /// Where each stretch of the inputs of line `i` begins.
@@ -317,12 +338,13 @@ class Convolution<T>::Run {
     const T** start = to.starts;
     for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
       for (std::int64_t kh = 0; kh < h.kernel; ++kh) {
-        const T* from = input_line(part.n, d.position(part.od, kd), h.position(part.first + i, kh));
-        if (from == nullptr)
-          from = to.zeros;
-        else if (plan_.pads_lines)
+        const auto line = input_line(part.n, d.position(part.od, kd), h.position(part.first + i, kh));
+        const T* from = to.zeros;
+        if (line && plan_.pads_lines)
           from = to.padded + (kd * plan_.lines_in(plan_.per_task) + i * h.stride + kh * h.dilation) *
                                  plan_.line_width * C;
+        else if (line)
+          from = at(*line);
         for (std::int64_t k = 0; k < per_line; ++k) *start++ = from + k * w.dilation * C;
       }
     }
@@ -337,12 +359,11 @@ class Convolution<T>::Run {
     for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
       T* plane = to + kd * plan_.lines_in(plan_.per_task) * plan_.line_width * C;
       for (std::int64_t i = 0; i < plan_.lines_in(part.count); ++i) {
-        const T* from = input_line(part.n, d.position(part.od, kd), h.position(part.first, 0) + i);
-        if (from == nullptr) continue;  // nobody reads it: a line of zeros stands for it
+        const auto from = input_line(part.n, d.position(part.od, kd), h.position(part.first, 0) + i);
+        if (!from) continue;  // nobody reads it: a line of zeros stands for it
         T* line = plane + i * plan_.line_width * C;
-        std::fill_n(line, before * C, T(0));
-        std::copy_n(from, copied * C, line + before * C);
-        std::fill_n(line + (before + copied) * C, (plan_.line_width - before - copied) * C, T(0));
+        line = read(*from, copied, std::fill_n(line, before * C, T(0)));
+        std::fill_n(line, (plan_.line_width - before - copied) * C, T(0));
       }
     }
   }
@@ -366,8 +387,8 @@ class Convolution<T>::Run {
       std::size_t count = 0;
       for (std::int64_t kd = 0; kd < d.kernel; ++kd) {
         for (std::int64_t kh = 0; kh < h.kernel; ++kh) {
-          const T* from = input_line(n, d.position(od, kd), h.position(oh, kh));
-          if (from != nullptr) rows[count++] = {from, (kd * h.kernel + kh) * w.kernel};
+          const auto from = input_line(n, d.position(od, kd), h.position(oh, kh));
+          if (from) rows[count++] = {at(*from), (kd * h.kernel + kh) * w.kernel};
         }
       }
       const std::int64_t at = line * w.output * conv_.M_;
@@ -379,7 +400,7 @@ class Convolution<T>::Run {
 
   const Convolution& conv_;
   const Plan& plan_;
-  const T* X_;
+  ChannelSource<T> X_;
   const T* addend_;
   T* Y_;
 };
@@ -427,10 +448,11 @@ Convolution<T>::Convolution(const ConvolutionWeights<T>& weights, const typename
 }
 
 template <class T>
-auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads) const -> Plan {
+auto Convolution<T>::plan(const Window& window, std::int64_t batch, bool gathers, int threads) const -> Plan {
   using How = typename Plan::How;
   Plan plan;
   plan.batch = batch;
+  plan.gathers = gathers;
   plan.axes.fill({1, 1});
   std::ranges::copy(window.axes, plan.axes.end() - static_cast<std::ptrdiff_t>(window.axes.size()));
   if (plan.rows() == 0) return plan;
@@ -441,7 +463,7 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
   plan.length = joined ? w.kernel * C_ : in;
   plan.columns = M_ / groups_;
   plan.line_width = (w.output - 1) * w.stride + w.reach();
-  plan.pads_lines = w.pad_begin > 0 || plan.line_width > w.input;
+  plan.pads_lines = gathers || w.pad_begin > 0 || plan.line_width > w.input;
 
   const double work = static_cast<double>(plan.rows() * M_) * static_cast<double>(macs_of_one());
   if (work < (by_lanes_ ? kLeastWorkOfLanes : kLeastWork)) threads = 1;
@@ -468,7 +490,7 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
     plan.blocks = ceil_div(lines, plan.per_task);
   } else if (one_tap) {
     plan.how = How::rows;
-    cut_rows((C_ + M_) * bytes);
+    cut_rows(((gathers ? 2 : 1) * C_ + M_) * bytes);
     if (groups_ > 1) plan.stretches = 1;
   } else if (!plan.pads_lines || (w.output >= kLeastLine && padded_bytes <= kMostPaddedBytes)) {
     plan.how = How::lines;
@@ -504,14 +526,14 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, int threads)
 }
 
 template <class T>
-std::size_t Convolution<T>::scratch_bytes(const Window& window, std::int64_t batch) const {
-  return plan(window, batch, 1).scratch_bytes;
+std::size_t Convolution<T>::scratch_bytes(const Window& window, std::int64_t batch, bool gathers) const {
+  return plan(window, batch, gathers, 1).scratch_bytes;
 }
 
 template <class T>
-void Convolution<T>::run(const Window& window, std::int64_t batch, const T* X, const T* addend, T* Y,
-                         const Workspace& workspace) const {
-  const Plan plan = this->plan(window, batch, workspace.threads());
+void Convolution<T>::run(const Window& window, std::int64_t batch, const ChannelSource<T>& X, const T* addend,
+                         T* Y, const Workspace& workspace) const {
+  const Plan plan = this->plan(window, batch, X.prologue != nullptr, workspace.threads());
   const Run run(*this, plan, X, addend, Y);
   run_tasks(workspace, plan.scratch_bytes, plan.blocks * plan.column_tasks,
             [&](std::int64_t task, std::byte* scratch) { run.task(task, scratch); });

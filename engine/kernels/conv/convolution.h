@@ -7,6 +7,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/workspace.h"
+#include "kernels/conv/gather.h"
 #include "kernels/conv/window.h"
 #include "kernels/gemm/dense.h"
 #include "kernels/math/activation.h"
@@ -25,6 +26,7 @@ struct ConvolutionWeights {
 
 /// Y[n,o...,m] = act(scale[m] * sum over taps k and c in m's group of X[n, o*stride - pad + k*dilation, c] * W[m,c,k]
 ///               + shift[m] + addend[n,o...,m])
+/// X being what the source makes of its parts, channels last.
 /// Each sum is one chain of fused multiply-adds, taps in order and the channels of each in order, padding being zeros
 /// (or left out where that is the same, all weights being finite), so that its bits do not depend on the batch, the threads or the vector width.
 template <class T>
@@ -39,19 +41,27 @@ class Convolution {
   std::int64_t M() const { return M_; }
   const Shape& kernel() const { return kernel_; }
   std::int64_t macs_of_one() const { return taps_ * (C_ / groups_); }  ///< multiply-adds of one output
+  /// Whether X may have a prologue: narrow groups are read where they lie.
+  bool can_gather() const { return !by_lanes_; }
 
-  /// Scratch memory that `run` wants for each thread.
-  std::size_t scratch_bytes(const Window& window, std::int64_t batch) const;
+  /// Scratch memory that `run` wants for each thread; `gathers`: where X has a prologue.
+  std::size_t scratch_bytes(const Window& window, std::int64_t batch, bool gathers = false) const;
   /// X[batch, input extents, C], Y and addend [batch, output extents, M], Y overlapping none; `addend` may be null.
+  /// REQUIRES: can_gather, or no prologue.
   /// Thread-safe. Allocates only where the workspace has less scratch memory than it wants.
-  void run(const Window& window, std::int64_t batch, const T* X, const T* addend, T* Y,
+  void run(const Window& window, std::int64_t batch, const ChannelSource<T>& X, const T* addend, T* Y,
            const Workspace& workspace) const;
+  void run(const Window& window, std::int64_t batch, const T* X, const T* addend, T* Y,
+           const Workspace& workspace) const {
+    const ChannelPart<T> whole{X, C_};
+    run(window, batch, {{&whole, 1}, nullptr}, addend, Y, workspace);
+  }
 
  private:
   struct Plan;
   class Run;
 
-  Plan plan(const Window& window, std::int64_t batch, int threads) const;
+  Plan plan(const Window& window, std::int64_t batch, bool gathers, int threads) const;
 
   std::int64_t C_;
   std::int64_t M_;

@@ -73,7 +73,7 @@ std::optional<std::size_t> axis_in(const ValueType& type, std::int64_t axis) {
   return type.ranked() ? std::optional(normalize_axis(axis, type.rank())) : std::nullopt;
 }
 
-class Concat final : public Op, public WorksInParts {
+class Concat final : public Op, public WorksInParts, public JoinsInputs {
  public:
   explicit Concat(AttributeReader& node)
       : axis_(node.version() < 4 ? node.get_int("axis", 1) : node.require_int("axis")) {
@@ -138,6 +138,10 @@ class Concat final : public Op, public WorksInParts {
 
   bool has_parts(std::size_t axis, std::size_t rank) const override {
     return axis != normalize_axis(axis_, rank);
+  }
+
+  bool joins_along(std::size_t axis, std::size_t rank) const override {
+    return axis == normalize_axis(axis_, rank);
   }
 
   /// A constant part has rows of its own.
