@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <utility>
 #include <variant>
@@ -35,10 +36,27 @@ class Fuser {
       computed_.insert(step->step.outputs.begin(), step->step.outputs.end());
       steps.push_back(std::move(*step));
     }
+    drop_unread(steps);
     return steps;
   }
 
  private:
+  /// Those that only nodes wanted which are in fused steps, and these do not, such as the shape that a Reshape is given.
+  void drop_unread(std::vector<FusedStep>& steps) const {
+    std::set<ValueId> read(graph_.outputs().begin(), graph_.outputs().end());
+    std::vector<FusedStep> kept;
+    for (FusedStep& fused : steps | std::views::reverse) {
+      const Step& step = fused.step;
+      if (std::ranges::none_of(step.outputs, [&](ValueId id) { return id.valid() && read.contains(id); }))
+        continue;
+      read.insert(step.inputs.begin(), step.inputs.end());
+      read.insert(step.captures.begin(), step.captures.end());
+      kept.push_back(std::move(fused));
+    }
+    std::ranges::reverse(kept);
+    steps = std::move(kept);
+  }
+
   FusedStep unfused(NodeId id) const {
     const Node& node = graph_.node(id);
     const NodeArgs args(graph_, id);
@@ -75,7 +93,7 @@ class Fuser {
     return std::nullopt;
   }
 
-  /// A formula in several nodes, of which this is the first.
+  /// What several nodes do, of which this is the first.
   std::optional<FusedStep> idiom_from(NodeId id) {
     if (const auto found = normalisation_from(graph_, id)) {
       const ValueType& type = graph_.value(found->x).type;
@@ -87,6 +105,8 @@ class Fuser {
       step.kernel = "normalisation";
       return FusedStep{std::move(step)};
     }
+    if (const auto found = shuffle_from(graph_, id))
+      return FusedStep{take(make_channel_shuffle_op(found->rows), {found->x}, found->nodes)};
     for (const ValueId x : graph_.node(id).inputs) {
       if (!x.valid() || graph_.value(x).as_constant() != nullptr) continue;
       const DType dtype = graph_.value(x).type.dtype;

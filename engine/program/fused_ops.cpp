@@ -8,6 +8,8 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/strided_copy.h"
+#include "base/transpose.h"
 #include "kernels/math/rows.h"
 #include "op/layout.h"
 #include "op/prepared.h"
@@ -202,6 +204,61 @@ class NormalisationOp final : public Op, public WorksInParts {
   std::vector<T> shift_;
 };
 
+class ChannelShuffleOp final : public Op, public WorksInParts {
+ public:
+  ChannelShuffleOp(std::int64_t rows, bool channels_last) : rows_(rows), channels_last_(channels_last) {}
+
+  bool copies() const override { return true; }
+
+  std::vector<ValueType> infer(const InferArgs& args) const override {
+    const ValueType& X = args.inputs[0];
+    if (X.ranked()) {
+      const Dim& channels = (*X.dims)[axis_in(X.rank())];
+      if (channels.known() && channels.extent() % rows_ != 0)
+        fail(ErrorCode::invalid_model, "X is {}, whose channels are not {} times as many", to_string(X),
+             rows_);
+    }
+    return {{X.dtype, X.dims}};
+  }
+
+  void run(const RunArgs& args) const override {
+    const Shape& X = args.in(0).shape;
+    const std::size_t axis = axis_in(X.rank());
+    const std::int64_t columns = X[axis] / rows_;
+    const std::int64_t inner = X.elements(axis + 1, X.rank());
+    const Shape matrix{X.elements(0, axis), rows_, columns, inner};
+    if (inner == 1) {
+      dispatch_moved(args.in(0).dtype, [&]<class T>() {
+        for (std::int64_t at = 0; at < X.elements(); at += rows_ * columns)
+          transpose(moved<T>(args.in(0)) + at, rows_, columns, 0, columns, moved<T>(args.out(0)) + at);
+      });
+      return;
+    }
+    Walk to = walk_of(matrix);
+    to.strides[1] = inner;
+    to.strides[2] = rows_ * inner;
+    copy_strided(args.in(0), walk_of(matrix), args.out(0), to, matrix);
+  }
+
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    if (!args.inputs[0].ranked()) return std::nullopt;
+    const std::size_t rank = args.inputs[0].rank();
+    return AxisMap::identity(rank).without(axis_in(rank));
+  }
+
+  bool has_parts(std::size_t axis, std::size_t rank) const override { return axis != axis_in(rank); }
+
+  std::optional<ChannelsLast> channels_last(const FoldArgs&) const override {
+    return ChannelsLast{std::make_shared<ChannelShuffleOp>(rows_, true)};
+  }
+
+ private:
+  std::size_t axis_in(std::size_t rank) const { return channels_last_ ? rank - 1 : 1; }
+
+  std::int64_t rows_;
+  bool channels_last_;
+};
+
 }  // namespace
 
 bool epilogue_fits(DType dtype, const ChannelAffine& affine) {
@@ -240,6 +297,10 @@ std::shared_ptr<const Op> make_bfloat16_dense_op(const Tensor& W, const ChannelA
 
 std::shared_ptr<const Op> make_channel_affine_op(const ChannelAffine& affine, const Activation& activation) {
   return std::make_shared<ChannelAffineOp>(affine, activation);
+}
+
+std::shared_ptr<const Op> make_channel_shuffle_op(std::int64_t rows) {
+  return std::make_shared<ChannelShuffleOp>(rows, false);
 }
 
 std::shared_ptr<const Op> make_normalisation_op(DType dtype, const Normalisation& normalisation) {

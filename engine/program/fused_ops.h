@@ -47,4 +47,7 @@ struct Normalisation {
 };
 std::shared_ptr<const Op> make_normalisation_op(DType dtype, const Normalisation& normalisation);
 
+/// The channels of X[N,C,...] as a matrix [rows, C / rows], transposed; elements of any type.
+std::shared_ptr<const Op> make_channel_shuffle_op(std::int64_t rows);
+
 }  // namespace bnrun

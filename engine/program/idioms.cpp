@@ -11,6 +11,7 @@
 #include "base/elements.h"
 #include "base/precision.h"
 #include "graph/node_query.h"
+#include "op/shape_rules.h"
 
 namespace bnrun {
 namespace {
@@ -345,6 +346,42 @@ std::optional<WrittenActivation> activation_of(const Graph& graph, ValueId x) {
   constexpr std::size_t kMostUses = 6;  // three nodes, each of which may read x twice
   if (graph.value(x).users.size() > kMostUses) return std::nullopt;
   return ActivationReader(graph, x).read();
+}
+
+std::optional<WrittenShuffle> shuffle_from(const Graph& graph, NodeId first) {
+  using Elements = AxisMap::Elements;
+  WrittenShuffle found{{}, graph.node(first).inputs.empty() ? ValueId{} : graph.node(first).inputs[0]};
+  /// The next node, where it does nothing but move elements so.
+  const auto moves = [&](NodeId id, Elements how) -> std::optional<AxisMap> {
+    if (!id.valid()) return std::nullopt;
+    const NodeArgs args(graph, id);
+    auto axes = require_op(graph, id).axes(args.get());
+    if (!axes || axes->elements != how || !args.get().only_first_output_used()) return std::nullopt;
+    found.nodes.push_back(id);
+    return axes;
+  };
+  const auto next = [&] { return sole_reader(graph, output_of(graph, found.nodes.back())); };
+  if (!found.x.valid() || !moves(first, Elements::in_order)) return std::nullopt;
+  const ValueType& x = graph.value(found.x).type;
+  const ValueType& matrix = graph.value(output_of(graph, first)).type;
+  if (!x.ranked() || x.rank() < 3 || !matrix.ranked() || matrix.rank() != x.rank() + 1) return std::nullopt;
+  const Dim& rows = (*matrix.dims)[1];
+  const Dim& columns = (*matrix.dims)[2];
+  if (!rows.known() || !columns.known() || !(*x.dims)[1].known() ||
+      (*x.dims)[1].extent() != rows.extent() * columns.extent())
+    return std::nullopt;
+  for (std::size_t axis = 0; axis < x.rank(); ++axis) {
+    if (axis != 1 && !((*x.dims)[axis] == (*matrix.dims)[axis + (axis > 1 ? 1 : 0)])) return std::nullopt;
+  }
+  const auto turned = moves(next(), Elements::moved);
+  if (!turned) return std::nullopt;
+  for (std::size_t axis = 0; axis < turned->from.size(); ++axis) {
+    if (turned->from[axis] != (axis == 1 ? 2 : axis == 2 ? 1 : axis)) return std::nullopt;
+  }
+  if (!moves(next(), Elements::in_order)) return std::nullopt;
+  if (!same_dimensions(graph.value(output_of(graph, found.nodes.back())).type, x)) return std::nullopt;
+  found.rows = rows.extent();
+  return found;
 }
 
 }  // namespace bnrun

@@ -1,5 +1,5 @@
-// Formulas that models write in several nodes and that one step computes, more exactly: a normalisation of rows, an
-// activation.
+// What models write in several nodes and one step does: a normalisation of rows or an activation, more exactly, and a move
+// of channels.
 #pragma once
 
 #include <cstddef>
@@ -36,5 +36,16 @@ struct WrittenActivation {
 };
 
 std::optional<WrittenActivation> activation_of(const Graph& graph, ValueId x);
+
+/// The channels of x[N,C,...] as a matrix [rows, C / rows], transposed: y[n, j * rows + i] = x[n, i * (C / rows) + j], what a
+/// model writes as a Reshape, a Transpose and a Reshape.
+struct WrittenShuffle {
+  std::vector<NodeId> nodes;  ///< as above
+  ValueId x;
+  std::int64_t rows = 1;
+};
+
+/// The one whose first node this is.
+std::optional<WrittenShuffle> shuffle_from(const Graph& graph, NodeId first);
 
 }  // namespace bnrun

@@ -5,28 +5,11 @@
 
 #include "base/numbers.h"
 #include "base/strided_copy.h"
+#include "base/transpose.h"
 #include "op/layout.h"
 
 namespace bnrun {
 namespace {
-
-constexpr std::int64_t kSide = 16;
-
-/// The columns [first, last) of Y[columns, rows] = transposed X[rows, columns], in squares whose lines stay in the
-/// first-level cache.
-template <class T>
-void transpose(const T* X, std::int64_t rows, std::int64_t columns, std::int64_t first, std::int64_t last,
-               T* Y) {
-  for (std::int64_t c0 = first; c0 < last; c0 += kSide) {
-    const std::int64_t c1 = std::min(last, c0 + kSide);
-    for (std::int64_t r0 = 0; r0 < rows; r0 += kSide) {
-      const std::int64_t r1 = std::min(rows, r0 + kSide);
-      for (std::int64_t c = c0; c < c1; ++c) {
-        for (std::int64_t r = r0; r < r1; ++r) Y[c * rows + r] = X[r * columns + c];
-      }
-    }
-  }
-}
 
 class LayoutOp final : public Op {
  public:
@@ -52,9 +35,9 @@ class LayoutOp final : public Op {
     const std::int64_t columns = to_channels_last_ ? shape.elements(2, rank) : shape[rank - 1];
     if (rows <= 1 || columns <= 1) return copy_elements(args.in(0), args.out(0));
     constexpr std::int64_t kLeastElements = 8192;  // that are worth another thread
-    const std::int64_t least = std::max(kSide, kLeastElements / rows);
+    const std::int64_t least = std::max(kTransposeSide, kLeastElements / rows);
     const std::int64_t share = ceil_div(columns, static_cast<std::int64_t>(args.workspace.threads()));
-    const std::int64_t part = rounded_up(std::max(share, least), kSide);
+    const std::int64_t part = rounded_up(std::max(share, least), kTransposeSide);
     const std::int64_t parts = ceil_div(columns, part);
     dispatch_moved(args.in(0).dtype, [&]<class T>() {
       args.workspace.parallel_for(images * parts, [&](std::int64_t task, std::byte*) {

@@ -28,6 +28,10 @@ NodeInput conv(GraphBuilder& b, const NodeInput& x, std::int64_t in, std::int64_
   return b.op("Conv", {x, W, random_tensor({out}, seed + 1)}, attributes);
 }
 
+Tensor ints(const Ints& numbers) {
+  return Tensor({static_cast<std::int64_t>(numbers.size())}, numbers);
+}
+
 ValueId value(const NodeInput& input) {
   return std::get<ValueId>(input);
 }
@@ -240,6 +244,42 @@ const std::vector<Network>& networks() {
          return value(conv(b, b.op("LeakyRelu", {scaled}), 8, 5, 3, 9));
        },
        12, 2},
+      {"channels shuffled in two groups, whatever the batch, and taken apart",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto stem = value(conv(b, x, 3, 10, 3, 1));
+         const auto batch = b.op("Slice", {b.op("Shape", {stem}), ints({0}), ints({1})});
+         const auto as = [&](const NodeInput& y, const Ints& rest) {
+           return b.op("Reshape", {y, b.op("Concat", {batch, ints(rest)}, {{"axis", std::int64_t{0}}})});
+         };
+         const auto turned = b.op("Transpose", {as(stem, {2, 5, 13, 11})}, {{"perm", Ints{0, 2, 1, 3, 4}}});
+         const auto mixed = value(as(turned, {10, 13, 11}));
+         const auto left = conv(b, b.op("Slice", {mixed, ints({0}), ints({5}), ints({1})}), 5, 4, 1, 3);
+         const auto right =
+             conv(b, b.op("Slice", {mixed, ints({-1}), ints({4}), ints({1}), ints({-1})}), 5, 4, 1, 5);
+         return b.op("Add", {left, right});
+       },
+       8, 2},
+      {"channels shuffled in six groups and in two of them, and rows of a picture taken backwards",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto stem = conv(b, x, 3, 12, 3, 1);
+         const auto shuffled = [&](const NodeInput& y, std::int64_t rows) {
+           const auto matrix = b.op("Reshape", {y, ints({0, rows, 12 / rows, 13, -1})});
+           const auto turned = b.op("Transpose", {matrix}, {{"perm", Ints{0, 2, 1, 3, 4}}});
+           return b.op("Reshape", {turned, ints({0, -1, 13, 11})});
+         };
+         const auto rows =
+             b.op("Slice", {shuffled(shuffled(stem, 6), 3), ints({12}), ints({1}), ints({-2}), ints({-3})});
+         return value(conv(b, rows, 12, 4, 3, 3));
+       },
+       7, 2},
+      {"what looks like a shuffle but turns the picture over",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto stem = conv(b, x, 3, 6, 3, 1);
+         const auto matrix = b.op("Reshape", {stem, ints({0, 2, 3, 13, 11})});
+         const auto turned = b.op("Transpose", {matrix}, {{"perm", Ints{0, 2, 1, 3, 4}}});
+         return value(conv(b, b.op("Reshape", {turned, ints({0, 6, 11, 13})}), 6, 4, 1, 3));
+       },
+       9, 4},
       {"an operator that needs the model's layout in the middle",
        [](GraphBuilder& b, NodeInput x) {
          const auto a = conv(b, x, 3, 4, 1, 1);

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/strided_copy.h"
+#include "op/layout.h"
 #include "op/op.h"
 #include "op/passing.h"
 #include "op/shape_rules.h"
@@ -62,7 +63,7 @@ class Slice final : public Op {
     const auto starts = by_attributes_ ? starts_ : known_ints(args, 1);
     const auto ends = by_attributes_ ? ends_ : known_ints(args, 2);
     const auto axes = by_attributes_ ? axes_ : known_ints(args, 3);
-    const auto steps = by_attributes_ ? std::nullopt : known_ints(args, 4);
+    const auto steps = by_attributes_ ? steps_ : known_ints(args, 4);
     const bool axes_known = by_attributes_ || !args.present(3) || axes;
     const bool steps_known = by_attributes_ || !args.present(4) || steps;
     if (!axes_known || (!starts && !axes)) {
@@ -89,7 +90,7 @@ class Slice final : public Op {
       return args.present(i) ? std::optional(read_ints(args.in(i))) : std::nullopt;
     };
     const std::size_t rank = data.shape.rank();
-    const auto bounds = by_attributes_ ? bounds_of(*starts_, *ends_, axes_, std::nullopt, rank)
+    const auto bounds = by_attributes_ ? bounds_of(*starts_, *ends_, axes_, steps_, rank)
                                        : bounds_of(read_ints(args.in(1)), read_ints(args.in(2)), optional(3),
                                                    optional(4), rank);
     const Shape strides = strides_of(data.shape);
@@ -131,11 +132,41 @@ class Slice final : public Op {
     return Declined{Decline::axis_unproven, "which channels it takes is unknown"};
   }
 
+  /// Axes along which everything is taken, whatever their extent.
+  std::optional<AxisMap> axes(const FoldArgs& args) const override {
+    const auto bounds = known_bounds(args);
+    if (!bounds) return std::nullopt;
+    AxisMap map = AxisMap::identity(bounds->size());
+    map.elements = AxisMap::Elements::computed;
+    for (std::size_t axis = 0; axis < bounds->size(); ++axis) {
+      if (!(*bounds)[axis].whole()) map.from[axis].reset();
+    }
+    return map;
+  }
+
+  std::optional<ChannelsLast> channels_last(const FoldArgs& args) const override {
+    const auto bounds = known_bounds(args);
+    if (!bounds) return std::nullopt;
+    auto moved = std::make_shared<Slice>(*this);
+    moved->by_attributes_ = true;
+    moved->axes_.reset();
+    for (auto* numbers : {&moved->starts_, &moved->ends_, &moved->steps_}) numbers->emplace(bounds->size());
+    for (std::size_t axis = 0; axis < bounds->size(); ++axis) {
+      const std::size_t to = axis_with_channels_last(axis, bounds->size());
+      (*moved->starts_)[to] = (*bounds)[axis].start;
+      (*moved->ends_)[to] = (*bounds)[axis].end;
+      (*moved->steps_)[to] = (*bounds)[axis].step;
+    }
+    ChannelsLast form{std::move(moved)};
+    for (std::size_t i = 1; i < args.inputs.size(); ++i) form.constants.emplace_back(i, Tensor());
+    return form;
+  }
+
  private:
   std::optional<std::vector<Bounds>> known_bounds(const FoldArgs& args) const {
     if (!args.inputs[0].ranked()) return std::nullopt;
     const std::size_t rank = args.inputs[0].rank();
-    if (by_attributes_) return bounds_of(*starts_, *ends_, axes_, std::nullopt, rank);
+    if (by_attributes_) return bounds_of(*starts_, *ends_, axes_, steps_, rank);
     const auto starts = known_ints(args, 1);
     const auto ends = known_ints(args, 2);
     const auto axes = known_ints(args, 3);
@@ -200,6 +231,7 @@ class Slice final : public Op {
 
   bool by_attributes_;
   std::optional<std::vector<std::int64_t>> starts_, ends_, axes_;
+  std::optional<std::vector<std::int64_t>> steps_;  ///< no attribute of any version
 };
 
 }  // namespace
