@@ -19,6 +19,7 @@ class Layouts {
 
   void take(FusedStep fused) {
     Step& step = fused.step;
+    if (turns_over(step)) return;
     if (fused.channels_last) return take_with_channels_last(std::move(step), {});
     const bool wanted = fused.prefers_channels_last ||
                         std::ranges::any_of(step.inputs, [&](ValueId id) { return moved_.contains(id); });
@@ -49,6 +50,41 @@ class Layouts {
             .kernel = "layout"};
   }
 
+  /// Whether the step, a transpose, gives a value that there is already: of x with its channels last, or of what its
+  /// output is with its channels last.
+  bool turns_over(const Step& step) {
+    const auto axes = step.captures.empty() ? step.op->axes(StepArgs(values_, step).get()) : std::nullopt;
+    if (!axes || axes->elements != AxisMap::Elements::moved || axes->from.size() < 3) return false;
+    const std::size_t rank = axes->from.size();
+    bool to_last = true;
+    bool from_last = true;
+    for (std::size_t axis = 0; axis < rank; ++axis) {
+      const auto& from = axes->from[axis];
+      to_last = to_last && from && axis_with_channels_last(*from, rank) == axis;
+      from_last = from_last && from == axis_with_channels_last(axis, rank);
+    }
+    const ValueId x = step.inputs[0];
+    const ValueId y = step.outputs[0];
+    const auto found = moved_.find(x);
+    if (to_last && found != moved_.end() && own_.erase(found->second) != 0) {
+      rename(found->second, y);
+      found->second = y;
+      there_.insert(y);
+      return true;
+    }
+    if (!from_last || (found != moved_.end() && !there_.contains(x))) return false;
+    moved_.emplace(y, x);
+    return true;
+  }
+
+  /// Everywhere so far.
+  void rename(ValueId from, ValueId to) {
+    for (Step& step : steps_) {
+      std::ranges::replace(step.inputs, from, to);
+      std::ranges::replace(step.outputs, from, to);
+    }
+  }
+
   void take_with_channels_last(Step step, ChannelsLast form) {
     if (form.op != nullptr) step.op = std::move(form.op);
     for (std::size_t i = 0; i < step.inputs.size(); ++i) {
@@ -73,6 +109,7 @@ class Layouts {
     const ValueType type = with_channels_last(values_.type(id));
     const ValueId last = values_.add(type);
     moved_.emplace(id, last);
+    own_.insert(last);
     return last;
   }
 
@@ -90,6 +127,7 @@ class Layouts {
   std::vector<Step> steps_;
   std::map<ValueId, ValueId> moved_;  ///< values that lie somewhere with channels last, and where
   std::set<ValueId> there_;           ///< those that lie as their types say as well
+  std::set<ValueId> own_;             ///< of the moved ones, those that the graph does not have
 };
 
 }  // namespace

@@ -280,6 +280,39 @@ const std::vector<Network>& networks() {
          return value(conv(b, b.op("Reshape", {turned, ints({0, 6, 11, 13})}), 6, 4, 1, 3));
        },
        9, 4},
+      {"a network whose exporter keeps channels last and turns them over around each convolution",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto turn = [&](const NodeInput& y, const Ints& perm) {
+           return b.op("Transpose", {y}, {{"perm", perm}});
+         };
+         const Ints to_last{0, 2, 3, 1};
+         const Ints to_first{0, 3, 1, 2};
+         auto y = turn(x, to_last);
+         y = turn(b.op("Relu", {conv(b, turn(y, to_first), 3, 8, 3, 1)}), to_last);
+         const auto dense =
+             b.op("Add", {b.op("MatMul", {y, random_tensor({8, 6}, 3)}), random_tensor({6}, 4)});
+         return turn(conv(b, turn(dense, to_first), 6, 4, 3, 5), to_last);
+       },
+       4, 0},
+      {"a value turned over twice, which is an output as well",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto y = value(conv(b, x, 3, 4, 3, 1));
+         const auto last = b.op("Transpose", {y}, {{"perm", Ints{0, 2, 3, 1}}});
+         b.output(last);
+         const auto again = b.op("Transpose", {y}, {{"perm", Ints{0, 2, 3, 1}}});
+         return b.op("Relu", {b.op("Add", {last, again})});
+       },
+       6, 2},
+      {"signals of one axis, turned over between convolutions",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto signal = b.op("Reshape", {x, ints({0, 3, 143})});
+         const auto one = [&](const NodeInput& y, std::int64_t in, std::int64_t out, std::uint32_t seed) {
+           return b.op("Conv", {y, random_tensor({out, in, 5}, seed, -0.5, 0.5)});
+         };
+         const auto turned = b.op("Transpose", {one(signal, 3, 7, 1)}, {{"perm", Ints{0, 2, 1}}});
+         return one(b.op("Elu", {turned}), 139, 4, 2);
+       },
+       7, 3},
       {"an operator that needs the model's layout in the middle",
        [](GraphBuilder& b, NodeInput x) {
          const auto a = conv(b, x, 3, 4, 1, 1);
