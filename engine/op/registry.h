@@ -6,7 +6,6 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "op/attribute_reader.h"
 #include "op/op.h"
@@ -20,8 +19,8 @@ struct OpEntry {
   std::string_view domain;
   std::string_view name;
   OpFactory make;
-  std::vector<int> versions;    ///< opset versions at which it changed, ascending, as far as understood
-  std::string_view attributes;  ///< the names of all it has had in any version, between blanks
+  std::span<const int> versions;  ///< opset versions at which it changed, ascending, as far as understood
+  std::string_view attributes;    ///< the names of all it has had in any version, between blanks
 };
 
 /// All operators, sorted by domain and name.

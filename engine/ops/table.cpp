@@ -1,6 +1,6 @@
 // The operator table: one row for each line of table.inc.
 #include <algorithm>
-#include <map>
+#include <array>
 #include <string_view>
 #include <utility>
 
@@ -25,43 +25,43 @@ namespace bnrun {
 
 namespace {
 
-std::string_view attributes_of(std::string_view domain, std::string_view name) {
-  static const std::map<std::pair<std::string_view, std::string_view>, std::string_view> names = {
-#define ATTRIBUTES(domain, name, names) {{domain, #name}, names},
+template <int... Versions>
+constexpr int kVersions[] = {Versions...};
+
+constexpr std::string_view attributes_of(std::string_view domain, std::string_view name) {
+#define ATTRIBUTES(its_domain, its_name, names) \
+  if (name == #its_name && domain == its_domain) return names;
 #include "ops/attribute_names.inc"
 #undef ATTRIBUTES
-  };
-  const auto found = names.find({domain, name});
-  return found == names.end() ? std::string_view() : found->second;
+  return {};
 }
 
-}  // namespace
-
-std::span<const OpEntry> op_table() {
-  static const std::vector<OpEntry> table = [] {
-    std::vector<OpEntry> rows = {
-#define OP(domain, name, factory, ...) {domain, #name, factory, {__VA_ARGS__}, attributes_of(domain, #name)},
-#define OP_OF_KIND(domain, name, factory, kind, ...)          \
-  {domain,                                                    \
-   #name,                                                     \
-   [](AttributeReader& node) { return factory(node, kind); }, \
-   {__VA_ARGS__},                                             \
+constexpr auto kTable = [] {
+  auto rows = std::to_array<OpEntry>({
+#define OP(domain, name, factory, ...) \
+  {domain, #name, factory, kVersions<__VA_ARGS__>, attributes_of(domain, #name)},
+#define OP_OF_KIND(domain, name, factory, kind, ...)                                                 \
+  {domain, #name, [](AttributeReader& node) { return factory(node, kind); }, kVersions<__VA_ARGS__>, \
    attributes_of(domain, #name)},
 #include "ops/table.inc"
 #undef OP
 #undef OP_OF_KIND
-    };
-    std::sort(rows.begin(), rows.end(), [](const OpEntry& a, const OpEntry& b) {
-      return std::pair(a.domain, a.name) < std::pair(b.domain, b.name);
-    });
-    return rows;
-  }();
-  return table;
+  });
+  std::ranges::sort(rows, {}, [](const OpEntry& entry) { return std::pair(entry.domain, entry.name); });
+  return rows;
+}();
+
+}  // namespace
+
+std::span<const OpEntry> op_table() {
+  return kTable;
 }
 
 std::vector<OperatorInfo> supported_operators() {
   std::vector<OperatorInfo> operators;
-  for (const OpEntry& entry : op_table()) operators.push_back({entry.domain, entry.name, entry.versions});
+  for (const OpEntry& entry : op_table()) {
+    operators.push_back({entry.domain, entry.name, {entry.versions.begin(), entry.versions.end()}});
+  }
   return operators;
 }
 

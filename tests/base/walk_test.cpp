@@ -76,6 +76,14 @@ TEST(BroadcastRuns, ReadEveryOperandWhereIndexArithmeticDoes) {
   }
 }
 
+TEST(BroadcastRuns, OfNothingAreNone) {
+  EXPECT_FALSE(BroadcastRuns<2>({Shape{3, 0}, Shape{}}, Shape{3, 0}).next());
+  EXPECT_FALSE(BroadcastRuns<2>({Shape{0, 3}, Shape{3}}, Shape{0, 3}).next());
+  BroadcastRuns<2> one({Shape{}, Shape{}}, Shape{});
+  EXPECT_TRUE(one.next());
+  EXPECT_FALSE(one.next());
+}
+
 TEST(BroadcastRuns, MergeAxesThatAllOperandsCrossAlike) {
   const Shape image{8, 3, 5, 7};
   EXPECT_EQ(BroadcastRuns<2>({image, image}, image).run(), 8 * 3 * 5 * 7);

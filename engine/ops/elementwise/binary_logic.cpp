@@ -5,6 +5,7 @@
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/strided_copy.h"
 #include "op/op.h"
 #include "op/passing.h"
 #include "op/shape_rules.h"
@@ -17,7 +18,8 @@ namespace {
 
 struct LogicRow {
   void (*run)(const TensorView& A, const TensorView& B, const MutableTensorView& C);
-  bool boolean;  ///< the result, whatever the operands are
+  bool boolean;            ///< the result, whatever the operands are
+  bool exchanged = false;  ///< run() is given B and A
 };
 
 /// Half and bfloat16 as float, everything else (strings among it) as it is.
@@ -30,7 +32,7 @@ decltype(auto) widened_element(const T& x) {
 }
 
 template <class Types, class F>
-LogicRow comparison(F) {
+LogicRow comparison(F, bool exchanged = false) {
   return {[](const TensorView& A, const TensorView& B, const MutableTensorView& C) {
             dispatch(Types{}, A.dtype, [&]<class T>() {
               broadcast_apply<T, T, bool>(A, B, C, [](const T& a, const T& b) {
@@ -38,7 +40,7 @@ LogicRow comparison(F) {
               });
             });
           },
-          true};
+          true, exchanged};
 }
 
 template <class Types, class F>
@@ -100,9 +102,9 @@ LogicRow row_of(LogicKind kind, AttributeReader& node) {
     case LogicKind::equal:
       return comparison<AllTypes>(std::equal_to<>());
     case LogicKind::greater:
-      return comparison<NumericTypes>(std::greater<>());
+      return comparison<NumericTypes>(std::less<>(), true);
     case LogicKind::greater_or_equal:
-      return comparison<NumericTypes>(std::greater_equal<>());
+      return comparison<NumericTypes>(std::less_equal<>(), true);
     case LogicKind::less:
       return comparison<NumericTypes>(std::less<>());
     case LogicKind::less_or_equal:
@@ -140,7 +142,9 @@ class BinaryLogic final : public Op {
   }
 
   void run(const RunArgs& args) const override {
-    row_.run(args.in(0), legacy_.align(args.in(1), args.in(0).shape.rank()), args.out(0));
+    const TensorView B = legacy_.align(args.in(1), args.in(0).shape.rank());
+    if (row_.exchanged) return row_.run(B, args.in(0), args.out(0));
+    row_.run(args.in(0), B, args.out(0));
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override { return broadcast_axes(args, legacy_); }
@@ -173,17 +177,20 @@ class Where final : public Op {
   }
 
   void run(const RunArgs& args) const override {
-    const BroadcastRuns<3> runs({args.in(0).shape, args.in(1).shape, args.in(2).shape}, args.out(0).shape);
-    dispatch(AllTypes{}, args.in(1).dtype, [&]<class T>() {
+    BroadcastRuns<3> runs({args.in(0).shape, args.in(1).shape, args.in(2).shape}, args.out(0).shape);
+    const bool* const conditions = args.in(0).data<bool>();
+    const std::int64_t count = runs.run();
+    const std::int64_t step = runs.step(0);
+    dispatch_moved(args.in(1).dtype, [&]<class T>() {
       with_constant_steps(runs.step(1), runs.step(2), [&](auto step_x, auto step_y) {
-        runs.visit([&](std::int64_t first, const std::array<std::int64_t, 3>& at) {
-          const bool* condition = args.in(0).data<bool>() + at[0];
-          const T* x = args.in(1).data<T>() + at[1];
-          const T* y = args.in(2).data<T>() + at[2];
-          T* out = args.out(0).data<T>() + first;
-          for (std::int64_t i = 0; i < runs.run(); ++i)
-            out[i] = condition[i * runs.step(0)] ? x[i * step_x] : y[i * step_y];
-        });
+        while (runs.next()) {
+          const bool* condition = conditions + runs.at(0);
+          const T* x = moved<T>(args.in(1)) + runs.at(1);
+          const T* y = moved<T>(args.in(2)) + runs.at(2);
+          T* out = moved<T>(args.out(0)) + runs.first();
+          for (std::int64_t i = 0; i < count; ++i)
+            out[i] = condition[i * step] ? x[i * step_x] : y[i * step_y];
+        }
       });
     });
   }

@@ -82,25 +82,19 @@ class Pow final : public Op, public HasFormula {
     if (is_floating(args.in(0).dtype) && Y.elements() == 1 && args.out(0).shape == args.in(0).shape &&
         run_simple_power(read_doubles(Y)[0], args.in(0), args.out(0)))
       return;
-    using BaseTypes = TypeList<float, double, Half, BFloat16, std::int32_t, std::int64_t>;
-    dispatch(BaseTypes{}, args.in(0).dtype, [&]<class T>() {
-      dispatch(NumericTypes{}, Y.dtype, [&]<class E>() {
-        using C = ComputeType<T>;
-        broadcast_apply<T, E, T>(args.in(0), Y, args.out(0), [](T x, E y) {
-          const auto base = static_cast<C>(x);
-          const auto exponent = static_cast<ComputeType<E>>(y);
-          if constexpr (std::is_integral_v<T> && std::is_integral_v<E>) {
-            return integer_power(base, static_cast<std::int64_t>(exponent));
-          } else {
-            const double power = std::pow(static_cast<double>(base), static_cast<double>(exponent));
-            if constexpr (std::is_integral_v<T>)
-              return saturated<T>(power);
-            else
-              return T(static_cast<C>(power));
-          }
-        });
-      });
-    });
+    if (is_integer(args.in(0).dtype) && is_integer(Y.dtype)) {
+      run_as<std::int64_t>(TypeList<std::int32_t, std::int64_t>{}, args, Y,
+                           []<class C>(C x, std::int64_t y) { return integer_power(x, y); });
+    } else {
+      run_as<double>(TypeList<float, double, Half, BFloat16, std::int32_t, std::int64_t>{}, args, Y,
+                     []<class C>(C x, double y) {
+                       const double power = std::pow(static_cast<double>(x), y);
+                       if constexpr (std::is_integral_v<C>)
+                         return saturated<C>(power);
+                       else
+                         return static_cast<C>(power);
+                     });
+    }
   }
 
   std::optional<Formula> formula(const FoldArgs& args) const override {
@@ -116,6 +110,16 @@ class Pow final : public Op, public HasFormula {
   bool keeps_rows(const FoldArgs& args) const override { return broadcast_keeps_rows(args, legacy_); }
 
  private:
+  /// out = f(x, y) with y as E, whichever type the exponents have.
+  template <class E, class Bases, class F>
+  static void run_as(Bases bases, const RunArgs& args, const TensorView& Y, F f) {
+    const Tensor exponents = convert(Y, dtype_of<E>);
+    dispatch(bases, args.in(0).dtype, [&]<class T>() {
+      broadcast_apply<T, E, T>(args.in(0), exponents.view(), args.out(0),
+                               [f](T x, E y) { return T(f(static_cast<ComputeType<T>>(x), y)); });
+    });
+  }
+
   LegacyBroadcast legacy_;
 };
 

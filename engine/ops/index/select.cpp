@@ -1,10 +1,10 @@
 // Selecting elements by their value or position: Compress, NonZero, Trilu, Unique.
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/order_key.h"
 #include "base/strided_copy.h"
 #include "op/op.h"
 #include "op/passing.h"
@@ -219,41 +219,35 @@ class Unique final : public Op {
   }
 
  private:
-  template <class T>
-  static bool less(const T& a, const T& b) {
-    if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
-      return less(static_cast<float>(a), static_cast<float>(b));
-    } else if constexpr (std::is_floating_point_v<T>) {
-      return a < b || (!std::isnan(a) && std::isnan(b));
-    } else {
-      return a < b;
-    }
-  }
-
   static void sort_entries(const TensorView& X, std::size_t axis, std::vector<std::int64_t>& order,
                            std::vector<bool>& starts_group) {
-    const std::int64_t entries = X.shape[axis];
-    const std::int64_t outer = X.shape.elements(0, axis);
-    const std::int64_t inner = X.shape.elements(axis + 1, X.shape.rank());
-    dispatch(TypeList<float, double, Half, BFloat16, std::int8_t, std::int16_t, std::int32_t, std::int64_t,
-                      std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, bool, std::string>{},
-             X.dtype, [&]<class T>() {
-               const T* x = X.data<T>();
-               const auto before = [&](std::int64_t a, std::int64_t b) {
-                 for (std::int64_t i = 0; i < outer; ++i) {
-                   for (std::int64_t j = 0; j < inner; ++j) {
-                     const T& left = x[(i * entries + a) * inner + j];
-                     const T& right = x[(i * entries + b) * inner + j];
-                     if (less(left, right)) return true;
-                     if (less(right, left)) return false;
-                   }
-                 }
-                 return false;
-               };
-               std::stable_sort(order.begin(), order.end(), before);
-               for (std::size_t i = 1; i < order.size(); ++i)
-                 starts_group[i] = before(order[i - 1], order[i]);
-             });
+    if (X.dtype == DType::string)
+      return sort_entries(X.data<std::string>(), X.shape, axis, order, starts_group);
+    std::vector<std::uint64_t> keys(static_cast<std::size_t>(X.elements()));
+    dispatch(PlainTypes{}, X.dtype, [&]<class T>() {
+      std::ranges::transform(X.span<T>(), keys.begin(), [](T x) { return order_key(x); });
+    });
+    sort_entries(keys.data(), X.shape, axis, order, starts_group);
+  }
+
+  template <class T>
+  static void sort_entries(const T* x, const Shape& shape, std::size_t axis, std::vector<std::int64_t>& order,
+                           std::vector<bool>& starts_group) {
+    const std::int64_t entries = shape[axis];
+    const std::int64_t outer = shape.elements(0, axis);
+    const std::int64_t inner = shape.elements(axis + 1, shape.rank());
+    const auto before = [&](std::int64_t a, std::int64_t b) {
+      for (std::int64_t i = 0; i < outer; ++i) {
+        for (std::int64_t j = 0; j < inner; ++j) {
+          const T& left = x[(i * entries + a) * inner + j];
+          const T& right = x[(i * entries + b) * inner + j];
+          if (left != right) return left < right;
+        }
+      }
+      return false;
+    };
+    std::stable_sort(order.begin(), order.end(), before);
+    for (std::size_t i = 1; i < order.size(); ++i) starts_group[i] = before(order[i - 1], order[i]);
   }
 
   static void reorder_by_appearance(std::vector<std::int64_t>& firsts, std::vector<std::int64_t>& counts,

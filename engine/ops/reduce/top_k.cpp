@@ -1,11 +1,11 @@
 // TopK: the K largest (or smallest) elements along one axis and their indices, best first; of equal ones the
 // lower index first. NaN counts as larger than every number.
 #include <algorithm>
-#include <cmath>
-#include <numeric>
+#include <utility>
 
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/order_key.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
 
@@ -46,22 +46,20 @@ class TopK final : public Op {
     const std::int64_t k = k_ ? *k_ : read_ints(args.in(1)).at(0);
     const std::int64_t inner = shape.elements(axis + 1, shape.rank());
     const std::int64_t rows = shape.elements(0, axis) * inner;
-    std::vector<std::int64_t> order(static_cast<std::size_t>(extent));
+    std::vector<std::pair<std::uint64_t, std::int64_t>> order(
+        static_cast<std::size_t>(extent));  // least first
     dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {
       for (std::int64_t row = 0; row < rows; ++row) {
         const std::int64_t outer = row / inner;
         const T* x = args.in(0).data<T>() + outer * extent * inner + row % inner;
-        const auto at = [&](std::int64_t i) { return static_cast<ComputeType<T>>(x[i * inner]); };
-        std::iota(order.begin(), order.end(), 0);
-        std::partial_sort(order.begin(), order.begin() + k, order.end(), [&](std::int64_t a, std::int64_t b) {
-          const bool smaller = less(at(a), at(b));
-          const bool larger = less(at(b), at(a));
-          if (!smaller && !larger) return a < b;
-          return largest_ ? larger : smaller;
-        });
+        for (std::int64_t i = 0; i < extent; ++i) {
+          const std::uint64_t key = order_key(x[i * inner]);
+          order[static_cast<std::size_t>(i)] = {largest_ ? ~key : key, i};
+        }
+        std::partial_sort(order.begin(), order.begin() + k, order.end());
         for (std::int64_t i = 0; i < k; ++i) {
           const std::int64_t to = (outer * k + i) * inner + row % inner;
-          const std::int64_t best = order[static_cast<std::size_t>(i)];
+          const std::int64_t best = order[static_cast<std::size_t>(i)].second;
           if (args.out(0).defined()) args.out(0).data<T>()[to] = x[best * inner];
           if (args.outputs.size() > 1 && args.out(1).defined()) args.out(1).data<std::int64_t>()[to] = best;
         }
@@ -70,14 +68,6 @@ class TopK final : public Op {
   }
 
  private:
-  template <class C>
-  static bool less(C a, C b) {
-    if constexpr (std::is_floating_point_v<C>) {
-      if (std::isnan(a) || std::isnan(b)) return !std::isnan(a);
-    }
-    return a < b;
-  }
-
   std::int64_t axis_;
   std::optional<std::int64_t> k_;
   bool largest_ = true;

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "base/elements.h"
 #include "support/op_testing.h"
@@ -126,6 +127,68 @@ TEST(Pow, OneExponentActsLikeOneForEachElement) {
       EXPECT_EQ(std::signbit(at_minus_zero), std::signbit(std::pow(-0.0, exponent))) << exponent;
     }
   }
+}
+
+const DType kNumbers[] = {DType::float32, DType::float64, DType::float16, DType::bfloat16,
+                          DType::int8,    DType::int16,   DType::int32,   DType::int64,
+                          DType::uint8,   DType::uint16,  DType::uint32,  DType::uint64};
+
+/// One function serves types of equal bits, and one both orders of comparing: a sign must matter where it does.
+TEST(Binary, EveryElementTypeAsNumbersDo) {
+  const auto flags = [](const Flags& values) {
+    return Tensor({static_cast<std::int64_t>(values.size())}, values);
+  };
+  for (const DType dtype : kNumbers) {
+    SCOPED_TRACE(name_of(dtype));
+    const bool is_unsigned =
+        dtype == DType::uint8 || dtype == DType::uint16 || dtype == DType::uint32 || dtype == DType::uint64;
+    const double low = is_unsigned ? 6 : -6;
+    const auto numbers = [&](const std::vector<double>& values) { return tensor_of(dtype, {3}, values); };
+    const Tensor A = numbers({low, 3, 12});
+    const Tensor B = numbers({2, 3, low});
+    const auto result = [&](const char* name) { return run_op(name, 16, {A, B})[0]; };
+    expect_close(result("Equal"), flags({false, true, false}));
+    expect_close(result("Less"), flags({!is_unsigned, false, false}));
+    expect_close(result("LessOrEqual"), flags({!is_unsigned, true, false}));
+    expect_close(result("Greater"), flags({is_unsigned, false, true}));
+    expect_close(result("GreaterOrEqual"), flags({is_unsigned, true, true}));
+    expect_close(result("Add"), numbers({low + 2, 6, 12 + low}));
+    if (is_unsigned) {
+      expect_close(run_op("Sub", 14, {A, numbers({2, 3, 5})})[0], numbers({4, 0, 7}));
+    } else {
+      expect_close(result("Sub"), numbers({-8, 0, 18}));
+    }
+    expect_close(result("Mul"), numbers({low * 2, 9, 12 * low}));
+    expect_close(result("Div"), numbers({low / 2, 1, 12 / low}));
+    expect_close(run_op("Where", 16, {flags({true, false, true}), A, B})[0], numbers({low, 3, 12}));
+  }
+}
+
+TEST(Binary, BitsOfEveryIntegerType) {
+  for (const DType dtype : std::span(kNumbers).subspan(4)) {
+    SCOPED_TRACE(name_of(dtype));
+    const Tensor A = tensor_of(dtype, {2}, {12, 96});
+    const Tensor B = tensor_of(dtype, {2}, {10, 127});
+    expect_close(run_op("BitwiseAnd", 18, {A, B})[0], tensor_of(dtype, {2}, {8, 96}));
+    expect_close(run_op("BitwiseOr", 18, {A, B})[0], tensor_of(dtype, {2}, {14, 127}));
+    expect_close(run_op("BitwiseXor", 18, {A, B})[0], tensor_of(dtype, {2}, {6, 31}));
+  }
+}
+
+/// Powers of every type of base by every type of exponent.
+TEST(Pow, EveryPairOfTypes) {
+  for (const DType base :
+       {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int32, DType::int64}) {
+    for (const DType exponent : kNumbers) {
+      SCOPED_TRACE(::testing::Message() << name_of(base) << " to the " << name_of(exponent));
+      const Tensor Y =
+          run_op("Pow", 15, {tensor_of(base, {3}, {3, -2, 1}), tensor_of(exponent, {3}, {4, 3, 0})})[0];
+      expect_close(Y, tensor_of(base, {3}, {81, -8, 1}));
+    }
+  }
+  // exponents that are no doubles
+  const Tensor odd({1}, std::vector<std::int64_t>{(std::int64_t{1} << 53) + 1});
+  expect_close(run_op("Pow", 15, {tensor<std::int64_t>({1}, {-1}), odd})[0], tensor<std::int64_t>({1}, {-1}));
 }
 
 TEST(Binary, Refusals) {

@@ -381,6 +381,9 @@ TEST(Chosen, ByConditionValueOrPlace) {
        {{"axis", number(0)}},
        {floats({2, 2}, {0, 9, 1, 0}), ints({2, 0}), ints({1, 1, 0}), ints({1, 2})}},
       {"Unique", 11, {Tensor({3}, Strings{"b", "a", "b"})}, {}, {Tensor({2}, Strings{"a", "b"})}},
+      {"Unique", 11, {floats({4}, {0, -1, -0.0F, -2})}, {}, {floats({3}, {-2, -1, 0}), ints({3, 1, 0})}},
+      {"Unique", 11, {ints({kMax, 0, kMin, kMax - 1})}, {}, {ints({kMin, 0, kMax - 1, kMax})}},
+      {"Unique", 11, {mask({true, false, true})}, {}, {mask({false, true})}},
   });
   EXPECT_EQ(run_op_error("Compress", 11, {counting({2}), ints({1, 0})}), ErrorCode::invalid_model);
   EXPECT_EQ(run_op_error("Compress", 11, {counting({2}), mask({true, true, true})}),

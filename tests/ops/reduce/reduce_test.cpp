@@ -195,6 +195,28 @@ TEST(CumSum, ConstantAxisOutsideTheTensorIsRefusedByInference) {
                [&] { op_of("CumSum", 14, 2)->infer({.inputs = types, .values = values}); });
 }
 
+TEST(TopK, EveryElementType) {
+  for (const DType dtype :
+       {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int8, DType::int16,
+        DType::int32, DType::int64, DType::uint8, DType::uint16, DType::uint32, DType::uint64}) {
+    SCOPED_TRACE(name_of(dtype));
+    const bool is_unsigned = name_of(dtype).starts_with("uint");
+    const double low = is_unsigned ? 1 : -7;
+    const Tensor X = tensor_of(dtype, {5}, {3, low, 100, low + 1, 100});
+    const Tensor all({1}, std::vector<std::int64_t>{5});
+    auto result = run_op("TopK", 11, {X, all}, {}, 2);
+    expect_close(result[0], tensor_of(dtype, {5}, {100, 100, 3, low + 1, low}));
+    expect_close(result[1], tensor<std::int64_t>({5}, {2, 4, 0, 3, 1}));
+    result = run_op("TopK", 11, {X, all}, {{"largest", 0}}, 2);
+    expect_close(result[0], tensor_of(dtype, {5}, {low, low + 1, 3, 100, 100}));
+    expect_close(result[1], tensor<std::int64_t>({5}, {1, 3, 0, 2, 4}));
+  }
+  // -0 and 0 are equal: the lower index first
+  const Tensor two({1}, std::vector<std::int64_t>{2});
+  expect_close(run_op("TopK", 11, {tensor<float>({3}, {-0.0F, 0.0F, -1e-45F}), two}, {}, 2)[1],
+               tensor<std::int64_t>({2}, {0, 1}));
+}
+
 TEST(TopK, EveryVersionTiesAndNaN) {
   const Tensor X({2, 4}, std::vector<float>{1, 9, 9, 3, 8, 2, 7, 2});
   const Tensor two({1}, Ints{2});
