@@ -99,7 +99,10 @@ std::optional<Layer> layer_with(const Graph& graph, NodeId id, const Tensor& W, 
   seen.inputs = inputs;
   seen.constants = constants;
   const Op& op = *graph.node(id).op;
-  if (auto dense = op.as_dense(seen)) return Layer{std::move(dense), {}};
+  if (auto dense = op.as_dense(seen)) {
+    if (dense->alpha != 1.0 || dense->beta != 1.0) return std::nullopt;
+    return Layer{std::move(dense), {}};
+  }
   if (auto convolution = op.as_convolution(seen)) return Layer{{}, std::move(convolution)};
   return std::nullopt;
 }

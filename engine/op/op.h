@@ -114,10 +114,12 @@ struct OwnAffine {
   Absorbed without;
 };
 
-/// Y[M,N] = X[M,K] * W[K,N] + b[N] with constant W and b, in the type the model stores.
+/// Y[M,N] = alpha * X[M,K] * W[K,N] + beta * b[N] with constant W and b, in the type the model stores.
 struct DenseForm {
   Tensor W;  ///< [K,N], row-major
   Tensor b;  ///< [N], or undefined: no bias
+  double alpha = 1.0;
+  double beta = 1.0;
 };
 
 /// Y[N,M,...] = X[N,C,...] convolved with W[M,C/group,...], plus b[M], in the type the model stores.

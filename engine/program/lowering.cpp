@@ -20,7 +20,7 @@ constexpr std::array kOfBytes = {DType::float32, DType::int8, DType::uint8};
 constexpr std::array kBfloat16 = {DType::bfloat16};
 #endif
 
-/// Y[M,N] = X[M,K] * W[K,N] + b[N]. The rank of the input may be unknown where the operator tells that of its
+/// Y[M,N] = alpha * X[M,K] * W[K,N] + beta * b[N]. The rank of the input may be unknown where the operator tells that of its
 /// output, which is the same.
 std::optional<KernelForm> begin_dense(const Op& op, const FoldArgs& args, const IntegerProduct*) {
   auto dense = op.as_dense(args);
@@ -28,7 +28,9 @@ std::optional<KernelForm> begin_dense(const Op& op, const FoldArgs& args, const 
   const auto N = static_cast<std::size_t>(dense->W.shape()[1]);
   KernelForm form{.W = std::move(dense->W),
                   .affine = ChannelAffine{}.on_axis(static_cast<int>(args.outputs[0].rank()) - 1, N)};
+  form.affine.scale.assign(N, dense->alpha);
   if (dense->b.defined()) form.affine.shift = read_doubles(dense->b);
+  for (double& t : form.affine.shift) t *= dense->beta;
   return form;
 }
 

@@ -511,7 +511,17 @@ INSTANTIATE_TEST_SUITE_P(
                                  {Draw(1).bytes(DType::int8, {37, 3}), Tensor({}, std::vector<float>{0.1F})}),
                         {{"alpha", 0.5F}});
              },
-             {"operator", "operator", "dense, bytes"}},
+             {"operator", "dense, packed", "dense, bytes"}},
+        Left{"a factor of the bias",
+             [](Net& net, const Constants&) {
+               const auto integers = [&](const Tensor& q, float scale) {
+                 return net.b.op("DequantizeLinear", {q, Tensor({}, std::vector<float>{scale})});
+               };
+               const ValueId w = integers(Draw(1).bytes(DType::int8, {37, 3}), 0.1F);
+               const ValueId c = integers(Tensor({3}, std::vector<std::int32_t>{500, -900, 70}), 0.01F);
+               net.b.output(net.b.op("Gemm", {net.layer_input, w, c}, {{"beta", 0.5F}}));
+             },
+             {"operator", "dense, packed", "dense, bytes"}},
         Left{"weights that are moved",
              [](Net& net, const Constants&) {
                const ValueId w =

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "bnrun/error.h"
 #include "support/expect_error.h"
 #include "support/session_testing.h"
@@ -35,6 +37,68 @@ TEST(Compile, AMapBehindAnActivationThatStaysInRegistersIsPartOfTheLayer) {
     EXPECT_EQ(program.stages[0].steps.size(), steps);
     expect_like_interpret(model, {{"x", random_tensor({29, 6}, 3)}});
   }
+}
+
+struct Factors {
+  float alpha;
+  float beta;
+  std::optional<Shape> C;
+  bool packed = true;
+  std::int64_t transB = 0;
+};
+
+/// y = Gemm(x, W, C) with these factors of 6 columns and 37.
+Model product_with(const Factors& f, DType dtype, bool normalised = false) {
+  GraphBuilder b;
+  std::vector<NodeInput> inputs{b.input("x", dtype, {"N", 6}),
+                                random_tensor(dtype, f.transB != 0 ? Shape{37, 6} : Shape{6, 37}, 1)};
+  if (f.C) inputs.emplace_back(random_tensor(dtype, *f.C, 2));
+  auto y = b.op("Gemm", inputs, {{"alpha", f.alpha}, {"beta", f.beta}, {"transB", f.transB}});
+  if (normalised) y = batch_normalization(b, y, 37, 3);
+  b.output(y);
+  return b.model();
+}
+
+TEST(Compile, FactorsOfAProductArePartOfItsLayer) {
+  const Tensor wide = random_tensor(DType::float64, {64, 6}, 7);
+  for (const Factors& f :
+       {Factors{0.5F, 2.0F, Shape{37}}, Factors{-1.7F, 1.0F, std::nullopt}, Factors{1.0F, 0.3F, Shape{}},
+        Factors{3.1F, -0.7F, Shape{1, 37}, true, 1}, Factors{2.0F, 0.0F, Shape{37}},
+        // a product of NaN and 0, a scale that loses digits, a bias that is none for each column
+        Factors{0.0F, 1.0F, Shape{37}, false}, Factors{1e-40F, 1.0F, std::nullopt, false},
+        Factors{0.5F, 2.0F, Shape{1, 1}}, Factors{0.5F, 1.0F, Shape{64, 1}, false}}) {
+    for (const DType dtype : {DType::float32, DType::float64}) {
+      if (dtype == DType::float64 && f.alpha == 1e-40F) continue;  // digits enough
+      SCOPED_TRACE(::testing::Message() << f.alpha << " " << f.beta << " " << name_of(dtype));
+      const Model model = product_with(f, dtype);
+      const Program program = compile(prepared(graph_of(model)));
+      ASSERT_EQ(program.stages.size(), 1U);
+      ASSERT_EQ(program.stages[0].steps.size(), 1U);
+      EXPECT_EQ(program.stages[0].steps[0].kernel, f.packed ? "dense, packed" : "operator");
+      const Tensor X = convert(wide.view(), dtype);
+      expect_like_interpret(model, {{"x", X}});
+      if (!f.packed) continue;
+      const Tensor all = Session(model, {.threads = 3}).run({{"x", X}})[0].tensor;
+      const std::size_t in = X.bytes() / 64;
+      const std::size_t out = all.bytes() / 64;
+      for (std::size_t row = 0; row < 64; ++row) {
+        Tensor x(dtype, {1, 6});
+        std::memcpy(x.mutable_view().bytes, static_cast<const std::byte*>(X.view().bytes) + row * in, in);
+        const Tensor y = Session(model).run({{"x", x}})[0].tensor;
+        EXPECT_EQ(
+            std::memcmp(y.view().bytes, static_cast<const std::byte*>(all.view().bytes) + row * out, out), 0);
+      }
+    }
+  }
+}
+
+TEST(Compile, AMapBehindAProductWithFactorsIsPartOfTheLayer) {
+  const Model model = product_with({0.5F, 2.0F, Shape{37}}, F32, true);
+  const Program program = compile(prepared(graph_of(model)));
+  ASSERT_EQ(program.stages.size(), 1U);
+  ASSERT_EQ(program.stages[0].steps.size(), 1U);
+  EXPECT_EQ(program.stages[0].steps[0].where, "node 'Gemm_0' (Gemm) + BatchNormalization");
+  expect_like_interpret(model, {{"x", random_tensor({29, 6}, 3)}});
 }
 
 TEST(Compile, AWeightThatALayerAndAnotherOperatorReadServesBoth) {

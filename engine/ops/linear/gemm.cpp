@@ -147,15 +147,16 @@ class Gemm final : public Op {
     const Tensor* B = args.constant(1);
     const bool has_C = args.present(2) && beta_ != 0.0;
     const Tensor* C = args.constant(2);
-    if (B == nullptr || trans_a_ || alpha_ != 1.0 || (has_C && (C == nullptr || beta_ != 1.0)))
-      return std::nullopt;
+    // A product of 0 and NaN is NaN: what is not multiplied is left to run().
+    if (B == nullptr || trans_a_ || alpha_ == 0.0 || (has_C && C == nullptr)) return std::nullopt;
     if (has_C && C->shape().rank() == 2 && C->shape()[0] != 1) return std::nullopt;
     std::optional<DenseForm> form;
     if (B->dtype() == DType::float32) form = dense_of<float>(*B, has_C ? C : nullptr);
     if (B->dtype() == DType::float64) form = dense_of<double>(*B, has_C ? C : nullptr);
     if (B->dtype() == DType::bfloat16) form = dense_of<BFloat16>(*B, has_C ? C : nullptr);
-    if (B->dtype() == DType::int8 && !has_C) form = dense_of<std::int8_t>(*B, nullptr);
-    if (B->dtype() == DType::uint8 && !has_C) form = dense_of<std::uint8_t>(*B, nullptr);
+    const bool plain_bytes = !has_C && alpha_ == 1.0;
+    if (B->dtype() == DType::int8 && plain_bytes) form = dense_of<std::int8_t>(*B, nullptr);
+    if (B->dtype() == DType::uint8 && plain_bytes) form = dense_of<std::uint8_t>(*B, nullptr);
     return form;
   }
 
@@ -170,7 +171,7 @@ class Gemm final : public Op {
  private:
   template <class T>
   DenseForm dense_of(const Tensor& B, const Tensor* C) const {
-    DenseForm form{B, {}};
+    DenseForm form{B, {}, alpha_};
     if (trans_b_) {
       const std::int64_t N = B.shape()[0];
       const std::int64_t K = B.shape()[1];
@@ -183,6 +184,7 @@ class Gemm final : public Op {
     if (C != nullptr) {
       const std::int64_t N = form.W.shape()[1];
       form.b = Tensor(B.dtype(), {N});
+      form.beta = beta_;
       T* b = form.b.mutable_data<T>();
       for (std::int64_t n = 0; n < N; ++n) b[n] = C->data<T>()[C->elements() == 1 ? 0 : n];
     }

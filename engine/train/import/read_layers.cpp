@@ -11,7 +11,6 @@
 
 #include "base/fail.h"
 #include "graph/node_query.h"
-#include "op/registry.h"
 
 namespace bnrun::train {
 namespace {
@@ -61,29 +60,8 @@ class LayerReader {
     const auto& type = node(id).op_type;
     return node(id).op != nullptr && node(id).domain.empty() && (type == "Gemm" || type == "MatMul");
   }
-  /// A Gemm's factors are taken into its weights.
   std::optional<DenseForm> dense_of(NodeId id) const {
-    if (node(id).op == nullptr) return std::nullopt;
-    const auto args = NodeArgs(graph_, id);
-    auto form = node(id).op->as_dense(args.get());
-    if (form || !multiplies(id)) return form;
-    const float alpha = attribute(node(id), "alpha", 1.0F);
-    const float beta = attribute(node(id), "beta", 1.0F);
-    if (alpha == 1.0F && beta == 1.0F) return form;
-    Node plain = node(id);
-    plain.set_attribute("alpha", 1.0F);
-    plain.set_attribute("beta", 1.0F);
-    form = make_op(call_of(plain), graph_.opset(""))->as_dense(args.get());
-    if (form && form->W.dtype() == DType::float32) {
-      form->W = scaled(form->W, alpha);
-      if (form->b.defined()) form->b = scaled(form->b, beta);
-    }
-    return form;
-  }
-  static Tensor scaled(const Tensor& tensor, float factor) {
-    std::vector<float> values(tensor.span<float>().begin(), tensor.span<float>().end());
-    for (float& value : values) value *= factor;
-    return Tensor(tensor.shape(), values);
+    return node(id).op != nullptr ? node(id).op->as_dense(NodeArgs(graph_, id).get()) : std::nullopt;
   }
   bool normalizes(NodeId id) const {
     const auto& type = node(id).op_type;
@@ -198,12 +176,12 @@ class LayerReader {
     read_.layers.push_back(std::move(layer));
     go_on(id);
   }
-  /// The weights of an input of `id` as the model holds them.
-  void append(NodeId id, const Tensor* tensor, std::int64_t count) {
+  /// The weights of an input of `id` as the model holds them, times a factor that the layer has no place for.
+  void append(NodeId id, const Tensor* tensor, std::int64_t count, double factor = 1.0) {
     if (tensor == nullptr || tensor->dtype() != DType::float32 || tensor->elements() != count)
       refuse(graph_, id, "its weights are no {} constant float32 numbers", count);
-    const auto values = tensor->span<float>();
-    read_.weights.insert(read_.weights.end(), values.begin(), values.end());
+    for (const float value : tensor->span<float>())
+      read_.weights.push_back(static_cast<float>(factor * static_cast<double>(value)));
   }
 
   bool read_sum(NodeId id, const std::vector<ValueId>& data) {
@@ -256,9 +234,9 @@ class LayerReader {
     const std::int64_t N = form->W.shape()[1];
     if (K != width_of(current_)) return false;
     add(id, Dense{.units = N, .use_bias = form->b.defined()});
-    append(id, &form->W, K * N);
+    append(id, &form->W, K * N, form->alpha);
     if (form->b.defined())
-      append(id, &form->b, N);
+      append(id, &form->b, N, form->beta);
     else
       read_bias(id, N);
     return true;
