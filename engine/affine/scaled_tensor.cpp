@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <span>
 
 namespace bnrun {
 namespace {
@@ -23,23 +26,48 @@ double compute_value(T value) {
   return static_cast<double>(static_cast<ComputeType<T>>(value));
 }
 
+/// Whether some magnitude is smaller than `limit` but not 0, told without a branch, so that vectors can.
+bool any_below(std::span<const double> values, double limit) {
+  constexpr std::uint64_t kMagnitude = ~std::uint64_t{0} >> 1;
+  const auto least = std::bit_cast<std::uint64_t>(limit);
+  std::uint64_t borrows = 0;
+  for (const double x : values) {
+    const std::uint64_t magnitude = std::bit_cast<std::uint64_t>(x) & kMagnitude;
+    borrows |= (magnitude - least) & (0 - magnitude);
+  }
+  return borrows > kMagnitude;
+}
+
+/// Makes those zero; returns how many.
+std::size_t flush(std::span<double> values, double limit) {
+  std::size_t flushed = 0;
+  for (double& x : values) {
+    if (x == 0.0 || !(std::abs(x) < limit)) continue;
+    x = 0.0;
+    ++flushed;
+  }
+  return flushed;
+}
+
 }  // namespace
 
-Tensor round_to_storage(const ScaledTensor& tensor, DType storage, std::size_t& flushed) {
-  Tensor rounded = Tensor::uninitialized(storage, tensor.values.shape());
-  if (rounded.elements() == 0) return rounded;
-  auto* out = static_cast<std::byte*>(rounded.mutable_view().bytes);
+RoundedTensor round_to_storage(const ScaledTensor& tensor, DType storage) {
+  RoundedTensor rounded{Tensor::uninitialized(storage, tensor.values.shape())};
+  if (rounded.tensor.elements() == 0) return rounded;
+  const auto* in = static_cast<const std::byte*>(tensor.values.view().bytes);
+  auto* out = static_cast<std::byte*>(rounded.tensor.mutable_view().bytes);
+  const DType held = tensor.values.dtype();
   const double limit = smallest_kept(storage);
   std::array<double, kBlockElements> block{};
   std::size_t filled = 0;
   const auto round_block = [&] {
-    for (std::size_t k = 0; k < filled; ++k) {
-      const bool flush = block[k] != 0.0 && std::abs(block[k]) < limit;
-      flushed += flush ? 1 : 0;
-      block[k] = flush ? 0.0 : block[k];
-    }
+    const std::span<double> products(block.data(), filled);
+    if (any_below(products, limit)) rounded.flushed += flush(products, limit);
     const Shape shape{static_cast<std::int64_t>(filled)};
     convert(TensorView{DType::float64, shape, block.data()}, MutableTensorView{storage, shape, out});
+    rounded.before.add(reach_of({held, shape, in}));
+    rounded.after.add(reach_of({storage, shape, out}));
+    in += filled * element_bytes(held);
     out += filled * element_bytes(storage);
     filled = 0;
   };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/dispatch.h"
+#include "base/scan.h"
 #include "bnrun/tensor.h"
 
 namespace bnrun {
@@ -44,8 +45,15 @@ void for_each_element(const ScaledTensor& tensor, F&& visit) {
   });
 }
 
-/// The products rounded once to `storage`; those below its normal range, float16 excepted, become zero and
-/// are added to `flushed`.
-Tensor round_to_storage(const ScaledTensor& tensor, DType storage, std::size_t& flushed);
+struct RoundedTensor {
+  Tensor tensor;
+  std::size_t flushed = 0;  ///< elements that became zero
+  Reach before;             ///< of the values, their factors left out
+  Reach after;              ///< of `tensor`
+};
+
+/// The products rounded once to `storage`; those below its normal range, float16 excepted, become zero. Large constants
+/// are gone through once.
+RoundedTensor round_to_storage(const ScaledTensor& tensor, DType storage);
 
 }  // namespace bnrun

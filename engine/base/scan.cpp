@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <limits>
 
 #include "base/dispatch.h"
-#include "base/elements.h"
 
 namespace bnrun {
 namespace {
@@ -29,40 +27,33 @@ struct BitsOf<8> {
 
 }  // namespace
 
-bool all_finite(const TensorView& tensor) {
-  if (!is_floating(tensor.dtype)) return true;
-  bool finite = true;
+Reach reach_of(const TensorView& tensor) {
+  Reach reach;
+  if (!is_floating(tensor.dtype)) return reach;
   dispatch(FloatTypes{}, tensor.dtype, [&]<class T>() {
-    // Integers, because their sums may be taken in any order: infinity and NaN have all bits of the exponent set.
+    // Without their signs, numbers are in the order of their bits, infinity behind all and NaN behind infinity.
     using Bits = typename BitsOf<sizeof(T)>::type;
-    const auto exponent = std::bit_cast<Bits>(T(std::numeric_limits<ComputeType<T>>::infinity()));
-    Bits found = 0;
-    for (const T& x : tensor.span<T>())
-      found = static_cast<Bits>(found | ((std::bit_cast<Bits>(x) & exponent) == exponent ? 1 : 0));
-    finite = found == 0;
-  });
-  return finite;
-}
-
-double largest_magnitude(const TensorView& tensor) {
-  if (!is_floating(tensor.dtype)) return 0.0;
-  double largest = 0.0;
-  dispatch(FloatTypes{}, tensor.dtype, [&]<class T>() {
-    using C = ComputeType<T>;
-    // Several maxima, which vectors hold; a comparison with NaN is false.
-    std::array<C, 16> most{};
-    const auto elements = tensor.span<T>();
-    const auto take = [&](std::size_t i, std::size_t lane) {
-      const C x = std::abs(static_cast<C>(elements[i]));
-      most[lane] = x > most[lane] ? x : most[lane];
+    const auto magnitude = [](const T& x) {
+      return static_cast<Bits>(std::bit_cast<Bits>(x) & (static_cast<Bits>(~Bits{0}) >> 1));
     };
+    const auto infinity = std::bit_cast<Bits>(T(std::numeric_limits<ComputeType<T>>::infinity()));
+    const auto elements = tensor.span<T>();
+    std::array<Bits, 16> most{};  // several maxima, which vectors hold
     std::size_t i = 0;
     for (; i + most.size() <= elements.size(); i += most.size())
-      for (std::size_t lane = 0; lane < most.size(); ++lane) take(i + lane, lane);
-    for (; i < elements.size(); ++i) take(i, 0);
-    largest = static_cast<double>(*std::max_element(most.begin(), most.end()));
+      for (std::size_t lane = 0; lane < most.size(); ++lane)
+        most[lane] = std::max(most[lane], magnitude(elements[i + lane]));
+    for (; i < elements.size(); ++i) most[0] = std::max(most[0], magnitude(elements[i]));
+    Bits largest = *std::max_element(most.begin(), most.end());
+    reach.finite = largest < infinity;
+    if (largest > infinity) {
+      largest = 0;
+      for (const T& x : elements)
+        if (magnitude(x) <= infinity) largest = std::max(largest, magnitude(x));
+    }
+    reach.largest = static_cast<double>(static_cast<ComputeType<T>>(std::bit_cast<T>(largest)));
   });
-  return largest;
+  return reach;
 }
 
 }  // namespace bnrun

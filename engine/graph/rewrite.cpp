@@ -86,7 +86,8 @@ std::optional<Refusal> refuse(const Graph& graph, const Rewrite& rewrite) {
     }
   }
   for (const auto& constant : rewrite.constants) {
-    if (!all_finite(constant.tensor)) return Refusal{Refusal::Kind::not_finite, constant.stem};
+    if (!constant.known_finite && !reach_of(constant.tensor).finite)
+      return Refusal{Refusal::Kind::not_finite, constant.stem};
   }
   return std::nullopt;
 }

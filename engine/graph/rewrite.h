@@ -31,7 +31,8 @@ struct Rewrite {
   struct NewConstant {
     std::string stem;  ///< the name, made unique on application
     Tensor tensor;
-    Tensor exact{};  ///< the same before it was rounded, where that is known
+    Tensor exact{};             ///< the same before it was rounded, where that is known
+    bool known_finite = false;  ///< nobody need look whether it is
   };
   struct NewValue {
     std::string stem;

@@ -12,7 +12,13 @@ namespace {
 
 template <class T>
 std::vector<double> rounded(const ScaledTensor& tensor, std::size_t& flushed) {
-  const Tensor result = round_to_storage(tensor, dtype_of<T>, flushed);
+  const RoundedTensor made = round_to_storage(tensor, dtype_of<T>);
+  const Tensor& result = made.tensor;
+  flushed += made.flushed;
+  EXPECT_EQ(made.before.largest, reach_of(tensor.values).largest);
+  EXPECT_EQ(made.before.finite, reach_of(tensor.values).finite);
+  EXPECT_EQ(made.after.largest, reach_of(result).largest);
+  EXPECT_EQ(made.after.finite, reach_of(result).finite);
   EXPECT_EQ(result.dtype(), dtype_of<T>);
   EXPECT_EQ(result.shape(), tensor.values.shape());
   std::vector<double> values;
@@ -75,9 +81,9 @@ TEST(ScaledTensor, FlushesWhatLiesBelowTheNormalRangeAndCounts) {
   EXPECT_EQ(flushed, 2U);  // half precision needs its subnormals
   EXPECT_EQ(rounded<BFloat16>({Tensor({2}, Floats{1, 2}), {0x1p-127}}, flushed), (Doubles{0, 0x1p-126}));
   EXPECT_EQ(flushed, 3U);
-  const Tensor tiny = round_to_storage({Tensor({1}, Doubles{0x1p-1000}), {0x1p-23}}, DType::float64, flushed);
-  EXPECT_EQ(tiny.data<double>()[0], 0.0);
-  EXPECT_EQ(flushed, 4U);
+  const auto tiny = round_to_storage({Tensor({1}, Doubles{0x1p-1000}), {0x1p-23}}, DType::float64);
+  EXPECT_EQ(tiny.tensor.data<double>()[0], 0.0);
+  EXPECT_EQ(tiny.flushed, 1U);
 }
 
 TEST(ScaledTensor, KeepsInfinitiesForTheCheckBehindIt) {

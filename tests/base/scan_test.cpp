@@ -27,17 +27,17 @@ class Scan : public ::testing::TestWithParam<DType> {};
 TEST_P(Scan, FindsWhatIsNotFiniteWhereverItStands) {
   for (std::size_t place = 0; place < kElements; ++place) {
     for (const double value : {kInfinity, -kInfinity, kNaN, -kNaN})
-      EXPECT_FALSE(all_finite(with(GetParam(), place, value))) << place << " " << value;
+      EXPECT_FALSE(reach_of(with(GetParam(), place, value)).finite) << place << " " << value;
     for (const double value : {0.0, -0.0, 1.0, 30000.0})
-      EXPECT_TRUE(all_finite(with(GetParam(), place, value))) << place << " " << value;
+      EXPECT_TRUE(reach_of(with(GetParam(), place, value)).finite) << place << " " << value;
   }
 }
 
 TEST_P(Scan, FindsTheLargestMagnitudeAndLeavesNaNOut) {
   for (std::size_t place = 0; place < kElements; ++place) {
-    EXPECT_EQ(largest_magnitude(with(GetParam(), place, -24.0)), 24.0) << place;
-    EXPECT_EQ(largest_magnitude(with(GetParam(), place, kNaN)), 1.0) << place;
-    EXPECT_EQ(largest_magnitude(with(GetParam(), place, -kInfinity)), kInfinity) << place;
+    EXPECT_EQ(reach_of(with(GetParam(), place, -24.0)).largest, 24.0) << place;
+    EXPECT_EQ(reach_of(with(GetParam(), place, kNaN)).largest, 1.0) << place;
+    EXPECT_EQ(reach_of(with(GetParam(), place, -kInfinity)).largest, kInfinity) << place;
   }
 }
 
@@ -47,10 +47,10 @@ INSTANTIATE_TEST_SUITE_P(Types, Scan,
 
 TEST(ScanOfNothing, HasNoMagnitudeAndIsFinite) {
   const Tensor none(DType::float32, Shape{0});
-  EXPECT_TRUE(all_finite(none));
-  EXPECT_EQ(largest_magnitude(none), 0.0);
-  EXPECT_TRUE(all_finite(Tensor(DType::int64, Shape{3})));
-  EXPECT_EQ(largest_magnitude(Tensor(Shape{1}, std::vector<std::int64_t>{5})), 0.0);
+  EXPECT_TRUE(reach_of(none).finite);
+  EXPECT_EQ(reach_of(none).largest, 0.0);
+  EXPECT_TRUE(reach_of(Tensor(DType::int64, Shape{3})).finite);
+  EXPECT_EQ(reach_of(Tensor(Shape{1}, std::vector<std::int64_t>{5})).largest, 0.0);
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ MUTATIONS = [
     _mutation("rearrangements cancel whatever the dimensions",
               (CANCEL, "if (!x_dims || !y_dims || *x_dims != *y_dims) return std::nullopt;", "")),
     _mutation("a folded constant may be infinite",
-              (REWRITE, "if (!all_finite(constant.tensor))", "if (false)")),
+              (REWRITE, "if (!constant.known_finite && !reach_of(constant.tensor).finite)", "if (false)")),
     _mutation("the data may be any operand", (ROUTE, "if (is_layer(graph_, id) && carrying == 1 && route_.maps.contains(from[0])) {", "if (is_layer(graph_, id)) {")),
     # ---- what the caller asked for
     _mutation("the growth limit is ignored", (FOLD, "if (growth > limit) {", "if (false) {")),
@@ -189,7 +189,7 @@ MUTATIONS = [
     _mutation("Max lets a negative scale pass", (VARIADIC, "if (!grows || !equal) return", "if (!equal) return")),
     _mutation("Max lets different maps pass", (VARIADIC, "if (!grows || !equal) return", "if (!grows) return")),
     # ---- rounding
-    _mutation("denormal constants stay", (ROUNDING, "block[k] = flush ? 0.0 : block[k];", "")),
+    _mutation("denormal constants stay", (ROUNDING, "    x = 0.0;\n", "")),
     # ---- simplifications
     _mutation("one output takes over the name of another",
               (RULES, "if (!producer.valid() || graph.value(to).is_output ||", "if (!producer.valid() ||"),

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <span>
 
 #include "kernels/gemm/finish-inl.h"
@@ -408,14 +409,22 @@ void multiply_packed(const PackedProduct<double>& product, const LineLayout& lay
 
 template <class T>
 void pack_panels(std::int64_t K, std::int64_t N, const T* W, T* panels) {
-  for (std::int64_t first = 0; first < N; first += panel_columns<T>()) {
-    const std::int64_t used = std::min(panel_columns<T>(), N - first);
-    for (std::int64_t k = 0; k < K; ++k) {
-      T* end = std::copy_n(W + k * N + first, used, panels);
-      panels += panel_columns<T>();
-      std::fill(end, panels, T(0));
+  constexpr std::int64_t kColumns = panel_columns<T>();
+  constexpr std::int64_t kAtOnce = 8;  // panels: longer stretches of a row are read one after the other
+  const std::int64_t whole = N / kColumns;
+  for (std::int64_t first = 0; first < whole; first += kAtOnce) {
+    const std::int64_t some = std::min(kAtOnce, whole - first);
+    const T* row = W + first * kColumns;
+    T* to = panels + first * kColumns * K;
+    for (std::int64_t k = 0; k < K; ++k, row += N, to += kColumns) {
+      for (std::int64_t p = 0; p < some; ++p)
+        std::memcpy(to + p * kColumns * K, row + p * kColumns, sizeof(T) * kColumns);
     }
   }
+  const std::int64_t rest = N - whole * kColumns;
+  T* to = panels + whole * kColumns * K;
+  for (std::int64_t k = 0; k < K && rest > 0; ++k, to += kColumns)
+    std::fill(std::copy_n(W + k * N + whole * kColumns, rest, to), to + kColumns, T(0));
 }
 
 template void pack_panels(std::int64_t, std::int64_t, const float*, float*);

@@ -14,9 +14,8 @@
 namespace bnrun {
 namespace {
 
-/// Raises `most` to the largest magnitude of a constant, if there is one.
-void raise(double& most, const Tensor* constant) {
-  if (constant != nullptr) most = std::max(most, largest_magnitude(*constant));
+void raise(double& most, double magnitude) {
+  most = std::max(most, magnitude);
 }
 
 /// The map on every element, in double.
@@ -146,9 +145,9 @@ class LinearRewriter {
   /// Rounded to storage, once; one number for each channel is remembered as it was, so that what folds into it later
   /// is rounded with it and not after it.
   Operand add_rounded(const std::string& stem, const ScaledTensor& scaled, DType storage) {
-    std::size_t flushed = 0;
-    Tensor rounded = round_to_storage(scaled, storage, flushed);
+    auto [rounded, flushed, before, after] = round_to_storage(scaled, storage);
     changes_.flushed += flushed;
+    made_of_.push_back({scaled.values, before.largest, after.largest});
     Tensor exact;
     if (scaled.values.shape().rank() <= 1 && is_floating(storage) && storage != DType::float64 &&
         flushed == 0) {
@@ -158,7 +157,9 @@ class LinearRewriter {
         *out++ = value * scaled.outer[i] * scaled.inner[j];
       });
     }
-    return rewrite_.add_constant(stem, std::move(rounded), std::move(exact));
+    const Operand constant = rewrite_.add_constant(stem, std::move(rounded), std::move(exact));
+    rewrite_.constants.back().known_finite = after.finite;
+    return constant;
   }
 
   /// Copies an operator that passes the map, with the map applied to the constant inputs that take it.
@@ -180,9 +181,8 @@ class LinearRewriter {
     Rewrite::NewNode folded{old, {}, {}};
     for (const ValueId input : old.inputs) folded.inputs.push_back(current(input));
     const NodeArgs before = view_.unpacked_args(id);
-    for (const std::size_t i : {kWeights, kBias}) raise(magnitude(i).before, before.get().constant(i));
     add_constants(id, absorbed, folded);
-    for (const std::size_t i : {kWeights, kBias}) raise(magnitude(i).after, constant_of(folded, i));
+    for (const std::size_t i : {kWeights, kBias}) note_magnitudes(i, before.get().constant(i), folded);
     const Operand result = current(old.outputs[0]);
     const bool adds = !absorbed.remaining.is_identity();
     const ValueType& type = graph_.value(old.outputs[0]).type;
@@ -193,7 +193,7 @@ class LinearRewriter {
     if (!adds) return;
     add_arithmetic("Add", label_of(graph_, id) + "_bias", unshifted, absorbed.remaining,
                    absorbed.remaining.shift, type, result);
-    raise(changes_.bias.after, constant_of(rewrite_.nodes.back(), 1));
+    raise(changes_.bias.after, made_of_.back().largest_after);
   }
 
   /// Gives a copy of node `id` the constants and attributes of `absorbed`.
@@ -247,16 +247,22 @@ class LinearRewriter {
 
   Magnitude& magnitude(std::size_t input) { return input == kWeights ? changes_.weights : changes_.bias; }
 
-  const Tensor* constant_of(const Node& node, std::size_t i) const {
-    return i < node.inputs.size() && node.inputs[i].valid() ? graph_.value(node.inputs[i]).as_constant()
-                                                            : nullptr;
-  }
-  const Tensor* constant_of(const Rewrite::NewNode& made, std::size_t i) const {
-    if (i >= made.inputs.size()) return nullptr;
-    const Operand& operand = made.inputs[i];
-    if (operand.kind == Operand::Kind::constant)
-      return &rewrite_.constants[static_cast<std::size_t>(operand.index)].tensor;
-    return operand.kind == Operand::Kind::existing ? graph_.value({operand.index}).as_constant() : nullptr;
+  /// Of an input that was `before`, or nullptr, and what it is now. A large constant is not read again for it.
+  void note_magnitudes(std::size_t input, const Tensor* before, const Rewrite::NewNode& made) {
+    const Operand now = input < made.inputs.size() ? made.inputs[input] : Operand::absent();
+    const MadeOf* rounded =
+        now.kind == Operand::Kind::constant ? &made_of_[static_cast<std::size_t>(now.index)] : nullptr;
+    Magnitude& noted = magnitude(input);
+    if (before != nullptr) {
+      const bool same = rounded != nullptr && rounded->values.view().bytes == before->view().bytes;
+      raise(noted.before, same ? rounded->largest_before : reach_of(*before).largest);
+    }
+    if (rounded != nullptr) {
+      raise(noted.after, rounded->largest_after);
+    } else if (now.kind == Operand::Kind::existing) {
+      const Tensor* constant = graph_.value({now.index}).as_constant();
+      if (constant != nullptr) raise(noted.after, reach_of(*constant).largest);
+    }
   }
 
   /// data * values, data + values or data - values, one value per channel of `map`.
@@ -331,9 +337,17 @@ class LinearRewriter {
     rewrite_.nodes.push_back(std::move(node));
   }
 
+  /// What a constant of the rewrite was rounded from, and how large its elements are.
+  struct MadeOf {
+    Tensor values;
+    double largest_before = 0.0;
+    double largest_after = 0.0;
+  };
+
   const FoldView& view_;
   const Graph& graph_;
   ConstantChanges& changes_;
+  std::vector<MadeOf> made_of_;  ///< for each of the rewrite's constants
   Rewrite rewrite_;
   std::map<ValueId, ValueId> replaced_by_;
   std::set<ValueId> changed_;  ///< their elements are others than before

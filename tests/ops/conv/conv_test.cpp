@@ -359,10 +359,9 @@ TEST_P(ConvFoldTest, FoldedWeightsComputeTheSame) {
   auto unfolded = inputs;
   unfolded[0] = applied(before, X);
   const Tensor expected = applied(after, run_op(c.op, 11, unfolded, c.attributes)[0]);
-  std::size_t flushed = 0;
   std::vector<Tensor> folded{X};
   for (const auto& [index, scaled] : absorbed->inputs)
-    folded.push_back(round_to_storage(scaled, DType::float64, flushed));
+    folded.push_back(round_to_storage(scaled, DType::float64).tensor);
   expect_close(run_op(c.op, 11, folded, c.attributes)[0], expected);
 }
 

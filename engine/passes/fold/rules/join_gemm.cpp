@@ -16,8 +16,7 @@ std::optional<ValueId> shifting_operand(const FoldView& view, NodeId id, const A
   const Tensor* constant = c.valid() ? view.graph().value(c).as_constant() : nullptr;
   if (constant == nullptr) return std::nullopt;
   const ScaledTensor exact{Tensor({static_cast<std::int64_t>(form.affine.channels())}, form.affine.shift)};
-  std::size_t flushed = 0;
-  const Tensor shift = round_to_storage(exact, constant->dtype(), flushed);
+  const auto [shift, flushed, before, after] = round_to_storage(exact, constant->dtype());
   const bool same =
       shift.elements() == constant->elements() && identical(shift, constant->reshaped(shift.shape()));
   return same && flushed == 0 ? std::optional(c) : std::nullopt;
