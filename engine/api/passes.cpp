@@ -1,6 +1,7 @@
 // The public functions that take a Model and work on its graph.
 // Those that change the model work on a copy of the graph, so that the model stays as it is when they throw.
 #include "api/model_access.h"
+#include "base/large_blocks.h"
 #include "bnrun/fold.h"
 #include "bnrun/inspect.h"
 #include "bnrun/verify.h"
@@ -24,6 +25,7 @@ std::vector<Conversion> convert_to_inference(Model& model) {
   return converted;
 }
 FoldReport fold(Model& model, const FoldOptions& options) {
+  const ReuseOfLargeBlocks reuse;
   Graph graph = graph_of(model);
   FoldReport report = fold(graph, options);
   graph_of(model) = std::move(graph);

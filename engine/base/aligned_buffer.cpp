@@ -1,33 +1,34 @@
 #include "base/aligned_buffer.h"
 
-#include <sys/mman.h>
-
 #include <new>
+
+#include "base/large_blocks.h"
 
 namespace bnrun {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
+/// AddressSanitizer watches over nothing but what operator new gives.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kWatched = true;
+#elif defined(__has_feature)
+constexpr bool kWatched = __has_feature(address_sanitizer);
+#else
+constexpr bool kWatched = false;
+#endif
 
 bool is_large(std::size_t bytes) {
-  return bytes >= 2 * kHugePage;
-}
-
-std::align_val_t alignment_of(std::size_t bytes) {
-  return std::align_val_t{is_large(bytes) ? kHugePage : kCacheLine};
+  return !kWatched && bytes >= kLeastLargeBlock;
 }
 
 }  // namespace
 
 void* allocate_aligned(std::size_t bytes) {
-  void* const memory = ::operator new(bytes, alignment_of(bytes));
-  if (is_large(bytes))
-    ::madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);  // a hint that may fail
-  return memory;
+  return is_large(bytes) ? allocate_large(bytes) : ::operator new (bytes, std::align_val_t{kCacheLine});
 }
 
 void free_aligned(void* memory, std::size_t bytes) noexcept {
-  ::operator delete(memory, alignment_of(bytes));
+  if (memory != nullptr && is_large(bytes)) return free_large(memory, bytes);
+  ::operator delete (memory, std::align_val_t{kCacheLine});
 }
 
 }  // namespace bnrun

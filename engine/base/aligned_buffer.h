@@ -9,8 +9,7 @@ namespace bnrun {
 
 inline constexpr std::size_t kCacheLine = 64;
 
-/// Uninitialised memory at a multiple of 64 bytes. Large blocks lie on huge pages where the system has some to give:
-/// writing to fresh memory costs more than anything else while a model is loaded. Throws std::bad_alloc.
+/// Uninitialised memory at a multiple of 64 bytes, large blocks as in base/large_blocks.h. Throws std::bad_alloc.
 void* allocate_aligned(std::size_t bytes);
 /// REQUIRES: `memory` is that of allocate_aligned(bytes), or null.
 void free_aligned(void* memory, std::size_t bytes) noexcept;
