@@ -165,8 +165,9 @@ bool same_dimensions(const ValueType& a, const ValueType& b) {
 
 void check_inputs(const AttributeReader& node, std::size_t least, std::size_t most) {
   if (node.inputs() < least || node.inputs() > most) {
-    fail(ErrorCode::invalid_model, "{} takes {} to {} inputs, the node has {}", node.op_type(), least, most,
-         node.inputs());
+    const std::string number = least == most ? fmt::format("{}", most) : fmt::format("{} to {}", least, most);
+    fail(ErrorCode::invalid_model, "{} takes {} input{}, the node has {}", node.op_type(), number,
+         most == 1 ? "" : "s", node.inputs());
   }
   check_present(node, 0, least);
 }

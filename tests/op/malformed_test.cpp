@@ -40,6 +40,22 @@ TEST(MalformedNode, WithAnAttributeThatNoVersionHasIsRefused) {
   EXPECT_NO_THROW(make_op(call_of(relu), 5));
 }
 
+TEST(MalformedNode, WithTooFewInputsSaysWhatItTakes) {
+  Node gemm;
+  gemm.op_type = "Gemm";
+  gemm.inputs = {ValueId{0}, ValueId{1}};
+  gemm.outputs = {ValueId{2}};
+  EXPECT_NO_THROW(make_op(call_of(gemm), 11));
+  const auto old = testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(gemm), 10); });
+  EXPECT_NE(old.find("export the model with opset 11 or later"), std::string::npos) << old;
+  gemm.inputs.pop_back();
+  const auto text = testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(gemm), 11); });
+  EXPECT_NE(text.find("Gemm takes 2 to 3 inputs, the node has 1"), std::string::npos) << text;
+  gemm.op_type = "MatMul";
+  const auto exact = testing::expect_error(ErrorCode::invalid_model, [&] { make_op(call_of(gemm), 11); });
+  EXPECT_NE(exact.find("MatMul takes 2 inputs, the node has 1"), std::string::npos) << exact;
+}
+
 TEST(MalformedNode, WithAnAbsentRequiredInputIsRefused) {
   struct Case {
     const char* op_type;

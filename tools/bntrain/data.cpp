@@ -13,6 +13,7 @@
 
 #include "bnrun/error.h"
 #include "common/metadata.h"
+#include "common/table_options.h"
 #include "io/names.h"
 
 namespace bnrun {
@@ -429,6 +430,17 @@ std::vector<std::size_t> find_targets(const io::Table& table, const std::vector<
     }
   }
   return columns;
+}
+
+ModelTable read_model_table(const cli::Console& console, const Model& model, const std::string& path,
+                            const io::TableRules& given, const std::vector<std::string>& targets) {
+  io::TableRules rules = cli::rules_for(model, given);
+  rules.reading.expected = rules.order;
+  for (const auto& target : target_names(targets)) rules.reading.expected.push_back(target);
+  io::Table table = io::read_csv(path, rules.reading);
+  console.detail(table.source() + ": " + table.reading());
+  auto columns = find_targets(table, targets);
+  return {std::move(table), std::move(rules), std::move(columns)};
 }
 
 std::vector<std::size_t> ordered_targets(const Model& model, const io::Table& table,

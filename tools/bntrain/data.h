@@ -7,7 +7,9 @@
 
 #include "bnrun/model.h"
 #include "bnrun/train.h"
+#include "common/console.h"
 #include "io/csv.h"
+#include "io/data.h"
 #include "task.h"
 
 namespace bnrun {
@@ -55,6 +57,16 @@ std::vector<std::string> target_names(const std::vector<std::string>& given);
 
 /// The targets alone.
 LabelledTable label_rows(const io::Table& table, const Choice& choice);
+
+/// A table as a model reads it.
+struct ModelTable {
+  io::Table table;
+  io::TableRules rules;
+  std::vector<std::size_t> targets;  ///< its columns that --target names
+};
+/// Reads `path` by the rules given and those of the model. Throws what reading and find_targets() do.
+ModelTable read_model_table(const cli::Console& console, const Model& model, const std::string& path,
+                            const io::TableRules& given, const std::vector<std::string>& targets);
 
 /// The targets of a table for a trained model.
 struct Truth {

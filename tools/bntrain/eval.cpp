@@ -169,12 +169,8 @@ Scored score_array(const Options& options, const Model& model) {
 }
 
 Scored score_table(const cli::Console& console, const Options& options, const Model& model) {
-  io::TableRules rules = cli::rules_for(model, options.tables);
-  rules.reading.expected = rules.order;
-  for (const auto& target : target_names(options.targets)) rules.reading.expected.push_back(target);
-  const auto table = io::read_csv(options.data, rules.reading);
-  console.detail(table.source() + ": " + table.reading());
-  const auto targets = find_targets(table, options.targets);
+  const auto [table, rules, targets] =
+      read_model_table(console, model, options.data, options.tables, options.targets);
   Truth truth = read_truth(model, table, targets, options.missing_target);
   const auto inputs = io::table_inputs(table, model.inputs(), rules, targets);
   return {std::move(truth), Session(model).run(inputs).at(0).tensor, table.rows()};

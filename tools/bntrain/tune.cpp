@@ -181,12 +181,9 @@ int tune(const cli::Console& console, Options options) {
   check_options(options);
   check_effect(options.network, options.training);
   const Model model = cli::load_model(options.model);
-  io::TableRules rules = cli::rules_for(model, options.tables);
-  rules.reading.expected = rules.order;
-  for (const auto& target : target_names(options.targets)) rules.reading.expected.push_back(target);
-  const auto table = io::read_csv(options.data, rules.reading);
-  console.detail(table.source() + ": " + table.reading());
-  const auto targets = ordered_targets(model, table, find_targets(table, options.targets));
+  const auto [table, rules, named] =
+      read_model_table(console, model, options.data, options.tables, options.targets);
+  const auto targets = ordered_targets(model, table, named);
   auto loaded = load(options, model, targets.size());
   auto& network = loaded.network();
   const Truth truth = truth_for(options, model, loaded, table, targets);

@@ -115,7 +115,8 @@ void add_size_option(CLI::App& command, Sizes& sizes) {
                                                                  entry->first, entry->second, size));
             }
           },
-          "A size that the model leaves open besides the rows, by its name or as INPUT:AXIS (repeatable)")
+          "A size that the model leaves open besides the rows, for inputs that are made up: by its name or "
+          "as INPUT:AXIS (repeatable)")
       ->type_name("NAME=N")
       ->allow_extra_args(false);
 }

@@ -20,6 +20,10 @@ class Gemm final : public Op {
         trans_a_(node.get_bool("transA", false)),
         trans_b_(node.get_bool("transB", false)),
         needs_broadcast_flag_(node.version() < 7) {
+    if (node.version() < 11 && node.inputs() == 2)
+      fail(ErrorCode::invalid_model,
+           "before opset 11 a Gemm takes 3 inputs, the node has no C: export the model with opset 11 or "
+           "later");
     check_inputs(node, node.version() < 11 ? 3 : 2, 3);
     // Before opset 7 C was stretched only with broadcast = 1; a C of full shape means the same either way.
     if (needs_broadcast_flag_) node.ignore("broadcast");
