@@ -7,6 +7,8 @@
 #include <span>
 #include <utility>
 
+#include "base/numbers.h"
+
 namespace bnrun {
 namespace {
 
@@ -15,10 +17,6 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kGranule = std::size_t{64} << 10;
 
 thread_local ReuseOfLargeBlocks* current = nullptr;
-
-constexpr std::size_t rounded_up(std::size_t bytes, std::size_t unit) {
-  return (bytes + unit - 1) / unit * unit;
-}
 
 void unmap(std::byte* memory, std::size_t bytes) noexcept {
   if (bytes != 0) ::munmap(memory, bytes);
