@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "base/bytes.h"
 #include "base/numbers.h"
+#include "kernels/conv/byte_lanes.h"
 
 namespace bnrun {
 namespace {
@@ -41,24 +42,32 @@ class TapLines {
     }
   }
 
-  std::int64_t dilation() const { return inner_.dilation; }
+  const WindowAxis& inner() const { return inner_; }
+  std::int64_t count() const { return lines_; }  ///< of lines
 
   /// Calls visit(i, tap, count, at) for all taps of outputs first + i, i ascending from 0 to `rows`, in order: so many at a
   /// time as lie at `at` of the flattened input and from there on, `dilation` apart, or are padding (kPadding).
   template <class F>
   void each(std::int64_t first, std::int64_t rows, const F& visit) const {
-    std::array<std::int64_t, Shape::kMaxRank> at{};
-    std::int64_t o = first % inner_.output;
-    std::int64_t rest = first / inner_.output;
-    for (std::size_t a = outer_.size(); a-- > 0; rest /= outer_[a].output) at[a] = rest % outer_[a].output;
-    for (std::int64_t i = 0; i < rows; ++i) {
-      each_line(at, inside_[static_cast<std::size_t>(o)], [&](auto... line) { visit(i, line...); });
-      if (++o < inner_.output) continue;
-      o = 0;
-      for (std::size_t a = outer_.size(); a-- > 0;) {
-        if (++at[a] < outer_[a].output) break;
-        at[a] = 0;
-      }
+    each_line(first, rows, [&](std::int64_t i, std::int64_t o, std::int64_t count, const Starts& starts) {
+      for (std::int64_t end = i + count; i < end; ++i, ++o)
+        each_tap(starts, inside_[static_cast<std::size_t>(o)], [&](auto... taps) { visit(i, taps...); });
+    });
+  }
+
+  /// Where each line of taps begins in the flattened input, as if it were not padded along it; kPadding: nowhere.
+  using Starts = std::vector<std::int64_t>;
+
+  /// Calls visit(i, o, count, starts) for outputs first + i to first + i + count, which are o and so on of one line.
+  template <class F>
+  void each_line(std::int64_t first, std::int64_t rows, const F& visit) const {
+    Starts starts(static_cast<std::size_t>(lines_));
+    for (std::int64_t i = 0; i < rows;) {
+      const std::int64_t o = (first + i) % inner_.output;
+      const std::int64_t count = std::min(inner_.output - o, rows - i);
+      find_starts((first + i) / inner_.output, starts);
+      visit(i, o, count, starts);
+      i += count;
     }
   }
 
@@ -68,26 +77,36 @@ class TapLines {
     std::int64_t first, last, begin;
   };
 
-  template <class F>
-  void each_line(const std::array<std::int64_t, Shape::kMaxRank>& at, const Inside& inside,
-                 const F& visit) const {
+  /// Of the outputs of line `output`.
+  void find_starts(std::int64_t output, Starts& starts) const {
+    std::array<std::int64_t, Shape::kMaxRank> at{};
+    for (std::size_t a = outer_.size(); a-- > 0; output /= outer_[a].output)
+      at[a] = output % outer_[a].output;
     const std::int64_t* tap_at = taps_.data();
-    for (std::int64_t line = 0; line < lines_; ++line) {
+    for (std::int64_t& start : starts) {
       std::int64_t base = 0;
-      bool there = inside.first < inside.last;
+      bool there = true;
       for (std::size_t a = 0; a < outer_.size(); ++a) {
         const std::int64_t position = outer_[a].position(at[a], *tap_at++);
         there = there && position >= 0 && position < outer_[a].input;
         base = base * outer_[a].input + position;
       }
-      const std::int64_t tap = line * inner_.kernel;
-      if (!there) {
+      start = there ? base * inner_.input : kPadding;
+    }
+  }
+
+  template <class F>
+  void each_tap(const Starts& starts, const Inside& inside, const F& visit) const {
+    std::int64_t tap = 0;
+    for (const std::int64_t start : starts) {
+      if (start == kPadding || inside.first >= inside.last) {
         visit(tap, inner_.kernel, kPadding);
-        continue;
+      } else {
+        if (inside.first > 0) visit(tap, inside.first, kPadding);
+        visit(tap + inside.first, inside.last - inside.first, start + inside.begin);
+        if (inside.last < inner_.kernel) visit(tap + inside.last, inner_.kernel - inside.last, kPadding);
       }
-      if (inside.first > 0) visit(tap, inside.first, kPadding);
-      visit(tap + inside.first, inside.last - inside.first, base * inner_.input + inside.begin);
-      if (inside.last < inner_.kernel) visit(tap + inside.last, inner_.kernel - inside.last, kPadding);
+      tap += inner_.kernel;
     }
   }
 
@@ -165,9 +184,10 @@ ByteConvolution::ByteConvolution(const TensorView& W, std::int64_t group)
 
 std::vector<std::int16_t> ByteConvolution::centred_lanes(std::span<const std::int32_t> w_zeros) const {
   std::vector<std::int16_t> lanes = lanes_;
-  for (std::size_t i = 0; i < lanes.size(); ++i) {
-    const std::size_t m = i % static_cast<std::size_t>(M_);
-    lanes[i] = static_cast<std::int16_t>(lanes[i] - w_zeros[w_zeros.size() == 1 ? 0 : m]);
+  const auto M = static_cast<std::size_t>(M_);
+  for (std::size_t first = 0; first < lanes.size(); first += M) {
+    for (std::size_t m = 0; m < M; ++m)
+      lanes[first + m] = static_cast<std::int16_t>(lanes[first + m] - w_zeros[w_zeros.size() == 1 ? 0 : m]);
   }
   return lanes;
 }
@@ -177,7 +197,10 @@ std::size_t ByteConvolution::sum_bytes() const {
 }
 
 std::size_t ByteConvolution::scratch_bytes() const {
-  return sum_bytes() + whole_lines(kTaskRows * kernel_.elements() * in_per_group_);
+  const std::int64_t behind = is_depthwise() ? byte_lane_words(kernel_.elements(0, kernel_.rank() - 1)) *
+                                                   static_cast<std::int64_t>(sizeof(std::int32_t))
+                                             : kTaskRows * kernel_.elements() * in_per_group_;
+  return sum_bytes() + whole_lines(behind);
 }
 
 void ByteConvolution::run(const Window& window, const TensorView& X, bool channels_last, std::int32_t x_zero,
@@ -195,10 +218,10 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
       taps == 1 && group_ == 1 && std::ranges::all_of(window.axes, [](const WindowAxis& axis) {
         return axis.stride == 1 && axis.pad_begin == 0 && axis.input == axis.output;
       });
-  const ByteLanes lanes(is_depthwise() ? taps : 0, channels, centred_lanes(w_zeros).data(), is_signed,
-                        x_zero);
-  const std::vector<std::uint8_t> padding(static_cast<std::size_t>(is_depthwise() ? channels : 0),
-                                          static_cast<std::uint8_t>(x_zero));
+  std::optional<ByteLanes> lanes;
+  if (is_depthwise())
+    lanes.emplace(lines.count(), lines.inner().kernel, channels, centred_lanes(w_zeros).data(), is_signed,
+                  x_zero);
   const bool lent = workspace.scratch_bytes() >= scratch_bytes();
   std::vector<std::uint8_t> turned(static_cast<std::size_t>(channels_last ? 0 : inputs * channels));
   for (std::int64_t n = 0; n < X.shape[0]; ++n) {
@@ -210,17 +233,25 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
     workspace.parallel_for(ceil_div(outputs, kTaskRows), [&](std::int64_t task, std::byte* scratch) {
       const std::int64_t first = task * kTaskRows;
       const std::int64_t rows = std::min(kTaskRows, outputs - first);
-      AlignedBuffer<std::byte> own(lent ? 0 : scratch_bytes());
-      if (!lent) scratch = own.data();
+      AlignedBuffer<std::byte> own;
+      if (!lent) {
+        own = AlignedBuffer<std::byte>(scratch_bytes());
+        scratch = own.data();
+      }
       auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
-      if (is_depthwise()) {
-        std::vector<const std::uint8_t*> under(static_cast<std::size_t>(taps));
-        lines.each(first, rows, [&](std::int64_t r, std::int64_t tap, std::int64_t count, std::int64_t at) {
-          for (std::int64_t i = 0; i < count; ++i)
-            under[static_cast<std::size_t>(tap + i)] =
-                at == kPadding ? padding.data() : image + (at + i * lines.dilation()) * channels;
-          if (tap + count == taps) sum_byte_lanes(under, lanes, sums + r * M_);
-        });
+      if (lanes) {
+        std::vector<const std::uint8_t*> under(static_cast<std::size_t>(lines.count()));
+        auto* const words = reinterpret_cast<std::int32_t*>(scratch + sum_bytes());
+        lines.each_line(
+            first, rows,
+            [&](std::int64_t r, std::int64_t o, std::int64_t count, const TapLines::Starts& starts) {
+              std::ranges::transform(starts, under.begin(), [&](std::int64_t start) {
+                return start == kPadding ? nullptr : image + start * channels;
+              });
+              const WindowAxis& axis = lines.inner();
+              sum_byte_lanes({under, axis.input, axis.position(o, 0), count, axis.stride, axis.dilation},
+                             *lanes, words, sums + r * M_);
+            });
         return take(n, first, rows, sums);
       }
       if (as_it_lies) {
@@ -235,11 +266,12 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
           const std::uint8_t* from = image + at * channels + g * in_per_group_;
           if (at == kPadding) {
             std::fill_n(to, count * in_per_group_, static_cast<std::uint8_t>(x_zero));
-          } else if (group_ == 1 && lines.dilation() == 1) {
+          } else if (group_ == 1 && lines.inner().dilation == 1) {
             std::copy_n(from, count * in_per_group_, to);
           } else {
             for (std::int64_t i = 0; i < count; ++i)
-              std::copy_n(from + i * lines.dilation() * channels, in_per_group_, to + i * in_per_group_);
+              std::copy_n(from + i * lines.inner().dilation * channels, in_per_group_,
+                          to + i * in_per_group_);
           }
         });
         multiply_bytes({rows, gathered, K, is_signed, x_zero}, groups_[static_cast<std::size_t>(g)],

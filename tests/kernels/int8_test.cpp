@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/conv/byte_lanes.h"
 #include "kernels/gemm/tiles.h"
 #include "kernels/math/byte_sum.h"
 #include "support/only_target.h"
@@ -179,26 +180,47 @@ TEST(Int8, TilesAreForTheBestVectorsAlone) {
 }
 
 TEST(Int8, LanesAreSummedOverTheirTaps) {
-  for (std::uint32_t seed = 0; seed < 100; ++seed) {
+  for (std::uint32_t seed = 0; seed < 200; ++seed) {
     Draw draw(seed);
-    const std::int64_t channels = draw.between(1, 70);
-    const std::int64_t taps = draw.between(1, 9);
+    const std::int64_t channels = draw.between(1, 150);
+    const std::int64_t lines = draw.between(1, 6);
+    const std::int64_t kernel = draw.between(1, 5);
+    const std::int64_t columns = draw.between(1, 20);
     const bool is_signed = draw.between(0, 1) == 1;
     const std::int32_t zero = draw.zeros(1, is_signed)[0];
-    const auto X = draw.bytes(taps * channels);
+    const std::int64_t most = draw.between(0, 1) == 1 ? 255 : 127;
+    const auto X = draw.bytes(lines * columns * channels);
     std::vector<std::int16_t> W;
-    for (std::int64_t i = 0; i < taps * channels; ++i)
-      W.push_back(static_cast<std::int16_t>(draw.between(-255, 255)));
-    std::vector<const std::uint8_t*> at;
-    for (std::int64_t t = 0; t < taps; ++t) at.push_back(X.data() + t * channels);
-    std::vector<std::int32_t> expected(static_cast<std::size_t>(channels), 0);
-    for (std::size_t i = 0; i < X.size(); ++i)
-      expected[i % expected.size()] += (static_cast<std::int32_t>(number(X[i], is_signed)) - zero) * W[i];
-    const ByteLanes lanes(taps, channels, W.data(), is_signed, zero);
+    for (std::int64_t i = 0; i < lines * kernel * channels; ++i)
+      W.push_back(static_cast<std::int16_t>(draw.between(-most, most)));
+    std::vector<const std::uint8_t*> rows;
+    for (std::int64_t l = 0; l < lines; ++l)
+      rows.push_back(draw.between(0, 3) == 0 ? nullptr : X.data() + l * columns * channels);
+    const bool far = draw.between(0, 9) == 0;  // more than is worked on at once
+    const ByteLine line{.rows = rows,
+                        .columns = columns,
+                        .first = draw.between(-4, 2),
+                        .outputs = draw.between(0, 9) == 0 ? 250 : draw.between(0, 20),
+                        .stride = draw.between(1, 3),
+                        .dilation = far ? 90 : draw.between(1, 2)};
+
+    std::vector<std::int32_t> expected(static_cast<std::size_t>(line.outputs * channels), 0);
+    for (std::int64_t i = 0; i < std::ssize(expected); ++i) {
+      for (std::int64_t tap = 0; tap < lines * kernel; ++tap) {
+        const std::uint8_t* row = rows[static_cast<std::size_t>(tap / kernel)];
+        const std::int64_t at = line.first + i / channels * line.stride + tap % kernel * line.dilation;
+        if (row == nullptr || at < 0 || at >= columns) continue;
+        const auto x = static_cast<std::int32_t>(number(row[at * channels + i % channels], is_signed));
+        expected[static_cast<std::size_t>(i)] +=
+            (x - zero) * W[static_cast<std::size_t>(tap * channels + i % channels)];
+      }
+    }
+    const ByteLanes lanes(lines, kernel, channels, W.data(), is_signed, zero);
+    const AlignedBuffer<std::int32_t> words(static_cast<std::size_t>(byte_lane_words(lines)));
     for (const auto target : targets_for_bytes()) {
       const OnlyTarget only(target);
       std::vector<std::int32_t> Y(expected.size(), -77);
-      sum_byte_lanes(at, lanes, Y.data());
+      sum_byte_lanes(line, lanes, words.data(), Y.data());
       ASSERT_EQ(Y, expected) << name_of_target(target) << " seed " << seed;
     }
   }

@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "base/numbers.h"
+#include "kernels/gemm/add_four-inl.h"
 #include "kernels/gemm/int8.h"
 #include "kernels/gemm/int8_tiles.h"
 #include "kernels/gemm/rows-inl.h"
@@ -40,39 +41,9 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-using Words = hn::CappedTag<std::int32_t, 16>;
 constexpr std::int64_t kPanel = 16;  ///< columns
 constexpr int kRowsAtOnce = HWY_MAX_BYTES == 64 ? 12 : HWY_TARGET == HWY_SCALAR ? 1 : 4;
 constexpr int kTileVectors = 2;
-
-/// sum + a0*b0 + a1*b1 + a2*b2 + a3*b3, of the bytes of each lane: unsigned ones of a, signed ones of b.
-template <class V>
-HWY_INLINE V add_four(V sum, V a, V b) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL
-  // Highway 1.0.3 compiles this target without the feature that the compiler's own function wants.
-  asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
-  return sum;
-#elif HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
-  // as pairs of 16 bits, whose products are added by pairs
-  const Words words;
-  const hn::Repartition<std::int16_t, Words> halves;
-  const auto low = hn::Set(halves, std::int16_t{0xFF});
-  const auto a16 = hn::BitCast(halves, a);
-  const auto b16 = hn::BitCast(halves, b);
-  V unused = hn::Zero(words);
-  sum = hn::ReorderWidenMulAccumulate(words, hn::And(a16, low), hn::ShiftRight<8>(hn::ShiftLeft<8>(b16)), sum,
-                                      unused);
-  const auto a_high =
-      hn::BitCast(halves, hn::ShiftRight<8>(hn::BitCast(hn::RebindToUnsigned<decltype(halves)>(), a16)));
-  return hn::ReorderWidenMulAccumulate(words, a_high, hn::ShiftRight<8>(b16), sum, unused);
-#else
-  const auto byte = hn::Set(Words(), 0xFF);
-  sum = hn::Add(sum, hn::Mul(hn::And(a, byte), hn::ShiftRight<24>(hn::ShiftLeft<24>(b))));
-  sum = hn::Add(sum, hn::Mul(hn::And(hn::ShiftRight<8>(a), byte), hn::ShiftRight<24>(hn::ShiftLeft<16>(b))));
-  sum = hn::Add(sum, hn::Mul(hn::And(hn::ShiftRight<16>(a), byte), hn::ShiftRight<24>(hn::ShiftLeft<8>(b))));
-  return hn::Add(sum, hn::Mul(hn::And(hn::ShiftRight<24>(a), byte), hn::ShiftRight<24>(b)));
-#endif
-}
 
 /// Unsigned bytes of the rows of a tile: four of one k of row r lie at data + r * row, those of the next k `step` behind.
 struct TileBytes {
@@ -210,77 +181,6 @@ bool goes_with_tiles() {
   return HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3_DL;
 }
 
-/// sum + the products of the halves of each word, of which those of `a` are not below 0.
-template <class V>
-HWY_INLINE V add_two(V sum, V a, V b) {
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
-  const hn::Repartition<std::int16_t, Words> halves;
-  V unused = hn::Zero(Words());
-  return hn::ReorderWidenMulAccumulate(Words(), hn::BitCast(halves, a), hn::BitCast(halves, b), sum, unused);
-#else
-  sum = hn::Add(sum, hn::Mul(hn::And(a, hn::Set(Words(), 0xFFFF)), hn::ShiftRight<16>(hn::ShiftLeft<16>(b))));
-  return hn::Add(sum, hn::Mul(hn::ShiftRight<16>(a), hn::ShiftRight<16>(b)));
-#endif
-}
-
-/// V vectors of channels from c on. kFlip: bytes are made unsigned.
-template <bool kFlip, int V>
-HWY_INLINE void sum_vectors(ByteTaps taps, const ByteLanes& lanes, std::int64_t c, std::int32_t* Y) {
-  const Words d;
-  const hn::Rebind<std::uint8_t, Words> bytes;
-  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
-  const auto load = [&](const std::uint8_t* from) HWY_ATTR {
-    const auto x = hn::LoadU(bytes, from);
-    return hn::PromoteTo(d, kFlip ? hn::Xor(x, hn::Set(bytes, 0x80)) : x);
-  };
-  hn::VFromD<Words> sum[V];
-  HWY_UNROLL(2)
-  for (int v = 0; v < V; ++v) sum[v] = hn::LoadU(d, lanes.start() + c + v * L);
-  const std::int32_t* weights = lanes.pairs() + c;
-  std::size_t t = 0;
-  for (; t + 2 <= taps.size(); t += 2, weights += lanes.channels()) {
-    const std::uint8_t* const low = taps[t] + c;
-    const std::uint8_t* const high = taps[t + 1] + c;
-    HWY_UNROLL(2)
-    for (int v = 0; v < V; ++v) {
-      const auto x = hn::Or(load(low + v * L), hn::ShiftLeft<16>(load(high + v * L)));
-      sum[v] = add_two(sum[v], x, hn::LoadU(d, weights + v * L));
-    }
-  }
-  HWY_UNROLL(2)
-  for (int v = 0; v < V; ++v) {
-    if (t < taps.size()) sum[v] = add_two(sum[v], load(taps[t] + c + v * L), hn::LoadU(d, weights + v * L));
-    hn::StoreU(sum[v], d, Y + c + v * L);
-  }
-}
-
-template <bool kFlip>
-HWY_INLINE void sum_all(ByteTaps taps, const ByteLanes& lanes, std::int32_t* Y) {
-  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
-  const std::int64_t channels = lanes.channels();
-  std::int64_t c = 0;
-  for (; c + 2 * L <= channels; c += 2 * L) sum_vectors<kFlip, 2>(taps, lanes, c, Y);
-  for (; c + L <= channels; c += L) sum_vectors<kFlip, 1>(taps, lanes, c, Y);
-  if (c == channels) return;
-  if (channels > L) return sum_vectors<kFlip, 1>(taps, lanes, channels - L, Y);  // some twice
-  for (; c < channels; ++c) {
-    auto sum = static_cast<std::uint32_t>(lanes.start()[c]);  // wraps around as the vectors do
-    for (std::size_t t = 0; t < taps.size(); ++t) {
-      const std::int32_t pair = lanes.pairs()[static_cast<std::int64_t>(t / 2) * channels + c];
-      const std::int32_t w = t % 2 == 0 ? static_cast<std::int16_t>(pair) : pair >> 16;
-      sum += static_cast<std::uint32_t>((taps[t][c] ^ lanes.flip()) * w);
-    }
-    Y[c] = static_cast<std::int32_t>(sum);
-  }
-}
-
-void sum_lanes(ByteTaps taps, const ByteLanes& lanes, std::int32_t* Y) {
-  if (lanes.flip() != 0)
-    sum_all<true>(taps, lanes, Y);
-  else
-    sum_all<false>(taps, lanes, Y);
-}
-
 using Doubles = hn::CappedTag<double, 8>;
 
 /// What the sums from column n on stand for, as many as a vector of doubles holds.
@@ -330,7 +230,9 @@ template <class Q>
 class Near {
  public:
   Near(const SumScale& scale, const Bounds<Q>& bounds)
-      : scale_(scale),
+      : factors_(scale.near_factors()),
+        shift_(scale.near_shift()),
+        certain_(scale.certain()),
         low_(hn::Set(Floats(), static_cast<float>(bounds.low - bounds.zero))),
         high_(hn::Set(Floats(), static_cast<float>(bounds.high - bounds.zero))),
         zero_(hn::Set(Words(), bounds.zero - kMagicBits)) {}
@@ -340,16 +242,15 @@ class Near {
     const Words d;
     const Floats floats;
     const hn::Rebind<std::uint8_t, Words> bytes;
-    const auto scaled =
-        hn::MulAdd(hn::ConvertTo(floats, hn::LoadU(d, sums)), hn::LoadU(floats, scale_.near_factors() + n),
-                   hn::LoadU(floats, scale_.near_shift() + n));
+    const auto scaled = hn::MulAdd(hn::ConvertTo(floats, hn::LoadU(d, sums)), hn::LoadU(floats, factors_ + n),
+                                   hn::LoadU(floats, shift_ + n));
     // Cut off at integers, numbers round as they would have before.
     const auto bounded = hn::Min(hn::Max(scaled, low_), high_);
     // rounded where the last bit of a float is worth 1
     const auto magic = hn::Set(floats, kMagic);
     const auto moved = hn::Add(bounded, magic);
     const auto off = hn::Abs(hn::Sub(bounded, hn::Sub(moved, magic)));
-    if (!hn::AllTrue(floats, hn::Lt(off, hn::LoadU(floats, scale_.certain() + n)))) return false;
+    if (!hn::AllTrue(floats, hn::Lt(off, hn::LoadU(floats, certain_ + n)))) return false;
     auto number = hn::Add(hn::BitCast(d, moved), zero_);
     if constexpr (std::is_signed_v<Q>) number = hn::And(number, hn::Set(d, 0xFF));
     hn::StoreU(hn::U8FromU32(hn::BitCast(hn::RebindToUnsigned<Words>(), number)), bytes,
@@ -362,7 +263,10 @@ class Near {
   static constexpr float kMagic = 0x1.8p23F;
   static constexpr std::int32_t kMagicBits = 0x4B400000;
 
-  const SumScale& scale_;
+  // Pointers of its own: what is written are bytes, which might be part of anything.
+  const float* factors_;
+  const float* shift_;
+  const float* certain_;
   hn::VFromD<Floats> low_;
   hn::VFromD<Floats> high_;
   hn::VFromD<Words> zero_;  ///< less the bits of the magic number
@@ -439,7 +343,6 @@ namespace {
 
 HWY_EXPORT(multiply);
 HWY_EXPORT(goes_with_tiles);
-HWY_EXPORT(sum_lanes);
 HWY_EXPORT(requantize_signed);
 HWY_EXPORT(requantize_unsigned);
 HWY_EXPORT(rescale_to_floats);
@@ -515,29 +418,6 @@ void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std
     else
       HWY_DYNAMIC_DISPATCH(multiply)(part, B, corrections, column, end, Y + first * y_stride, y_stride);
   });
-}
-
-ByteLanes::ByteLanes(std::int64_t taps, std::int64_t channels, const std::int16_t* W, bool is_signed,
-                     std::int32_t zero)
-    : channels_(channels),
-      flip_(is_signed ? 0x80 : 0),
-      pairs_(static_cast<std::size_t>((taps + 1) / 2 * channels)),
-      start_(static_cast<std::size_t>(channels)) {
-  for (std::int64_t c = 0; c < channels; ++c) {
-    std::int64_t sum = 0;
-    for (std::int64_t t = 0; t < taps; t += 2) {
-      const std::int32_t low = W[t * channels + c];
-      const std::int32_t high = t + 1 < taps ? W[(t + 1) * channels + c] : 0;
-      sum += low + high;
-      pairs_.data()[t / 2 * channels + c] = static_cast<std::int32_t>(
-          static_cast<std::uint32_t>(high) << 16 | (static_cast<std::uint32_t>(low) & 0xFFFF));
-    }
-    start_.data()[c] = static_cast<std::int32_t>(-sum * (zero + flip_));
-  }
-}
-
-void sum_byte_lanes(ByteTaps taps, const ByteLanes& lanes, std::int32_t* Y) {
-  HWY_DYNAMIC_DISPATCH(sum_lanes)(taps, lanes, Y);
 }
 
 SumScale::SumScale(std::span<const double> factors, std::span<const std::int32_t> bias,

@@ -68,33 +68,6 @@ void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std
 /// Whether multiply_bytes has a processor's matrix tiles for more than a few rows. Thread-safe.
 bool multiplies_bytes_on_tiles();
 
-/// What lies under one output of a depthwise convolution: channels of one position each.
-using ByteTaps = std::span<const std::uint8_t* const>;
-
-/// Weights of a depthwise convolution for bytes with this zero point: two taps in one word.
-class ByteLanes {
- public:
-  /// W[taps,channels], of magnitudes of no more than 255, is copied.
-  ByteLanes(std::int64_t taps, std::int64_t channels, const std::int16_t* W, bool is_signed,
-            std::int32_t zero);
-
-  std::int64_t channels() const { return channels_; }
-  /// Of signed bytes: what makes unsigned ones of them, which are 128 more.
-  std::uint8_t flip() const { return flip_; }
-  const std::int32_t* pairs() const { return pairs_.data(); }
-  /// What the sums of each channel begin with, for the zero point.
-  const std::int32_t* start() const { return start_.data(); }
-
- private:
-  std::int64_t channels_;
-  std::uint8_t flip_;
-  AlignedBuffer<std::int32_t> pairs_;
-  AlignedBuffer<std::int32_t> start_;
-};
-
-/// Y[c] = sum over taps t of (taps[t][c] - zero) * W[t,c], modulo 2^32. Under padding lie bytes that are `zero`.
-void sum_byte_lanes(ByteTaps taps, const ByteLanes& lanes, std::int32_t* Y);
-
 /// What sums stand for, column by column: (sum + bias[n]) * factors[n] + shift[n], in double.
 class SumScale {
  public:
