@@ -11,6 +11,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <optional>
 
 #include "base/numbers.h"
@@ -31,8 +32,10 @@ constexpr std::int64_t kLeastRows = 48;
 constexpr double kLeastWork = 300'000.0;
 /// Those of narrow groups take longer, as they wait for memory.
 constexpr double kLeastWorkOfLanes = 150'000.0;
-/// Rows of a task, where that gives all threads equally many tasks.
+/// Rows of a task, where threads are done sooner with more of them.
 constexpr std::int64_t kFewestRows = 24;
+/// Weights that take more are no longer in a thread's second-level cache when the next task comes.
+constexpr std::size_t kFarBytes = std::size_t{2} << 20;
 /// Outputs of a line that are fewer waste so much of each tile that copying rows is cheaper.
 constexpr std::int64_t kLeastLine = 5;
 
@@ -50,18 +53,27 @@ std::pair<std::int64_t, std::int64_t> live_taps(const WindowAxis& axis) {
   return {std::min(first, last), last};
 }
 
-/// `parts` of so many rows, or a few more where they are so few that threads would be idle.
-std::int64_t balanced(std::int64_t parts, std::int64_t rows, std::int64_t threads) {
-  constexpr std::int64_t kRounds = 4;
-  if (threads < 2 || parts >= kRounds * threads) return parts;
-  const std::int64_t more = rounded_up(parts, threads);
-  return rows / more >= kFewestRows ? more : parts;
+/// `parts` of so many lines, or a few more where the last threads are done sooner then: a line has `width` rows.
+std::int64_t balanced(std::int64_t parts, std::int64_t lines, std::int64_t width, std::int64_t threads) {
+  if (threads < 2) return parts;
+  std::int64_t best = parts;
+  std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
+  for (std::int64_t more = parts; more <= rounded_up(parts, threads) + threads; ++more) {
+    const std::int64_t each = ceil_div(lines, more);
+    if (more > parts && each * width < kFewestRows) break;
+    const std::int64_t longest = ceil_div(ceil_div(lines, each), threads) * each;  // of any thread, in lines
+    if (longest >= shortest) continue;
+    shortest = longest;
+    best = more;
+  }
+  return best;
 }
 
 }  // namespace
 
 /// How one run is cut into tasks. Each has some rows of the output: a block of them where the input is a matrix or its
-/// rows are gathered, else some lines of one plane. Where rows are few, a task has some of the columns.
+/// rows are gathered, else some lines of one plane. Where rows are few, or weights many more, a task has some of the
+/// columns.
 template <class T>
 struct Convolution<T>::Plan {
   enum class How { rows, lines, gathered, lanes } how = How::rows;
@@ -447,6 +459,13 @@ Convolution<T>::Convolution(const ConvolutionWeights<T>& weights, const typename
   }
 }
 
+/// Whether the last thread has no more than a tenth more columns to do than it would have of equal shares.
+template <class T>
+bool Convolution<T>::shares_columns_evenly(int threads) const {
+  const std::int64_t panels = ceil_div(M_, panel_columns<T>());
+  return 10 * ceil_div(panels, threads) * threads <= 11 * panels;
+}
+
 template <class T>
 auto Convolution<T>::plan(const Window& window, std::int64_t batch, bool gathers, int threads) const -> Plan {
   using How = typename Plan::How;
@@ -458,6 +477,8 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, bool gathers
   if (plan.rows() == 0) return plan;
   const auto& [d, h, w] = plan.axes;
   const std::int64_t in = C_ / groups_;
+  // Lines that no tap reads would be gathered as well.
+  const bool skips_lines = gathers && (h.kernel < h.stride || d.kernel < d.stride);
   const bool joined = groups_ == 1 && w.dilation == 1;
   plan.stretches = joined ? d.kernel * h.kernel : taps_;
   plan.length = joined ? w.kernel * C_ : in;
@@ -467,7 +488,13 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, bool gathers
 
   const double work = static_cast<double>(plan.rows() * M_) * static_cast<double>(macs_of_one());
   if (work < (by_lanes_ ? kLeastWorkOfLanes : kLeastWork)) threads = 1;
-  const std::int64_t shares = threads > 1 ? 2 * threads : 1;
+  // Threads that share the columns all read the input, those that share the rows all read the weights.
+  const bool by_columns =
+      threads > 1 && groups_ == 1 && weights_.size() * sizeof(T) > kFarBytes &&
+      weights_.size() > static_cast<std::size_t>(batch * window.input().elements() * C_) &&
+      shares_columns_evenly(threads);
+  const int row_threads = by_columns ? 1 : threads;
+  const std::int64_t shares = row_threads > 1 ? 2 * row_threads : 1;
   const std::int64_t rows = plan.rows();
   const std::int64_t lines = batch * d.output * h.output;
   const auto bytes = static_cast<std::int64_t>(sizeof(T));
@@ -476,7 +503,7 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, bool gathers
     const std::int64_t most = std::max(kLeastRows, kTaskBytes / std::max<std::int64_t>(1, row_bytes));
     const std::int64_t wanted = std::clamp(ceil_div(rows, shares), kLeastRows, most);
     const std::int64_t parts = std::max<std::int64_t>(1, (rows + wanted / 2) / wanted);
-    plan.per_task = ceil_div(rows, balanced(parts, rows, threads));
+    plan.per_task = ceil_div(rows, balanced(parts, rows, 1, row_threads));
     plan.blocks = ceil_div(rows, plan.per_task);
   };
   const double padded_bytes = static_cast<double>(d.reach()) * static_cast<double>(h.reach()) *
@@ -492,7 +519,8 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, bool gathers
     plan.how = How::rows;
     cut_rows(((gathers ? 2 : 1) * C_ + M_) * bytes);
     if (groups_ > 1) plan.stretches = 1;
-  } else if (!plan.pads_lines || (w.output >= kLeastLine && padded_bytes <= kMostPaddedBytes)) {
+  } else if (!plan.pads_lines ||
+             (!skips_lines && w.output >= kLeastLine && padded_bytes <= kMostPaddedBytes)) {
     plan.how = How::lines;
     const std::int64_t line_bytes = (h.stride * d.kernel * plan.line_width * C_ + w.output * M_) * bytes;
     const std::int64_t least = ceil_div(kLeastRows, w.output);
@@ -501,7 +529,7 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, bool gathers
     const std::int64_t planes = batch * d.output;
     plan.per_task = std::min(wanted, h.output);
     if (planes == 1)
-      plan.per_task = ceil_div(lines, balanced(ceil_div(lines, plan.per_task), lines * w.output, threads));
+      plan.per_task = ceil_div(lines, balanced(ceil_div(lines, plan.per_task), lines, w.output, row_threads));
     plan.planes = ceil_div(planes, std::max<std::int64_t>(1, planes * h.output / std::max(wanted, h.output)));
     plan.blocks = ceil_div(planes, plan.planes) * ceil_div(h.output, plan.per_task);
   } else {
@@ -516,9 +544,10 @@ auto Convolution<T>::plan(const Window& window, std::int64_t batch, bool gathers
     }
     cut_rows(plan.live_taps() * C_ * bytes);
   }
-  if (groups_ == 1 && !by_lanes_ && plan.blocks > 0 && plan.blocks < threads) {
+  if (groups_ == 1 && !by_lanes_ && plan.blocks > 0 && (by_columns || plan.blocks < threads)) {
     const std::int64_t step = panel_columns<T>();
-    plan.columns = std::max(step, rounded_up(ceil_div(M_, ceil_div(threads, plan.blocks)), step));
+    const std::int64_t parts = by_columns ? threads : ceil_div(threads, plan.blocks);
+    plan.columns = std::max(step, rounded_up(ceil_div(M_, parts), step));
     plan.column_tasks = ceil_div(M_, plan.columns);
   }
   plan.scratch_bytes = Run::scratch_bytes(*this, plan);

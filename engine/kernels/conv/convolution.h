@@ -62,6 +62,7 @@ class Convolution {
   class Run;
 
   Plan plan(const Window& window, std::int64_t batch, bool gathers, int threads) const;
+  bool shares_columns_evenly(int threads) const;
 
   std::int64_t C_;
   std::int64_t M_;
