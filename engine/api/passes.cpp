@@ -25,7 +25,7 @@ std::vector<Conversion> convert_to_inference(Model& model) {
   return converted;
 }
 FoldReport fold(Model& model, const FoldOptions& options) {
-  const ReuseOfLargeBlocks reuse;
+  [[maybe_unused]] ReuseOfLargeBlocks reuse;
   Graph graph = graph_of(model);
   FoldReport report = fold(graph, options);
   graph_of(model) = std::move(graph);

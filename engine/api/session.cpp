@@ -38,7 +38,7 @@ std::shared_ptr<ThreadPool> pool_of(const SessionOptions& options) {
 
 /// Folds unless told otherwise, and compiles.
 Executor executor_of(Graph graph, const SessionOptions& options, FoldReport& report) {
-  const ReuseOfLargeBlocks reuse;
+  [[maybe_unused]] ReuseOfLargeBlocks reuse;
   const bool on_bytes = options.kernels == Kernels::automatic || options.kernels == Kernels::fast;
   const bool keep_integers = on_bytes && may_multiply_integers(graph);
   if (options.fold) {

@@ -38,7 +38,7 @@ class WorksInParts {
 /// y[c] = bound(x[c] + shift[c]) for all channels c.
 struct ChannelPrologue {
   ChannelAffine shift;  ///< whose scale is 1
-  Activation bound;     ///< the identity, Relu or Clip
+  Activation bound;     ///< a reader can take the identity, Relu and Clip
 };
 
 /// An operator that makes no more than that of its only input.

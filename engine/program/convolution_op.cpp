@@ -9,6 +9,7 @@
 #include "kernels/conv/winograd.h"
 #include "kernels/conv/winograd_choice.h"
 #include "op/prepared.h"
+#include "op/shape_rules.h"
 #include "program/fused_ops.h"
 
 namespace bnrun {
@@ -42,14 +43,15 @@ class ConvolutionOp final : public Op, public ReadsInParts {
     const Window window = window_.over(between_ends(X), kernel_->kernel());
     const T* addend = adds ? args.in(parts_).data<T>() : nullptr;
     if constexpr (kGathers) {
-      std::array<ChannelPart<T>, kMostParts> parts;
-      for (std::size_t i = 0; i < parts_; ++i)
-        parts[i] = {args.in(i).data<T>(), args.in(i).shape[X.rank() - 1]};
-      kernel_->run(window, X[0], {{parts.data(), parts_}, prologue_.get()}, addend, args.out(0).data<T>(),
-                   args.workspace);
-    } else {
-      kernel_->run(window, X[0], args.in(0).data<T>(), addend, args.out(0).data<T>(), args.workspace);
+      if (prologue_ != nullptr) {
+        std::array<ChannelPart<T>, kMostParts> parts;
+        for (std::size_t i = 0; i < parts_; ++i)
+          parts[i] = {args.in(i).data<T>(), args.in(i).shape[X.rank() - 1]};
+        return kernel_->run(window, X[0], {{parts.data(), parts_}, prologue_.get()}, addend,
+                            args.out(0).data<T>(), args.workspace);
+      }
     }
+    kernel_->run(window, X[0], args.in(0).data<T>(), addend, args.out(0).data<T>(), args.workspace);
   }
 
   std::size_t scratch_bytes(std::span<const ValueType> inputs) const override {
@@ -71,7 +73,7 @@ class ConvolutionOp final : public Op, public ReadsInParts {
     return op;
   }
 
-  /// The prologue is applied before padding, and one part is none of several channels.
+  /// Only the whole of what is read can have a prologue, and only one.
   std::shared_ptr<const Op> behind(const ChannelPrologue& prologue) const override {
     return prologue_ == nullptr ? gathering(prologue) : nullptr;
   }
@@ -104,9 +106,13 @@ class ConvolutionOp final : public Op, public ReadsInParts {
       if (!alike)
         fail(ErrorCode::invalid_model, "its inputs differ not only in their channels: {} and {}",
              to_string(parts[0]), to_string(part));
+      for (std::size_t axis = 0; axis + 1 < X.rank(); ++axis) {
+        if (!(*X.dims)[axis].known()) (*X.dims)[axis] = (*part.dims)[axis];
+      }
       Dim& channels = X.dims->back();
       const Dim& more = part.dims->back();
-      channels = channels.known() && more.known() ? Dim(channels.extent() + more.extent()) : Dim();
+      channels =
+          channels.known() && more.known() ? Dim(sum_of_extents(channels.extent(), more.extent())) : Dim();
     }
     return X;
   }

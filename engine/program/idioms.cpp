@@ -367,8 +367,9 @@ std::optional<WrittenShuffle> shuffle_from(const Graph& graph, NodeId first) {
   if (!x.ranked() || x.rank() < 3 || !matrix.ranked() || matrix.rank() != x.rank() + 1) return std::nullopt;
   const Dim& rows = (*matrix.dims)[1];
   const Dim& columns = (*matrix.dims)[2];
-  if (!rows.known() || !columns.known() || !(*x.dims)[1].known() ||
-      (*x.dims)[1].extent() != rows.extent() * columns.extent())
+  const Dim& channels = (*x.dims)[1];
+  if (!rows.known() || !columns.known() || !channels.known() || rows.extent() == 0 ||
+      channels.extent() % rows.extent() != 0 || channels.extent() / rows.extent() != columns.extent())
     return std::nullopt;
   for (std::size_t axis = 0; axis < x.rank(); ++axis) {
     if (axis != 1 && !((*x.dims)[axis] == (*matrix.dims)[axis + (axis > 1 ? 1 : 0)])) return std::nullopt;

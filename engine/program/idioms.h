@@ -1,5 +1,5 @@
-// What models write in several nodes and one step does: a normalisation of rows or an activation, more exactly, and a move
-// of channels.
+// What models write in several nodes and one step does: a normalisation of rows or an activation, which it computes more
+// exactly, or a shuffle of channels.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +45,8 @@ struct WrittenShuffle {
   std::int64_t rows = 1;
 };
 
-/// The one whose first node this is.
+/// The one whose first node this is; nullopt unless all extents but that of the batch and those behind the channels are known
+/// and those are proven to stay.
 std::optional<WrittenShuffle> shuffle_from(const Graph& graph, NodeId first);
 
 }  // namespace bnrun

@@ -56,6 +56,8 @@ class Layouts {
     const auto axes = step.captures.empty() ? step.op->axes(StepArgs(values_, step).get()) : std::nullopt;
     if (!axes || axes->elements != AxisMap::Elements::moved || axes->from.size() < 3) return false;
     const std::size_t rank = axes->from.size();
+    const ValueType& type = values_.type(step.inputs[0]);
+    if (!type.ranked() || type.rank() != rank) return false;
     bool to_last = true;
     bool from_last = true;
     for (std::size_t axis = 0; axis < rank; ++axis) {

@@ -39,7 +39,7 @@ class Prologues {
       Step* before = only_written_for(reader.inputs[i]);
       if (before == nullptr) continue;
       std::vector<ValueId> inputs = before->inputs;
-      auto op = in_parts->parts() == 1 ? behind(*in_parts, *before) : nullptr;
+      auto op = behind(*in_parts, *before);
       if (op != nullptr)
         inputs.resize(1);
       else if (joins_channels(*before))

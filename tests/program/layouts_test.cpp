@@ -259,6 +259,14 @@ const std::vector<Network>& networks() {
          return b.op("Add", {left, right});
        },
        8, 2},
+      {"parts that are an output as well",
+       [](GraphBuilder& b, NodeInput x) {
+         const auto pool = b.op("GlobalAveragePool", {conv(b, x, 3, 4, 3, 1)});
+         const auto joined = b.op("Concat", {pool, conv(b, pool, 4, 2, 1, 3)}, {{"axis", std::int64_t{1}}});
+         b.output(joined);
+         return value(conv(b, joined, 6, 4, 1, 5));
+       },
+       8, 3},
       {"channels shuffled in six groups and in two of them, and rows of a picture taken backwards",
        [](GraphBuilder& b, NodeInput x) {
          const auto stem = conv(b, x, 3, 12, 3, 1);
@@ -430,6 +438,34 @@ TEST(Layouts, TransposedConvolutionsToFewChannelsEqualThePlainOperator) {
                   c.attributes));
     expect_same_as_blas(b.model(), random_tensor(c.X, 3));
   }
+}
+
+TEST(Layouts, NoChannelsAreShuffledInNoGroups) {
+  GraphBuilder b(14);
+  const auto x = b.input("x", F32, {2, 0, 3});
+  const Attributes literally = {{"allowzero", std::int64_t{1}}};
+  const auto matrix = b.op("Reshape", {x, ints({2, 0, 5, 3})}, literally);
+  const auto turned = b.op("Transpose", {matrix}, {{"perm", Ints{0, 2, 1, 3}}});
+  b.output(b.op("Reshape", {turned, ints({2, 0, 3})}, literally));
+  const auto y = Session(b.model()).run({{"x", Tensor(F32, {2, 0, 3})}});
+  EXPECT_EQ(y[0].tensor.shape(), (Shape{2, 0, 3}));
+}
+
+TEST(Layouts, TransposeOfAnotherRankIsRefusedWhereverItStands) {
+  GraphBuilder b;
+  const auto x = b.input("x", ValueType{F32, std::nullopt});
+  b.output(b.op("Transpose", {x}, {{"perm", Ints{0, 3, 1, 2}}}));
+  const Session session(b.model());
+  EXPECT_EQ(session.run({{"x", random_tensor({2, 3, 4, 5}, 1)}})[0].tensor.shape(), (Shape{2, 5, 3, 4}));
+  EXPECT_THROW(session.run({{"x", random_tensor({2, 3, 4}, 1)}}), Error);
+}
+
+TEST(Layouts, MorePartsThanAConvolutionReadsStayPutTogether) {
+  GraphBuilder b;
+  const auto x = b.input("x", F32, {"N", 3, 5, 5});
+  const std::vector<NodeInput> parts(130, conv(b, x, 3, 1, 1, 1));
+  b.output(value(conv(b, b.op("Concat", parts, {{"axis", std::int64_t{1}}}), 130, 4, 3, 3)));
+  expect_same_as_blas(b.model(), random_tensor({2, 3, 5, 5}, 4));
 }
 
 TEST(Layouts, ImageWithoutColumnsHasNoneLater) {

@@ -86,14 +86,18 @@ class Pow final : public Op, public HasFormula {
       run_as<std::int64_t>(TypeList<std::int32_t, std::int64_t>{}, args, Y,
                            []<class C>(C x, std::int64_t y) { return integer_power(x, y); });
     } else {
-      run_as<double>(TypeList<float, double, Half, BFloat16, std::int32_t, std::int64_t>{}, args, Y,
-                     []<class C>(C x, double y) {
-                       const double power = std::pow(static_cast<double>(x), y);
-                       if constexpr (std::is_integral_v<C>)
-                         return saturated<C>(power);
-                       else
-                         return static_cast<C>(power);
-                     });
+      const auto power_of = []<class C>(C x, auto y) {
+        const double power = std::pow(static_cast<double>(x), static_cast<double>(y));
+        if constexpr (std::is_integral_v<C>)
+          return saturated<C>(power);
+        else
+          return static_cast<C>(power);
+      };
+      using Bases = TypeList<float, double, Half, BFloat16, std::int32_t, std::int64_t>;
+      if (Y.dtype == DType::float32)
+        run_as<float>(Bases{}, args, Y, power_of);
+      else
+        run_as<double>(Bases{}, args, Y, power_of);
     }
   }
 
@@ -110,12 +114,13 @@ class Pow final : public Op, public HasFormula {
   bool keeps_rows(const FoldArgs& args) const override { return broadcast_keeps_rows(args, legacy_); }
 
  private:
-  /// out = f(x, y) with y as E, whichever type the exponents have.
+  /// out = f(x, y) with y as E, into which exponents of another type are copied.
   template <class E, class Bases, class F>
   static void run_as(Bases bases, const RunArgs& args, const TensorView& Y, F f) {
-    const Tensor exponents = convert(Y, dtype_of<E>);
+    const Tensor copied = Y.dtype == dtype_of<E> ? Tensor() : convert(Y, dtype_of<E>);
+    const TensorView exponents = copied.defined() ? copied.view() : Y;
     dispatch(bases, args.in(0).dtype, [&]<class T>() {
-      broadcast_apply<T, E, T>(args.in(0), exponents.view(), args.out(0),
+      broadcast_apply<T, E, T>(args.in(0), exponents, args.out(0),
                                [f](T x, E y) { return T(f(static_cast<ComputeType<T>>(x), y)); });
     });
   }

@@ -4,6 +4,7 @@
 #include "affine/exact_sum.h"
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/transpose.h"
 #include "kernels/gemm/blas.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
@@ -180,10 +181,7 @@ class Gemm final : public Op {
       const std::int64_t N = B.shape()[0];
       const std::int64_t K = B.shape()[1];
       form.W = Tensor(B.dtype(), {K, N});
-      T* W = form.W.mutable_data<T>();
-      for (std::int64_t n = 0; n < N; ++n) {
-        for (std::int64_t k = 0; k < K; ++k) W[k * N + n] = B.data<T>()[n * K + k];
-      }
+      transpose(B.data<T>(), N, K, 0, K, form.W.mutable_data<T>());
     }
     if (C != nullptr) {
       const std::int64_t N = form.W.shape()[1];
