@@ -1,7 +1,7 @@
 """From the start of a process to its answer for one row, bnrun beside ONNX Runtime in turns: cold_start.py BUILD_FOLDER [ROUNDS]
 
 Medians of a small model and of one of 100 MB; files are in the system's cache. BUILD_FOLDER: configured with
--DBNRUN_ORT_DIR=..., in which bnrun_tool and ort_start are built. Needs onnx and numpy (Debian: python3-onnx).
+-DBNRUN_ORT_DIR=..., which tests/bench/run does. Needs onnx and numpy (Debian: python3-onnx).
 """
 
 import os
@@ -35,6 +35,8 @@ def measure(command):
 
 
 def main(build, rounds):
+    subprocess.run(["cmake", "--build", build, "--target", "bnrun_tool", "ort_start", "--", "--quiet"], check=True,
+                   stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as folder:
         # In a process of its own: what this one takes counts as taken by those it starts.
         subprocess.run([sys.executable, "-B", __file__, "--models", folder], check=True)
