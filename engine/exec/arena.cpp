@@ -24,6 +24,13 @@ AlignedBuffer<std::byte> make_memory(std::size_t bytes) {
   return memory;
 }
 
+/// Those who read it were planned for its type, as far as that was known.
+void check_planned(const ValueType& planned, const TensorView& made) {
+  if (planned.dtype != DType::undefined && !merge(planned, ValueType::of(made)))
+    fail(ErrorCode::invalid_input, "it makes {}, the model tells {}", to_string(ValueType::of(made)),
+         to_string(planned));
+}
+
 std::size_t at(std::int32_t index) {
   return static_cast<std::size_t>(index);
 }
@@ -251,7 +258,9 @@ void Arena::run_step(const Step& step, bool on_heap, ThreadPool& pool) {
       for (std::size_t i = 0; i < step.outputs.size(); ++i) wanted[i] = step.outputs[i].valid();
       auto tensors = evaluate(*step.op, step_inputs_, {wanted.get(), step.outputs.size()}, step_captures_);
       for (std::size_t i = 0; i < tensors.size(); ++i) {
-        if (step.outputs[i].valid()) keep(step.outputs[i], std::move(tensors[i]));
+        if (!step.outputs[i].valid()) continue;
+        check_planned(bound_->slot(step.outputs[i]).type, tensors[i].view());
+        keep(step.outputs[i], std::move(tensors[i]));
       }
     } else {
       for (const SlotId id : step.outputs)
@@ -264,7 +273,9 @@ void Arena::run_step(const Step& step, bool on_heap, ThreadPool& pool) {
                     .workspace = workspace(pool)});
     }
   } catch (const Error& error) {
-    throw error.within(step.where);
+    // The model itself has passed shape inference: where that looks again, the data are at fault.
+    const bool by_data = on_heap && error.code() == ErrorCode::invalid_model;
+    throw Error(by_data ? ErrorCode::invalid_input : error.code(), error.what()).within(step.where);
   }
 }
 

@@ -132,6 +132,10 @@ class Planner {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (step.outputs[i].valid()) set_type(step.outputs[i], std::move(outputs[i]), number);
     }
+    // Extents that depend on data meet others when they are known: `evaluate` looks at them.
+    const bool told = std::ranges::all_of(
+        step.inputs, [&](SlotId id) { return !id.valid() || slot(id).type.static_shape(); });
+    if (!told) plan_.on_heap[number] = 1;
     if (plan_.on_heap[number] != 0) {
       for (const SlotId id : step.outputs) {
         if (id.valid()) slot(id).place = Place::heap;

@@ -30,7 +30,8 @@ struct RunPlan {
   };
   std::vector<TensorView> inputs;  ///< what the plan was made for, without elements
   std::vector<Slot> slots;
-  std::vector<char> on_heap;  ///< per stage: its outputs are allocated when it runs
+  /// Per stage: its outputs are allocated when it runs, after a look at what it reads.
+  std::vector<char> on_heap;
   std::size_t arena_bytes = 0;
   std::size_t scratch_bytes = 0;  ///< that one thread wants for the step that wants most
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 
 #include "bnrun/error.h"
 #include "support/expect_error.h"
@@ -138,6 +139,66 @@ TEST(Compile, UnknownOperatorIsUnsupportedAndNamed) {
   b.output(b.op("Frobnicate", {b.input("x", F32, {"N", 2})}));
   const auto text = expect_error(ErrorCode::unsupported, [&] { Session{b.model()}; });
   EXPECT_NE(text.find("Frobnicate"), std::string::npos) << text;
+}
+
+/// Extents that the data tell are known in the middle of a run alone.
+TEST(Compile, ExtentsThatDataTellAreCheckedWhereTheyMeetOthers) {
+  using Ints = std::vector<std::int64_t>;
+  const struct {
+    const char* name;
+    std::function<ValueId(GraphBuilder&, ValueId)> reader;  ///< of 4 channels
+  } cases[] = {
+      {"Conv",
+       [](GraphBuilder& b, ValueId x) {
+         return b.op("Conv", {x, random_tensor({2, 4, 1, 1}, 1)});
+       }},
+      {"depthwise",
+       [](GraphBuilder& b, ValueId x) {
+         return b.op("Conv", {x, random_tensor({4, 1, 1, 1}, 1)}, {{"group", std::int64_t{4}}});
+       }},
+      {"gathering",
+       [](GraphBuilder& b, ValueId x) {
+         const auto joined = b.op("Concat", {x, x}, {{"axis", std::int64_t{1}}});
+         return b.op("Conv", {joined, random_tensor({2, 8, 1, 1}, 1)});
+       }},
+      {"Concat",
+       [](GraphBuilder& b, ValueId x) {
+         return b.op("Concat", {x, random_tensor({1, 4, 2, 5}, 1)}, {{"axis", std::int64_t{3}}});
+       }},
+      {"Add",
+       [](GraphBuilder& b, ValueId x) {
+         return b.op("Add", {x, random_tensor({4, 1, 1}, 1)});
+       }},
+      {"MatMul",
+       [](GraphBuilder& b, ValueId x) {
+         const auto last = b.op("Transpose", {x}, {{"perm", Ints{0, 2, 3, 1}}});
+         return b.op("MatMul", {last, random_tensor({4, 3}, 1)});
+       }},
+      {"Reshape",
+       [](GraphBuilder& b, ValueId x) {
+         return b.op("Reshape", {x, Tensor({2}, Ints{0, 16})});
+       }},
+  };
+  for (const auto& c : cases) {
+    GraphBuilder b;
+    const auto x = b.input("x", DType::float32, {1, 40, 2, 2});
+    const auto end = b.input("end", DType::int64, {1});
+    const auto some = b.op("Slice", {x, Tensor({1}, Ints{0}), end, Tensor({1}, Ints{1})});
+    b.output(b.op("Neg", {c.reader(b, some)}));
+    const Tensor X = random_tensor({1, 40, 2, 2}, 3);
+    const Session packed(b.model());
+    const Session blas(b.model(), {.kernels = Kernels::blas});
+    const auto run = [&](const Session& session, std::int64_t channels) {
+      return session.run({{"x", X}, {"end", Tensor({1}, Ints{channels})}})[0].tensor;
+    };
+    SCOPED_TRACE(c.name);
+    expect_close(run(packed, 4), run(blas, 4), 1e-5, 1e-5);
+    for (const std::int64_t channels : {0, 2, 3, 5, 40}) {
+      EXPECT_THROW(run(packed, channels), Error) << channels;
+      EXPECT_THROW(run(blas, channels), Error) << channels;
+    }
+    expect_close(run(packed, 4), run(blas, 4), 1e-5, 1e-5);
+  }
 }
 
 }  // namespace
