@@ -3,15 +3,7 @@
 // The processor adds four products of bytes at once. What four lines hold of one channel and column becomes one word, once for
 // all outputs that the column is part of; an output then takes one instruction for each tap of a line.
 
-#ifndef HWY_WANT_AVX3_DL
-#define HWY_WANT_AVX3_DL
-#endif
-#include "kernels/targets.h"
-// As kernels/gemm/int8.cpp has use for the later variants of AVX-512.
-#ifndef BNRUN_FEW_TARGETS
-#undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV | HWY_SSSE3)
-#endif
+#include "kernels/byte_targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/conv/byte_lanes.cpp"
 #include <hwy/foreach_target.h>

@@ -5,15 +5,7 @@
 //   sum (a - za) * (b - zb) = sum a*b - zb * sum a - za * (sum b - K * zb)
 // and everything modulo 2^32. Rows of A are packed in tiles: of four k, the bytes of all rows of the tile.
 
-#ifndef HWY_WANT_AVX3_DL
-#define HWY_WANT_AVX3_DL
-#endif
-#include "kernels/targets.h"
-// Alone of all kernels this one has use for the later variants of AVX-512.
-#ifndef BNRUN_FEW_TARGETS
-#undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV | HWY_SSSE3)
-#endif
+#include "kernels/byte_targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/gemm/int8.cpp"
 #include <hwy/foreach_target.h>
