@@ -183,10 +183,11 @@ template <class T, int R, int K, int S>
 void slide_some(const LaneLine<T>& line, std::int64_t output) {
   const std::int64_t L = lanes<T>();
   const auto [first, last] = line.axis.inner_outputs();
+  // Fewer than the most end a line, where there mostly is padding.
+  const bool edge = R < kSumsAtOnce || output < first || output + R > last;
   std::int64_t channel = 0;
-  if (output < first || output + R > last) {
-    for (; channel + L <= line.p.C; channel += L) slide<T, R, K, S, true>(line, output, channel);
-  } else {
+  for (; edge && channel + L <= line.p.C; channel += L) slide<T, R, K, S, true>(line, output, channel);
+  if constexpr (R == kSumsAtOnce) {
     for (; channel + L <= line.p.C; channel += L) slide<T, R, K, S, false>(line, output, channel);
   }
   for (int r = 0; r < R && channel < line.p.C; ++r) {
@@ -195,14 +196,27 @@ void slide_some(const LaneLine<T>& line, std::int64_t output) {
   }
 }
 
-/// All outputs from `output` on, R at once, then fewer. Where more than half of R are left, the last R are made, some of them
-/// once more: that takes less time than two or three steps of fewer.
+/// `count` outputs from `output` on, which are R or fewer.
 template <class T, int R, int K, int S>
-void slide_outputs(const LaneLine<T>& line, std::int64_t output) {
+void slide_rest(const LaneLine<T>& line, std::int64_t output, std::int64_t count) {
+  if constexpr (R > 1) {
+    if (count < R) return slide_rest<T, R - 1, K, S>(line, output, count);
+  }
+  slide_some<T, R, K, S>(line, output);
+}
+
+/// All outputs, as many as can be at once, then the rest. Where that is more than half of the most, the last ones are made
+/// as many, some of them once more: their sums hide more of each other's latency.
+template <class T, int K, int S>
+void slide_outputs(const LaneLine<T>& line) {
+  constexpr int kMost = kSumsAtOnce;
   const std::int64_t end = line.axis.output;
-  for (; output + R <= end; output += R) slide_some<T, R, K, S>(line, output);
-  if (R <= end && end - output > R / 2) return slide_some<T, R, K, S>(line, end - R);
-  if constexpr (R > 1) slide_outputs<T, R / 2, K, S>(line, output);
+  std::int64_t output = 0;
+  for (; output + kMost <= end; output += kMost) slide_some<T, kMost, K, S>(line, output);
+  const std::int64_t left = end - output;
+  if (left == 0) return;
+  if (output > 0 && left > kMost / 2) return slide_some<T, kMost, K, S>(line, end - kMost);
+  slide_rest<T, kMost, K, S>(line, output, left);
 }
 
 /// The outputs from `output` to `end`, none of whose taps are padding, R at once, then fewer.
@@ -229,11 +243,11 @@ HWY_INLINE void convolve_any(const LaneLine<T>& line) {
   const WindowAxis& axis = line.axis;
   if (line.p.in_per_group != 1 || line.p.out_per_group != 1) return convolve<T, true>(line);
   if (axis.dilation == 1 && axis.kernel == 3 && axis.stride == 1)
-    return slide_outputs<T, kSumsAtOnce, 3, 1>(line, 0);
+    return slide_outputs<T, 3, 1>(line);
   if (axis.dilation == 1 && axis.kernel == 3 && axis.stride == 2)
-    return slide_outputs<T, kSumsAtOnce, 3, 2>(line, 0);
+    return slide_outputs<T, 3, 2>(line);
   if (axis.dilation == 1 && axis.kernel == 5 && axis.stride == 1)
-    return slide_outputs<T, kSumsAtOnce, 5, 1>(line, 0);
+    return slide_outputs<T, 5, 1>(line);
   convolve<T, false>(line);
 }
 
