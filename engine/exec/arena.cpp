@@ -91,7 +91,10 @@ class Arena::BlockProgress {
     const double done = static_cast<double>(done_.load()) + static_cast<double>(step) / steps_;
     progress_((number_ + done / blocks_) / stages_);
   }
-  void end_block() { ++done_; }
+  /// Not counted where nobody is told: threads would hand over the cache line at the end of each block.
+  void end_block() {
+    if (progress_) ++done_;
+  }
 
  private:
   /// So many blocks are told enough of as a whole.
@@ -103,7 +106,7 @@ class Arena::BlockProgress {
   double blocks_;
   double steps_;
   bool tells_steps_;
-  std::atomic<std::int64_t> done_{0};
+  alignas(kCacheLine) std::atomic<std::int64_t> done_{0};
 };
 
 Arena::Arena(const Program& program, int workers)
@@ -120,7 +123,7 @@ Arena::Arena(const Program& program, int workers)
       if (step.parts != nullptr) inputs_of_parts = std::max(inputs_of_parts, step.inputs.size());
     }
   }
-  for (PartInputs& own : part_inputs_) own.reserve(inputs_of_parts);
+  for (PartInputs& own : part_inputs_) own.views.reserve(inputs_of_parts);
   for (Worker& worker : workers_) {
     for (const Stage& stage : program.stages) {
       auto& args = worker.stages.emplace_back();

@@ -48,12 +48,19 @@ struct Layer {
     std::vector<T> Y;
     for (std::int64_t m = 0; m < rows; ++m) {
       for (std::int64_t n = 0; n < N; ++n) {
-        T sums[] = {0, 0};
+        const bool dot_product = n >= N - narrow_columns<T>(K, N);
+        std::vector<T> sums(dot_product ? panel_columns<T>() : 2);
         for (std::int64_t k = 0; k < K; ++k) {
-          T& sum = sums[N <= 4 * panel_columns<T>() && k >= K / 2 ? 1 : 0];
+          const std::int64_t chain = dot_product                                 ? k % panel_columns<T>()
+                                     : N <= 4 * panel_columns<T>() && k >= K / 2 ? 1
+                                                                                 : 0;
+          T& sum = sums[static_cast<std::size_t>(chain)];
           sum = std::fma(X[static_cast<std::size_t>(m * K + k)], W[static_cast<std::size_t>(k * N + n)], sum);
         }
-        const T sum = sums[0] + sums[1];
+        for (; sums.size() > 1; sums.resize(sums.size() / 2)) {
+          for (std::size_t i = 0; i < sums.size() / 2; ++i) sums[i] = sums[2 * i] + sums[2 * i + 1];
+        }
+        const T sum = sums[0];
         const auto column = static_cast<std::size_t>(n);
         T y = sum;
         if (!epilogue.scale.empty()) y = std::fma(sum, epilogue.scale[column], epilogue.shift[column]);
@@ -78,7 +85,8 @@ using ElementTypes = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(DenseTest, ElementTypes);
 
 constexpr std::pair<std::int64_t, std::int64_t> kExtents[] = {
-    {1, 1}, {7, 3}, {64, 10}, {33, 16}, {5, 17}, {128, 31}, {3, 33}, {19, 130}, {300, 65}};
+    {1, 1},  {7, 3},    {64, 10}, {33, 16}, {5, 17}, {128, 31}, {3, 33},  {19, 130},
+    {16, 1}, {300, 65}, {45, 2},  {77, 3},  {90, 4}, {67, 20},  {65, 35}, {101, 100}};
 
 TYPED_TEST(DenseTest, EveryElementIsSummedInTheOrderPromisedOnEveryInstructionSet) {
   const auto targets = targets_with_fma();

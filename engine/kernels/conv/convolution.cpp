@@ -455,7 +455,7 @@ Convolution<T>::Convolution(const ConvolutionWeights<T>& weights, const typename
           rows[static_cast<std::size_t>((k * in + c) * part + m)] = w[c * taps_ + k];
       }
     }
-    pack_panels(K, part, rows.data(), weights_.data() + g * padded * K);
+    pack_panels(K, part, rows.data(), part, weights_.data() + g * padded * K);
   }
 }
 

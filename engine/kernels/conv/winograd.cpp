@@ -272,7 +272,7 @@ Winograd::Winograd(std::int64_t tile, const ConvolutionWeights<float>& weights,
       }
     }
     for (std::int64_t i = 0; i < matrices(); ++i) {
-      pack_panels(C_, columns, rows.data() + i * C_ * columns, to);
+      pack_panels(C_, columns, rows.data() + i * C_ * columns, columns, to);
       to += C_ * padded_columns<float>(columns);
     }
   }

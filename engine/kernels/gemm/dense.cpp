@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "base/numbers.h"
 #include "kernels/gemm/blas.h"
@@ -14,11 +15,10 @@ namespace {
 /// Rows whose results stay in the second-level cache until the activation has been applied, and for which it
 /// is worth going through all weights.
 template <class T>
-std::int64_t rows_at_once(const PackedProduct<T>& p, std::int64_t rows) {
+std::int64_t rows_at_once(std::int64_t columns) {
   constexpr std::int64_t kElements = 65536 / sizeof(T);
   constexpr std::int64_t kLeastRows = 48;
-  return p.finish.activation == nullptr ? rows
-                                        : std::max(kLeastRows, kElements / std::max(p.N, std::int64_t{1}));
+  return std::max(kLeastRows, kElements / std::max(columns, std::int64_t{1}));
 }
 
 /// Columns of a task when threads share a product: whole tiles, and no fewer than are worth handing over. What a
@@ -58,8 +58,11 @@ Dense<T>::Dense(std::int64_t K, std::int64_t N, const T* W, const Epilogue& epil
       scale_behind_(padded_to_panels<T>(epilogue.scale_behind)),
       shift_behind_(padded_to_panels<T>(epilogue.shift_behind)) {
   if (backend == MatrixBackend::packed) {
-    weights_ = AlignedBuffer<T>(static_cast<std::size_t>(K * padded_columns<T>(N)));
-    pack_panels(K, N, W, weights_.data());
+    if (const std::int64_t narrow = narrow_columns<T>(K, N); narrow > 0)
+      narrow_ = NarrowColumns<T>(K, N, narrow, W, epilogue.scale, epilogue.shift, epilogue.scale_behind,
+                                 epilogue.shift_behind);
+    weights_ = AlignedBuffer<T>(static_cast<std::size_t>(K * padded_columns<T>(N - narrow_.columns)));
+    pack_panels(K, N - narrow_.columns, W, N, weights_.data());
   } else {
     weights_ = AlignedBuffer<T>(static_cast<std::size_t>(K * N));
     std::copy_n(W, K * N, weights_.data());
@@ -88,14 +91,24 @@ Finish<T> Dense<T>::finish() const {
 template <class T>
 void Dense<T>::run_packed(const T* X, std::int64_t rows, std::int64_t first, std::int64_t columns,
                           T* Y) const {
-  const PackedProduct<T> product{K_, columns, weights_.data() + first * K_, finish().from_column(first),
-                                 chains_of<T>(N_)};
+  Finish<T> finish = this->finish();
+  const Activation* const activation = std::exchange(finish.activation, nullptr);
+  const std::int64_t narrow = first + columns == N_ ? narrow_.columns : 0;
+  const PackedProduct<T> product{K_, columns - narrow, weights_.data() + first * K_,
+                                 finish.from_column(first), chains_of<T>(N_)};
   const LineLayout layout{1, K_, K_, N_};
-  const std::int64_t block = rows_at_once(product, rows);
+  const std::int64_t block = activation == nullptr ? rows : rows_at_once<T>(columns);
   for (std::int64_t row = 0; row < rows; row += block) {
+    const std::int64_t some = std::min(block, rows - row);
     const T* start = X + row * K_;
-    const PackedLine<T> line{std::min(block, rows - row), &start, nullptr, Y + row * N_ + first};
+    T* const to = Y + row * N_ + first;
+    const PackedLine<T> line{some, &start, nullptr, to};
     multiply_packed<T>(product, layout, {&line, 1});
+    if (narrow > 0) narrow_.multiply(start, some, finish, to + product.N, N_);
+    if (activation == nullptr) continue;
+    const std::int64_t stretches = columns == N_ ? 1 : some;
+    for (std::int64_t i = 0; i < stretches; ++i)
+      activate(*activation, std::span<T>(to + i * N_, static_cast<std::size_t>(some * columns / stretches)));
   }
 }
 

@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "base/workspace.h"
 #include "kernels/gemm/finish.h"
+#include "kernels/gemm/narrow.h"
 #include "kernels/math/activation.h"
 
 namespace bnrun {
@@ -19,7 +20,8 @@ enum class MatrixBackend {
 
 /// Y[M,N] = scale_behind[n] * act(scale[n] * (X[M,K] * W[K,N])[m,n] + shift[n]) + shift_behind[n].
 /// Packed, each sum is one chain of fused multiply-adds with k ascending; where N is at most four panels, that of the first
-/// K/2 (rounded down) plus that of the others, so that a single row does not wait for itself.
+/// K/2 (rounded down) plus that of the others, so that a single row does not wait for itself. The last narrow_columns()
+/// are dot products, in the order of NarrowColumns.
 template <class T>
 class Dense {
  public:
@@ -51,7 +53,8 @@ class Dense {
   std::int64_t N_;
   MatrixBackend backend_;
   Activation activation_;
-  AlignedBuffer<T> weights_;       ///< panels, or row-major for BLAS
+  AlignedBuffer<T> weights_;       ///< panels of all columns but narrow ones, or row-major for BLAS
+  NarrowColumns<T> narrow_;        ///< none for BLAS
   AlignedBuffer<T> scale_;         ///< padded to whole panels; empty: 1
   AlignedBuffer<T> shift_;         ///< padded to whole panels; empty: 0
   AlignedBuffer<T> scale_behind_;  ///< padded to whole panels; empty: nothing is behind

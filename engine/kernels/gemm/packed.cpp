@@ -408,7 +408,7 @@ void multiply_packed(const PackedProduct<double>& product, const LineLayout& lay
 }
 
 template <class T>
-void pack_panels(std::int64_t K, std::int64_t N, const T* W, T* panels) {
+void pack_panels(std::int64_t K, std::int64_t N, const T* W, std::int64_t stride, T* panels) {
   constexpr std::int64_t kColumns = panel_columns<T>();
   constexpr std::int64_t kAtOnce = 8;  // panels: longer stretches of a row are read one after the other
   const std::int64_t whole = N / kColumns;
@@ -416,7 +416,7 @@ void pack_panels(std::int64_t K, std::int64_t N, const T* W, T* panels) {
     const std::int64_t some = std::min(kAtOnce, whole - first);
     const T* row = W + first * kColumns;
     T* to = panels + first * kColumns * K;
-    for (std::int64_t k = 0; k < K; ++k, row += N, to += kColumns) {
+    for (std::int64_t k = 0; k < K; ++k, row += stride, to += kColumns) {
       for (std::int64_t p = 0; p < some; ++p)
         std::memcpy(to + p * kColumns * K, row + p * kColumns, sizeof(T) * kColumns);
     }
@@ -424,11 +424,11 @@ void pack_panels(std::int64_t K, std::int64_t N, const T* W, T* panels) {
   const std::int64_t rest = N - whole * kColumns;
   T* to = panels + whole * kColumns * K;
   for (std::int64_t k = 0; k < K && rest > 0; ++k, to += kColumns)
-    std::fill(std::copy_n(W + k * N + whole * kColumns, rest, to), to + kColumns, T(0));
+    std::fill(std::copy_n(W + k * stride + whole * kColumns, rest, to), to + kColumns, T(0));
 }
 
-template void pack_panels(std::int64_t, std::int64_t, const float*, float*);
-template void pack_panels(std::int64_t, std::int64_t, const double*, double*);
+template void pack_panels(std::int64_t, std::int64_t, const float*, std::int64_t, float*);
+template void pack_panels(std::int64_t, std::int64_t, const double*, std::int64_t, double*);
 
 }  // namespace bnrun
 #endif

@@ -8,10 +8,10 @@
 
 namespace bnrun {
 
-/// W[K,N], row-major, into K * padded_columns(N) elements: panel after panel, each row-major, padded with
-/// zeros.
+/// W[K,N], rows `stride` apart, into K * padded_columns(N) elements: panel after panel, each row-major, padded
+/// with zeros.
 template <class T>
-void pack_panels(std::int64_t K, std::int64_t N, const T* W, T* panels);
+void pack_panels(std::int64_t K, std::int64_t N, const T* W, std::int64_t stride, T* panels);
 
 template <class T>
 struct PackedProduct {
@@ -60,7 +60,7 @@ template <>
 void multiply_packed(const PackedProduct<float>&, const LineLayout&, std::span<const PackedLine<float>>);
 template <>
 void multiply_packed(const PackedProduct<double>&, const LineLayout&, std::span<const PackedLine<double>>);
-extern template void pack_panels(std::int64_t, std::int64_t, const float*, float*);
-extern template void pack_panels(std::int64_t, std::int64_t, const double*, double*);
+extern template void pack_panels(std::int64_t, std::int64_t, const float*, std::int64_t, float*);
+extern template void pack_panels(std::int64_t, std::int64_t, const double*, std::int64_t, double*);
 
 }  // namespace bnrun

@@ -241,7 +241,14 @@ def write(folder, name):
                           output_names=["y"], dynamic_axes={"x": {0: "N"}}, do_constant_folding=False,
                           training=torch.onnx.TrainingMode.PRESERVE,
                           custom_opsets=None if idiom.runs else {"custom": 1})
-        y = module.double()(x.double()).float()
+        module.double()
+        y = module(x.double()).float()
+        # Near 0, terms that cancel leave float32 fewer digits than are compared: another x then.
+        for _ in range(100):
+            if not ((y != 0) & (y.abs() < 1e-3)).any():
+                break
+            x = torch.randn(x.shape, generator=generator)
+            y = module(x.double()).float()
     for kind, tensor in (("input", x), ("output", y)):
         (data / f"{kind}_0.pb").write_bytes(numpy_helper.from_array(tensor.numpy(), "xy"[kind == "output"]).SerializeToString())
     return {"gone": ["BatchNormalization", *idiom.gone], "runs": idiom.runs, "left": list(idiom.left)}
