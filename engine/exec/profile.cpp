@@ -44,14 +44,14 @@ class Record {
   }
   bool counts_costs() const { return counts_costs_; }
 
-  void add_call(std::size_t step, Clock::time_point from, Clock::time_point to) {
+  void add_call(std::size_t step, int threads, Clock::time_point from, Clock::time_point to) {
     const std::lock_guard lock(mutex_);
     const auto self = std::this_thread::get_id();
     const auto found = std::find(threads_.begin(), threads_.end(), self);
     const auto thread = static_cast<int>(found - threads_.begin());
     if (found == threads_.end()) threads_.push_back(self);
     calls_.push_back({step, thread, seconds_between(start_, from),
-                      std::max(0.0, seconds_between(from, to) - clock_seconds_)});
+                      std::max(0.0, seconds_between(from, to) - clock_seconds_), threads});
   }
 
   void add_cost(std::size_t step, std::optional<std::int64_t> flops, std::int64_t bytes) {
@@ -126,7 +126,7 @@ class TimedOp final : public Op {
     }
     const auto start = Clock::now();
     op_->run(args);
-    record_.add_call(step_, start, Clock::now());
+    record_.add_call(step_, args.workspace.threads(), start, Clock::now());
   }
 
  private:
@@ -185,7 +185,7 @@ Profile profile(const Executor& executor, std::span<const TensorView> inputs, in
   result.steps = std::move(record.steps());
   for (StepProfile& step : result.steps) step.calls = 0;
   for (const StepCall& call : result.calls) {
-    result.steps[call.step].seconds += call.seconds;
+    result.steps[call.step].seconds += call.seconds * call.threads;
     ++result.steps[call.step].calls;
   }
   return result;

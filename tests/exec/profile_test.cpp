@@ -80,6 +80,19 @@ TEST(Profile, ListsTheCallsOfEveryBlockOfRowsOnTheirThreads) {
   }
 }
 
+TEST(Profile, CountsAStepThatThreadsShareOnceForEach) {
+  GraphBuilder b;
+  const auto x = b.input("x", DType::float32, {"N", 512});
+  b.output(b.op("Gemm", {x, random_tensor({512, 512}, 1)}));
+  const Session session(b.model(), {.threads = 2});
+  const Tensor row = random_tensor({1, 512}, 2);
+  const TensorView inputs[] = {row};
+  const Profile shared = session.profile(inputs, 1);
+  ASSERT_EQ(shared.calls.size(), 1U);
+  EXPECT_EQ(shared.calls[0].threads, session.threads());
+  EXPECT_EQ(shared.steps[0].seconds, shared.calls[0].seconds * session.threads());
+}
+
 TEST(Profile, KnowsNoOperationsWhereTheirNumberIsUnknown) {
   GraphBuilder b;
   b.output(b.op("Einsum", {b.input("x", F32, {"N", 8}), random_tensor({8, 2}, 1)},

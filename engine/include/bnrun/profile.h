@@ -13,7 +13,7 @@ namespace bnrun {
 struct StepProfile {
   std::string where;       ///< "node 'dense_1' (Gemm) + Relu"
   std::string kernel;      ///< "dense, packed", "dense, BLAS", "affine map"; "operator": as the graph has it
-  double seconds = 0.0;    ///< of all its calls, on whatever thread
+  double seconds = 0.0;    ///< of all its calls, on whatever thread; of a call that threads share, once for each
   std::int64_t calls = 0;  ///< a step that works row by row has one for each block of rows
   /// Two for each multiply-accumulate of matrix products and convolutions; absent where their number is unknown.
   std::optional<std::int64_t> flops;
@@ -27,6 +27,7 @@ struct StepCall {
   int thread = 0;        ///< 0 is the caller's
   double start = 0.0;    ///< seconds from the beginning of the run
   double seconds = 0.0;
+  int threads = 1;  ///< that the call can have to itself
 };
 
 /// One run. What a step holds within it (the body of a Loop) counts as that step.

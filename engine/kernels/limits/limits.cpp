@@ -57,8 +57,18 @@ double best_rate(int threads, double seconds, Work&& work) {
   return best;
 }
 
+/// The largest cache of the first processor. The C library may tell what all caches of a level add up to, of which one
+/// processor has its own part.
 std::size_t last_level_cache_bytes() {
   constexpr std::size_t kUsual = std::size_t{32} << 20;
+  std::size_t kibibytes = 0;
+  for (int index = 0;; ++index) {
+    std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/size");
+    std::size_t size = 0;
+    if (char unit = 0; !(file >> size >> unit) || unit != 'K') break;
+    kibibytes = std::max(kibibytes, size);
+  }
+  if (kibibytes > 0) return kibibytes << 10;
   long largest = 0;
   for (const int level : {_SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE, _SC_LEVEL4_CACHE_SIZE})
     largest = std::max(largest, ::sysconf(level));
