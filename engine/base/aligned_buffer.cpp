@@ -3,7 +3,6 @@
 #include <new>
 
 #include "base/large_blocks.h"
-#include "base/numbers.h"
 
 namespace bnrun {
 namespace {
@@ -24,9 +23,7 @@ bool is_large(std::size_t bytes) {
 }  // namespace
 
 void* allocate_aligned(std::size_t bytes) {
-  if (is_large(bytes)) return allocate_large(bytes);
-  const std::size_t lines = kWatched ? bytes : rounded_up(bytes, kCacheLine);  // who watches sees the end
-  return ::operator new (lines, std::align_val_t{kCacheLine});
+  return is_large(bytes) ? allocate_large(bytes) : ::operator new (bytes, std::align_val_t{kCacheLine});
 }
 
 void free_aligned(void* memory, std::size_t bytes) noexcept {

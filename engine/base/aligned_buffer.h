@@ -4,14 +4,12 @@
 #include <cstddef>
 #include <memory>
 #include <utility>
-#include <vector>
 
 namespace bnrun {
 
 inline constexpr std::size_t kCacheLine = 64;
 
-/// Uninitialised memory at a multiple of 64 bytes and up to one, so that nothing else lies on its cache lines; large blocks
-/// as in base/large_blocks.h. Throws std::bad_alloc.
+/// Uninitialised memory at a multiple of 64 bytes, large blocks as in base/large_blocks.h. Throws std::bad_alloc.
 void* allocate_aligned(std::size_t bytes);
 /// REQUIRES: `memory` is that of allocate_aligned(bytes), or null.
 void free_aligned(void* memory, std::size_t bytes) noexcept;
@@ -39,21 +37,5 @@ class AlignedBuffer {
   std::size_t size_ = 0;
   T* memory_ = nullptr;
 };
-
-/// Memory of a vector that one thread writes while others write theirs: each write to a cache line that two of them have
-/// would take it from the other.
-template <class T>
-struct OwnLines {
-  using value_type = T;
-
-  OwnLines() = default;
-  template <class U>
-  OwnLines(const OwnLines<U>& /*other*/) {}
-  T* allocate(std::size_t count) { return static_cast<T*>(allocate_aligned(count * sizeof(T))); }
-  void deallocate(T* memory, std::size_t count) noexcept { free_aligned(memory, count * sizeof(T)); }
-  friend bool operator==(const OwnLines& /*a*/, const OwnLines& /*b*/) { return true; }
-};
-template <class T>
-using OwnVector = std::vector<T, OwnLines<T>>;
 
 }  // namespace bnrun

@@ -106,7 +106,7 @@ class Arena::BlockProgress {
   double blocks_;
   double steps_;
   bool tells_steps_;
-  alignas(kCacheLine) std::atomic<std::int64_t> done_{0};
+  std::atomic<std::int64_t> done_{0};
 };
 
 Arena::Arena(const Program& program, int workers)
@@ -123,7 +123,7 @@ Arena::Arena(const Program& program, int workers)
       if (step.parts != nullptr) inputs_of_parts = std::max(inputs_of_parts, step.inputs.size());
     }
   }
-  for (PartInputs& own : part_inputs_) own.views.reserve(inputs_of_parts);
+  for (PartInputs& own : part_inputs_) own.reserve(inputs_of_parts);
   for (Worker& worker : workers_) {
     for (const Stage& stage : program.stages) {
       auto& args = worker.stages.emplace_back();

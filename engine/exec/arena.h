@@ -47,9 +47,9 @@ class Arena {
   /// One thread's part: scratch memory, and the arguments of all steps of all row-wise stages laid out once.
   struct Worker {
     struct StageArgs {
-      OwnVector<TensorView> inputs;
-      OwnVector<MutableTensorView> outputs;
-      OwnVector<std::byte*> at;  ///< first row of the block, by RowBlocks::values
+      std::vector<TensorView> inputs;
+      std::vector<MutableTensorView> outputs;
+      std::vector<std::byte*> at;  ///< first row of the block, by RowBlocks::values
     };
     AlignedBuffer<std::byte> scratch;
     std::vector<StageArgs> stages;
