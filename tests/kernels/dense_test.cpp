@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "support/graph_building.h"
 #include "support/only_target.h"
 
@@ -70,6 +71,8 @@ struct Layer {
         if (epilogue.activation.kind == Kind::clip)
           y = std::min(std::max(y, static_cast<T>(epilogue.activation.alpha)),
                        static_cast<T>(epilogue.activation.beta));
+        if (!epilogue.scale_behind.empty())
+          y = std::fma(y, epilogue.scale_behind[column], epilogue.shift_behind[column]);
         Y.push_back(y);
       }
     }
@@ -121,6 +124,27 @@ TYPED_TEST(DenseTest, RowAloneEqualsTheRowInEveryBatch) {
       const std::vector<TypeParam> expected(alone.begin(), alone.begin() + M * N);
       ASSERT_TRUE(same_bits(layer.run(MatrixBackend::packed, X, M), expected))
           << "M " << M << " K " << K << " N " << N;
+    }
+  }
+}
+
+TYPED_TEST(DenseTest, ThreadsThatShareColumnsMakeTheSameBits) {
+  if (targets_with_fma().empty()) GTEST_SKIP() << "this processor has no fused multiply-add";
+  constexpr std::int64_t kRows = 3;
+  constexpr std::int64_t kK = 600;
+  ThreadPool two(2);
+  for (const std::int64_t N : {1024, 1025, 1026, 1027, 1036}) {
+    for (const Activation& activation : {Activation{}, Activation{Kind::relu}, Activation{Kind::tanh}}) {
+      Layer<TypeParam> layer(kK, N, activation);
+      if (activation.kind == Kind::relu) {
+        layer.epilogue.scale_behind = numbers<TypeParam>(N, 7);
+        layer.epilogue.shift_behind = numbers<TypeParam>(N, 8);
+      }
+      const auto X = numbers<TypeParam>(kRows * kK, 4);
+      const auto expected = layer.chains_of_fma(X, kRows);
+      std::vector<TypeParam> Y(expected.size(), TypeParam(-77));
+      layer.dense(MatrixBackend::packed).run(X.data(), kRows, Y.data(), {&two, nullptr, 0});
+      EXPECT_TRUE(same_bits(Y, expected)) << "N " << N << " activation " << static_cast<int>(activation.kind);
     }
   }
 }
