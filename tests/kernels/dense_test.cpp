@@ -184,6 +184,23 @@ TYPED_TEST(DenseTest, BothBackendsStayWithinTheErrorBound) {
   }
 }
 
+TYPED_TEST(DenseTest, WithoutVectorsNumbersDifferByRoundingAlone) {
+#if HWY_ARCH_X86
+  for (const auto& [K, N] : kExtents) {
+    const Layer<TypeParam> layer(K, N, {Kind::clip, -0.5, 0.75});
+    const auto X = numbers<TypeParam>(5 * K, 6);
+    const auto expected = layer.run(MatrixBackend::packed, X, 5);
+    const OnlyTarget none(HWY_SCALAR);
+    const auto Y = layer.run(MatrixBackend::packed, X, 5);
+    const double step = std::numeric_limits<TypeParam>::epsilon();
+    for (std::size_t i = 0; i < Y.size(); ++i)
+      ASSERT_NEAR(Y[i], expected[i], static_cast<double>(K + 2) * 16.0 * step) << "K " << K << " N " << N;
+  }
+#else
+  GTEST_SKIP() << "vectors are always there";
+#endif
+}
+
 TYPED_TEST(DenseTest, NanAndInfinityComeThrough) {
   constexpr TypeParam kNan = std::numeric_limits<TypeParam>::quiet_NaN();
   constexpr TypeParam kInf = std::numeric_limits<TypeParam>::infinity();

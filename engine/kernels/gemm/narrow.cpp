@@ -19,23 +19,41 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// The sums of neighbouring lanes of `low`, then those of `high`.
-template <class D, class V>
-HWY_INLINE V sums_of_neighbours(D d, V low, V high) {
 #if HWY_TARGET == HWY_SCALAR
-  static_cast<void>(d);
-  return hn::Add(low, high);
-#else
-  return hn::Add(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low));
-#endif
+
+/// One result after the other, in the same order of sums.
+template <class T>
+void multiply(const NarrowColumns<T>& w, const T* X, std::int64_t rows, const Finish<T>& finish, T* Y,
+              std::int64_t y_stride) {
+  constexpr std::int64_t kPanel = panel_columns<T>();
+  const hn::CappedTag<T, 1> d;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t c = 0; c < w.columns; ++c) {
+      const T* const column = w.weights.data() + c * padded_columns<T>(w.K);
+      T sum[kPanel] = {};
+      for (std::int64_t k = 0; k < w.K; ++k) sum[k % kPanel] += X[row * w.K + k] * column[k];
+      for (std::int64_t count = kPanel / 2; count > 0; count /= 2) {
+        for (std::int64_t i = 0; i < count; ++i) sum[i] = sum[2 * i] + sum[2 * i + 1];
+      }
+      const Finisher<T, decltype(d)> finisher(d, finish, c, w.columns);
+      finisher.template store<1>(
+          d, [&](int, int) { return hn::Set(d, sum[0]); }, nullptr, Y + row * y_stride + c, 0);
+    }
+  }
 }
+
+#else
 
 /// Of `count` vectors the sums of each `width` lanes that follow each other, neighbours first: fewer vectors by as much.
 template <int count, int width, class D, class V>
 HWY_INLINE void add_neighbours(D d, V* v) {
   if constexpr (width > 1) {
     HWY_UNROLL(16)
-    for (int i = 0; i < count / 2; ++i) v[i] = sums_of_neighbours(d, v[2 * i], v[2 * i + 1]);
+    for (int i = 0; i < count / 2; ++i) {
+      const V low = v[2 * i];
+      const V high = v[2 * i + 1];
+      v[i] = hn::Add(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low));
+    }
     add_neighbours<count / 2, width / 2>(d, v);
   }
 }
@@ -113,6 +131,8 @@ void multiply(const NarrowColumns<T>& w, const T* X, std::int64_t rows, const Fi
                                                              rows_of_columns<T, 3>, rows_of_columns<T, 4>};
   kByColumns[w.columns - 1](w, X, rows, finish, Y, y_stride);
 }
+
+#endif
 
 void multiply_float(const NarrowColumns<float>& w, const float* X, std::int64_t rows,
                     const Finish<float>& finish, float* Y, std::int64_t y_stride) {
