@@ -45,6 +45,11 @@ class DenseOp final : public Op {
                args.workspace);
   }
 
+  std::size_t scratch_bytes(std::span<const ValueType>) const override {
+    if constexpr (requires { dense_.scratch_bytes(); }) return dense_.scratch_bytes();
+    return 0;
+  }
+
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
     if (!args.inputs[0].ranked() || args.inputs[0].rank() < 2) return std::nullopt;
     return AxisMap::leading(args.inputs[0].rank() - 1, args.inputs[0].rank());

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "base/aligned_buffer.h"
+#include "kernels/gemm/bfloat16_pairs.h"
 #include "kernels/gemm/tiles.h"
 #include "support/only_target.h"
 
@@ -49,14 +51,13 @@ struct Case {
 
 class Products : public ::testing::TestWithParam<Case> {};
 
-TEST_P(Products, HaveTheBitsOfTilesOnEveryInstructionSetAndAreWithinTheBound) {
+TEST_P(Products, HaveTheBitsOfTilesOnEveryUnitAndAreWithinTheBound) {
   const auto [M, K, N, least, exponents, odd] = GetParam();
   auto X = drawn(M * K, 1, least, exponents);
   auto W = drawn(K * N, 2, least, exponents);
   for (auto* matrix : {&X, &W}) {
     if (!matrix->empty()) (*matrix)[matrix->size() / 2] = BFloat16(odd);
   }
-  const PackedBfloat16 packed(K, N, W.data());
   const std::int64_t width = (N + 15) / 16 * 16;
   std::vector<float> expected;
   for (std::int64_t m = 0; m < M; ++m) {
@@ -81,21 +82,22 @@ TEST_P(Products, HaveTheBitsOfTilesOnEveryInstructionSetAndAreWithinTheBound) {
       EXPECT_LE(std::abs(sum - exact), bound + static_cast<double>(2 * K) * double{kLeast});
     }
   }
-  const auto check = [&](const std::string& which) {
+  const auto check = [&](Bfloat16Unit unit, const std::string& which) {
+    const PackedBfloat16 packed(K, N, W.data(), unit);
+    const AlignedBuffer<std::byte> scratch(packed.scratch_bytes());
     std::vector<float> Y(static_cast<std::size_t>(M * width), 77.0F);
-    multiply_bfloat16(X.data(), M, packed, 0, N, Y.data(), width);
+    multiply_bfloat16(X.data(), M, packed, 0, N, Y.data(), width, scratch.data());
     std::vector<float> used;
     for (std::int64_t m = 0; m < M; ++m)
       used.insert(used.end(), Y.begin() + m * width, Y.begin() + m * width + N);
     EXPECT_TRUE(same_bits(one_nan(used), one_nan(expected))) << which;
   };
-  check(has_tiles(TileNumbers::bfloat16) ? "tiles" : "what there is");
-  hide_tiles(true);
+  if (has_tiles(TileNumbers::bfloat16)) check(Bfloat16Unit::tiles, "tiles");
+  if (has_pairs()) check(Bfloat16Unit::pairs, "pairs");
   for (const auto target : targets_with_fma()) {
     const OnlyTarget only(target);
-    check(hwy::TargetName(target));
+    check(Bfloat16Unit::floats, hwy::TargetName(target));
   }
-  hide_tiles(false);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -113,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Bfloat16, LayersHaveTheSameBitsForAnyRowsAndThreads) {
   ThreadPool three(3);
   constexpr std::int64_t kRows = 200;
-  const std::pair<std::int64_t, std::int64_t> shapes[] = {{90, 75}, {0, 75}, {90, 0}};
+  const std::pair<std::int64_t, std::int64_t> shapes[] = {{90, 75}, {0, 75}, {90, 0}, {600, 700}};
   for (const auto& [K, N] : shapes) {
     auto X = drawn(kRows * K, 3, -4, 8);
     const auto W = drawn(K * N, 4, -4, 8);
@@ -125,9 +127,13 @@ TEST(Bfloat16, LayersHaveTheSameBitsForAnyRowsAndThreads) {
     const DenseBfloat16 layer(K, N, W.data(), epilogue);
     const std::int64_t width = (N + 15) / 16 * 16;
     std::vector<float> sums(static_cast<std::size_t>(kRows * width));
-    multiply_bfloat16(X.data(), kRows, PackedBfloat16(K, N, W.data()), 0, N, sums.data(), width);
+    const std::size_t bytes = layer.scratch_bytes();
+    const AlignedBuffer<std::byte> scratch(3 * bytes);
+    multiply_bfloat16(X.data(), kRows, PackedBfloat16(K, N, W.data()), 0, N, sums.data(), width,
+                      scratch.data());
     for (const std::int64_t rows : {std::int64_t{0}, std::int64_t{1}, std::int64_t{40}, kRows}) {
-      for (const Workspace& workspace : {Workspace(), Workspace(&three, nullptr, 0)}) {
+      for (const Workspace& workspace :
+           {Workspace(nullptr, scratch.data(), bytes), Workspace(&three, scratch.data(), bytes)}) {
         std::vector<BFloat16> Y(static_cast<std::size_t>(rows * N));
         layer.run(X.data(), rows, Y.data(), workspace);
         for (std::int64_t i = 0; i < std::ssize(Y); ++i) {

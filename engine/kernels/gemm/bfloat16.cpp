@@ -17,7 +17,9 @@
 
 #include "base/numbers.h"
 #include "kernels/gemm/bfloat16.h"
+#include "kernels/gemm/bfloat16_pairs.h"
 #include "kernels/gemm/bfloat16_tiles.h"
+#include "kernels/partial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace bnrun {
@@ -38,21 +40,23 @@ HWY_NOINLINE void multiply_rows(const float* X, std::int64_t stride, const std::
   Vec sum[R];
   for (int r = 0; r < R; ++r) sum[r] = hn::Zero(d);
   for (std::int64_t k = 0; k < stride; k += 32) {
-    Vec even[R];
-    Vec odd[R];
-    for (int r = 0; r < R; ++r) even[r] = odd[r] = hn::Zero(d);
-    for (std::int64_t pair = 0; pair < 32; pair += 2, w += 16) {
-      const auto both = hn::LoadU(words, w);
-      const Vec w_even = hn::BitCast(d, hn::ShiftLeft<16>(both));
-      const Vec w_odd = hn::BitCast(d, hn::And(both, hn::Set(words, 0xFFFF0000U)));
-      HWY_UNROLL(8)
-      for (int r = 0; r < R; ++r) {
-        const float* x = X + r * stride + k + pair;
-        even[r] = hn::MulAdd(hn::Set(d, x[0]), w_even, even[r]);
-        odd[r] = hn::MulAdd(hn::Set(d, x[1]), w_odd, odd[r]);
+    Vec chains[2][R];
+    for (int r = 0; r < R; ++r) chains[0][r] = chains[1][r] = hn::Zero(d);
+    for (std::int64_t four = k; four < k + 32; four += 4) {
+      HWY_UNROLL(2)
+      for (int odd = 0; odd < 2; ++odd, w += 16) {
+        const auto both = hn::LoadU(words, w);
+        const Vec first = hn::BitCast(d, hn::And(both, hn::Set(words, 0xFFFF0000U)));
+        const Vec second = hn::BitCast(d, hn::ShiftLeft<16>(both));
+        HWY_UNROLL(8)
+        for (int r = 0; r < R; ++r) {
+          const float* x = X + r * stride + four + odd;
+          chains[odd][r] = hn::MulAdd(hn::Set(d, x[0]), first, chains[odd][r]);
+          chains[odd][r] = hn::MulAdd(hn::Set(d, x[2]), second, chains[odd][r]);
+        }
       }
     }
-    for (int r = 0; r < R; ++r) sum[r] = hn::Add(sum[r], hn::Add(even[r], odd[r]));
+    for (int r = 0; r < R; ++r) sum[r] = hn::Add(sum[r], hn::Add(chains[0][r], chains[1][r]));
   }
   for (int r = 0; r < R; ++r) hn::StoreU(sum[r], d, Y + r * y_stride);
 }
@@ -78,6 +82,39 @@ void multiply_floats(const float* X, std::int64_t rows, std::int64_t stride, con
   }
 }
 
+/// sums[n] = scale[n] * sums[n] + shift[n], each rounded; either may be null.
+void scale_and_shift(float* sums, std::int64_t count, const float* scale, const float* shift) {
+  const hn::CappedTag<float, 16> d;
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
+  for (std::int64_t n = 0; n < count; n += L) {
+    const auto used = static_cast<std::size_t>(std::min(L, count - n));
+    auto y = load_first(d, sums + n, used, 0.0F);
+    if (scale != nullptr) y = hn::Mul(y, load_first(d, scale + n, used, 0.0F));
+    if (shift != nullptr) y = hn::Add(y, load_first(d, shift + n, used, 0.0F));
+    store_first(d, y, sums + n, used);
+  }
+}
+
+/// Y[n] = BFloat16(x[n])
+void round_all(const float* x, std::int64_t count, std::uint16_t* Y) {
+  const hn::CappedTag<float, 16> d;
+  const hn::RebindToUnsigned<decltype(d)> words;
+  const hn::Rebind<std::uint16_t, decltype(d)> halves;
+  constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(d));
+  for (std::int64_t n = 0; n < count; n += L) {
+    const auto used = static_cast<std::size_t>(std::min(L, count - n));
+    const auto number = load_first(d, x + n, used, 0.0F);
+    const auto bits = hn::BitCast(words, number);
+    const auto to_even = hn::And(hn::ShiftRight<16>(bits), hn::Set(words, 1U));
+    const auto nearest = hn::Add(bits, hn::Add(to_even, hn::Set(words, 0x7FFFU)));
+    const auto quiet = hn::Or(bits, hn::Set(words, 0x00400000U));
+    const auto nan = hn::RebindMask(words, hn::IsNaN(number));
+    const auto rounded = hn::ShiftRight<16>(hn::IfThenElse(nan, quiet, nearest));
+    const hn::RebindToSigned<decltype(d)> integers;
+    store_first(halves, hn::DemoteTo(halves, hn::BitCast(integers, rounded)), Y + n, used);
+  }
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace bnrun
@@ -88,10 +125,15 @@ namespace bnrun {
 namespace {
 
 HWY_EXPORT(multiply_floats);
+HWY_EXPORT(scale_and_shift);
+HWY_EXPORT(round_all);
 
 constexpr std::int64_t kPanelColumns = 16;
 constexpr std::int64_t kDepth = 32;
-constexpr std::int64_t kBlockRows = 32;
+/// Of one block: what two matrix tiles hold, and whole tiles of registers elsewhere.
+std::int64_t rows_at_once(Bfloat16Unit unit) {
+  return unit == Bfloat16Unit::tiles ? 32 : 56;
+}
 
 /// Denormals count as zero in vectors while it lives, as they do in tiles.
 class WithoutDenormals {
@@ -117,23 +159,24 @@ float widened(BFloat16 x) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16);
 }
 
-/// BFloat16(x), in line for whole rows.
-std::uint16_t rounded(float x) {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  const std::uint32_t nearest = bits + 0x7FFFU + ((bits >> 16) & 1U);
-  return static_cast<std::uint16_t>((x == x ? nearest : bits | 0x00400000U) >> 16);
-}
-
 }  // namespace
 
-PackedBfloat16::PackedBfloat16(std::int64_t K, std::int64_t N, const BFloat16* W)
-    : K_(K), N_(N), panels_(static_cast<std::size_t>(ceil_div(N, kPanelColumns) * panel())) {
+Bfloat16Unit fastest_bfloat16_unit() {
+  if (has_tiles(TileNumbers::bfloat16)) return Bfloat16Unit::tiles;
+  return has_pairs() ? Bfloat16Unit::pairs : Bfloat16Unit::floats;
+}
+
+PackedBfloat16::PackedBfloat16(std::int64_t K, std::int64_t N, const BFloat16* W, Bfloat16Unit unit)
+    : K_(K), N_(N), unit_(unit), panels_(static_cast<std::size_t>(ceil_div(N, kPanelColumns) * panel())) {
   std::fill_n(panels_.data(), panels_.size(), 0U);
   for (std::int64_t k = 0; k < K; ++k) {
+    const bool neighbours = unit == Bfloat16Unit::tiles;
+    const std::int64_t word = neighbours ? k / 2 : k / 4 * 2 + k % 2;
+    const bool upper = neighbours ? k % 2 == 1 : k % 4 < 2;
     for (std::int64_t n = 0; n < N; ++n) {
-      std::uint32_t* word =
-          panels_.data() + n / kPanelColumns * panel() + k / 2 * kPanelColumns + n % kPanelColumns;
-      *word |= static_cast<std::uint32_t>(W[k * N + n].bits) << (k % 2 * 16);
+      std::uint32_t* to =
+          panels_.data() + n / kPanelColumns * panel() + word * kPanelColumns + n % kPanelColumns;
+      *to |= static_cast<std::uint32_t>(W[k * N + n].bits) << (upper ? 16 : 0);
     }
   }
 }
@@ -142,74 +185,100 @@ std::int64_t PackedBfloat16::panel() const {
   return rounded_up(K_, kDepth) / 2 * kPanelColumns;
 }
 
+std::size_t PackedBfloat16::scratch_bytes() const {
+  const std::size_t number = unit_ == Bfloat16Unit::tiles   ? 0
+                             : unit_ == Bfloat16Unit::pairs ? sizeof(BFloat16)
+                                                            : sizeof(float);
+  return static_cast<std::size_t>(rows_at_once(unit_) * rounded_up(K_, kDepth)) * number;
+}
+
 void multiply_bfloat16(const BFloat16* X, std::int64_t rows, const PackedBfloat16& W, std::int64_t first,
-                       std::int64_t last, float* Y, std::int64_t y_stride) {
-  const bool on_tiles = has_tiles(TileNumbers::bfloat16);
-  const std::int64_t padded = rounded_up(W.K(), kDepth);
-  AlignedBuffer<float> floats(static_cast<std::size_t>(on_tiles ? 0 : kBlockRows * padded));
-  for (std::int64_t m = 0; m < rows; m += kBlockRows, Y += kBlockRows * y_stride) {
-    const std::int64_t here = std::min(kBlockRows, rows - m);
-    const BFloat16* const x = X + m * W.K();
-    if (on_tiles) {
-      multiply_bfloat16_on_tiles(x, here, W, first, last, Y, y_stride);
-      continue;
+                       std::int64_t last, float* Y, std::int64_t y_stride, std::byte* scratch) {
+  const std::int64_t at_once = rows_at_once(W.unit());
+  const WithoutDenormals held;
+  for (std::int64_t m = 0; m < rows; m += at_once, X += at_once * W.K(), Y += at_once * y_stride) {
+    const std::int64_t here = std::min(at_once, rows - m);
+    switch (W.unit()) {
+      case Bfloat16Unit::tiles:
+        multiply_bfloat16_on_tiles(X, here, W, first, last, Y, y_stride);
+        break;
+      case Bfloat16Unit::pairs: {
+        auto* const words = reinterpret_cast<std::uint32_t*>(scratch);
+        pack_pairs(X, here, W.K(), words);
+        multiply_pairs(words, here, W, first, last, Y, y_stride);
+        break;
+      }
+      case Bfloat16Unit::floats: {
+        const std::int64_t padded = rounded_up(W.K(), kDepth);
+        auto* const floats = reinterpret_cast<float*>(scratch);
+        for (std::int64_t r = 0; r < here; ++r) {
+          float* const to = floats + r * padded;
+          std::fill(std::transform(X + r * W.K(), X + (r + 1) * W.K(), to, widened), to + padded, 0.0F);
+        }
+        HWY_DYNAMIC_DISPATCH(multiply_floats)(floats, here, padded, W, first, last, Y, y_stride);
+        break;
+      }
     }
-    for (std::int64_t r = 0; r < here; ++r) {
-      float* to = floats.data() + r * padded;
-      std::fill(std::transform(x + r * W.K(), x + (r + 1) * W.K(), to, widened), to + padded, 0.0F);
-    }
-    const WithoutDenormals held;
-    HWY_DYNAMIC_DISPATCH(multiply_floats)(floats.data(), here, padded, W, first, last, Y, y_stride);
   }
 }
 
 DenseBfloat16::DenseBfloat16(std::int64_t K, std::int64_t N, const BFloat16* W, Epilogue epilogue)
     : weights_(K, N, W), epilogue_(std::move(epilogue)) {}
 
+std::int64_t DenseBfloat16::columns_at_once() const {
+  constexpr std::int64_t kNear = 1 << 18;  // numbers that stay in the second-level cache while all rows go by
+  constexpr std::int64_t kMost = 512;
+  constexpr std::int64_t kPair = 2 * kPanelColumns;
+  const std::int64_t near = kNear / (kPair * std::max<std::int64_t>(1, K())) * kPair;
+  return std::clamp(near, kPair, std::min(kMost, std::max(kPair, rounded_up(N(), kPair))));
+}
+
+std::size_t DenseBfloat16::scratch_bytes() const {
+  const std::int64_t sums = rows_at_once(weights_.unit()) * columns_at_once();
+  return static_cast<std::size_t>(sums) * sizeof(float) + weights_.scratch_bytes();
+}
+
 void DenseBfloat16::run(const BFloat16* X, std::int64_t rows, BFloat16* Y, const Workspace& memory) const {
   const std::int64_t threads = memory.threads();
-  const bool by_columns = rows < kBlockRows * threads;
+  const std::int64_t at_once = rows_at_once(weights_.unit());
+  const bool by_columns = rows < at_once * threads;
   const std::int64_t step = by_columns
                                 ? ceil_div(ceil_div(N(), 2 * kPanelColumns), threads) * 2 * kPanelColumns
-                                : ceil_div(ceil_div(rows, kBlockRows), 4 * threads) * kBlockRows;
+                                : ceil_div(ceil_div(rows, at_once), 4 * threads) * at_once;
   memory.parallel_for(ceil_div(by_columns ? N() : rows, std::max<std::int64_t>(1, step)),
-                      [&](std::int64_t task, std::byte*) {
+                      [&](std::int64_t task, std::byte* scratch) {
                         const std::int64_t first = task * step;
                         if (by_columns)
-                          run_part(X, rows, first, std::min(N(), first + step), Y);
+                          run_part(X, rows, first, std::min(N(), first + step), Y, scratch);
                         else
-                          run_part(X + first * K(), std::min(step, rows - first), 0, N(), Y + first * N());
+                          run_part(X + first * K(), std::min(step, rows - first), 0, N(), Y + first * N(),
+                                   scratch);
                       });
 }
 
 void DenseBfloat16::run_part(const BFloat16* X, std::int64_t rows, std::int64_t first, std::int64_t last,
-                             BFloat16* Y) const {
-  // So many columns as stay in the second-level cache while all rows go by.
-  constexpr std::int64_t kNear = 1 << 19;
-  constexpr std::int64_t kPair = 2 * kPanelColumns;
-  const std::int64_t near =
-      std::max<std::int64_t>(1, kNear / (kPair * std::max<std::int64_t>(1, K()))) * kPair;
-  const std::int64_t width = std::min(near, rounded_up(last - first, kPair));
-  AlignedBuffer<float> sums(static_cast<std::size_t>(kBlockRows * width));
+                             BFloat16* Y, std::byte* scratch) const {
+  const std::int64_t near = columns_at_once();
+  const std::int64_t at_once = rows_at_once(weights_.unit());
+  auto* const sums = reinterpret_cast<float*>(scratch);
+  std::byte* const behind = scratch + static_cast<std::size_t>(at_once * near) * sizeof(float);
+  const auto part_of = [](const std::vector<float>& numbers, std::int64_t n) {
+    return numbers.empty() ? nullptr : numbers.data() + n;
+  };
   for (std::int64_t begin = first; begin < last; begin += near) {
-    const std::int64_t end = std::min(last, begin + near);
-    for (std::int64_t m = 0; m < rows; m += kBlockRows) {
-      const std::int64_t here = std::min(kBlockRows, rows - m);
-      multiply_bfloat16(X + m * K(), here, weights_, begin, end, sums.data(), width);
-      for (std::int64_t r = 0; r < here; ++r)
-        finish({sums.data() + r * width, static_cast<std::size_t>(end - begin)}, begin, Y + (m + r) * N());
+    const std::int64_t count = std::min(near, last - begin);
+    for (std::int64_t m = 0; m < rows; m += at_once) {
+      const std::int64_t here = std::min(at_once, rows - m);
+      multiply_bfloat16(X + m * K(), here, weights_, begin, begin + count, sums, near, behind);
+      for (std::int64_t r = 0; r < here; ++r) {
+        float* const row = sums + r * near;
+        HWY_DYNAMIC_DISPATCH(scale_and_shift)
+        (row, count, part_of(epilogue_.scale, begin), part_of(epilogue_.shift, begin));
+        activate(epilogue_.activation, std::span(row, static_cast<std::size_t>(count)));
+        HWY_DYNAMIC_DISPATCH(round_all)(row, count, &Y[(m + r) * N() + begin].bits);
+      }
     }
   }
-}
-
-void DenseBfloat16::finish(std::span<float> sums, std::int64_t first, BFloat16* Y) const {
-  const auto at = static_cast<std::size_t>(first);
-  for (std::size_t n = 0; n < sums.size() && !epilogue_.scale.empty(); ++n)
-    sums[n] *= epilogue_.scale[at + n];
-  for (std::size_t n = 0; n < sums.size() && !epilogue_.shift.empty(); ++n)
-    sums[n] += epilogue_.shift[at + n];
-  activate(epilogue_.activation, sums);
-  for (std::size_t n = 0; n < sums.size(); ++n) Y[at + n].bits = rounded(sums[n]);
 }
 
 }  // namespace bnrun

@@ -132,9 +132,8 @@ void multiply(const ByteRows& A, const PackedBytes& B, const ByteCorrections& co
   constexpr auto L = static_cast<std::int64_t>(hn::MaxLanes(Words()));
   constexpr std::int64_t kTiles = 4;  // packed at once, so that they stay near while all columns go by
   const std::int64_t padded = (B.K() + 3) / 4 * 4;
-  // Unsigned rows of whole fours are read where they lie, but for so many columns that packing them is cheap.
-  constexpr std::int64_t kManyColumns = 512;
-  const bool as_it_lies = !A.is_signed && padded == B.K() && B.N() <= kManyColumns;
+  // Unsigned rows of whole fours are read where they lie.
+  const bool as_it_lies = !A.is_signed && padded == B.K();
   const bool sums_matter = std::any_of(corrections.b_zeros + first, corrections.b_zeros + last,
                                        [](std::int32_t zero) { return zero != 0; });
   std::vector<std::uint8_t> row(static_cast<std::size_t>(as_it_lies ? 0 : padded), 0);
