@@ -63,6 +63,12 @@ bool has_blocks_for_all(const Cut& cut, int threads) {
   return cut.count >= threads;
 }
 
+/// What stays as it is is not written, so that helpers need not fetch it again.
+template <class Pointer, class Address>
+void repoint(Pointer& pointer, Address address) {
+  if (pointer != address) pointer = address;
+}
+
 /// Rows of a stage, where the plan tells them.
 std::optional<std::int64_t> planned_rows(const RunPlan& plan, const RowBlocks& blocks) {
   const RunPlan::Slot& source = plan.slot(blocks.values[at(blocks.sources[0])].slot);
@@ -87,14 +93,11 @@ class Arena::BlockProgress {
 
   /// Before a step of a block, on the caller's thread.
   void tell(std::size_t step) const {
-    if (!progress_ || (step > 0 && !tells_steps_)) return;
+    if (step > 0 && !tells_steps_) return;
     const double done = static_cast<double>(done_.load()) + static_cast<double>(step) / steps_;
     progress_((number_ + done / blocks_) / stages_);
   }
-  /// Not counted where nobody is told: threads would hand over the cache line at the end of each block.
-  void end_block() {
-    if (progress_) ++done_;
-  }
+  void end_block() { ++done_; }
 
  private:
   /// So many blocks are told enough of as a whole.
@@ -107,6 +110,30 @@ class Arena::BlockProgress {
   double steps_;
   bool tells_steps_;
   std::atomic<std::int64_t> done_{0};
+};
+
+/// The blocks of a stage. One cache line, all that helpers have to fetch from the caller's caches before they begin.
+struct alignas(kCacheLine) Arena::BlockJob {
+  Arena* arena;
+  const Stage* stage;
+  std::size_t number;  ///< of the stage
+  std::int64_t rows;
+  std::int64_t size;  ///< of a block
+  ThreadPool* pool;
+  BlockProgress* told;  ///< null where nobody is
+
+  /// By one thread alone.
+  void operator()(std::int64_t block, int worker) const {
+    run(block, worker, arena->workspace(*pool).of_thread(worker), nullptr);
+  }
+
+  /// `shared`: threads that share the steps.
+  void run(std::int64_t block, int worker, const Workspace& workspace, ThreadPool* shared) const {
+    const std::int64_t first = block * size;
+    arena->run_block(*stage, number, first, std::min(size, rows - first), arena->workers_[at(worker)],
+                     workspace, worker == 0 ? told : nullptr, shared);
+    if (told != nullptr) told->end_block();
+  }
 };
 
 Arena::Arena(const Program& program, int workers)
@@ -207,13 +234,13 @@ void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs,
                 std::span<const MutableTensorView> outputs, ThreadPool& pool, const Progress& progress) {
   if (bound_ != &plan) bind(plan);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].defined()) view(program_.inputs[i].slot).bytes = inputs[i].bytes;
+    if (inputs[i].defined()) repoint(view(program_.inputs[i].slot).bytes, inputs[i].bytes);
   }
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const SlotId id = program_.outputs[i].slot;
     if (!plan.is_target(id, i)) continue;
-    target(id).bytes = outputs[i].bytes;
-    view(id).bytes = outputs[i].bytes;
+    repoint(target(id).bytes, outputs[i].bytes);
+    repoint(view(id).bytes, outputs[i].bytes);
   }
   for (std::size_t i = 0; i < program_.stages.size(); ++i) {
     const Stage& stage = program_.stages[i];
@@ -314,20 +341,12 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
     keep(value.slot, std::move(tensor));
   }
   const Cut cut = cut_rows(blocks, rows, pool.threads());
-  const Workspace all = workspace(pool);
   BlockProgress told(progress, number, program_.stages.size(), cut.count, stage.steps.size());
-  const auto run = [&](std::int64_t block, int worker, const Workspace& own, ThreadPool* shared) {
-    const std::int64_t first = block * cut.size;
-    run_block(stage, number, first, std::min(cut.size, rows - first), workers_[at(worker)], own,
-              worker == 0 ? &told : nullptr, shared);
-    told.end_block();
-  };
+  const BlockJob job{this, &stage, number, rows, cut.size, &pool, progress ? &told : nullptr};
   if (has_blocks_for_all(cut, pool.threads())) {
-    pool.parallel_for(cut.count, [&](std::int64_t block, int worker) {
-      run(block, worker, all.of_thread(worker), nullptr);
-    });
+    pool.parallel_for(cut.count, job);
   } else {
-    for (std::int64_t block = 0; block < cut.count; ++block) run(block, 0, all, &pool);
+    for (std::int64_t block = 0; block < cut.count; ++block) job.run(block, 0, workspace(pool), &pool);
   }
 }
 

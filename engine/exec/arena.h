@@ -56,6 +56,7 @@ class Arena {
   };
 
   class BlockProgress;
+  struct BlockJob;
 
   void reserve_scratch(const RunPlan& plan);
   void bind(const RunPlan& plan);
