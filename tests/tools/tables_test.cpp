@@ -50,6 +50,20 @@ TEST(Turns, TakeAtLeastThreeHoweverLongOneIs) {
   EXPECT_EQ(time_in_turns(things, turns)[0].size(), 3U);
 }
 
+TEST(Turns, LeaveOutWhatDoesNotCountWhereThreeFiguresDo) {
+  const std::function<void()> things[] = {[] {}};
+  int asked = 0;
+  Turns turns{.turns = 5, .slice = std::chrono::microseconds(10)};
+  turns.longest = std::chrono::seconds(60);
+  turns.counts = [&] { return ++asked % 3 == 0; };
+  EXPECT_EQ(time_in_turns(things, turns)[0].size(), 5U);
+  EXPECT_EQ(asked, 15) << "each is taken again until it counts";
+
+  turns.longest = std::chrono::nanoseconds(0);
+  turns.counts = [] { return false; };
+  EXPECT_EQ(time_in_turns(things, turns)[0].size(), 3U) << "when time is up, three are better than none";
+}
+
 TEST(Latencies, AreThoseOfEachCall) {
   int calls = 0;
   const std::function<void()> things[] = {[&] { ++calls; }, [] {}};

@@ -18,9 +18,12 @@ struct Turns {
   /// all the work, and blind to what else the machine does. Otherwise each waits until the threads of the one before
   /// have gone to sleep.
   bool own_time = true;
+  /// Asked behind each figure, unless empty: one that does not count is taken again while there is time, and left out
+  /// where three others count.
+  std::function<bool()> counts{};
 };
 
-/// Seconds that one call takes: for each of `things`, one figure for each turn. Each is called once or more before.
+/// Seconds that one call takes: for each of `things`, one figure for each turn that counts. Each is called once or more before.
 std::vector<std::vector<double>> time_in_turns(std::span<const std::function<void()>> things,
                                                const Turns& turns);
 

@@ -1,11 +1,8 @@
 // What several threads reach at once: multiply-adds in registers, bytes read from memory.
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <barrier>
-#include <cstdint>
 #include <ctime>
 #include <fstream>
 #include <string>
@@ -15,6 +12,7 @@
 #include "base/fail.h"
 #include "bnrun/machine.h"
 #include "kernels/limits/fma.h"
+#include "kernels/limits/reading.h"
 
 namespace bnrun {
 namespace {
@@ -86,54 +84,6 @@ std::size_t free_memory_bytes() {
   return static_cast<std::size_t>(-1);
 }
 
-/// Memory of the process's own with large pages where there are some, so that address translation costs little.
-class Pages {
- public:
-  explicit Pages(std::size_t bytes)
-      : bytes_(bytes),
-        at_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
-    if (at_ == MAP_FAILED) fail(ErrorCode::resource_limit, "no memory for a buffer of {} bytes", bytes);
-    ::madvise(at_, bytes, MADV_HUGEPAGE);
-  }
-  ~Pages() { ::munmap(at_, bytes_); }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-
-  std::uint64_t* words() const { return static_cast<std::uint64_t*>(at_); }
-  std::size_t count() const { return bytes_ / sizeof(std::uint64_t); }
-
- private:
-  std::size_t bytes_;
-  void* at_;
-};
-
-/// Several sums, so that none waits for another.
-std::uint64_t sum(const std::uint64_t* words, std::size_t count) {
-  constexpr std::size_t kSums = 16;
-  std::uint64_t sums[kSums] = {};
-  for (std::size_t i = 0; i + kSums <= count; i += kSums)
-    for (std::size_t k = 0; k < kSums; ++k) sums[k] += words[i + k];
-  std::uint64_t total = 0;
-  for (const std::uint64_t part : sums) total += part;
-  return total;
-}
-
-double measure_reading(const Pages& pages, int threads) {
-  constexpr std::size_t kPiece = std::size_t{1} << 20;  // words: what is read between two looks at the clock
-  const std::size_t share = pages.count() / static_cast<std::size_t>(threads);
-  std::vector<std::size_t> positions(static_cast<std::size_t>(threads), 0);
-  std::atomic<std::uint64_t> sink{0};
-  // Each round goes on where the last one ended, so that nothing read is still in a cache.
-  return best_rate(threads, 0.1, [&](int thread) {
-    std::size_t& at = positions[static_cast<std::size_t>(thread)];
-    const std::size_t piece = std::min(kPiece, share - at);
-    const std::uint64_t* words = pages.words() + static_cast<std::size_t>(thread) * share + at;
-    sink.fetch_add(sum(words, piece), std::memory_order_relaxed);
-    at = at + piece < share ? at + piece : 0;
-    return static_cast<double>(piece * sizeof(std::uint64_t));
-  });
-}
-
 }  // namespace
 
 MachineLimits measure_limits(int threads, std::size_t most_bytes) {
@@ -149,10 +99,8 @@ MachineLimits measure_limits(int threads, std::size_t most_bytes) {
   constexpr std::size_t kLeast = std::size_t{64} << 20;
   limits.buffer_bytes =
       std::max(kLeast, std::min({8 * limits.cache_bytes, free_memory_bytes() / 2, most_bytes}));
-  const Pages pages(limits.buffer_bytes);
-  // Pages that nobody has written are all one page of zeros, which stays in the cache.
-  std::fill_n(pages.words(), pages.count(), std::uint64_t{1});
-  limits.bytes_per_second = measure_reading(pages, threads);
+  Reading reading(limits.buffer_bytes, threads);
+  limits.bytes_per_second = best_rate(threads, 0.1, [&](int thread) { return reading.read(thread); });
   return limits;
 }
 
