@@ -152,7 +152,7 @@ def markdown(measured, cells, layers):
         "optimisations, IoBinding between preallocated buffers and the same number of threads. \"Folded\" is its time on the model that",
         "bnfold wrote. \"Without folding\" is how many times as long bnrun takes with `--fold off`. The limit is what multiply-adds in registers",
         "reached in the same turns: a processor's clock changes with its load and with what else it does. \"Than one thread\" is how many times as",
-        "fast two threads are. A turn counts where the machine did nothing else, as far as multiply-adds and additions on all threads tell",
+        "fast two threads run. A turn counts where the machine did nothing else, as far as multiply-adds and additions on all threads tell",
         "(`tests/bench/yardsticks.h`): processors of a virtual machine may for a while be two halves of one.",
         "",
         f"Measured on: {'; '.join(machine)}. bnrun {measured['bnrun']}, ONNX Runtime {measured['ort']}.",
