@@ -112,7 +112,8 @@ class Arena::BlockProgress {
   std::atomic<std::int64_t> done_{0};
 };
 
-/// The blocks of a stage. One cache line, all that helpers have to fetch from the caller's caches before they begin.
+/// The blocks of a stage. One cache line: where inputs and outputs lie as before, all that helpers
+/// fetch from the caller's caches before they begin.
 struct alignas(kCacheLine) Arena::BlockJob {
   Arena* arena;
   const Stage* stage;

@@ -1,5 +1,6 @@
 #include "op/evaluate.h"
 
+#include "base/aligned_buffer.h"
 #include "base/fail.h"
 
 namespace bnrun {
@@ -38,7 +39,13 @@ std::vector<Tensor> evaluate(const Op& op, std::span<const TensorView> inputs, s
     views[i] = outputs[i].mutable_view();
   }
   HeapAllocator allocator(outputs);
-  op.run({.inputs = inputs, .outputs = views, .captures = captures, .allocator = &allocator});
+  const std::size_t scratch_bytes = op.scratch_bytes(types);
+  const AlignedBuffer<std::byte> scratch(scratch_bytes);
+  op.run({.inputs = inputs,
+          .outputs = views,
+          .captures = captures,
+          .allocator = &allocator,
+          .workspace = Workspace(nullptr, scratch.data(), scratch_bytes)});
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     if (!wanted[i])
       outputs[i] = Tensor();

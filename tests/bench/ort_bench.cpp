@@ -241,7 +241,7 @@ json bench(const Options& options) {
       const auto& limit = limits.at(threads);
       for (const auto rows : options.rows) {
         fmt::print(stderr, "{}, {} rows, {} threads\n", name, rows, threads);
-        // Of dense layers each weight is read for one multiply-add of a row.
+        // Of dense layers each weight is read for one multiply-add of a row; those of bytes and of bfloat16 are small here.
         const bool from_memory = rows == 1 && macs * 4 > static_cast<std::int64_t>(limit.cache_bytes);
         json cell = rivals.time(rows, machine, from_memory ? limit.buffer_bytes : 0, options);
         cell["model"] = name;

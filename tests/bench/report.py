@@ -114,7 +114,7 @@ def summary(cells, layers=()):
     shared = [cell for cell in cells if cell["than_one"] and cell["rows"] >= MANY_ROWS]
     if shared:
         worst = min(shared, key=lambda cell: cell["than_one"])
-        lines.append(f"- From {MANY_ROWS} rows on two threads are {geometric_mean([cell['than_one'] for cell in shared]):.2f} times as fast as one, "
+        lines.append(f"- From {MANY_ROWS} rows on, several threads are {geometric_mean([cell['than_one'] for cell in shared]):.2f} times as fast as one, "
                      f"{worst['than_one']:.2f} at worst ({worst['model']}, {worst['rows']} rows).")
     for what, chosen in (("Single layers of float32 reach {:.0%} of the limit at worst", lambda cell: cell["model"].endswith("float32") and not cell["from_memory"]),
                          ("One row of weights that come from memory reads them at {:.0%} of the rate of reading at worst", lambda cell: cell["from_memory"])):
@@ -122,7 +122,7 @@ def summary(cells, layers=()):
         if shares:
             lines.append(f"- {what.format(min(shares))}.")
     for dtype in ("int8", "bfloat16"):
-        most = [cell for cell in layers if cell["model"].endswith(dtype)]
+        most = [cell for cell in layers if cell["model"].endswith(dtype) and cell["than_float32"]]
         if most:
             cell = max(most, key=lambda cell: cell["rows"])
             beside = f", {cell['faster']:.2f} times as fast as ONNX Runtime" if cell["faster"] else ""
@@ -152,8 +152,8 @@ def markdown(measured, cells, layers):
         "optimisations, IoBinding between preallocated buffers and the same number of threads. \"Folded\" is its time on the model that",
         "bnfold wrote. \"Without folding\" is how many times as long bnrun takes with `--fold off`. The limit is what multiply-adds in registers",
         "reached in the same turns: a processor's clock changes with its load and with what else it does. \"Than one thread\" is how many times as",
-        "fast two threads run. A turn counts where the machine did nothing else, as far as multiply-adds and additions on all threads tell",
-        "(`tests/bench/yardsticks.h`): processors of a virtual machine may for a while be two halves of one.",
+        "fast two threads run. Turns in which the machine did something else, as far as multiply-adds and additions on all threads tell",
+        "(`tests/bench/yardsticks.h`), are taken again while there is time: processors of a virtual machine may for a while be two halves of one.",
         "",
         f"Measured on: {'; '.join(machine)}. bnrun {measured['bnrun']}, ONNX Runtime {measured['ort']}.",
     ]
@@ -163,7 +163,7 @@ def markdown(measured, cells, layers):
     if layers:
         lines += ["", "## Single layers", "",
                   "MatMul (QLinearMatMul for bytes) with constant weights, microseconds of a run. ONNX Runtime does not multiply bfloat16. Where weights",
-                  "come from memory, 4096x4 being four layers of 64 MiB, the limit is what reading memory reached in the same turns.", "",
+                  "come from memory, 4096x4 being four layers of 64 MiB, the limit is what reading memory reached in the same turns; otherwise multiply-adds of float32.", "",
                   *table(LAYER_COLUMNS, layers)]
     return "\n".join(lines) + "\n"
 

@@ -22,7 +22,7 @@ class Yardsticks {
 
   /// Reads memory on all threads; the first call takes a buffer of so many bytes.
   void read(std::size_t buffer_bytes);
-  double bytes() const { return bytes_; }  ///< of the last call
+  double bytes() const { return bytes_ / calls_; }  ///< of one call, in the mean
 
   /// Whether the machine does nothing else, as far as can be seen from here: multiply-adds on all threads at once are as
   /// fast as alone, since processors of a virtual machine may for a while be two halves of one; and additions of integers,
@@ -35,7 +35,8 @@ class Yardsticks {
   FmaLoop fma_ = widest_fma_loop();
   ThreadPool pool_;
   std::optional<Reading> reading_;
-  double bytes_ = 0.0;
+  double bytes_ = 0.0;  ///< of all calls
+  double calls_ = 0.0;
   std::vector<double> ratios_;  ///< of additions to multiply-adds, so far
 };
 

@@ -91,6 +91,16 @@ TEST_P(Products, HaveTheBitsOfTilesOnEveryUnitAndAreWithinTheBound) {
     for (std::int64_t m = 0; m < M; ++m)
       used.insert(used.end(), Y.begin() + m * width, Y.begin() + m * width + N);
     EXPECT_TRUE(same_bits(one_nan(used), one_nan(expected))) << which;
+    constexpr std::int64_t kFirst = 32;
+    if (N <= kFirst) return;
+    std::vector<float> part(static_cast<std::size_t>(M * width), 77.0F);
+    multiply_bfloat16(X.data(), M, packed, kFirst, N, part.data(), width, scratch.data());
+    for (std::int64_t m = 0; m < M; ++m) {
+      const auto row = Y.begin() + m * width;
+      EXPECT_TRUE(same_bits(one_nan({row + kFirst, row + N}),
+                            one_nan({part.begin() + m * width, part.begin() + m * width + N - kFirst})))
+          << which << ", columns from " << kFirst << " on, row " << m;
+    }
   };
   if (has_tiles(TileNumbers::bfloat16)) check(Bfloat16Unit::tiles, "tiles");
   if (has_pairs()) check(Bfloat16Unit::pairs, "pairs");
@@ -104,6 +114,7 @@ INSTANTIATE_TEST_SUITE_P(
     Bfloat16, Products,
     ::testing::Values(Case{1, 1, 1}, Case{1, 64, 16}, Case{16, 32, 16}, Case{17, 33, 17}, Case{31, 31, 47},
                       Case{32, 64, 48}, Case{33, 100, 70}, Case{70, 257, 33}, Case{5, 2000, 40},
+                      Case{56, 64, 48}, Case{57, 65, 33}, Case{113, 40, 20},
                       // numbers whose products are denormal, or that are so themselves
                       Case{33, 100, 40, -70, 12}, Case{33, 100, 40, -134, 70},
                       // nothing to sum, and nothing to write
@@ -111,6 +122,13 @@ INSTANTIATE_TEST_SUITE_P(
                       // rows and columns of NaN, of infinities and of both, and their neighbours
                       Case{33, 100, 40, -4, 8, NAN}, Case{33, 100, 40, -4, 8, INFINITY},
                       Case{5, 31, 17, -4, 8, -INFINITY}));
+
+std::vector<Bfloat16Unit> units() {
+  std::vector<Bfloat16Unit> there{Bfloat16Unit::floats};
+  if (has_pairs()) there.push_back(Bfloat16Unit::pairs);
+  if (has_tiles(TileNumbers::bfloat16)) there.push_back(Bfloat16Unit::tiles);
+  return there;
+}
 
 TEST(Bfloat16, LayersHaveTheSameBitsForAnyRowsAndThreads) {
   ThreadPool three(3);
@@ -124,25 +142,29 @@ TEST(Bfloat16, LayersHaveTheSameBitsForAnyRowsAndThreads) {
                                      std::vector<float>(static_cast<std::size_t>(N), 0.25F),
                                      {}};
     epilogue.activation.kind = Activation::Kind::relu;
-    const DenseBfloat16 layer(K, N, W.data(), epilogue);
-    const std::int64_t width = (N + 15) / 16 * 16;
-    std::vector<float> sums(static_cast<std::size_t>(kRows * width));
-    const std::size_t bytes = layer.scratch_bytes();
-    const AlignedBuffer<std::byte> scratch(3 * bytes);
-    multiply_bfloat16(X.data(), kRows, PackedBfloat16(K, N, W.data()), 0, N, sums.data(), width,
-                      scratch.data());
-    for (const std::int64_t rows : {std::int64_t{0}, std::int64_t{1}, std::int64_t{40}, kRows}) {
-      for (const Workspace& workspace :
-           {Workspace(nullptr, scratch.data(), bytes), Workspace(&three, scratch.data(), bytes)}) {
-        std::vector<BFloat16> Y(static_cast<std::size_t>(rows * N));
-        layer.run(X.data(), rows, Y.data(), workspace);
-        for (std::int64_t i = 0; i < std::ssize(Y); ++i) {
-          const BFloat16 y = Y[static_cast<std::size_t>(i)];
-          const float sum = sums[static_cast<std::size_t>(i / N * width + i % N)] * 0.5F + 0.25F;
-          if (std::isnan(sum))
-            ASSERT_TRUE(std::isnan(static_cast<float>(y))) << rows << " rows, element " << i;
-          else
-            ASSERT_EQ(y.bits, BFloat16(std::max(0.0F, sum)).bits) << rows << " rows, element " << i;
+    for (const Bfloat16Unit unit : units()) {
+      const DenseBfloat16 layer(K, N, W.data(), epilogue, unit);
+      const std::int64_t width = (N + 15) / 16 * 16;
+      std::vector<float> sums(static_cast<std::size_t>(kRows * width));
+      const std::size_t bytes = layer.scratch_bytes();
+      const AlignedBuffer<std::byte> scratch(3 * bytes);
+      multiply_bfloat16(X.data(), kRows, PackedBfloat16(K, N, W.data(), unit), 0, N, sums.data(), width,
+                        scratch.data());
+      for (const std::int64_t rows : {std::int64_t{0}, std::int64_t{1}, std::int64_t{40}, kRows}) {
+        for (const Workspace& workspace :
+             {Workspace(nullptr, scratch.data(), bytes), Workspace(&three, scratch.data(), bytes)}) {
+          std::vector<BFloat16> Y(static_cast<std::size_t>(rows * N + 1));
+          Y.back().bits = 0x1234;  // which nobody writes
+          layer.run(X.data(), rows, Y.data(), workspace);
+          ASSERT_EQ(Y.back().bits, 0x1234) << rows << " rows";
+          for (std::int64_t i = 0; i < rows * N; ++i) {
+            const BFloat16 y = Y[static_cast<std::size_t>(i)];
+            const float sum = sums[static_cast<std::size_t>(i / N * width + i % N)] * 0.5F + 0.25F;
+            if (std::isnan(sum))
+              ASSERT_TRUE(std::isnan(static_cast<float>(y))) << rows << " rows, element " << i;
+            else
+              ASSERT_EQ(y.bits, BFloat16(std::max(0.0F, sum)).bits) << rows << " rows, element " << i;
+          }
         }
       }
     }

@@ -75,5 +75,27 @@ TEST(Bfloat16Layers, RunOnTheirKernelAndAreRoundedOnce) {
   }
 }
 
+TEST(Bfloat16Layers, RunWhereTheRowsDependOnData) {
+  GraphBuilder b;
+  const auto x = b.input("x", DType::float32, {"N"});
+  const Tensor shape(Shape{3}, std::vector<std::int64_t>{1, -1, kInputs});
+  const auto places = b.op("Cast", {b.op("NonZero", {x})}, {{"to", std::int64_t{16}}});
+  b.output(b.op("MatMul", {b.op("Reshape", {places, shape}), bfloat16({kInputs, kUnits}, 1)}));
+
+  GraphBuilder plain;
+  plain.output(plain.op("MatMul",
+                        {plain.input("x", DType::bfloat16, {"N", kInputs}), bfloat16({kInputs, kUnits}, 1)}));
+
+  const Tensor ones(Shape{3 * kInputs}, std::vector<float>(3 * kInputs, 1.0F));
+  std::vector<float> numbers;
+  for (std::int64_t i = 0; i < 3 * kInputs; ++i) numbers.push_back(static_cast<float>(i));
+  const Tensor rows = convert(Tensor(Shape{3, kInputs}, numbers), DType::bfloat16);
+  for (const int threads : {1, 2}) {
+    const auto found = Session(b.model(), {.threads = threads}).run({{"x", ones}});
+    const auto expected = Session(plain.model(), {.threads = threads}).run({{"x", rows}});
+    EXPECT_EQ(read_doubles(found[0].tensor.view()), read_doubles(expected[0].tensor.view()));
+  }
+}
+
 }  // namespace
 }  // namespace bnrun::testing

@@ -50,7 +50,7 @@ TEST(Turns, TakeAtLeastThreeHoweverLongOneIs) {
   EXPECT_EQ(time_in_turns(things, turns)[0].size(), 3U);
 }
 
-TEST(Turns, LeaveOutWhatDoesNotCountWhereThreeFiguresDo) {
+TEST(Turns, LeaveOutWhatDoesNotCountWhereThereAreThreeFigures) {
   const std::function<void()> things[] = {[] {}};
   int asked = 0;
   Turns turns{.turns = 5, .slice = std::chrono::microseconds(10)};

@@ -18,8 +18,8 @@ struct Turns {
   /// all the work, and blind to what else the machine does. Otherwise each waits until the threads of the one before
   /// have gone to sleep.
   bool own_time = true;
-  /// Asked behind each figure, unless empty: one that does not count is taken again while there is time, and left out
-  /// where three others count.
+  /// Asked behind each figure, unless empty: one that does not count is taken again while there is time, and then left
+  /// out where there are three.
   std::function<bool()> counts{};
 };
 

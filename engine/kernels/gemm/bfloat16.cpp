@@ -130,7 +130,7 @@ HWY_EXPORT(round_all);
 
 constexpr std::int64_t kPanelColumns = 16;
 constexpr std::int64_t kDepth = 32;
-/// Of one block: what two matrix tiles hold, and whole tiles of registers elsewhere.
+/// Of one block: what two matrix tiles hold, and elsewhere whole tiles of registers of AVX-512.
 std::int64_t rows_at_once(Bfloat16Unit unit) {
   return unit == Bfloat16Unit::tiles ? 32 : 56;
 }
@@ -222,8 +222,9 @@ void multiply_bfloat16(const BFloat16* X, std::int64_t rows, const PackedBfloat1
   }
 }
 
-DenseBfloat16::DenseBfloat16(std::int64_t K, std::int64_t N, const BFloat16* W, Epilogue epilogue)
-    : weights_(K, N, W), epilogue_(std::move(epilogue)) {}
+DenseBfloat16::DenseBfloat16(std::int64_t K, std::int64_t N, const BFloat16* W, Epilogue epilogue,
+                             Bfloat16Unit unit)
+    : weights_(K, N, W, unit), epilogue_(std::move(epilogue)) {}
 
 std::int64_t DenseBfloat16::columns_at_once() const {
   constexpr std::int64_t kNear = 1 << 18;  // numbers that stay in the second-level cache while all rows go by

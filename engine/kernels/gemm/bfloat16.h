@@ -61,7 +61,8 @@ class DenseBfloat16 {
     Activation activation;
   };
 
-  DenseBfloat16(std::int64_t K, std::int64_t N, const BFloat16* W, Epilogue epilogue);
+  DenseBfloat16(std::int64_t K, std::int64_t N, const BFloat16* W, Epilogue epilogue,
+                Bfloat16Unit unit = fastest_bfloat16_unit());
 
   std::int64_t K() const { return weights_.K(); }
   std::int64_t N() const { return weights_.N(); }

@@ -25,16 +25,16 @@ std::uint64_t sum(const std::uint64_t* words, std::size_t count) {
 }  // namespace
 
 Reading::Reading(std::size_t bytes, int threads)
-    : bytes_(bytes),
+    : parts_(static_cast<std::size_t>(threads)),
+      bytes_(bytes),
       memory_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
   if (memory_ == MAP_FAILED) fail(ErrorCode::resource_limit, "no memory for a buffer of {} bytes", bytes);
   ::madvise(memory_, bytes, MADV_HUGEPAGE);
   // Pages that nobody has written are all one page of zeros, which stays in the cache.
   auto* const words = static_cast<std::uint64_t*>(memory_);
   std::fill_n(words, bytes / kWord, std::uint64_t{1});
-  const std::size_t share = bytes / kWord / static_cast<std::size_t>(threads);
-  for (int thread = 0; thread < threads; ++thread)
-    parts_.push_back({words + static_cast<std::size_t>(thread) * share, share});
+  const std::size_t share = bytes / kWord / parts_.size();
+  for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i] = {words + i * share, share};
 }
 
 Reading::~Reading() {

@@ -22,14 +22,14 @@ class Reading {
 
  private:
   struct Part {
-    const std::uint64_t* words;
-    std::size_t count;
+    const std::uint64_t* words = nullptr;
+    std::size_t count = 0;
     std::size_t at = 0;
   };
 
+  std::vector<Part> parts_;
   std::size_t bytes_;
   void* memory_;
-  std::vector<Part> parts_;
 };
 
 }  // namespace bnrun
