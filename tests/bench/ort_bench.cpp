@@ -1,8 +1,9 @@
 // The speed of bnrun and ONNX Runtime in one process, taking turns: writes JSON, which report.py makes a table of.
 //   ort_bench MODEL... -b 1,8,256 -t 1,2 [--quick] > speed.json
 // Beside X.onnx may lie X.folded.onnx, which bnfold wrote of it: ONNX Runtime runs both, bnrun runs the first, with
-// and without folding, on several threads beside one as well; with --fast once more with the kernels that round otherwise, with --packed with those that compute a
-// model that holds bytes in float32. What they compute is compared before it is timed.
+// and without folding, and on several threads beside one as well; with --fast once more with the kernels that round
+// otherwise, with --packed with those that compute a model that holds bytes in float32. What they compute is compared
+// before it is timed.
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/wait.h>

@@ -128,8 +128,7 @@ HWY_EXPORT(multiply_floats);
 HWY_EXPORT(scale_and_shift);
 HWY_EXPORT(round_all);
 
-constexpr std::int64_t kPanelColumns = 16;
-constexpr std::int64_t kDepth = 32;
+constexpr std::int64_t kPanelColumns = PackedBfloat16::kPanelColumns;
 /// Of one block: what two matrix tiles hold, and elsewhere whole tiles of registers of AVX-512.
 std::int64_t rows_at_once(Bfloat16Unit unit) {
   return unit == Bfloat16Unit::tiles ? 32 : 56;
@@ -182,14 +181,14 @@ PackedBfloat16::PackedBfloat16(std::int64_t K, std::int64_t N, const BFloat16* W
 }
 
 std::int64_t PackedBfloat16::panel() const {
-  return rounded_up(K_, kDepth) / 2 * kPanelColumns;
+  return rounded_up(K_, PackedBfloat16::kBlock) / 2 * kPanelColumns;
 }
 
 std::size_t PackedBfloat16::scratch_bytes() const {
   const std::size_t number = unit_ == Bfloat16Unit::tiles   ? 0
                              : unit_ == Bfloat16Unit::pairs ? sizeof(BFloat16)
                                                             : sizeof(float);
-  return static_cast<std::size_t>(rows_at_once(unit_) * rounded_up(K_, kDepth)) * number;
+  return static_cast<std::size_t>(rows_at_once(unit_) * rounded_up(K_, PackedBfloat16::kBlock)) * number;
 }
 
 void multiply_bfloat16(const BFloat16* X, std::int64_t rows, const PackedBfloat16& W, std::int64_t first,
@@ -209,7 +208,7 @@ void multiply_bfloat16(const BFloat16* X, std::int64_t rows, const PackedBfloat1
         break;
       }
       case Bfloat16Unit::floats: {
-        const std::int64_t padded = rounded_up(W.K(), kDepth);
+        const std::int64_t padded = rounded_up(W.K(), PackedBfloat16::kBlock);
         auto* const floats = reinterpret_cast<float*>(scratch);
         for (std::int64_t r = 0; r < here; ++r) {
           float* const to = floats + r * padded;

@@ -22,6 +22,9 @@ Bfloat16Unit fastest_bfloat16_unit();
 /// 32. Tiles want k and k + 1 in a word, the lower half first; otherwise it is k + 2 and k, of each four k.
 class PackedBfloat16 {
  public:
+  static constexpr std::int64_t kPanelColumns = 16;
+  static constexpr std::int64_t kBlock = 32;  ///< k whose products are summed before they join the others
+
   /// W is row-major and copied. REQUIRES: the unit is there.
   PackedBfloat16(std::int64_t K, std::int64_t N, const BFloat16* W,
                  Bfloat16Unit unit = fastest_bfloat16_unit());

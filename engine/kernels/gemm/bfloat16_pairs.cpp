@@ -15,8 +15,8 @@ namespace {
 
 #define BNRUN_PAIRS __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
 
-constexpr std::int64_t kPanelColumns = 16;
-constexpr std::int64_t kBlockWords = 16;  ///< of 32 k
+constexpr std::int64_t kPanelColumns = PackedBfloat16::kPanelColumns;
+constexpr std::int64_t kBlockWords = PackedBfloat16::kBlock / 2;
 constexpr int kRowsAtOnce = 7;
 
 /// X * W for R rows of `words` words and V panels, `panel` words apart. The chains of one block are all that registers
@@ -85,7 +85,7 @@ bool has_pairs() {
 }
 
 BNRUN_PAIRS void pack_pairs(const BFloat16* X, std::int64_t rows, std::int64_t K, std::uint32_t* words) {
-  constexpr std::int64_t kAtOnce = 2 * kBlockWords;
+  constexpr std::int64_t kAtOnce = PackedBfloat16::kBlock;
   constexpr int kOrder = 2 | 0 << 2 | 3 << 4 | 1 << 6;  // where each of four halves comes from
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t k = 0; k < K; k += kAtOnce, words += kBlockWords) {

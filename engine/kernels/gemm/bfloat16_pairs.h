@@ -17,7 +17,7 @@ namespace bnrun {
 /// Whether the processor and the system have them. Thread-safe.
 bool has_pairs();
 
-/// `words` become the rows of X as multiply_pairs reads them: W.panel() / 16 words each. REQUIRES: has_pairs().
+/// `words` become the rows of X as multiply_pairs reads them: W.panel() / kPanelColumns words each. REQUIRES: has_pairs().
 void pack_pairs(const BFloat16* X, std::int64_t rows, std::int64_t K, std::uint32_t* words);
 
 /// multiply_bfloat16 for packed rows. REQUIRES: has_pairs(); W is packed for pairs.
