@@ -4,6 +4,9 @@
 #include <cstddef>
 #include <memory>
 #include <utility>
+#include <vector>
+
+#include "base/numbers.h"
 
 namespace bnrun {
 
@@ -37,5 +40,19 @@ class AlignedBuffer {
   std::size_t size_ = 0;
   T* memory_ = nullptr;
 };
+
+/// Takes whole cache lines, so that no other thread writes to one of them.
+template <class T>
+struct WholeLines {
+  using value_type = T;
+  T* allocate(std::size_t size) { return static_cast<T*>(allocate_aligned(bytes(size))); }
+  void deallocate(T* memory, std::size_t size) noexcept { free_aligned(memory, bytes(size)); }
+  bool operator==(const WholeLines&) const = default;
+
+ private:
+  static std::size_t bytes(std::size_t size) { return rounded_up(size * sizeof(T), kCacheLine); }
+};
+template <class T>
+using OwnLines = std::vector<T, WholeLines<T>>;
 
 }  // namespace bnrun

@@ -112,11 +112,11 @@ void ThreadPool::wake_up(Share& share) {
   share.wake.notify_one();
 }
 
-void ThreadPool::run(std::int64_t count, Call call, const void* body) {
+bool ThreadPool::run(std::int64_t count, Call call, const void* body) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
   if (count <= 1 || workers_.empty() || count > kMost || busy_.exchange(true)) {
     for (std::int64_t index = 0; index < count; ++index) call(body, index, 0);
-    return;
+    return false;
   }
   Failure failure;
   const std::int64_t parts = std::min<std::int64_t>(count, threads());
@@ -137,23 +137,26 @@ void ThreadPool::run(std::int64_t count, Call call, const void* body) {
     if (asleep_on == here) keep_off(here, helper);
     wake_up(share(helper));
   }
-  wait_for_helpers(count - work(0));
+  const bool waited = wait_for_helpers(count - work(0));
   busy_ = false;
   if (failure.error) std::rethrow_exception(failure.error);
+  return waited;
 }
 
-void ThreadPool::wait_for_helpers(std::int64_t calls) {
+bool ThreadPool::wait_for_helpers(std::int64_t calls) {
   const auto all_done = [&] {
     std::int64_t done = 0;
     for (int helper = 1; helper < threads(); ++helper) done += share(helper).done;
     return done == calls;
   };
+  if (all_done()) return false;
   while (!sees(all_done)) {
     const std::uint32_t seen = parts_done_;
     caller_sleeps_ = true;
     if (!all_done()) parts_done_.wait(seen);
     caller_sleeps_ = false;
   }
+  return true;
 }
 
 void ThreadPool::keep_off(int processor, std::int64_t helper) {
@@ -202,6 +205,14 @@ std::int64_t ThreadPool::work_on(Share& share, int worker) {
   return done;
 }
 
+void ThreadPool::report(Share& share, std::int64_t calls) {
+  if (calls == 0) return;  // other threads were faster
+  share.done.store(share.done.load(std::memory_order_relaxed) + calls);
+  if (!caller_sleeps_) return;
+  ++parts_done_;
+  parts_done_.notify_one();
+}
+
 void ThreadPool::serve(int worker) {
   Share& own = share(worker);
   for (;;) {
@@ -213,12 +224,11 @@ void ThreadPool::serve(int worker) {
       if (stop_) return;
       continue;
     }
-    const std::int64_t done = work(worker);
-    if (done == 0) continue;  // another thread was faster
-    own.done += done;
-    if (!caller_sleeps_) continue;
-    ++parts_done_;
-    parts_done_.notify_one();
+    __builtin_prefetch(own.body);
+    // The other shares lie in the caches of others: the caller is not to wait until they have been looked at.
+    const std::int64_t part = work_on(own, worker);
+    report(own, part);
+    report(own, work(worker));
   }
 }
 

@@ -38,11 +38,11 @@ class ThreadPool {
   /// many, so that it finds in its caches what it left there, and then helps the others. Returns when all calls have.
   /// When calls throw, the rest may be left out and the exception of the lowest index that threw is rethrown. Allocates
   /// nothing. A loop that finds the pool busy with another caller's runs on its own thread alone, and so does one of
-  /// 2^31 indices or more.
+  /// 2^31 indices or more. Whether the caller found nothing left to do and had to wait for a helper.
   template <class F>
-  void parallel_for(std::int64_t count, F&& body) {
+  bool parallel_for(std::int64_t count, F&& body) {
     using Body = std::remove_reference_t<F>;
-    run(
+    return run(
         count,
         [](const void* context, std::int64_t index, int worker) {
           (*static_cast<Body*>(const_cast<void*>(context)))(index, worker);
@@ -71,13 +71,16 @@ class ThreadPool {
 
   static std::thread start_thread(std::function<void()> body) { return std::thread(std::move(body)); }
   void stop();
-  void run(std::int64_t count, Call call, const void* body);
+  bool run(std::int64_t count, Call call, const void* body);
   /// Makes calls of all shares, beginning with that of `worker`; returns how many, those left out after a failure among
   /// them.
   std::int64_t work(int worker);
   std::int64_t work_on(Share& share, int worker);
+  /// Of a helper to the caller: that it has made so many calls.
+  void report(Share& share, std::int64_t calls);
   void serve(int worker);
-  void wait_for_helpers(std::int64_t calls);
+  /// Whether it had to wait for those that made so many calls.
+  bool wait_for_helpers(std::int64_t calls);
 
   Share& share(std::int64_t thread) { return shares_[static_cast<std::size_t>(thread)]; }
   static bool has_work(const Share& share);
@@ -93,8 +96,8 @@ class ThreadPool {
   bool looks_out_;                   ///< before it sleeps
   std::unique_ptr<Share[]> shares_;  ///< one for each thread
   std::vector<std::thread> workers_;
-  std::atomic<bool> busy_{false};  ///< a loop is running on the pool
-  // Helpers look at these when they have done their part: not in the line of what the caller writes for each loop.
+  // Helpers look at what is above and below: not in the line that the caller writes for each loop.
+  alignas(kCacheLine) std::atomic<bool> busy_{false};  ///< a loop is running on the pool
   alignas(kCacheLine) std::atomic<bool> stop_{false};
   std::atomic<bool> caller_sleeps_{false};
   std::atomic<std::uint32_t> parts_done_{0};  ///< counts up while the caller sleeps

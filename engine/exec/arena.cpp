@@ -35,34 +35,6 @@ std::size_t at(std::int32_t index) {
   return static_cast<std::size_t>(index);
 }
 
-/// All threads get equally many blocks, two or more where that leaves the blocks large enough: one thread that is
-/// held up then holds up less. What is too little for that is one block, or a few of equal size.
-std::int64_t rows_of_block(const RowBlocks& blocks, std::int64_t rows, int threads) {
-  if (threads < 2 || rows == 0 || blocks.least_rows >= blocks.rows) return blocks.rows;
-  const std::int64_t share = ceil_div(rows, threads);
-  if (share < blocks.least_rows)
-    return ceil_div(rows, std::max(rows / blocks.least_rows, ceil_div(rows, blocks.rows)));
-  const std::int64_t rounds =
-      std::max(ceil_div(share, blocks.rows), std::min<std::int64_t>(2, share / blocks.least_rows));
-  return ceil_div(share, rounds);
-}
-
-/// How the rows of a stage are cut.
-struct Cut {
-  std::int64_t size;   ///< of a block, at most
-  std::int64_t count;  ///< of blocks
-};
-
-Cut cut_rows(const RowBlocks& blocks, std::int64_t rows, int threads) {
-  const std::int64_t size = rows_of_block(blocks, rows, threads);
-  return {size, ceil_div(rows, size)};
-}
-
-/// Threads work on blocks of their own; otherwise they share each step.
-bool has_blocks_for_all(const Cut& cut, int threads) {
-  return cut.count >= threads;
-}
-
 /// What stays as it is is not written, so that helpers need not fetch it again.
 template <class Pointer, class Address>
 void repoint(Pointer& pointer, Address address) {
@@ -118,8 +90,7 @@ struct alignas(kCacheLine) Arena::BlockJob {
   Arena* arena;
   const Stage* stage;
   std::size_t number;  ///< of the stage
-  std::int64_t rows;
-  std::int64_t size;  ///< of a block
+  RowCut cut;
   ThreadPool* pool;
   BlockProgress* told;  ///< null where nobody is
 
@@ -130,8 +101,7 @@ struct alignas(kCacheLine) Arena::BlockJob {
 
   /// `shared`: threads that share the steps.
   void run(std::int64_t block, int worker, const Workspace& workspace, ThreadPool* shared) const {
-    const std::int64_t first = block * size;
-    arena->run_block(*stage, number, first, std::min(size, rows - first), arena->workers_[at(worker)],
+    arena->run_block(*stage, number, cut.first_row(block), cut.rows_of(block), arena->workers_[at(worker)],
                      workspace, worker == 0 ? told : nullptr, shared);
     if (told != nullptr) told->end_block();
   }
@@ -143,6 +113,7 @@ Arena::Arena(const Program& program, int workers)
       views_(program.constants.size()),
       targets_(program.constants.size()),
       heap_(program.constants.size()),
+      head_starts_(program.stages.size()),
       part_inputs_(static_cast<std::size_t>(workers)) {
   plans_.reserve(kPlans + 1);
   std::size_t inputs_of_parts = 0;
@@ -151,7 +122,7 @@ Arena::Arena(const Program& program, int workers)
       if (step.parts != nullptr) inputs_of_parts = std::max(inputs_of_parts, step.inputs.size());
     }
   }
-  for (PartInputs& own : part_inputs_) own.reserve(inputs_of_parts);
+  for (PartInputs& own : part_inputs_) own.views.reserve(inputs_of_parts);
   for (Worker& worker : workers_) {
     for (const Stage& stage : program.stages) {
       auto& args = worker.stages.emplace_back();
@@ -206,7 +177,7 @@ void Arena::reserve_scratch(const RunPlan& plan) {
     if (!stage.blocks) continue;
     own = std::max(own, stage.blocks->scratch_bytes);
     const auto rows = planned_rows(plan, *stage.blocks);
-    if (!rows || has_blocks_for_all(cut_rows(*stage.blocks, *rows, threads), threads))
+    if (!rows || RowCut(*stage.blocks, *rows, threads).has_blocks_for_all(threads))
       others = std::max(others, stage.blocks->scratch_bytes);
   }
   for (Worker& worker : workers_) {
@@ -341,13 +312,18 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
     target(value.slot) = tensor.mutable_view();
     keep(value.slot, std::move(tensor));
   }
-  const Cut cut = cut_rows(blocks, rows, pool.threads());
-  BlockProgress told(progress, number, program_.stages.size(), cut.count, stage.steps.size());
-  const BlockJob job{this, &stage, number, rows, cut.size, &pool, progress ? &told : nullptr};
-  if (has_blocks_for_all(cut, pool.threads())) {
-    pool.parallel_for(cut.count, job);
+  RowCut cut(blocks, rows, pool.threads());
+  HeadStart& head_start = head_starts_[number];
+  const std::int64_t most_head_start = cut.most_head_start(blocks, pool.threads());
+  cut.give_head_start(std::min(head_start.rows(), most_head_start), pool.threads());
+  const std::int64_t count = cut.blocks();
+  BlockProgress told(progress, number, program_.stages.size(), count, stage.steps.size());
+  const BlockJob job{this, &stage, number, cut, &pool, progress ? &told : nullptr};
+  if (cut.has_blocks_for_all(pool.threads())) {
+    const bool waited = pool.parallel_for(count, job);
+    if (most_head_start > 0) head_start.learn(waited, most_head_start);
   } else {
-    for (std::int64_t block = 0; block < cut.count; ++block) job.run(block, 0, workspace(pool), &pool);
+    for (std::int64_t block = 0; block < count; ++block) job.run(block, 0, workspace(pool), &pool);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "base/thread_pool.h"
 #include "bnrun/tensor.h"
 #include "exec/parts.h"
+#include "exec/row_cut.h"
 #include "exec/run_plan.h"
 #include "op/op.h"
 #include "program/program.h"
@@ -47,9 +48,9 @@ class Arena {
   /// One thread's part: scratch memory, and the arguments of all steps of all row-wise stages laid out once.
   struct Worker {
     struct StageArgs {
-      std::vector<TensorView> inputs;
-      std::vector<MutableTensorView> outputs;
-      std::vector<std::byte*> at;  ///< first row of the block, by RowBlocks::values
+      OwnLines<TensorView> inputs;
+      OwnLines<MutableTensorView> outputs;
+      OwnLines<std::byte*> at;  ///< first row of the block, by RowBlocks::values
     };
     AlignedBuffer<std::byte> scratch;
     std::vector<StageArgs> stages;
@@ -85,6 +86,7 @@ class Arena {
   std::vector<SlotId> kept_;                ///< the slots of what heap_ holds
   std::vector<TensorView> step_inputs_;     ///< arguments of the step that is being run
   std::vector<TensorView> step_captures_;
+  OwnLines<HeadStart> head_starts_;      ///< by stage; not in a line that helpers read
   std::vector<PartInputs> part_inputs_;  ///< of each thread, for steps that are run in parts
   std::vector<MutableTensorView> step_outputs_;
   std::vector<MutableTensorView> output_views_;  ///< where this run's outputs go

@@ -56,7 +56,7 @@ bool run_in_parts(const Step& step, std::span<const TensorView> inputs, const Mu
   pool.parallel_for(parts, [&](std::int64_t i, int worker) {
     const std::int64_t first = i * extent / parts;
     const Part part{rank - 1 - axis, extent, first, (i + 1) * extent / parts - first};
-    PartInputs& own = of_threads[static_cast<std::size_t>(worker)];
+    auto& own = of_threads[static_cast<std::size_t>(worker)].views;
     own.clear();
     for (const TensorView& input : inputs) own.push_back(cut(input, part));
     MutableTensorView own_output = cut(output, part);

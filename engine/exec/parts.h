@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "bnrun/tensor.h"
 #include "program/program.h"
@@ -11,7 +12,9 @@
 namespace bnrun {
 
 /// Inputs of the part that a thread of the pool is working on.
-using PartInputs = std::vector<TensorView>;
+struct alignas(kCacheLine) PartInputs {
+  OwnLines<TensorView> views;
+};
 
 /// Runs a step that has a single output on all threads of the pool, if its operator works in parts and the output is
 /// large enough to be worth that; otherwise returns false and does nothing. `of_threads` has one for each thread, with

@@ -40,7 +40,7 @@ Program compile(Graph graph, const CompileOptions& options) {
   if (options.backend == MatrixBackend::blas) {
     // The last bits of BLAS depend on the number of rows, which must not depend on the number of threads.
     for (Stage& stage : program.stages) {
-      if (stage.blocks) stage.blocks->least_rows = stage.blocks->rows;
+      if (stage.blocks) stage.blocks->least_rows = stage.blocks->most_rows = stage.blocks->rows;
     }
   }
   const auto ports_of = [&](const std::vector<ValueId>& ids) {

@@ -43,7 +43,8 @@ struct RowValue {
 
 /// Steps that a block of rows goes through while it is in cache, before the next block starts.
 struct RowBlocks {
-  std::int64_t rows = 0;         ///< of one block, at most
+  std::int64_t rows = 0;         ///< of one block
+  std::int64_t most_rows = 0;    ///< of one that is longer to even out what threads do
   std::int64_t least_rows = 0;   ///< of one block: fewer are not worth waking a thread
   std::vector<RowValue> values;  ///< all that are not constant
   /// The inputs of all steps, one after the other: a position in `values`, or -1 for a constant.

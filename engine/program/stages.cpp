@@ -32,6 +32,8 @@ constexpr double kLeastWorkOfByte = 64.0;
 constexpr std::size_t kSmallWeights = std::size_t{1} << 17;
 /// What those values may take then: no more than a part of the weights, and no more than this.
 constexpr std::size_t kMostScratchBytes = std::size_t{1} << 24;
+/// A block may have so much more rows: one for each so many.
+constexpr std::int64_t kPartMore = 4;
 /// Steps of one stage want one row, or no more than this, or more.
 constexpr double kSomeRows = 4.0;
 
@@ -216,7 +218,7 @@ class StageBuilder {
     std::size_t weights = 0;
     for (const Step& step : steps) weights += step.constant_bytes;
     plan_scratch(blocks, lifetimes, weights);
-    blocks.step_scratch_bytes = step_scratch(steps, blocks.rows);
+    blocks.step_scratch_bytes = step_scratch(steps, blocks.most_rows);
     blocks.least_rows = std::min(blocks.rows, least_rows(steps, weights));
     return blocks;
   }
@@ -264,13 +266,17 @@ class StageBuilder {
   void plan_scratch(RowBlocks& blocks, std::vector<Lifetime>& lifetimes, std::size_t weights) const {
     const std::size_t most = std::clamp(weights / 2, kScratchBytes, kMostScratchBytes);
     for (blocks.rows = block_rows_;; blocks.rows = std::max<std::int64_t>(1, blocks.rows / 2)) {
+      blocks.most_rows = blocks.rows + blocks.rows / kPartMore;
       for (std::size_t i = 0; i < lifetimes.size(); ++i) {
         const bool whole = blocks.values[i].whole;
-        lifetimes[i].bytes = whole ? 0 : blocks.values[i].row_bytes * static_cast<std::size_t>(blocks.rows);
+        lifetimes[i].bytes =
+            whole ? 0 : blocks.values[i].row_bytes * static_cast<std::size_t>(blocks.most_rows);
       }
       const MemoryPlan plan = plan_memory(lifetimes);
       const bool wanted = static_cast<double>(blocks.rows) / 2 < wanted_rows_.value_or(0.0);
-      if (plan.bytes > (wanted ? most : kScratchBytes) && blocks.rows > 1) continue;
+      const std::size_t usual =
+          plan.bytes / static_cast<std::size_t>(blocks.most_rows) * static_cast<std::size_t>(blocks.rows);
+      if (usual > (wanted ? most : kScratchBytes) && blocks.rows > 1) continue;
       for (std::size_t i = 0; i < lifetimes.size(); ++i) blocks.values[i].offset = plan.offsets[i];
       blocks.scratch_bytes = plan.bytes;
       break;

@@ -25,8 +25,11 @@ void each_part(ThreadPool* pool, std::int64_t total, std::int64_t parts, F body)
     const std::int64_t first = part * total / parts;
     body(part, first, (part + 1) * total / parts - first, worker);
   };
-  if (pool != nullptr && parts > 1) return pool->parallel_for(parts, run);
-  for (std::int64_t part = 0; part < parts; ++part) run(part, 0);
+  if (pool != nullptr && parts > 1) {
+    pool->parallel_for(parts, run);
+  } else {
+    for (std::int64_t part = 0; part < parts; ++part) run(part, 0);
+  }
 }
 
 inline int threads_of(const ThreadPool* pool) {

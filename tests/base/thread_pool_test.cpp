@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -13,6 +14,7 @@
 #include <memory>
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -53,6 +55,24 @@ TEST(ThreadPool, EachThreadBeginsWithTheSamePartOfEveryLoop) {
     for (std::size_t worker = 0; worker < 3; ++worker)
       EXPECT_EQ(first[worker], 4 * static_cast<std::int64_t>(worker)) << "round " << round;
   }
+}
+
+TEST(ThreadPool, TellsWhetherTheCallerWaitedForAHelper) {
+  ThreadPool pool(2);
+  EXPECT_FALSE(pool.parallel_for(1, [](std::int64_t, int) {}));
+  const auto caller = std::filesystem::path("/proc/self/task") / std::to_string(::gettid()) / "stat";
+  const auto caller_sleeps = [&] {
+    std::ifstream file(caller);
+    std::string line;
+    std::getline(file, line);
+    return line.find(") S ") != std::string::npos;
+  };
+  std::atomic<int> begun{0};
+  EXPECT_TRUE(pool.parallel_for(2, [&](std::int64_t, int worker) {
+    ++begun;
+    while (begun < 2) std::this_thread::yield();
+    while (worker == 1 && !caller_sleeps()) std::this_thread::yield();
+  }));
 }
 
 TEST(ThreadPool, NoWorkerRunsTwoCallsAtOnce) {

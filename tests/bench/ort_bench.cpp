@@ -47,7 +47,7 @@ struct Options {
   bool quick = false;
   bool memory = false;
   int slice = 3;    ///< milliseconds of one turn, on several threads 20 at least
-  int longest = 8;  ///< seconds of all turns
+  int longest = 8;  ///< seconds of all turns on one thread; three times as many on several
   bool fast = false;
   bool packed = false;
   double within = 1e-4;  ///< of the largest number
@@ -142,7 +142,9 @@ class Rivals {
     const int slice = options.quick ? 1 : threads_ == 1 ? options.slice : std::max(options.slice, 20);
     bnrun::cli::Turns turns{.turns = options.quick ? 5 : 41,
                             .slice = std::chrono::milliseconds(slice),
-                            .longest = std::chrono::seconds(options.quick ? 1 : options.longest),
+                            .longest = std::chrono::seconds(options.quick   ? 1
+                                                            : threads_ == 1 ? options.longest
+                                                                            : 3 * options.longest),
                             .own_time = threads_ == 1};
     turns.counts = [&] {
       const bool counts = machine.undisturbed();
@@ -270,7 +272,8 @@ int main(int argc, char** argv) {
   app.add_option("-b,--batch", options.rows, "Rows")->delimiter(',');
   app.add_option("-t,--threads", options.threads, "Threads")->delimiter(',');
   app.add_option("--slice", options.slice, "Milliseconds of one turn, on several threads 20 at least");
-  app.add_option("--longest", options.longest, "Seconds of all turns of one measurement");
+  app.add_option("--longest", options.longest,
+                 "Seconds of all turns of one measurement on one thread; three times as many on several");
   app.add_flag("--memory", options.memory, "Measure what each engine takes in memory, too");
   app.add_flag("--quick", options.quick, "A few short turns");
   app.add_flag("--fast", options.fast, "bnrun with --kernels fast as well");

@@ -37,16 +37,34 @@ void add_integers() {
 #endif
 }
 
-/// Seconds of both, the least of a few rounds.
+/// Two threads that write to one place in turn.
+class Passing {
+ public:
+  /// Takes and gives the turn of `side`, 0 or 1, some times; both sides are to call this.
+  void pass(int side) {
+    for (int i = 0; i < kTimes; ++i) {
+      while (turn_.load(std::memory_order_acquire) != side) {
+      }
+      turn_.store(1 - side, std::memory_order_release);
+    }
+  }
+
+ private:
+  static constexpr int kTimes = 200;
+  alignas(kCacheLine) std::atomic<int> turn_{0};
+};
+
+/// Seconds of each, the least of a few rounds.
 struct Times {
   double multiply_adds = std::numeric_limits<double>::infinity();
   double additions = std::numeric_limits<double>::infinity();
+  double passing = std::numeric_limits<double>::infinity();
 
   double ratio() const { return additions / multiply_adds; }
 };
 
-template <class Meet>
-Times least_times(const FmaLoop& fma, const Meet& meet) {
+template <class Meet, class Pass>
+Times least_times(const FmaLoop& fma, const Meet& meet, const Pass& pass) {
   constexpr int kRounds = 5;
   const auto seconds_of = [](const auto& work) {
     const auto start = std::chrono::steady_clock::now();
@@ -58,6 +76,7 @@ Times least_times(const FmaLoop& fma, const Meet& meet) {
     meet();
     least.multiply_adds = std::min(least.multiply_adds, seconds_of(fma.run));
     least.additions = std::min(least.additions, seconds_of(add_integers));
+    least.passing = std::min(least.passing, seconds_of(pass));
   }
   return least;
 }
@@ -82,8 +101,11 @@ void Yardsticks::read(std::size_t buffer_bytes) {
 bool Yardsticks::undisturbed() {
   constexpr double kMostTimesAsLong = 1.2;
   constexpr double kMostTimesUsual = 1.03;
-  constexpr double kUsual = 0.1;  // what part of the ratios may be less by accident
-  const double alone = least_times(fma_, [] {}).multiply_adds;
+  constexpr double kMostTimesAsFar = 2.5;
+  constexpr double kUsual = 0.1;  // what part of the figures may be less by accident
+  const double alone = least_times(
+                           fma_, [] {}, [] {})
+                           .multiply_adds;
   std::vector<Times> together(static_cast<std::size_t>(threads_));
   std::atomic<int> arrivals{0};
   const auto meet = [&] {
@@ -91,14 +113,23 @@ bool Yardsticks::undisturbed() {
     while (arrivals < all) {  // asleep they would not begin together
     }
   };
+  Passing passing;
+  const auto time_one = [&](std::size_t i) {
+    together[i] = least_times(fma_, meet, [&] {
+      if (threads_ > 1 && i < 2) passing.pass(static_cast<int>(i));
+    });
+  };
   {
     std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < together.size(); ++i)
-      others.emplace_back([&, i] { together[i] = least_times(fma_, meet); });
-    together[0] = least_times(fma_, meet);
+    for (std::size_t i = 1; i < together.size(); ++i) others.emplace_back([&, i] { time_one(i); });
+    time_one(0);
   }
   for (const Times& times : together) ratios_.push_back(times.ratio());
   const double usual = bnrun::cli::quantile(ratios_, kUsual);
+  if (threads_ > 1) {
+    passing_.push_back(together[0].passing);
+    if (together[0].passing > kMostTimesAsFar * bnrun::cli::quantile(passing_, kUsual)) return false;
+  }
   return std::ranges::all_of(together, [&](const Times& times) {
     return times.multiply_adds <= kMostTimesAsLong * alone &&
            (!kAddsIntegers || times.ratio() <= kMostTimesUsual * usual);

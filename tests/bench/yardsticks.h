@@ -27,7 +27,8 @@ class Yardsticks {
   /// Whether the machine does nothing else, as far as can be seen from here: multiply-adds on all threads at once are as
   /// fast as alone, since processors of a virtual machine may for a while be two halves of one; and additions of integers,
   /// as many at once as there are units, take as long beside them as they mostly did at best, since whatever runs on the other
-  /// half of a processor takes some of the places where instructions begin. Leaves no thread running.
+  /// half of a processor takes some of the places where instructions begin; and what one thread writes reaches the next as
+  /// soon as it mostly did at best, since a host may move processors apart that were neighbours. Leaves no thread running.
   bool undisturbed();
 
  private:
@@ -38,6 +39,8 @@ class Yardsticks {
   double bytes_ = 0.0;  ///< of all calls
   double calls_ = 0.0;
   std::vector<double> ratios_;  ///< of additions to multiply-adds, so far
+  std::vector<double>
+      passing_;  ///< seconds of passing turns from the first thread to the second and back, so far
 };
 
 }  // namespace bnrun::testing
