@@ -7,15 +7,6 @@
 namespace bnrun {
 namespace {
 
-/// AddressSanitizer watches over nothing but what operator new gives.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kWatched = true;
-#elif defined(__has_feature)
-constexpr bool kWatched = __has_feature(address_sanitizer);
-#else
-constexpr bool kWatched = false;
-#endif
-
 bool is_large(std::size_t bytes) {
   return !kWatched && bytes >= kLeastLargeBlock;
 }

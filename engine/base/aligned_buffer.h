@@ -12,6 +12,15 @@ namespace bnrun {
 
 inline constexpr std::size_t kCacheLine = 64;
 
+/// AddressSanitizer watches over nothing but what operator new gives.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kWatched = true;
+#elif defined(__has_feature)
+inline constexpr bool kWatched = __has_feature(address_sanitizer);
+#else
+inline constexpr bool kWatched = false;
+#endif
+
 /// Uninitialised memory at a multiple of 64 bytes, large blocks as in base/large_blocks.h. Throws std::bad_alloc.
 void* allocate_aligned(std::size_t bytes);
 /// REQUIRES: `memory` is that of allocate_aligned(bytes), or null.

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "base/cpus.h"
+#include "base/temporary.h"
 
 namespace bnrun {
 namespace {
@@ -214,6 +215,8 @@ void ThreadPool::report(Share& share, std::int64_t calls) {
 }
 
 void ThreadPool::serve(int worker) {
+  TemporaryMemory temporary;
+  const TemporaryMemory::Loan loan(temporary);
   Share& own = share(worker);
   for (;;) {
     if (!sees([&] { return has_work(own); })) {

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/temporary.h"
 #include "bnrun/tensor.h"
 
 namespace bnrun {
@@ -78,7 +79,7 @@ void broadcast_apply(const TensorView& a, const TensorView& b, const MutableTens
 /// index times strides[k] over the axes.
 template <class Visit>
 void strided_walk(std::span<const Shape> strides, const Shape& extents, Visit visit) {
-  std::vector<std::int64_t> offsets(strides.size(), 0);
+  TemporaryVector<std::int64_t> offsets(strides.size(), 0);
   Shape index = Shape::filled(extents.rank(), 0);
   const std::int64_t total = extents.elements();
   for (std::int64_t i = 0; i < total; ++i) {

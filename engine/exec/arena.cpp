@@ -204,6 +204,7 @@ void Arena::bind(const RunPlan& plan) {
 
 void Arena::run(const RunPlan& plan, std::span<const TensorView> inputs,
                 std::span<const MutableTensorView> outputs, ThreadPool& pool, const Progress& progress) {
+  const TemporaryMemory::Loan loan(temporary_);
   if (bound_ != &plan) bind(plan);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].defined()) repoint(view(program_.inputs[i].slot).bytes, inputs[i].bytes);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/temporary.h"
 #include "base/thread_pool.h"
 #include "bnrun/tensor.h"
 #include "exec/parts.h"
@@ -78,6 +79,7 @@ class Arena {
   std::vector<std::unique_ptr<RunPlan>> plans_;  ///< the most recently used first
   const RunPlan* bound_ = nullptr;               ///< the plan that views_ and targets_ are made for
   AlignedBuffer<std::byte> memory_;
+  TemporaryMemory temporary_;               ///< of the caller's thread
   AlignedBuffer<std::byte> step_scratch_;   ///< of all threads
   std::size_t step_scratch_bytes_ = 0;      ///< of one
   std::vector<TensorView> views_;           ///< by slot: what steps read

@@ -59,6 +59,7 @@ struct RunArgs {
   std::size_t count() const { return inputs.size(); }
   bool present(std::size_t i) const { return i < inputs.size() && inputs[i].defined(); }
   const TensorView& in(std::size_t i) const { return inputs[i]; }
+  TensorView in_or_undefined(std::size_t i) const { return present(i) ? inputs[i] : TensorView{}; }
   const MutableTensorView& out(std::size_t i) const { return outputs[i]; }
   const MutableTensorView& make(std::size_t i, DType dtype, const Shape& shape) const {
     return outputs[i] = allocator->allocate(i, dtype, shape);

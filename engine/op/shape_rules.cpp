@@ -23,6 +23,15 @@ std::int64_t sum_of_extents(std::int64_t a, std::int64_t b) {
   return sum;
 }
 
+Dim broadcast_dim(const Dim& a, const Dim& b) {
+  if (b == Dim(1) || a == b) return a;
+  if (a == Dim(1)) return b;
+  if (a.known() && b.known())
+    fail(ErrorCode::invalid_model, "shapes cannot be broadcast: {} against {}", b.extent(), a.extent());
+  if (a.known()) return a;  // the unknown one must be 1 or equal
+  return b.known() ? b : Dim();
+}
+
 Dims broadcast_dims(std::span<const Dims> inputs) {
   std::size_t rank = 0;
   for (const Dims& dims : inputs) rank = std::max(rank, dims.size());
@@ -30,26 +39,21 @@ Dims broadcast_dims(std::span<const Dims> inputs) {
   for (const Dims& dims : inputs) {
     for (std::size_t i = 0; i < dims.size(); ++i) {
       Dim& target = result[rank - dims.size() + i];
-      const Dim& dim = dims[i];
-      if (dim == Dim(1) || dim == target) continue;
-      if (target == Dim(1)) {
-        target = dim;
-      } else if (dim.known() && target.known()) {
-        fail(ErrorCode::invalid_model, "shapes cannot be broadcast: {} against {}", dim.extent(),
-             target.extent());
-      } else if (dim.known()) {
-        target = dim;  // the unknown one must be 1 or equal
-      } else if (!target.known()) {
-        target = Dim();
-      }
+      target = broadcast_dim(target, dims[i]);
     }
   }
   return result;
 }
 
 Shape broadcast_shape(const Shape& a, const Shape& b) {
-  const Dims dims[] = {Dims(a.begin(), a.end()), Dims(b.begin(), b.end())};
-  return ValueType{DType::undefined, broadcast_dims(dims)}.shape();
+  const Shape& longer = a.rank() < b.rank() ? b : a;
+  const Shape& shorter = a.rank() < b.rank() ? a : b;
+  Shape result = longer;
+  for (std::size_t i = 0; i < shorter.rank(); ++i) {
+    std::int64_t& target = result[longer.rank() - shorter.rank() + i];
+    target = broadcast_dim(Dim(target), Dim(shorter[i])).extent();
+  }
+  return result;
 }
 
 namespace {

@@ -22,6 +22,7 @@ std::int64_t sum_of_extents(std::int64_t a, std::int64_t b);
 
 /// Multidirectional broadcasting of ONNX; a symbol against 1 or itself stays, otherwise the dimension is
 /// unknown. Throws invalid_model when two known extents disagree.
+Dim broadcast_dim(const Dim& a, const Dim& b);
 Dims broadcast_dims(std::span<const Dims> inputs);
 Shape broadcast_shape(const Shape& a, const Shape& b);
 

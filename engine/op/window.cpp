@@ -38,19 +38,19 @@ std::int64_t checked_extent(std::int64_t extent) {
   return extent;
 }
 
-std::vector<std::int64_t> window_table(const Window& window) {
+TemporaryVector<std::int64_t> window_table(const Window& window) {
   const std::int64_t all_taps = window.kernel().elements();
   const std::int64_t all_outputs = window.output().elements();
   if (all_outputs != 0 && all_taps > kMostEntries / all_outputs)
     fail(ErrorCode::resource_limit, "a window of {} elements at {} positions is too large", all_taps,
          all_outputs);
   // Axis by axis: every (tap, output) pair so far is combined with those of the next axis.
-  std::vector<std::int64_t> table{0};
+  TemporaryVector<std::int64_t> table{0};
   std::int64_t taps = 1;
   std::int64_t outputs = 1;
   for (const WindowAxis& axis : window.axes) {
     const Shape shape{taps, axis.kernel, outputs, axis.output};
-    std::vector<std::int64_t> next(static_cast<std::size_t>(shape.elements()));
+    TemporaryVector<std::int64_t> next(static_cast<std::size_t>(shape.elements()));
     std::size_t at = 0;
     for (std::int64_t tap = 0; tap < taps; ++tap) {
       for (std::int64_t k = 0; k < axis.kernel; ++k) {
@@ -150,6 +150,7 @@ Dims WindowAttributes::output_dims(std::span<const Dim> input, std::span<const D
 Window WindowAttributes::over(const Shape& input, const Shape& kernel) const {
   check_axes(input.rank());
   Window window;
+  window.axes.reserve(input.rank());
   for (std::size_t i = 0; i < input.rank(); ++i) window.axes.push_back(axis_over(i, input[i], kernel[i]));
   return window;
 }

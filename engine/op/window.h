@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/temporary.h"
 #include "kernels/conv/window.h"
 #include "op/value_type.h"
 
@@ -22,7 +23,7 @@ std::int64_t checked_extent(std::int64_t extent);
 /// For tap k (row-major over the kernel) and output o (row-major over the outputs), element [k * outputs + o]
 /// is the position in the flattened input, or kPadding. Throws resource_limit when it would be too large.
 inline constexpr std::int64_t kPadding = -1;
-std::vector<std::int64_t> window_table(const Window& window);
+TemporaryVector<std::int64_t> window_table(const Window& window);
 
 /// The window attributes of one node.
 struct WindowAttributes {

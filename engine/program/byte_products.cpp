@@ -4,7 +4,6 @@
 #include <array>
 #include <utility>
 
-#include "base/aligned_buffer.h"
 #include "base/bytes.h"
 #include "base/numbers.h"
 #include "kernels/conv/byte_lanes.h"
@@ -56,7 +55,7 @@ class TapLines {
   }
 
   /// Where each line of taps begins in the flattened input, as if it were not padded along it; kPadding: nowhere.
-  using Starts = std::vector<std::int64_t>;
+  using Starts = TemporaryVector<std::int64_t>;
 
   /// Calls visit(i, o, count, starts) for outputs first + i to first + i + count, which are o and so on of one line.
   template <class F>
@@ -110,11 +109,11 @@ class TapLines {
     }
   }
 
-  std::vector<WindowAxis> outer_;
+  TemporaryVector<WindowAxis> outer_;
   WindowAxis inner_;
   std::int64_t lines_ = 1;
-  std::vector<std::int64_t> taps_;  ///< of each line, along each outer axis
-  std::vector<Inside> inside_;      ///< for each output of a line
+  TemporaryVector<std::int64_t> taps_;  ///< of each line, along each outer axis
+  TemporaryVector<Inside> inside_;      ///< for each output of a line
 };
 
 std::size_t whole_lines(std::int64_t bytes) {
@@ -138,7 +137,7 @@ void ByteProduct::run(const TensorView& A, std::int32_t a_zero, std::span<const 
 }
 
 void ByteProduct::run(const TensorView& A, std::int32_t a_zero, std::span<const std::int32_t> b_zeros,
-                      const TakeRows& take, const Workspace& workspace) const {
+                      TakeRows take, const Workspace& workspace) const {
   constexpr std::int64_t kSums = 1 << 17;  // half a megabyte of them
   constexpr std::int64_t kLeastRows = 64;
   constexpr std::int64_t kUnit = 32;
@@ -150,7 +149,7 @@ void ByteProduct::run(const TensorView& A, std::int32_t a_zero, std::span<const 
   const auto block = [&](std::int64_t task, const Workspace& inside) {
     const std::int64_t first = task * rows;
     const std::int64_t here = std::min(rows, all - first);
-    AlignedBuffer<std::int32_t> sums(static_cast<std::size_t>(here * N()));
+    TemporaryBuffer<std::int32_t> sums(static_cast<std::size_t>(here * N()));
     multiply_bytes({here, bytes_of(A) + first * packed_.K(), packed_.K(), A.dtype == DType::int8, a_zero},
                    packed_, b_zeros, sums.data(), N(), inside);
     take(first, here, sums.data());
@@ -174,7 +173,7 @@ ByteConvolution::ByteConvolution(const TensorView& W, std::int64_t group)
   // The taps of an output lie behind one another, and the channels of each within.
   const std::int64_t K = taps * in_per_group_;
   const std::int64_t part = M_ / group_;
-  std::vector<std::uint8_t> filters(static_cast<std::size_t>(part * K));
+  TemporaryBuffer<std::uint8_t> filters(static_cast<std::size_t>(part * K));
   for (std::int64_t g = 0; g < group_; ++g) {
     for (std::int64_t m = 0; m < part; ++m)
       transpose(bytes_of(W) + (g * part + m) * K, in_per_group_, taps, filters.data() + m * K);
@@ -182,8 +181,8 @@ ByteConvolution::ByteConvolution(const TensorView& W, std::int64_t group)
   }
 }
 
-std::vector<std::int16_t> ByteConvolution::centred_lanes(std::span<const std::int32_t> w_zeros) const {
-  std::vector<std::int16_t> lanes = lanes_;
+TemporaryVector<std::int16_t> ByteConvolution::centred_lanes(std::span<const std::int32_t> w_zeros) const {
+  TemporaryVector<std::int16_t> lanes = lanes_;
   const auto M = static_cast<std::size_t>(M_);
   for (std::size_t first = 0; first < lanes.size(); first += M) {
     for (std::size_t m = 0; m < M; ++m)
@@ -205,7 +204,7 @@ std::size_t ByteConvolution::scratch_bytes() const {
 
 void ByteConvolution::run(const Window& window, const TensorView& X, bool channels_last, std::int32_t x_zero,
                           std::span<const std::int32_t> w_zeros, const Workspace& workspace,
-                          const TakeSums& take) const {
+                          TakeSums take) const {
   const std::int64_t channels = C();
   const std::int64_t inputs = window.input().elements();
   const std::int64_t outputs = window.output().elements();
@@ -223,7 +222,7 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
     lanes.emplace(lines.count(), lines.inner().kernel, channels, centred_lanes(w_zeros).data(), is_signed,
                   x_zero);
   const bool lent = workspace.scratch_bytes() >= scratch_bytes();
-  std::vector<std::uint8_t> turned(static_cast<std::size_t>(channels_last ? 0 : inputs * channels));
+  TemporaryBuffer<std::uint8_t> turned(static_cast<std::size_t>(channels_last ? 0 : inputs * channels));
   for (std::int64_t n = 0; n < X.shape[0]; ++n) {
     const std::uint8_t* image = bytes_of(X) + n * channels * inputs;
     if (!channels_last) {
@@ -233,14 +232,14 @@ void ByteConvolution::run(const Window& window, const TensorView& X, bool channe
     workspace.parallel_for(ceil_div(outputs, kTaskRows), [&](std::int64_t task, std::byte* scratch) {
       const std::int64_t first = task * kTaskRows;
       const std::int64_t rows = std::min(kTaskRows, outputs - first);
-      AlignedBuffer<std::byte> own;
+      TemporaryBuffer<std::byte> own;
       if (!lent) {
-        own = AlignedBuffer<std::byte>(scratch_bytes());
+        own = TemporaryBuffer<std::byte>(scratch_bytes());
         scratch = own.data();
       }
       auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
       if (lanes) {
-        std::vector<const std::uint8_t*> under(static_cast<std::size_t>(lines.count()));
+        TemporaryVector<const std::uint8_t*> under(static_cast<std::size_t>(lines.count()));
         auto* const words = reinterpret_cast<std::int32_t*>(scratch + sum_bytes());
         lines.each_line(
             first, rows,

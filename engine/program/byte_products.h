@@ -3,10 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <vector>
 
+#include "base/function_ref.h"
+#include "base/temporary.h"
 #include "kernels/gemm/int8.h"
 #include "op/window.h"
 
@@ -14,10 +15,10 @@ namespace bnrun {
 
 /// Takes `rows` rows of sums that lie next to each other, from row `first` on of all rows of image `n`.
 using TakeSums =
-    std::function<void(std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums)>;
+    FunctionRef<void(std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums)>;
 
 /// Likewise of a product.
-using TakeRows = std::function<void(std::int64_t first, std::int64_t rows, const std::int32_t* sums)>;
+using TakeRows = FunctionRef<void(std::int64_t first, std::int64_t rows, const std::int32_t* sums)>;
 
 /// A matrix product by B[K,N] or B[K].
 class ByteProduct {
@@ -32,8 +33,8 @@ class ByteProduct {
            const Workspace& workspace) const;
 
   /// The same, handed over while it is near: a block of rows at a time, by several threads at once.
-  void run(const TensorView& A, std::int32_t a_zero, std::span<const std::int32_t> b_zeros,
-           const TakeRows& take, const Workspace& workspace) const;
+  void run(const TensorView& A, std::int32_t a_zero, std::span<const std::int32_t> b_zeros, TakeRows take,
+           const Workspace& workspace) const;
 
  private:
   explicit ByteProduct(PackedBytes packed) : packed_(std::move(packed)) {}
@@ -52,9 +53,9 @@ class ByteConvolution {
   std::int64_t macs_of_one() const { return in_per_group_ * kernel_.elements(); }
 
   /// The sums of X[N,C,...], or of X[N,...,C], less x_zero times W less w_zeros, modulo 2^32: a row of M numbers for each
-  /// position of the output, taken by several threads at once. With less than scratch_bytes() for each it allocates.
+  /// position of the output, taken by several threads at once.
   void run(const Window& window, const TensorView& X, bool channels_last, std::int32_t x_zero,
-           std::span<const std::int32_t> w_zeros, const Workspace& workspace, const TakeSums& take) const;
+           std::span<const std::int32_t> w_zeros, const Workspace& workspace, TakeSums take) const;
 
   std::size_t scratch_bytes() const;
 
@@ -64,14 +65,15 @@ class ByteConvolution {
   std::size_t sum_bytes() const;
   bool is_depthwise() const { return in_per_group_ == 1 && M_ == group_; }
   /// Weights of a depthwise one, less their zero points.
-  std::vector<std::int16_t> centred_lanes(std::span<const std::int32_t> w_zeros) const;
+  TemporaryVector<std::int16_t> centred_lanes(std::span<const std::int32_t> w_zeros) const;
 
   std::int64_t M_;
   std::int64_t group_;
   std::int64_t in_per_group_;
   Shape kernel_;
-  std::vector<PackedBytes> groups_;  ///< none for a depthwise one
-  std::vector<std::int16_t> lanes_;  ///< W[taps,M] of a depthwise one
+  // Made in runs, too, where W is computed.
+  TemporaryVector<PackedBytes> groups_;  ///< none for a depthwise one
+  TemporaryVector<std::int16_t> lanes_;  ///< W[taps,M] of a depthwise one
 };
 
 }  // namespace bnrun

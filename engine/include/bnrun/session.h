@@ -90,13 +90,10 @@ class BNRUN_API Session {
   /// The same by position: views in model order, an undefined one for an optional input to keep its default.
   std::vector<Tensor> run(std::span<const TensorView> inputs, const RunOptions& options = {}) const;
 
-  /// The same between the caller's buffers, in model order: nothing is allocated once this batch shape has
-  /// been seen, except by operators whose output shapes depend on data, by subgraphs, and by those that want memory
-  /// while they run: pools, products of bytes or of two variables, convolutions with computed weights, some
-  /// reductions. An undefined view
-  /// keeps an optional input's default. `outputs` have the type and shape that `output_types` tells and share
-  /// no memory with inputs or each other; throws invalid_input otherwise and for null pointers to elements,
-  /// before anything is written.
+  /// The same between the caller's buffers, in model order. Once each thread has run this batch shape nothing is
+  /// allocated, but for strings, for values whose shapes depend on data and by If, Loop and Scan. An undefined view keeps
+  /// an optional input's default. `outputs` have the type and shape that `output_types` tells and share no memory with
+  /// inputs or each other; throws invalid_input otherwise and for null pointers to elements, before anything is written.
   void run(std::span<const TensorView> inputs, std::span<const MutableTensorView> outputs,
            const RunOptions& options = {}) const;
 

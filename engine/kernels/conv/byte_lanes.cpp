@@ -175,9 +175,9 @@ ByteLanes::ByteLanes(std::int64_t lines, std::int64_t kernel, std::int64_t chann
     most = std::max<std::int64_t>(most, W[i]);
   }
   parts_ = std::max({parts_, ceil_div(-least, 128), ceil_div(most, 127)});
-  words_ = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(fours() * parts_ * row));
+  words_ = TemporaryBuffer<std::int32_t>(static_cast<std::size_t>(fours() * parts_ * row));
   std::fill_n(words_.data(), words_.size(), 0);
-  std::vector<std::int64_t> sums(static_cast<std::size_t>(channels), 0);
+  TemporaryVector<std::int64_t> sums(static_cast<std::size_t>(channels), 0);
   auto* const bytes = reinterpret_cast<std::int8_t*>(words_.data());
   for (std::int64_t l = 0; l < lines; ++l) {
     for (std::int64_t k = 0; k < kernel; ++k) {
@@ -204,9 +204,9 @@ std::int64_t byte_lane_words(std::int64_t lines) {
 void sum_byte_lanes(ByteLine line, const ByteLanes& lanes, std::int32_t* words, std::int32_t* Y) {
   if (lanes.channels() < kLeastLanes) return sum_few_lanes(line, lanes, Y);
   const std::int64_t reach = (lanes.kernel() - 1) * line.dilation + 1;
-  AlignedBuffer<std::int32_t> own;
+  TemporaryBuffer<std::int32_t> own;
   if (reach > kMostColumns) {
-    own = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(reach * lanes.fours() * kMostLanes));
+    own = TemporaryBuffer<std::int32_t>(static_cast<std::size_t>(reach * lanes.fours() * kMostLanes));
     words = own.data();
   }
   const std::int64_t most = std::max<std::int64_t>(kMostColumns - reach, 0) / line.stride + 1;

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "base/aligned_buffer.h"
+#include "base/temporary.h"
 
 namespace bnrun {
 
@@ -41,8 +41,8 @@ class ByteLanes {
   std::int64_t parts_ = 1;
   std::uint8_t padding_;
   std::uint8_t flip_;
-  AlignedBuffer<std::int32_t> words_;
-  AlignedBuffer<std::int32_t> start_;
+  TemporaryBuffer<std::int32_t> words_;
+  TemporaryBuffer<std::int32_t> start_;
 };
 
 /// What lies under neighbouring outputs of one line.
@@ -61,7 +61,7 @@ struct ByteLine {
 std::int64_t byte_lane_words(std::int64_t lines);
 
 /// Y[o,c] = sum over lines l and taps k of (rows[l][first + o*stride + k*dilation, c] - zero) * W[l,k,c], modulo 2^32.
-/// `words`: on a cache line. It allocates where a line of taps reaches over hundreds of columns. Thread-safe.
+/// `words`: on a cache line. Thread-safe.
 void sum_byte_lanes(ByteLine line, const ByteLanes& lanes, std::int32_t* words, std::int32_t* Y);
 
 }  // namespace bnrun

@@ -30,10 +30,10 @@ class Scratch {
 /// its own where these are fewer.
 template <class Body>
 void run_tasks(const Workspace& workspace, std::size_t bytes, std::int64_t tasks, Body&& body) {
-  AlignedBuffer<std::byte> own;
+  TemporaryBuffer<std::byte> own;
   Workspace memory = workspace;
   if (workspace.scratch_bytes() < bytes) {
-    own = AlignedBuffer<std::byte>(bytes * static_cast<std::size_t>(workspace.threads()));
+    own = TemporaryBuffer<std::byte>(bytes * static_cast<std::size_t>(workspace.threads()));
     memory = workspace.with_scratch(own.data(), bytes);
   }
   memory.parallel_for(tasks, body);

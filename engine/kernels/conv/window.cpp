@@ -8,7 +8,7 @@ namespace bnrun {
 namespace {
 
 template <class F>
-Shape collect(const std::vector<WindowAxis>& axes, F member) {
+Shape collect(std::span<const WindowAxis> axes, F member) {
   Shape shape;
   for (const WindowAxis& axis : axes) shape.push_back(axis.*member);
   return shape;

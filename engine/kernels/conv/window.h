@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "base/temporary.h"
 #include "bnrun/tensor.h"
 
 namespace bnrun {
@@ -30,7 +30,7 @@ struct WindowAxis {
 };
 
 struct Window {
-  std::vector<WindowAxis> axes;
+  TemporaryVector<WindowAxis> axes;
 
   Shape input() const;
   Shape output() const;

@@ -136,8 +136,8 @@ void multiply(const ByteRows& A, const PackedBytes& B, const ByteCorrections& co
   const bool as_it_lies = !A.is_signed && padded == B.K();
   const bool sums_matter = std::any_of(corrections.b_zeros + first, corrections.b_zeros + last,
                                        [](std::int32_t zero) { return zero != 0; });
-  std::vector<std::uint8_t> row(static_cast<std::size_t>(as_it_lies ? 0 : padded), 0);
-  AlignedBuffer<std::uint8_t> packed(
+  TemporaryVector<std::uint8_t> row(static_cast<std::size_t>(as_it_lies ? 0 : padded), 0);
+  TemporaryBuffer<std::uint8_t> packed(
       static_cast<std::size_t>(as_it_lies ? 0 : kTiles * kRowsAtOnce * padded));
   std::int32_t sums[kTiles * kRowsAtOnce] = {};
   for (std::int64_t block = 0; block < A.rows; block += kTiles * kRowsAtOnce) {
@@ -346,8 +346,8 @@ PackedBytes::PackedBytes(const ByteMatrix& B) : K_(B.K), N_(B.N), signed_(B.is_s
   const std::int64_t columns = rounded_up(N_, kPanelColumns);
   // Matrix tiles read as much behind a K that does not fill them.
   constexpr std::int64_t kBehind = 15 * kPanelColumns;
-  panels_ = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(columns * fours + kBehind));
-  sums_ = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(columns));
+  panels_ = TemporaryBuffer<std::int32_t>(static_cast<std::size_t>(columns * fours + kBehind));
+  sums_ = TemporaryBuffer<std::int32_t>(static_cast<std::size_t>(columns));
   std::fill_n(panels_.data(), panels_.size(), 0);
   std::fill_n(sums_.data(), sums_.size(), 0);
   const std::uint8_t flip = B.is_signed ? 0 : 0x80;
@@ -374,8 +374,8 @@ void multiply_bytes(const ByteRows& A, const PackedBytes& B, std::span<const std
   const std::int64_t N = B.N();
   if (N == 0 || A.rows == 0) return;
   const std::int64_t columns = rounded_up(N, kPanelColumns);
-  AlignedBuffer<std::int32_t> zeros(static_cast<std::size_t>(columns));
-  AlignedBuffer<std::int32_t> shift(static_cast<std::size_t>(columns));
+  TemporaryBuffer<std::int32_t> zeros(static_cast<std::size_t>(columns));
+  TemporaryBuffer<std::int32_t> shift(static_cast<std::size_t>(columns));
   const bool on_tiles = A.rows * B.K() * N >= kLeastTileProducts && multiplies_bytes_on_tiles();
   const auto a_zero = static_cast<std::uint32_t>(A.zero + (A.is_signed && !on_tiles ? 128 : 0));
   for (std::int64_t n = 0; n < columns; ++n) {
@@ -416,9 +416,10 @@ SumScale::SumScale(std::span<const double> factors, std::span<const std::int32_t
     : columns_(static_cast<std::int64_t>(factors.size())) {
   constexpr std::int64_t kLanes = 16;
   const auto padded = static_cast<std::size_t>(rounded_up(columns_, kLanes));
-  for (AlignedBuffer<double>* buffer : {&factors_, &bias_, &shift_}) *buffer = AlignedBuffer<double>(padded);
-  for (AlignedBuffer<float>* buffer : {&near_factors_, &near_shift_, &certain_})
-    *buffer = AlignedBuffer<float>(padded);
+  for (TemporaryBuffer<double>* buffer : {&factors_, &bias_, &shift_})
+    *buffer = TemporaryBuffer<double>(padded);
+  for (TemporaryBuffer<float>* buffer : {&near_factors_, &near_shift_, &certain_})
+    *buffer = TemporaryBuffer<float>(padded);
   for (std::size_t n = 0; n < padded; ++n) {
     const auto of = [&](auto numbers) { return n < numbers.size() ? static_cast<double>(numbers[n]) : 0.0; };
     factors_.data()[n] = of(factors);

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "base/aligned_buffer.h"
+#include "base/temporary.h"
 #include "base/workspace.h"
 #include "kernels/math/byte_sum.h"
 
@@ -38,8 +38,8 @@ class PackedBytes {
   std::int64_t K_;
   std::int64_t N_;
   bool signed_;
-  AlignedBuffer<std::int32_t> panels_;
-  AlignedBuffer<std::int32_t> sums_;
+  TemporaryBuffer<std::int32_t> panels_;
+  TemporaryBuffer<std::int32_t> sums_;
 };
 
 /// Rows of bytes: row m begins at data + m * stride.
@@ -88,12 +88,12 @@ class SumScale {
 
  private:
   std::int64_t columns_;
-  AlignedBuffer<double> factors_;
-  AlignedBuffer<double> bias_;
-  AlignedBuffer<double> shift_;
-  AlignedBuffer<float> near_factors_;
-  AlignedBuffer<float> near_shift_;
-  AlignedBuffer<float> certain_;
+  TemporaryBuffer<double> factors_;
+  TemporaryBuffer<double> bias_;
+  TemporaryBuffer<double> shift_;
+  TemporaryBuffer<float> near_factors_;
+  TemporaryBuffer<float> near_shift_;
+  TemporaryBuffer<float> certain_;
 };
 
 /// Y[m,n] = saturate(round half to even(what sums[m,n] stand for) + zero), a NaN being `zero`: rows of scale.columns()

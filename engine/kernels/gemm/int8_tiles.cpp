@@ -140,7 +140,7 @@ BNRUN_TILES void multiply(const ByteRows& A, const PackedBytes& B, const std::in
   const bool lies_well = reinterpret_cast<std::uintptr_t>(A.data) % kDeep == 0 && A.stride % kDeep == 0;
   const bool copied = !lies_well && std::min(last - first, near) >= kManyColumns;
   constexpr std::int64_t kBlockBytes = kTileBlockRows * kDeep;
-  AlignedBuffer<std::uint8_t> copy(static_cast<std::size_t>(copied ? whole * kTileBlockRows : 0));
+  TemporaryBuffer<std::uint8_t> copy(static_cast<std::size_t>(copied ? whole * kTileBlockRows : 0));
   alignas(64) std::uint8_t rest[kBlockBytes];
   std::int32_t sums[kTileBlockRows];
   TileShapes held;
@@ -170,7 +170,7 @@ BNRUN_TILES void multiply(const ByteRows& A, const PackedBytes& B, const std::in
 
 void multiply_on_tiles(const ByteRows& A, const PackedBytes& B, const ByteCorrections& corrections,
                        std::int64_t first, std::int64_t last, std::int32_t* Y, std::int64_t y_stride) {
-  AlignedBuffer<std::int32_t> start(static_cast<std::size_t>(last));
+  TemporaryBuffer<std::int32_t> start(static_cast<std::size_t>(last));
   for (std::int64_t n = first; n < last; ++n)
     start.data()[n] = static_cast<std::int32_t>(0u - static_cast<std::uint32_t>(corrections.shift[n]));
   if (A.is_signed)

@@ -173,9 +173,9 @@ class PRelu final : public Op {
 
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
+    const Shape& shape = args.in(1).shape;
     const auto slope =
-        slope_for(ValueType::of(X.dtype, X.shape), ValueType::of(args.in(1).dtype, args.in(1).shape))
-            .align(args.in(1), X.shape.rank());
+        slope_for(X.shape.rank(), shape.rank() == 1 && shape[0] != 1).align(args.in(1), X.shape.rank());
     dispatch(NumericTypes{}, X.dtype, [&]<class T>() {
       using C = ComputeType<T>;
       broadcast_apply<T, T, T>(X, slope, args.out(0), [](T x, T s) {
@@ -200,10 +200,12 @@ class PRelu final : public Op {
 
  private:
   LegacyBroadcast slope_for(const ValueType& X, const ValueType& slope) const {
+    return slope_for(X.ranked() ? X.rank() : 0,
+                     slope.ranked() && slope.rank() == 1 && !(slope.dims->front() == Dim(1)));
+  }
+  LegacyBroadcast slope_for(std::size_t rank_of_X, bool one_for_each_channel) const {
     LegacyBroadcast rule = slope_;
-    if (rule.enabled && X.ranked() && X.rank() > 1 && slope.ranked() && slope.rank() == 1 &&
-        !(slope.dims->front() == Dim(1)))
-      rule.axis = 1;
+    if (rule.enabled && rank_of_X > 1 && one_for_each_channel) rule.axis = 1;
     return rule;
   }
 

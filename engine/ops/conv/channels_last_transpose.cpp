@@ -87,13 +87,13 @@ class TransposeByPhases final : public TransposedConv<T> {
     const Shape& X = args.in(0).shape;
     const Shape& Y = args.out(0).shape;
     if (Y.elements() == 0) return;
-    AlignedBuffer<T> part;
+    TemporaryBuffer<T> part;
     for (const Phase& phase : phases_) {
       const Cut cut = cut_of(phase, X);
       const std::int64_t outputs = cut.window.output().elements();
       if (outputs == 0) continue;
       const auto elements = static_cast<std::size_t>(X[0] * outputs * M_);
-      if (part.size() < elements) part = AlignedBuffer<T>(elements);
+      if (part.size() < elements) part = TemporaryBuffer<T>(elements);
       phase.convolution.run(cut.window, X[0], args.in(0).data<T>(), nullptr, part.data(), args.workspace);
       spread(cut, X[0], part.data(), Y, args.out(0).data<T>());
     }

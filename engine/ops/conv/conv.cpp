@@ -50,12 +50,12 @@ void run_widened(const RunArgs& args, F&& compute) {
       compute(args.in(0).data<T>(), args.in(1).data<T>(), has_B ? args.in(2).data<T>() : nullptr,
               args.out(0).data<T>());
     } else {
-      const Tensor X = convert(args.in(0), dtype_of<C>);
-      const Tensor W = convert(args.in(1), dtype_of<C>);
-      const Tensor B = has_B ? convert(args.in(2), dtype_of<C>) : Tensor();
-      Tensor Y(dtype_of<C>, args.out(0).shape);
-      compute(X.data<C>(), W.data<C>(), has_B ? B.data<C>() : nullptr, Y.mutable_data<C>());
-      std::ranges::transform(Y.span<C>(), args.out(0).data<T>(), [](C y) { return T(y); });
+      const ElementsOf<C> X(args.in(0));
+      const ElementsOf<C> W(args.in(1));
+      const ElementsOf<C> B(has_B ? args.in(2) : TensorView{dtype_of<C>, Shape{0}, nullptr});
+      TemporaryVector<C> Y(static_cast<std::size_t>(args.out(0).elements()));
+      compute(X.data(), W.data(), has_B ? B.data() : nullptr, Y.data());
+      std::ranges::transform(Y, args.out(0).data<T>(), [](C y) { return T(y); });
     }
   });
 }
@@ -170,7 +170,7 @@ class Conv final : public Op {
   template <class T>
   static void compute(const Extents& e, std::span<const std::int64_t> table, const T* X, const T* W, T* Y) {
     const std::int64_t rows = e.in_per_group() * e.taps;
-    std::vector<T> columns(static_cast<std::size_t>(rows * std::min(kColumns, e.positions)));
+    TemporaryBuffer<T> columns(static_cast<std::size_t>(rows * std::min(kColumns, e.positions)));
     for (std::int64_t i = 0; i < e.batch * e.group; ++i) {
       const T* x = X + i * e.in_per_group() * e.in_plane;
       const T* w = W + i % e.group * e.out_per_group() * rows;
@@ -261,6 +261,7 @@ class ConvTranspose final : public Op, public PrefersChannelsLast {
     const Shape& X = args.in(0).shape;
     const Shape& W = args.in(1).shape;
     Window window;
+    window.axes.reserve(X.rank());
     for (std::size_t i = 2; i < X.rank(); ++i) window.axes.push_back(axis_over(i - 2, X[i], W[i]));
     const auto table = window_table(window);
     const std::int64_t inputs = window.output().elements();
@@ -360,7 +361,7 @@ class ConvTranspose final : public Op, public PrefersChannelsLast {
   template <class T>
   static void compute(const Extents& e, std::span<const std::int64_t> table, const T* X, const T* W, T* Y) {
     const std::int64_t rows = e.out_per_group() * e.taps;
-    std::vector<T> columns(static_cast<std::size_t>(rows * std::min(kColumns, e.positions)));
+    TemporaryBuffer<T> columns(static_cast<std::size_t>(rows * std::min(kColumns, e.positions)));
     for (std::int64_t i = 0; i < e.batch * e.group; ++i) {
       const T* x = X + i * e.in_per_group() * e.in_plane;
       const T* w = W + i % e.group * e.in_per_group() * rows;

@@ -80,7 +80,7 @@ class Pow final : public Op, public HasFormula {
   void run(const RunArgs& args) const override {
     const TensorView Y = legacy_.align(args.in(1), args.in(0).shape.rank());
     if (is_floating(args.in(0).dtype) && Y.elements() == 1 && args.out(0).shape == args.in(0).shape &&
-        run_simple_power(read_doubles(Y)[0], args.in(0), args.out(0)))
+        run_simple_power(first_element<double>(Y), args.in(0), args.out(0)))
       return;
     if (is_integer(args.in(0).dtype) && is_integer(Y.dtype)) {
       run_as<std::int64_t>(TypeList<std::int32_t, std::int64_t>{}, args, Y,
@@ -117,8 +117,14 @@ class Pow final : public Op, public HasFormula {
   /// out = f(x, y) with y as E, into which exponents of another type are copied.
   template <class E, class Bases, class F>
   static void run_as(Bases bases, const RunArgs& args, const TensorView& Y, F f) {
-    const Tensor copied = Y.dtype == dtype_of<E> ? Tensor() : convert(Y, dtype_of<E>);
-    const TensorView exponents = copied.defined() ? copied.view() : Y;
+    TemporaryVector<E> copied;
+    TensorView exponents = Y;
+    if (Y.dtype != dtype_of<E>) {
+      copied.resize(static_cast<std::size_t>(Y.elements()));
+      const MutableTensorView copy{dtype_of<E>, Y.shape, copied.data()};
+      convert(Y, copy);
+      exponents = copy;
+    }
     dispatch(bases, args.in(0).dtype, [&]<class T>() {
       broadcast_apply<T, E, T>(args.in(0), exponents, args.out(0),
                                [f](T x, E y) { return T(f(static_cast<ComputeType<T>>(x), y)); });

@@ -100,13 +100,14 @@ class Variadic final : public Op, public WorksInParts {
     const double divisor = kind_ == VariadicKind::mean ? static_cast<double>(args.count()) : 1.0;
     if (divisor == 1.0 && args.count() <= 2)
       return combine<T>(args, [](T a, T b) { return T(static_cast<C>(a) + static_cast<C>(b)); });
-    Tensor sums(DType::float64, args.out(0).shape);  // of zeros
+    const Shape& shape = args.out(0).shape;
+    TemporaryVector<double> sums(static_cast<std::size_t>(shape.elements()), 0.0);
     for (const TensorView& input : args.inputs) {
-      broadcast_apply<double, T, double>(sums.view(), input, sums.mutable_view(), [](double sum, T x) {
-        return sum + static_cast<double>(static_cast<C>(x));
-      });
+      broadcast_apply<double, T, double>(
+          {DType::float64, shape, sums.data()}, input, {DType::float64, shape, sums.data()},
+          [](double sum, T x) { return sum + static_cast<double>(static_cast<C>(x)); });
     }
-    std::ranges::transform(sums.span<double>(), args.out(0).data<T>(),
+    std::ranges::transform(sums, args.out(0).data<T>(),
                            [&](double sum) { return T(static_cast<C>(sum / divisor)); });
   }
 

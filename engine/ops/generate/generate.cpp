@@ -105,7 +105,7 @@ class OneHot final : public Op {
     const std::size_t axis = normalize_axis(axis_, out.shape.rank());
     const std::int64_t depth = out.shape[axis];
     const std::int64_t inner = out.shape.elements(axis + 1, out.shape.rank());
-    const auto indices = read_doubles(args.in(0));
+    const ElementsOf<double> indices(args.in(0));
     if (args.in(2).elements() != 2) fail(ErrorCode::invalid_model, "values must be [off, on]");
     dispatch_moved(out.dtype, [&]<class T>() {
       const T* values = moved<T>(args.in(2));
@@ -124,7 +124,7 @@ class OneHot final : public Op {
  private:
   static std::int64_t read_depth(const TensorView& depth) {
     if (depth.elements() != 1) fail(ErrorCode::invalid_model, "the depth must be one number");
-    const double value = read_doubles(depth).front();
+    const double value = first_element<double>(depth);
     if (!(value >= 0.0 && value < 0x1p62)) fail(ErrorCode::invalid_input, "the depth is {}", value);
     return static_cast<std::int64_t>(value);
   }

@@ -60,7 +60,7 @@ struct Tap {
 };
 
 /// The taps of each output along one axis; none where the output lies outside and takes extrapolation_value.
-using AxisTaps = std::vector<std::vector<Tap>>;
+using AxisTaps = TemporaryVector<TemporaryVector<Tap>>;
 
 class Resize final : public Op {
  public:
@@ -155,11 +155,11 @@ class Resize final : public Op {
     if (X.elements() == 0)
       fail(ErrorCode::invalid_input, "{} has no element to make {} of", to_string(X.shape),
            to_string(Y.shape));
-    std::vector<AxisTaps> taps(X.shape.rank());
+    TemporaryVector<AxisTaps> taps(X.shape.rank());
     const auto resized = resized_axes(args);
     for (std::size_t axis = 0; axis < taps.size(); ++axis) {
-      if (const auto found = resized.find(axis); found != resized.end())
-        taps[axis] = taps_of(found->second);
+      if (resized[axis])
+        taps[axis] = taps_of(*resized[axis]);
       else
         for (std::int64_t o = 0; o < X.shape[axis]; ++o) taps[axis].push_back({{o, 1.0}});
     }
@@ -259,8 +259,9 @@ class Resize final : public Op {
   }
 
   /// The axes that scales, sizes and roi speak of, in their order.
-  std::vector<std::size_t> axes_of(std::size_t rank) const {
-    std::vector<std::size_t> axes;
+  TemporaryVector<std::size_t> axes_of(std::size_t rank) const {
+    TemporaryVector<std::size_t> axes;
+    axes.reserve(rank);
     if (!axes_) {
       for (std::size_t axis = 0; axis < rank; ++axis) axes.push_back(axis);
     } else {
@@ -307,12 +308,21 @@ class Resize final : public Op {
   /// keep_aspect_ratio_policy: the largest common scale with which no axis exceeds its size (not_larger), or
   /// the smallest with which none falls below it (not_smaller). nullopt while an extent is unknown.
   std::optional<double> common_scale(const std::vector<Content>& sizes, const Dims& X,
-                                     const std::vector<std::size_t>& axes) const {
-    std::optional<double> common;
-    for (std::size_t i = 0; i < axes.size(); ++i) {
+                                     std::span<const std::size_t> axes) const {
+    return common_scale(axes.size(), [&](std::size_t i) {
       const Dim& in = X[axes[i]];
-      if (!sizes[i].number || !in.known() || in.extent() == 0) return std::nullopt;
-      const double scale = static_cast<double>(*sizes[i].number) / static_cast<double>(in.extent());
+      const bool known = sizes[i].number && in.known() && in.extent() != 0;
+      return known ? std::optional(std::pair(*sizes[i].number, in.extent())) : std::nullopt;
+    });
+  }
+  /// `size_and_extent(i)`: of axis i of so many; nullopt: unknown.
+  template <class F>
+  std::optional<double> common_scale(std::size_t axes, const F& size_and_extent) const {
+    std::optional<double> common;
+    for (std::size_t i = 0; i < axes; ++i) {
+      const auto known = size_and_extent(i);
+      if (!known) return std::nullopt;
+      const double scale = static_cast<double>(known->first) / static_cast<double>(known->second);
       const bool better =
           !common || (aspect_ratio_ == AspectRatio::not_larger ? scale < *common : scale > *common);
       if (better) common = scale;
@@ -320,7 +330,8 @@ class Resize final : public Op {
     return common;
   }
 
-  std::map<std::size_t, ResizedAxis> resized_axes(const RunArgs& args) const {
+  /// By axis; nullopt: stays as it is.
+  TemporaryVector<std::optional<ResizedAxis>> resized_axes(const RunArgs& args) const {
     const Shape& X = args.in(0).shape;
     const auto axes = axes_of(X.rank());
     const auto given = [&](std::size_t input) {
@@ -329,30 +340,29 @@ class Resize final : public Op {
     const bool has_sizes = given(sizes_input_);
     if (has_sizes == (scales_ || given(scales_input_)))
       fail(ErrorCode::invalid_model, "needs either scales or sizes");
-    std::optional<std::vector<double>> scales = scales_;
-    if (!has_sizes && !scales_) scales = read_doubles(args.in(scales_input_));
-    std::vector<double> roi;
-    if (crops()) {
-      if (!given(roi_input_)) fail(ErrorCode::invalid_model, "tf_crop_and_resize needs roi");
-      roi = read_doubles(args.in(roi_input_));
-      check_count("roi", roi.size(), 2 * axes.size());
-    }
+    const ElementsOf<double> given_scales(!has_sizes && !scales_ ? args.in(scales_input_) : TensorView{});
+    const auto scales = scales_ ? std::span<const double>(*scales_) : given_scales;
+    if (crops() && !given(roi_input_)) fail(ErrorCode::invalid_model, "tf_crop_and_resize needs roi");
+    const ElementsOf<double> roi(crops() ? args.in(roi_input_) : TensorView{});
+    if (crops()) check_count("roi", roi.size(), 2 * axes.size());
     std::optional<double> common;
     if (has_sizes && aspect_ratio_ != AspectRatio::stretch) {
-      std::vector<Content> sizes;
-      for (const std::int64_t size : read_ints(args.in(sizes_input_))) sizes.push_back(Content::of(size));
-      common = common_scale(sizes, Dims(X.begin(), X.end()), axes);
+      const ElementsOf<std::int64_t> sizes(args.in(sizes_input_));
+      common = common_scale(axes.size(), [&](std::size_t i) {
+        const std::int64_t extent = X[axes[i]];
+        return extent != 0 ? std::optional(std::pair(sizes[i], extent)) : std::nullopt;
+      });
     }
-    std::map<std::size_t, ResizedAxis> resized;
+    TemporaryVector<std::optional<ResizedAxis>> resized(X.rank());
     for (std::size_t i = 0; i < axes.size(); ++i) {
       ResizedAxis axis{X[axes[i]], args.out(0).shape[axes[i]]};
       if (crops()) {
         axis.roi_start = roi[i];
         axis.roi_end = roi[axes.size() + i];
       }
-      axis.scale = scales   ? (*scales)[i]
-                   : common ? *common
-                            : static_cast<double>(axis.out) / static_cast<double>(axis.in);
+      axis.scale = !scales.empty() ? scales[i]
+                   : common        ? *common
+                                   : static_cast<double>(axis.out) / static_cast<double>(axis.in);
       resized[axes[i]] = axis;
     }
     return resized;
@@ -455,11 +465,11 @@ class Resize final : public Op {
 
   /// For each position of Y along the first `axes` axes that of its first tap in X, or -1 where Y takes
   /// extrapolation_value.
-  static std::vector<std::int64_t> sources_of(const Shape& X, const std::vector<AxisTaps>& taps,
-                                              std::size_t axes) {
-    std::vector<std::int64_t> sources{0};
+  static TemporaryVector<std::int64_t> sources_of(const Shape& X, std::span<const AxisTaps> taps,
+                                                  std::size_t axes) {
+    TemporaryVector<std::int64_t> sources{0};
     for (std::size_t axis = 0; axis < axes; ++axis) {
-      std::vector<std::int64_t> next;
+      TemporaryVector<std::int64_t> next;
       next.reserve(sources.size() * taps[axis].size());
       for (const std::int64_t outer : sources) {
         for (const auto& of_output : taps[axis])
@@ -471,10 +481,9 @@ class Resize final : public Op {
   }
 
   /// Line by line along the last axis that is resized; what lies behind it moves as it is.
-  void pick(const RunArgs& args, const std::vector<AxisTaps>& taps) const {
+  void pick(const RunArgs& args, std::span<const AxisTaps> taps) const {
     const TensorView& X = args.in(0);
-    Tensor outside(X.dtype, {});
-    if (crops()) outside = convert(Tensor({}, std::vector<double>{extrapolation_value_}), X.dtype);
+    const Scalar outside(crops() ? extrapolation_value_ : 0.0, X.dtype);
     const std::size_t rank = taps.size();
     if (rank == 0) return copy_elements(X, args.out(0));
     std::size_t last = rank - 1;
@@ -527,19 +536,23 @@ class Resize final : public Op {
     }
   }
 
-  void interpolate(const TensorView& X, const std::vector<AxisTaps>& taps, const MutableTensorView& Y,
+  void interpolate(const TensorView& X, std::span<const AxisTaps> taps, const MutableTensorView& Y,
                    const Workspace& workspace) const {
-    Tensor current = convert(X, DType::float64);
+    Shape shape = X.shape;
+    TemporaryVector<double> current;
+    {
+      const ElementsOf<double> given(X);
+      current.assign(given.begin(), given.end());
+    }
     for (std::size_t axis = 0; axis < X.shape.rank(); ++axis) {
       if (is_identity(taps[axis], X.shape[axis])) continue;
-      Shape shape = current.shape();
       const std::int64_t outer = shape.elements(0, axis);
       const std::int64_t inner = shape.elements(axis + 1, shape.rank());
       const std::int64_t in = shape[axis];
       shape[axis] = static_cast<std::int64_t>(taps[axis].size());
-      Tensor next(DType::float64, shape);
-      const double* from = current.data<double>();
-      double* to = next.mutable_data<double>();
+      TemporaryVector<double> next(static_cast<std::size_t>(shape.elements()), 0.0);
+      const double* from = current.data();
+      double* to = next.data();
       const std::int64_t parts = std::min<std::int64_t>(outer, workspace.threads());
       workspace.parallel_for(parts, [&](std::int64_t part, std::byte*) {
         for (std::int64_t i = outer * part / parts; i < outer * (part + 1) / parts; ++i)
@@ -548,13 +561,13 @@ class Resize final : public Op {
       current = std::move(next);
     }
     if (crops()) {
-      double* y = current.mutable_data<double>();
+      double* y = current.data();
       for (const std::int64_t source : sources_of(X.shape, taps, X.shape.rank())) {
         if (source < 0) *y = extrapolation_value_;
         ++y;
       }
     }
-    copy_elements(convert(current, Y.dtype), Y);
+    convert({DType::float64, shape, current.data()}, Y);
   }
 
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);

@@ -40,7 +40,7 @@ class Gather final : public Op {
   void run(const RunArgs& args) const override {
     const TensorView& data = args.in(0);
     const std::size_t axis = normalize_axis(axis_, data.shape.rank());
-    const auto indices = read_ints(args.in(1));
+    const ElementsOf<std::int64_t> indices(args.in(1));
     const std::int64_t extent = data.shape[axis];
     const std::int64_t outer = data.shape.elements(0, axis);
     const std::int64_t block = data.shape.elements(axis + 1, data.shape.rank());

@@ -11,7 +11,8 @@ std::int64_t checked_index(std::int64_t index, std::int64_t extent) {
   return index < 0 ? index + extent : index;
 }
 
-std::vector<std::int64_t> positions_along(const Shape& data, const TensorView& indices, std::size_t axis) {
+TemporaryVector<std::int64_t> positions_along(const Shape& data, const TensorView& indices,
+                                              std::size_t axis) {
   const std::size_t rank = data.rank();
   if (indices.shape.rank() != rank)
     fail(ErrorCode::invalid_model, "the indices have rank {}, the data has {}", indices.shape.rank(), rank);
@@ -21,7 +22,8 @@ std::vector<std::int64_t> positions_along(const Shape& data, const TensorView& i
            to_string(data));
   }
   const Shape strides = strides_of(data);
-  auto positions = read_ints(indices);
+  const ElementsOf<std::int64_t> given(indices);
+  TemporaryVector<std::int64_t> positions(given.begin(), given.end());
   Shape coordinates = Shape::filled(rank, 0);
   for (std::int64_t& position : positions) {
     position = checked_index(position, data[axis]) * strides[axis];
@@ -36,17 +38,19 @@ std::vector<std::int64_t> positions_along(const Shape& data, const TensorView& i
   return positions;
 }
 
-std::vector<std::int64_t> block_positions(const Shape& data, const TensorView& indices, std::size_t batch) {
+TemporaryVector<std::int64_t> block_positions(const Shape& data, const TensorView& indices,
+                                              std::size_t batch) {
   const Shape strides = strides_of(data);
   const auto depth = static_cast<std::size_t>(indices.shape.back());
-  const auto elements = read_ints(indices);
+  const ElementsOf<std::int64_t> elements(indices);
   const std::int64_t rows = indices.shape.elements(0, indices.shape.rank() - 1);
   const std::int64_t batches = data.elements(0, batch);
   if (indices.shape.elements(0, batch) != batches)
     fail(ErrorCode::invalid_model, "indices {} and data {} differ in their batch", to_string(indices.shape),
          to_string(data));
   const std::int64_t per_batch = data.elements(batch, data.rank());
-  std::vector<std::int64_t> positions;
+  TemporaryVector<std::int64_t> positions;
+  positions.reserve(static_cast<std::size_t>(rows));
   for (std::int64_t row = 0; row < rows; ++row) {
     std::int64_t position = row / (rows / batches) * per_batch;
     for (std::size_t i = 0; i < depth; ++i) {

@@ -30,7 +30,7 @@ class ReverseSequence final : public Op {
     const TensorView& input = args.in(0);
     const auto batch = static_cast<std::size_t>(batch_axis_);
     const auto time = static_cast<std::size_t>(time_axis_);
-    const auto lengths = read_ints(args.in(1));
+    const ElementsOf<std::int64_t> lengths(args.in(1));
     if (lengths.size() != static_cast<std::size_t>(input.shape[batch]))
       fail(ErrorCode::invalid_input, "{} lengths are given for a batch of {}", lengths.size(),
            input.shape[batch]);

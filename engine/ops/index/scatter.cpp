@@ -50,7 +50,7 @@ T reduce(ScatterReduction reduction, T old, T update) {
 }
 
 /// Block k of the updates, of `block` elements, goes to positions[k].
-void scatter(ScatterReduction reduction, const std::vector<std::int64_t>& positions, std::int64_t block,
+void scatter(ScatterReduction reduction, std::span<const std::int64_t> positions, std::int64_t block,
              const TensorView& updates, const MutableTensorView& out) {
   if (updates.elements() != static_cast<std::int64_t>(positions.size()) * block)
     fail(ErrorCode::invalid_model, "the updates are {}, which does not fit the indices",

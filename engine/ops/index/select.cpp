@@ -141,7 +141,7 @@ class Trilu final : public Op {
     std::int64_t k = 0;
     if (args.present(1)) {
       if (args.in(1).elements() != 1) fail(ErrorCode::invalid_model, "k must be one number");
-      k = std::clamp(read_ints(args.in(1)).front(), -rows - 1, columns + 1);
+      k = std::clamp(first_element<std::int64_t>(args.in(1)), -rows - 1, columns + 1);
     }
     dispatch_moved(args.in(0).dtype, [&]<class T>() {
       const T* in = moved<T>(args.in(0));

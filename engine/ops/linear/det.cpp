@@ -10,7 +10,7 @@ namespace bnrun {
 namespace {
 
 /// Destroys A[M,M].
-double determinant(std::vector<double>& A, std::size_t M) {
+double determinant(std::span<double> A, std::size_t M) {
   double det = 1.0;
   for (std::size_t k = 0; k < M; ++k) {
     std::size_t pivot = k;
@@ -49,7 +49,7 @@ class Det final : public Op {
     const auto M = static_cast<std::size_t>(X.shape.back());
     dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
       const T* x = X.data<T>();
-      std::vector<double> matrix(M * M);
+      TemporaryVector<double> matrix(M * M);
       for (T& y : args.out(0).span<T>()) {
         for (double& a : matrix) a = static_cast<double>(static_cast<ComputeType<T>>(*x++));
         y = T(static_cast<ComputeType<T>>(determinant(matrix, M)));

@@ -10,6 +10,7 @@
 #include "affine/exact_sum.h"
 #include "base/dispatch.h"
 #include "base/fail.h"
+#include "base/temporary.h"
 #include "op/op.h"
 #include "op/shape_rules.h"
 #include "ops/elementwise/broadcast.h"
@@ -59,9 +60,8 @@ class Einsum final : public Op {
       if (output_.find('.') == std::string::npos) type.dims = Dims(output_.size());
       return {type};
     }
-    std::vector<Dims> dims;
-    for (const ValueType& input : args.inputs) dims.push_back(*input.dims);
-    const Plan plan = plan_for(dims);
+    const Plan plan = plan_for(args.inputs.size(),
+                               [&](std::size_t k) -> std::span<const Dim> { return *args.inputs[k].dims; });
     type.dims.emplace();
     for (const Label label : plan.output) type.dims->push_back(plan.extents.at(label));
     return {type};
@@ -115,18 +115,20 @@ class Einsum final : public Op {
   }
 
   void run(const RunArgs& args) const override {
-    std::vector<Dims> dims;
-    for (const TensorView& input : args.inputs) dims.emplace_back(input.shape.begin(), input.shape.end());
-    const Plan plan = plan_for(dims);
+    TemporaryVector<Dim> dims;
+    const Plan plan = plan_for(args.count(), [&](std::size_t k) -> std::span<const Dim> {
+      dims.assign(args.in(k).shape.begin(), args.in(k).shape.end());
+      return dims;
+    });
     // The labels that are summed over vary fastest: `summed` consecutive visits make one output element.
-    std::vector<Label> labels = plan.output;
+    Labels labels = plan.output;
     for (const auto& [label, extent] : plan.extents) {
       if (std::ranges::find(plan.output, label) == plan.output.end()) labels.push_back(label);
     }
     Shape extents;
     for (const Label label : labels) extents.push_back(plan.extents.at(label).extent());
     const std::int64_t summed = extents.elements(plan.output.size(), labels.size());
-    std::vector<Shape> strides;
+    TemporaryVector<Shape> strides;
     for (std::size_t k = 0; k < args.count(); ++k) {
       const Shape own = strides_of(args.in(k).shape);
       strides.push_back(Shape::filled(labels.size(), 0));
@@ -138,7 +140,7 @@ class Einsum final : public Op {
     dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {
       using C = ComputeType<T>;
       using Sum = std::conditional_t<std::is_integral_v<T>, std::uint64_t, double>;
-      std::vector<const T*> inputs;
+      TemporaryVector<const T*> inputs;
       for (const TensorView& input : args.inputs) inputs.push_back(input.data<T>());
       T* y = args.out(0).data<T>();
       if (summed == 0) std::ranges::fill(args.out(0).span<T>(), T{});
@@ -157,10 +159,11 @@ class Einsum final : public Op {
   }
 
  private:
+  using Labels = TemporaryVector<Label>;
   struct Plan {
-    std::vector<std::vector<Label>> operands;  ///< a label for each axis
-    std::vector<Label> output;
-    std::map<Label, Dim> extents;
+    TemporaryVector<Labels> operands;  ///< a label for each axis
+    Labels output;
+    std::map<Label, Dim, std::less<>, TemporaryAllocator<std::pair<const Label, Dim>>> extents;
   };
 
   static void check_term(const std::string& term) {
@@ -184,8 +187,8 @@ class Einsum final : public Op {
   }
 
   /// `ellipsis`: how many axes "..." stands for in this term; `most`: in any term.
-  static std::vector<Label> labels_of(const std::string& term, std::size_t ellipsis, std::size_t most) {
-    std::vector<Label> labels;
+  static Labels labels_of(const std::string& term, std::size_t ellipsis, std::size_t most) {
+    Labels labels;
     for (const char c : term) {
       if (c != '.') labels.push_back(static_cast<unsigned char>(c));
       for (std::size_t i = 0; c == '.' && i < ellipsis; ++i) {
@@ -195,25 +198,26 @@ class Einsum final : public Op {
     return labels;
   }
 
-  Plan plan_for(const std::vector<Dims>& inputs) const {
-    std::vector<std::size_t> ellipsis;
-    for (std::size_t k = 0; k < inputs.size(); ++k) {
+  /// `dims_of(k)`: those of input k, until the next call.
+  template <class F>
+  Plan plan_for(std::size_t count, const F& dims_of) const {
+    TemporaryVector<std::size_t> ellipsis;
+    for (std::size_t k = 0; k < count; ++k) {
       const bool open = terms_[k].find('.') != std::string::npos;
       const std::size_t named = terms_[k].size() - (open ? 1 : 0);
-      const std::size_t rank = inputs[k].size();
+      const std::size_t rank = dims_of(k).size();
       if (rank < named || (!open && rank != named))
         fail(ErrorCode::invalid_model, "term '{}' does not fit an input of rank {}", terms_[k], rank);
       ellipsis.push_back(rank - named);
     }
     const std::size_t most = *std::ranges::max_element(ellipsis);
     Plan plan;
-    for (std::size_t k = 0; k < inputs.size(); ++k) {
+    for (std::size_t k = 0; k < count; ++k) {
       plan.operands.push_back(labels_of(terms_[k], ellipsis[k], most));
-      for (std::size_t axis = 0; axis < inputs[k].size(); ++axis) {
-        const auto [slot, fresh] = plan.extents.try_emplace(plan.operands[k][axis], inputs[k][axis]);
-        if (fresh) continue;
-        const Dims both[] = {Dims{slot->second}, Dims{inputs[k][axis]}};
-        slot->second = broadcast_dims(both)[0];
+      const std::span<const Dim> dims = dims_of(k);
+      for (std::size_t axis = 0; axis < dims.size(); ++axis) {
+        const auto [slot, fresh] = plan.extents.try_emplace(plan.operands[k][axis], dims[axis]);
+        if (!fresh) slot->second = broadcast_dim(slot->second, dims[axis]);
       }
     }
     plan.output = labels_of(output_, most, most);
@@ -231,10 +235,11 @@ class Einsum final : public Op {
     const ValueType& X = args.inputs[0];
     const ValueType& W = args.inputs[1];
     if (!X.ranked() || !W.ranked() || W.rank() != 2) return std::nullopt;
-    const Plan plan = plan_for({*X.dims, *W.dims});
+    const Plan plan =
+        plan_for(2, [&](std::size_t k) -> std::span<const Dim> { return k == 0 ? *X.dims : *W.dims; });
     const auto& x = plan.operands[0];
     const auto& w = plan.operands[1];
-    const auto axis_in = [](const std::vector<Label>& labels, Label label) {
+    const auto axis_in = [](const Labels& labels, Label label) {
       const auto found = std::ranges::find(labels, label);
       return found == labels.end() ? -1 : static_cast<int>(found - labels.begin());
     };

@@ -31,7 +31,7 @@ std::optional<Dims> matmul_dims(const ValueType& A, const ValueType& B) {
   return dims;
 }
 
-void for_each_product(Shape A, Shape B, const std::function<void(const MatrixProduct&)>& visit) {
+void for_each_product(Shape A, Shape B, FunctionRef<void(const MatrixProduct&)> visit) {
   if (A.rank() == 1) A.insert(0, 1);
   if (B.rank() == 1) B.push_back(1);
   const std::int64_t M = A[A.rank() - 2];

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 
+#include "base/function_ref.h"
 #include "op/op.h"
 
 namespace bnrun {
@@ -21,7 +21,7 @@ struct MatrixProduct {
 
 /// Calls visit for every matrix product of the batch. A vector is a
 /// row on the left side and a column on the right side.
-void for_each_product(Shape A, Shape B, const std::function<void(const MatrixProduct&)>& visit);
+void for_each_product(Shape A, Shape B, FunctionRef<void(const MatrixProduct&)> visit);
 
 /// Every element of the output is a sum over the last axis of input 0.
 DimProduct matmul_macs(const FoldArgs& args);

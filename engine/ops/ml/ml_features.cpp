@@ -66,7 +66,8 @@ class Scaler final : public Op {
   }
 
   void run(const RunArgs& args) const override {
-    auto x = read_doubles(args.in(0));
+    const ElementsOf<double> given(args.in(0));
+    TemporaryVector<double> x(given.begin(), given.end());
     const auto features = static_cast<std::size_t>(FeatureRows::of(args.in(0).shape).features);
     for (std::size_t i = 0; i < x.size(); ++i) {
       const std::size_t feature = i % features;
@@ -115,7 +116,8 @@ class Normalizer final : public Op {
   }
 
   void run(const RunArgs& args) const override {
-    auto x = read_doubles(args.in(0));
+    const ElementsOf<double> given(args.in(0));
+    TemporaryVector<double> x(given.begin(), given.end());
     const auto [rows, features] = FeatureRows::of(args.in(0).shape);
     for (std::int64_t r = 0; r < rows && features > 0; ++r) {
       const std::span row(x.data() + r * features, static_cast<std::size_t>(features));
@@ -289,10 +291,10 @@ class FeatureVectorizer final : public Op {
 
   void run(const RunArgs& args) const override {
     const Shape& Y = args.out(0).shape;
-    std::vector<double> y(static_cast<std::size_t>(Y.elements()));
+    TemporaryVector<double> y(static_cast<std::size_t>(Y.elements()));
     std::int64_t first = 0;
     for (std::size_t i = 0; i < args.count(); ++i) {
-      const auto x = read_doubles(args.in(i));
+      const ElementsOf<double> x(args.in(i));
       const std::int64_t width = FeatureRows::of(args.in(i).shape).features;
       for (std::int64_t row = 0; row < Y[0]; ++row)
         std::copy_n(x.data() + row * width, width, y.data() + row * Y[1] + first);

@@ -172,15 +172,18 @@ class OneHotEncoder final : public Op, public Categorical {
 
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
-    Tensor at(DType::int64, X.shape);
-    if (X.dtype == categories_.dtype())
-      index_.look_up(X, at.mutable_view());
-    else
-      index_.look_up(convert(X, DType::int64), at.mutable_view());
+    TemporaryVector<std::int64_t> at(static_cast<std::size_t>(X.elements()));
+    const MutableTensorView found{DType::int64, X.shape, at.data()};
+    if (X.dtype == categories_.dtype()) {
+      index_.look_up(X, found);
+    } else {
+      convert(X, found);
+      index_.look_up(found, found);
+    }
     const auto count = static_cast<std::size_t>(categories_.elements());
-    std::vector<double> y(static_cast<std::size_t>(X.elements()) * count, 0.0);
-    for (std::size_t i = 0; i < at.span<std::int64_t>().size(); ++i) {
-      const std::int64_t category = at.data<std::int64_t>()[i];
+    TemporaryVector<double> y(static_cast<std::size_t>(X.elements()) * count, 0.0);
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      const std::int64_t category = at[i];
       if (category >= 0)
         y[i * count + static_cast<std::size_t>(category)] = 1.0;
       else if (!zeros_)

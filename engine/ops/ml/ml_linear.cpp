@@ -104,10 +104,11 @@ class LinearScores {
     return absorbed;
   }
 
-  std::vector<double> of(const TensorView& X) const {
-    const auto x = read_doubles(X);
+  TemporaryVector<double> of(const TensorView& X) const {
+    const ElementsOf<double> x(X);
     const std::size_t features = coefficients_.size() / outputs_;
-    std::vector<double> scores;
+    TemporaryVector<double> scores;
+    scores.reserve(x.size() / features * outputs_);
     for (std::size_t row = 0; row < x.size() / features; ++row) {
       for (std::size_t e = 0; e < outputs_; ++e) {
         double sum = intercepts_[e];
@@ -198,7 +199,7 @@ class LinearClassifier final : public Op {
     auto scores = linear_.of(args.in(0));
     if (one_score_for_two_) {
       // logistic(-s) = 1 - logistic(s): the first class is the opposite of the second
-      std::vector<double> both;
+      TemporaryVector<double> both;
       for (const double score : scores) both.insert(both.end(), {-score, score});
       scores = std::move(both);
     }

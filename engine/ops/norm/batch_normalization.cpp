@@ -69,9 +69,9 @@ class BatchNormalization final : public Op {
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
     const Layout layout = layout_of(X.shape);
-    std::vector<double> parameters[4];
+    const ElementsOf<double> parameters[] = {ElementsOf<double>(args.in(1)), ElementsOf<double>(args.in(2)),
+                                             ElementsOf<double>(args.in(3)), ElementsOf<double>(args.in(4))};
     for (std::size_t i = 0; i < 4; ++i) {
-      parameters[i] = read_doubles(args.in(i + 1));
       if (parameters[i].size() != layout.channels) {
         fail(ErrorCode::invalid_model, "X has {} channels, input {} has {} elements", layout.channels, i + 1,
              parameters[i].size());

@@ -109,7 +109,7 @@ class Dropout final : public Op {
 
   static double scalar(const TensorView& tensor) {
     if (tensor.elements() != 1) fail(ErrorCode::invalid_input, "the ratio is not a scalar");
-    return read_doubles(tensor)[0];
+    return first_element<double>(tensor);
   }
 
   /// In [0,1) from 53 bits, as numpy draws it: the published tests of training mode rely on its sequence.

@@ -19,7 +19,7 @@ struct ShiftAndDivisor {
 /// Y = (X - shift) / divisor set by set, a set being the elements that differ in `axes` only: `parameters`
 /// tells the map of a set from its elements. 0 where the divisor is 0.
 template <class F>
-void normalize_sets(const TensorView& X, const MutableTensorView& Y, const std::vector<std::size_t>& axes,
+void normalize_sets(const TensorView& X, const MutableTensorView& Y, std::span<const std::size_t> axes,
                     F parameters) {
   const Shape strides = strides_of(X.shape);
   Shape outer, outer_strides, inner, inner_strides;
@@ -28,7 +28,7 @@ void normalize_sets(const TensorView& X, const MutableTensorView& Y, const std::
     (inside ? inner : outer).push_back(X.shape[i]);
     (inside ? inner_strides : outer_strides).push_back(strides[i]);
   }
-  std::vector<double> set(static_cast<std::size_t>(inner.elements()));
+  TemporaryVector<double> set(static_cast<std::size_t>(inner.elements()));
   dispatch(FloatTypes{}, X.dtype, [&]<class T>() {
     strided_walk(std::span(&outer_strides, 1), outer, [&](std::int64_t, std::span<const std::int64_t> first) {
       const T* x = X.data<T>() + first[0];
@@ -62,7 +62,7 @@ class LpNormalization final : public Op {
 
   void run(const RunArgs& args) const override {
     const std::size_t axis = normalize_axis(axis_, args.in(0).shape.rank());
-    normalize_sets(args.in(0), args.out(0), {axis}, [&](const std::vector<double>& set) {
+    normalize_sets(args.in(0), args.out(0), std::span(&axis, 1), [&](std::span<const double> set) {
       double norm = 0.0;
       for (const double x : set) norm += p_ == 1 ? std::abs(x) : x * x;
       return ShiftAndDivisor{0.0, p_ == 1 ? norm : std::sqrt(norm)};
@@ -94,7 +94,7 @@ class MeanVarianceNormalization final : public Op {
 
   void run(const RunArgs& args) const override {
     normalize_sets(args.in(0), args.out(0), axes_of(args.in(0).shape.rank()),
-                   [](const std::vector<double>& set) {
+                   [](std::span<const double> set) {
                      const auto count = static_cast<double>(set.size());
                      double sum = 0.0;
                      for (const double x : set) sum += x;
@@ -106,8 +106,9 @@ class MeanVarianceNormalization final : public Op {
   }
 
  private:
-  std::vector<std::size_t> axes_of(std::size_t rank) const {
-    std::vector<std::size_t> axes;
+  TemporaryVector<std::size_t> axes_of(std::size_t rank) const {
+    TemporaryVector<std::size_t> axes;
+    axes.reserve(axes_.size());
     for (const std::int64_t axis : axes_) axes.push_back(normalize_axis(axis, rank));
     return axes;
   }

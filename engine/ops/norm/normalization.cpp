@@ -240,8 +240,8 @@ class GroupNormalization final : public Op {
     const std::int64_t groups = groups_.value_or(channels);
     const std::int64_t plane = X.shape.elements(2, X.shape.rank());
     const std::int64_t width = groups == 0 ? 0 : channels / groups * plane;
-    const auto scale = read_doubles(args.in(1));
-    const auto B = read_doubles(args.in(2));
+    const ElementsOf<double> scale(args.in(1));
+    const ElementsOf<double> B(args.in(2));
     const std::int64_t run = per_group_ ? width : plane;  // elements of one scale and B
     with_wide_elements(X, args.out(0), [&]<class C>(const C* x, C* y) {
       for (std::int64_t i = 0; i < X.shape[0] * groups && width != 0; ++i) {

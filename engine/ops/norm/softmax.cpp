@@ -76,7 +76,7 @@ class Softmax final : public Op {
       softmax(result, x, outer, extent, inner, y);
     } else {
       const std::int64_t size = extent * inner;
-      std::vector<float> wide(static_cast<std::size_t>(size));
+      TemporaryVector<float> wide(static_cast<std::size_t>(size));
       for (std::int64_t o = 0; o < outer; ++o, x += size, y += size) {
         std::transform(x, x + size, wide.begin(), [](T element) { return static_cast<float>(element); });
         softmax(result, wide.data(), 1, extent, inner, wide.data());

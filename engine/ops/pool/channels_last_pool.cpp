@@ -65,7 +65,7 @@ class ChannelsLastPool final : public Op {
   /// a mean along the axes before the last.
   template <class T>
   std::int64_t meet(const Window& window, const T* image, std::int64_t line, std::int64_t channels,
-                    std::vector<const T*>& rows) const {
+                    TemporaryVector<const T*>& rows) const {
     std::int64_t count = 1;
     std::int64_t outputs = window.output().elements() / window.axes.back().output;
     std::int64_t inputs = window.input().elements() * channels;
@@ -94,10 +94,11 @@ class ChannelsLastPool final : public Op {
     const WindowAxis& along = window.axes.back();
     if (along.output == 0) return;
     const std::int64_t lines = window.output().elements() / along.output;
-    std::vector<std::int64_t> counts;
+    TemporaryVector<std::int64_t> counts;
+    counts.reserve(static_cast<std::size_t>(along.output));
     for (std::int64_t o = 0; o < along.output; ++o) counts.push_back(counted(along, o));
-    const auto run_line = [&](std::int64_t index, std::vector<const T*>& rows,
-                              std::vector<double>& divisors) {
+    const auto run_line = [&](std::int64_t index, TemporaryVector<const T*>& rows,
+                              TemporaryVector<double>& divisors) {
       const T* image = args.in(0).data<T>() + index / lines * window.input().elements() * channels;
       const std::int64_t count = meet(window, image, index % lines, channels, rows);
       const PoolLine<T> line{rows, along, channels, args.out(0).data<T>() + index * along.output * channels};
@@ -110,8 +111,8 @@ class ChannelsLastPool final : public Op {
     const std::int64_t all = X[0] * lines;
     const std::int64_t part = std::max<std::int64_t>(1, all / (4 * args.workspace.threads()));
     args.workspace.parallel_for(ceil_div(all, part), [&](std::int64_t task, std::byte*) {
-      std::vector<const T*> rows;
-      std::vector<double> divisors;
+      TemporaryVector<const T*> rows;
+      TemporaryVector<double> divisors;
       for (std::int64_t i = task * part; i < std::min(all, (task + 1) * part); ++i)
         run_line(i, rows, divisors);
     });

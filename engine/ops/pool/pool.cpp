@@ -129,7 +129,7 @@ class Pool final : public Op {
 
  private:
   struct Planes {
-    std::vector<std::int64_t> table;
+    TemporaryVector<std::int64_t> table;
     std::int64_t count, inputs, outputs, taps;
 
     /// Calls visit(position in the plane) for the elements under output o.
@@ -158,6 +158,7 @@ class Pool final : public Op {
     if (!global_)
       return window_.over(spatial(X), Shape(std::span<const std::int64_t>(*window_.kernel_shape)));
     Window window;
+    window.axes.reserve(X.rank());
     for (const std::int64_t extent : spatial(X)) window.axes.push_back({extent, 1, extent});
     return window;
   }
@@ -211,7 +212,7 @@ class Pool final : public Op {
 
   template <class T>
   void run_average(const RunArgs& args, const Planes& planes, Window window) const {
-    std::vector<double> divisors(static_cast<std::size_t>(planes.outputs), 0.0);
+    TemporaryVector<double> divisors(static_cast<std::size_t>(planes.outputs), 0.0);
     if (count_include_pad_) {
       // Padding counts where it was asked for, not where ceil_mode lets the last window run past it.
       for (WindowAxis& axis : window.axes) {
@@ -273,7 +274,7 @@ class MaxUnpool final : public Op {
 
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
-    const Shape pooled = ValueType{X.dtype, pooled_from(ValueType::of(X.dtype, X.shape))}.shape();
+    const Shape pooled = pooled_from(X.shape);
     const MutableTensorView& Y = args.out(0);
     if (Y.shape.rank() != pooled.rank())
       fail(ErrorCode::invalid_model, "output_shape has {} extents, X has rank {}", Y.shape.rank(),
@@ -316,15 +317,19 @@ class MaxUnpool final : public Op {
     Dims dims{(*X.dims)[0], (*X.dims)[1]};
     for (std::size_t i = 0; i < X.rank() - 2; ++i) {
       const Dim& extent = (*X.dims)[2 + i];
-      if (extent.known()) {
-        dims.emplace_back(std::max<std::int64_t>(
-            0, (checked_extent(extent.extent()) - 1) * window_.stride(i) + (*window_.kernel_shape)[i] -
-                   window_.pad_begin(i) - window_.pad_end(i)));
-      } else {
-        dims.emplace_back();
-      }
+      dims.push_back(extent.known() ? Dim(pooled_extent(i, extent.extent())) : Dim());
     }
     return dims;
+  }
+  /// The same of a shape that has passed it.
+  Shape pooled_from(Shape X) const {
+    for (std::size_t i = 0; i + 2 < X.rank(); ++i) X[2 + i] = pooled_extent(i, X[2 + i]);
+    return X;
+  }
+  std::int64_t pooled_extent(std::size_t i, std::int64_t extent) const {
+    return std::max<std::int64_t>(0, (checked_extent(extent) - 1) * window_.stride(i) +
+                                         (*window_.kernel_shape)[i] - window_.pad_begin(i) -
+                                         window_.pad_end(i));
   }
 
   WindowAttributes window_;

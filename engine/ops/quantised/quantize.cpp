@@ -124,9 +124,9 @@ class Granularity {
 
 /// Zero points as Q, zeros when absent. Throws invalid_model unless they count as the scales do.
 template <class Q>
-std::vector<Q> zero_points(const RunArgs& args) {
+TemporaryVector<Q> zero_points(const RunArgs& args) {
   const auto count = static_cast<std::size_t>(args.in(1).elements());
-  if (!args.present(2)) return std::vector<Q>(count, Q(0));
+  if (!args.present(2)) return TemporaryVector<Q>(count, Q(0));
   const auto span = args.in(2).span<Q>();
   if (span.size() != count)
     fail(ErrorCode::invalid_model, "{} scales and {} zero points", count, span.size());
@@ -137,7 +137,7 @@ std::vector<Q> zero_points(const RunArgs& args) {
 /// scales.
 std::optional<ByteScale> scale_of_bytes(const RunArgs& args, DType floats, DType integers) {
   if (floats != DType::float32 || args.in(1).elements() != 1) return std::nullopt;
-  ByteScale by{.scale = static_cast<float>(read_doubles(args.in(1))[0])};
+  ByteScale by{.scale = static_cast<float>(first_element<double>(args.in(1)))};
   if (integers == DType::uint8) {
     by.zero = zero_points<std::uint8_t>(args)[0];
   } else if (integers == DType::int8) {
@@ -248,7 +248,7 @@ class QuantizeLinear final : public Op, public WritesIntegers {
     const TensorView& X = args.in(0);
     if (const auto by = scale_of_bytes(args, X.dtype, args.out(0).dtype))
       return quantise(X.span<float>(), *by, bytes_of(args.out(0)));
-    const auto scales = read_doubles(args.in(1));
+    const ElementsOf<double> scales(args.in(1));
     dispatch(QuantizedTypes{}, X.dtype, [&]<class T>() {
       // Where x / y_scale falls on a tie is decided in float, as exporters computed their expectations.
       using C = std::conditional_t<std::is_same_v<T, double>, double, float>;
@@ -312,7 +312,7 @@ class DequantizeLinear final : public Op, public ReadsIntegers {
     if (const auto by = scale_of_bytes(args, args.out(0).dtype, X.dtype))
       return dequantise({bytes_of(X), static_cast<std::size_t>(X.elements())}, *by,
                         args.out(0).data<float>());
-    const auto scales = read_doubles(args.in(1));
+    const ElementsOf<double> scales(args.in(1));
     dispatch(DequantizedTypes{}, X.dtype, [&]<class Q>() {
       const auto zeros = zero_points<Q>(args);
       dispatch(FloatTypes{}, args.out(0).dtype, [&]<class T>() {
@@ -391,15 +391,16 @@ class DynamicQuantizeLinear final : public Op {
 
 }  // namespace
 
-std::optional<std::vector<std::int32_t>> zero_points(const TensorView& of, const TensorView& zero_point,
-                                                     std::int64_t count) {
+std::optional<TemporaryVector<std::int32_t>> zero_points(const TensorView& of, const TensorView& zero_point,
+                                                         std::int64_t count) {
   if (!is_byte(of.dtype)) return std::nullopt;
-  if (!zero_point.defined()) return std::vector<std::int32_t>{0};
+  if (!zero_point.defined()) return TemporaryVector<std::int32_t>{0};
   const std::int64_t given = zero_point.elements();
   if (zero_point.dtype != of.dtype || (given != 1 && (given != count || zero_point.shape.rank() != 1)))
     return std::nullopt;
-  std::vector<std::int32_t> zeros;
-  for (const double zero : read_doubles(zero_point)) zeros.push_back(static_cast<std::int32_t>(zero));
+  TemporaryVector<std::int32_t> zeros;
+  zeros.reserve(static_cast<std::size_t>(given));
+  for (const double zero : ElementsOf<double>(zero_point)) zeros.push_back(static_cast<std::int32_t>(zero));
   return zeros;
 }
 

@@ -24,7 +24,7 @@ Q quantized(double scaled, Q zero_point) {
 
 /// Zero points as numbers: none for an absent one; nullopt where there are not 1 or `count` of them along one axis, or
 /// they are of another type than the tensor, or that has no bytes.
-std::optional<std::vector<std::int32_t>> zero_points(const TensorView& of, const TensorView& zero_point,
-                                                     std::int64_t count);
+std::optional<TemporaryVector<std::int32_t>> zero_points(const TensorView& of, const TensorView& zero_point,
+                                                         std::int64_t count);
 
 }  // namespace bnrun

@@ -44,8 +44,8 @@ void check_stretches(const TensorView& parameter, const Shape& over) {
 }
 
 /// X - zero_point in int32.
-std::vector<std::int32_t> centred(const TensorView& X, const TensorView& zero_point, std::size_t axis) {
-  std::vector<std::int32_t> values(static_cast<std::size_t>(X.elements()));
+TemporaryVector<std::int32_t> centred(const TensorView& X, const TensorView& zero_point, std::size_t axis) {
+  TemporaryVector<std::int32_t> values(static_cast<std::size_t>(X.elements()));
   dispatch(Bytes{}, X.dtype, [&]<class Q>() {
     const Q zero{};
     TensorView z{X.dtype, {}, &zero};
@@ -59,16 +59,12 @@ std::vector<std::int32_t> centred(const TensorView& X, const TensorView& zero_po
   return values;
 }
 
-TensorView input(const RunArgs& args, std::size_t i) {
-  return args.present(i) ? args.in(i) : TensorView{};
-}
-
 /// Sums in int64: K products of two 9-bit numbers never overflow it.
-std::vector<std::int64_t> multiply(const TensorView& A, const TensorView& a_zero, const TensorView& B,
-                                   const TensorView& b_zero, std::int64_t elements) {
+TemporaryVector<std::int64_t> multiply(const TensorView& A, const TensorView& a_zero, const TensorView& B,
+                                       const TensorView& b_zero, std::int64_t elements) {
   const auto a = centred(A, a_zero, axis_from_back(A.shape, 2));
   const auto b = centred(B, b_zero, axis_from_back(B.shape, 1));
-  std::vector<std::int64_t> sums(static_cast<std::size_t>(elements), 0);
+  TemporaryVector<std::int64_t> sums(static_cast<std::size_t>(elements), 0);
   for_each_product(A.shape, B.shape, [&](const MatrixProduct& p) {
     for (std::int64_t m = 0; m < p.M; ++m) {
       std::int64_t* row = sums.data() + p.Y + m * p.N;
@@ -82,8 +78,9 @@ std::vector<std::int64_t> multiply(const TensorView& A, const TensorView& a_zero
   return sums;
 }
 
-std::vector<std::int64_t> convolve(const ConvolutionAttributes& convolution, const TensorView& X,
-                                   const TensorView& x_zero, const TensorView& W, const TensorView& w_zero) {
+TemporaryVector<std::int64_t> convolve(const ConvolutionAttributes& convolution, const TensorView& X,
+                                       const TensorView& x_zero, const TensorView& W,
+                                       const TensorView& w_zero) {
   const auto x = centred(X, x_zero, 0);
   const auto w = centred(W, w_zero, 0);
   const Window window = convolution.over(X.shape, W.shape);
@@ -93,7 +90,7 @@ std::vector<std::int64_t> convolve(const ConvolutionAttributes& convolution, con
   const std::int64_t taps = window.kernel().elements();
   const std::int64_t outputs = window.output().elements();
   const std::int64_t plane = window.input().elements();
-  std::vector<std::int64_t> sums(static_cast<std::size_t>(X.shape[0] * M * outputs), 0);
+  TemporaryVector<std::int64_t> sums(static_cast<std::size_t>(X.shape[0] * M * outputs), 0);
   for (std::int64_t i = 0; i < X.shape[0] * M; ++i) {
     const std::int64_t m = i % M;
     const std::int64_t first_channel = i / M * X.shape[1] + m / (M / convolution.group) * channels;
@@ -111,7 +108,7 @@ std::vector<std::int64_t> convolve(const ConvolutionAttributes& convolution, con
 }
 
 /// Y[i] = saturate(round(sums[i] * factor of i) + zero point)
-void requantize(const std::vector<std::int64_t>& sums, const std::vector<double>& factors,
+void requantize(std::span<const std::int64_t> sums, std::span<const double> factors,
                 const TensorView& zero_point, const MutableTensorView& Y) {
   if (zero_point.elements() != 1)
     fail(ErrorCode::unsupported, "an output quantised per row is not supported");
@@ -123,21 +120,21 @@ void requantize(const std::vector<std::int64_t>& sums, const std::vector<double>
 }
 
 /// left * right / y_scale for every element of Y, each broadcast over it.
-std::vector<double> factors_over(const Shape& Y, const TensorView& left, const TensorView& right,
-                                 const TensorView& y_scale) {
+TemporaryVector<double> factors_over(const Shape& Y, const TensorView& left, const TensorView& right,
+                                     const TensorView& y_scale) {
   if (y_scale.elements() != 1) fail(ErrorCode::unsupported, "an output quantised per row is not supported");
   for (const TensorView* scale : {&left, &right}) check_stretches(*scale, Y);
-  const auto l = read_doubles(left);
-  const auto r = read_doubles(right);
-  const double y = read_doubles(y_scale)[0];
-  std::vector<double> factors(static_cast<std::size_t>(Y.elements()));
+  const ElementsOf<double> l(left);
+  const ElementsOf<double> r(right);
+  const double y = first_element<double>(y_scale);
+  TemporaryVector<double> factors(static_cast<std::size_t>(Y.elements()));
   broadcast_apply<double, double, double>(
       {DType::float64, left.shape, l.data()}, {DType::float64, right.shape, r.data()},
       {DType::float64, Y, factors.data()}, [y](double a, double b) { return a * b / y; });
   return factors;
 }
 
-void write_int32(const std::vector<std::int64_t>& sums, const MutableTensorView& Y) {
+void write_int32(std::span<const std::int64_t> sums, const MutableTensorView& Y) {
   std::ranges::transform(sums, Y.data<std::int32_t>(),
                          [](std::int64_t sum) { return static_cast<std::int32_t>(sum); });
 }
@@ -184,18 +181,18 @@ std::shared_ptr<const Op> with_packed_filters(const Linear& op, const Tensor* W)
 
 /// Whether all sums are exact in 32 bits and the parameters are one for all or one for each of `columns`; if so, the
 /// factors of the columns.
-std::optional<std::vector<double>> column_factors(std::int64_t K, std::int64_t columns,
-                                                  const TensorView& left, const TensorView& right,
-                                                  const TensorView& y_scale, const TensorView& y_zero) {
+std::optional<TemporaryVector<double>> column_factors(std::int64_t K, std::int64_t columns,
+                                                      const TensorView& left, const TensorView& right,
+                                                      const TensorView& y_scale, const TensorView& y_zero) {
   const bool of_columns = right.elements() == 1 || (right.elements() == columns && right.shape.rank() == 1);
   if (!is_exact_in_32_bits(K) || left.elements() != 1 || !of_columns || y_scale.elements() != 1 ||
       y_zero.elements() != 1)
     return std::nullopt;
-  const double l = read_doubles(left)[0];
-  const double y = read_doubles(y_scale)[0];
-  std::vector<double> factors = read_doubles(right);
-  for (double& factor : factors) factor = l * factor / y;
-  if (right.elements() == 1) factors.resize(static_cast<std::size_t>(columns), factors[0]);
+  const double l = first_element<double>(left);
+  const double y = first_element<double>(y_scale);
+  const ElementsOf<double> r(right);
+  TemporaryVector<double> factors(static_cast<std::size_t>(columns));
+  for (std::size_t n = 0; n < factors.size(); ++n) factors[n] = l * r[r.size() == 1 ? 0 : n] / y;
   return factors;
 }
 
@@ -212,7 +209,7 @@ std::optional<IntegerLayer> known_layer(const FoldArgs& args, std::int64_t colum
     auto zeros = zero_points(of, args.constant(zero)->view(), count);
     const bool counts = scales.elements() == 1 || (scales.elements() == count && scales.shape.rank() == 1);
     if (!zeros || !counts) return std::nullopt;
-    return IntegerScale{read_doubles(scales), std::move(*zeros)};
+    return IntegerScale{read_doubles(scales), {zeros->begin(), zeros->end()}};
   };
   auto x = scale_of({args.inputs[0].dtype}, 1, 2, 1);
   auto weights = scale_of(args.constant(3)->view(), 4, 5, columns);
@@ -245,8 +242,8 @@ struct MatMulInteger final : Op, PacksConstants {
   DimProduct macs(const FoldArgs& args) const override { return matmul_macs(args); }
 
   void run(const RunArgs& args) const override {
-    const TensorView a_zero = input(args, 2);
-    const TensorView b_zero = input(args, 3);
+    const TensorView a_zero = args.in_or_undefined(2);
+    const TensorView b_zero = args.in_or_undefined(3);
     const MutableTensorView& Y = args.out(0);
     if (multiply_packed(ahead, args, args.in(0), a_zero, args.in(1), b_zero, Y.data<std::int32_t>())) return;
     write_int32(multiply(args.in(0), a_zero, args.in(1), b_zero, Y.elements()), Y);
@@ -299,10 +296,10 @@ struct QLinearMatMul final : Op, PacksConstants, MultipliesIntegers {
     if (!factors) return false;
     const SumScale scale(*factors);
     const ByteRange range{zero_of(args.in(7)), Y.dtype == DType::int8};
-    const TakeRows take = [&](std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
+    const auto take = [&](std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
       requantize_rows(sums, rows, scale, range, bytes_of(Y) + first * N);
     };
-    return multiply_packed(ahead, args, args.in(0), args.in(2), B, args.in(5), take);
+    return multiply_packed(ahead, args, args.in(0), args.in(2), B, args.in(5), TakeRows(take));
   }
 };
 
@@ -318,15 +315,16 @@ struct ConvInteger final : Op, PacksConstants {
     const TensorView& X = args.in(0);
     const TensorView& W = args.in(1);
     const MutableTensorView& Y = args.out(0);
-    const auto x_zero = zero_points(X, input(args, 2), 1);
-    const auto w_zeros = zero_points(W, input(args, 3), W.shape[0]);
+    const auto x_zero = zero_points(X, args.in_or_undefined(2), 1);
+    const auto w_zeros = zero_points(W, args.in_or_undefined(3), W.shape[0]);
     if (!x_zero || !w_zeros)
-      return write_int32(convolve(convolution, X, input(args, 2), W, input(args, 3)), Y);
+      return write_int32(convolve(convolution, X, args.in_or_undefined(2), W, args.in_or_undefined(3)), Y);
     const std::int64_t M = W.shape[0];
     const std::int64_t plane = Y.shape.elements(2, Y.shape.rank());
-    const auto convolution_of_bytes =
-        ahead != nullptr ? ahead : std::make_shared<const ByteConvolution>(W, convolution.group);
-    convolution_of_bytes->run(
+    std::optional<ByteConvolution> packed_now;
+    if (ahead == nullptr) packed_now.emplace(W, convolution.group);
+    const ByteConvolution& convolution_of_bytes = packed_now ? *packed_now : *ahead;
+    convolution_of_bytes.run(
         convolution.over(X.shape, W.shape), X, false, x_zero->front(), *w_zeros, args.workspace,
         [&](std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
           write_columns(sums, rows, M, Y.data<std::int32_t>() + n * M * plane + first, plane);
@@ -403,12 +401,13 @@ struct QLinearConv final : Op, PacksConstants, MultipliesIntegers {
                          args.present(8) ? args.in(8).span<std::int32_t>() : std::span<const std::int32_t>());
     const ByteRange range{zero_of(args.in(7)), Y.dtype == DType::int8};
     const std::int64_t plane = Y.elements() / std::max<std::int64_t>(1, Y.shape[0] * M);
-    const auto convolution_of_bytes =
-        ahead != nullptr ? ahead : std::make_shared<const ByteConvolution>(W, convolution.group);
-    convolution_of_bytes->run(
+    std::optional<ByteConvolution> packed_now;
+    if (ahead == nullptr) packed_now.emplace(W, convolution.group);
+    const ByteConvolution& convolution_of_bytes = packed_now ? *packed_now : *ahead;
+    convolution_of_bytes.run(
         convolution.over(X.shape, W.shape), X, false, x_zero->front(), *w_zeros, args.workspace,
         [&](std::int64_t n, std::int64_t first, std::int64_t rows, const std::int32_t* sums) {
-          std::vector<std::uint8_t> bytes(static_cast<std::size_t>(rows * M));
+          TemporaryBuffer<std::uint8_t> bytes(static_cast<std::size_t>(rows * M));
           requantize_rows(sums, rows, scale, range, bytes.data());
           write_columns(bytes.data(), rows, M, bytes_of(Y) + n * M * plane + first, plane);
         });

@@ -24,7 +24,7 @@ class CumSum final : public Op {
 
   void run(const RunArgs& args) const override {
     const Shape& shape = args.in(0).shape;
-    const auto axes = read_ints(args.in(1));
+    const ElementsOf<std::int64_t> axes(args.in(1));
     if (axes.size() != 1) fail(ErrorCode::invalid_input, "the axis is not a scalar");
     const std::size_t axis = normalize_axis(axes[0], shape.rank());
     const std::int64_t extent = shape[axis];

@@ -42,17 +42,17 @@ class ClassLoss final : public Op {
     const std::int64_t C = shape[1];
     if (C == 0) fail(ErrorCode::invalid_input, "X has no classes");
     const std::int64_t inner = shape.elements(2, shape.rank());
-    const auto targets = read_ints(args.in(1));
-    std::vector<double> weight(static_cast<std::size_t>(C), 1.0);
-    if (args.present(2)) weight = read_doubles(args.in(2));
-    if (std::ssize(weight) != C)
-      fail(ErrorCode::invalid_input, "there are {} weights for {} classes", weight.size(), C);
+    const ElementsOf<std::int64_t> targets(args.in(1));
+    std::optional<ElementsOf<double>> weight;
+    if (args.present(2)) weight.emplace(args.in(2));
+    if (weight && static_cast<std::int64_t>(weight->size()) != C)
+      fail(ErrorCode::invalid_input, "there are {} weights for {} classes", weight->size(), C);
 
     dispatch(FloatTypes{}, args.in(0).dtype, [&]<class T>() {
       const auto rounded = [](double x) { return T(static_cast<ComputeType<T>>(x)); };
       double total = 0.0;
       double total_weight = 0.0;
-      for (std::int64_t i = 0; i < std::ssize(targets); ++i) {
+      for (std::int64_t i = 0; i < static_cast<std::int64_t>(targets.size()); ++i) {
         const std::int64_t first = i / inner * C * inner + i % inner;
         const T* x = args.in(0).data<T>() + first;
         const double offset = takes_softmax_ ? log_sum_exp(x, C, inner) : 0.0;
@@ -68,8 +68,9 @@ class ClassLoss final : public Op {
         if (target != ignored_) {
           if (target < 0 || target >= C)
             fail(ErrorCode::invalid_input, "target {} is none of {} classes", target, C);
-          loss = -weight[static_cast<std::size_t>(target)] * log_probability(target);
-          total_weight += weight[static_cast<std::size_t>(target)];
+          const double own_weight = weight ? (*weight)[static_cast<std::size_t>(target)] : 1.0;
+          loss = -own_weight * log_probability(target);
+          total_weight += own_weight;
         }
         if (reduction_ == "none") args.out(0).data<T>()[i] = rounded(loss);
         total += loss;

@@ -35,10 +35,13 @@ T reduced(ReduceKind kind, const T* first, std::span<const std::int64_t> offsets
   const auto square = [](Sum sum, C x) { return sum + static_cast<Sum>(x) * static_cast<Sum>(x); };
   const auto add = [](Sum sum, C x) { return sum + static_cast<Sum>(x); };
   const auto rounded = [](auto x) {
-    if constexpr (kInteger && std::is_floating_point_v<decltype(x)>)
-      return convert(Tensor({1}, std::vector<double>{x}), dtype_of<T>).template data<T>()[0];
-    else
+    if constexpr (kInteger && std::is_floating_point_v<decltype(x)>) {
+      T result{};
+      convert(TensorView{DType::float64, {}, &x}, MutableTensorView{dtype_of<T>, {}, &result});
+      return result;
+    } else {
       return T(static_cast<C>(x));
+    }
   };
   // Integers below enter as double, where a root or logarithm of the sum is wanted.
   const auto total_double = [&](auto f) {
@@ -107,7 +110,7 @@ T reduced(ReduceKind kind, const T* first, std::span<const std::int64_t> offsets
 
 /// The axes of a reduction as sorted positions, and what is left of a shape.
 struct ReducedAxes {
-  std::vector<std::size_t> axes;
+  TemporaryVector<std::size_t> axes;
   bool keepdims;
 
   bool contains(std::size_t axis) const { return std::ranges::binary_search(axes, axis); }
@@ -161,7 +164,9 @@ class Reduce final : public Op, public HasFormula {
 
   void run(const RunArgs& args) const override {
     const TensorView& X = args.in(0);
-    const auto resolved = resolve(args.present(1) ? read_ints(args.in(1)) : axes_, X.shape.rank());
+    std::optional<ElementsOf<std::int64_t>> given;
+    if (args.present(1)) given.emplace(args.in(1));
+    const auto resolved = resolve(given ? std::span<const std::int64_t>(*given) : axes_, X.shape.rank());
     const Shape strides = strides_of(X.shape);
     Shape kept, kept_strides, gone, gone_strides;
     for (std::size_t i = 0; i < X.shape.rank(); ++i) {
@@ -175,7 +180,7 @@ class Reduce final : public Op, public HasFormula {
       if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
         if (const auto run = resolved.one_run(X.shape); run && reduce_run(kind_, *run, x, y)) return;
       }
-      std::vector<std::int64_t> offsets(static_cast<std::size_t>(gone.elements()));
+      TemporaryVector<std::int64_t> offsets(static_cast<std::size_t>(gone.elements()));
       strided_walk(std::span(&gone_strides, 1), gone, [&](std::int64_t i, std::span<const std::int64_t> at) {
         offsets[static_cast<std::size_t>(i)] = at[0];
       });
@@ -213,7 +218,7 @@ class Reduce final : public Op, public HasFormula {
     auto resolved = resolve(args);
     const bool is_mean = kind_ == ReduceKind::mean && keepdims_ && is_floating(args.inputs[0].dtype);
     if (!is_mean || !resolved || resolved->axes.empty()) return std::nullopt;
-    return Formula{Formula::Kind::mean, 0.0, std::move(resolved->axes)};
+    return Formula{Formula::Kind::mean, 0.0, {resolved->axes.begin(), resolved->axes.end()}};
   }
 
   std::optional<AxisMap> axes(const FoldArgs& args) const override {
@@ -271,8 +276,9 @@ class Reduce final : public Op, public HasFormula {
     return count.number();
   }
 
-  ReducedAxes resolve(const std::vector<std::int64_t>& axes, std::size_t rank) const {
+  ReducedAxes resolve(std::span<const std::int64_t> axes, std::size_t rank) const {
     ReducedAxes resolved{{}, keepdims_};
+    resolved.axes.reserve(rank);
     for (const std::int64_t axis : axes) resolved.axes.push_back(normalize_axis(axis, rank));
     if (axes.empty() && !noop_) {
       for (std::size_t i = 0; i < rank; ++i) resolved.axes.push_back(i);

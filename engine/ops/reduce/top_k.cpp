@@ -43,10 +43,10 @@ class TopK final : public Op {
     const Shape& shape = args.in(0).shape;
     const std::size_t axis = normalize_axis(axis_, shape.rank());
     const std::int64_t extent = shape[axis];
-    const std::int64_t k = k_ ? *k_ : read_ints(args.in(1)).at(0);
+    const std::int64_t k = k_ ? *k_ : first_element<std::int64_t>(args.in(1));
     const std::int64_t inner = shape.elements(axis + 1, shape.rank());
     const std::int64_t rows = shape.elements(0, axis) * inner;
-    std::vector<std::pair<std::uint64_t, std::int64_t>> order(
+    TemporaryVector<std::pair<std::uint64_t, std::int64_t>> order(
         static_cast<std::size_t>(extent));  // least first
     dispatch(NumericTypes{}, args.in(0).dtype, [&]<class T>() {
       for (std::int64_t row = 0; row < rows; ++row) {

@@ -225,8 +225,9 @@ class Split final : public Op {
   void run(const RunArgs& args) const override {
     const TensorView& input = args.in(0);
     const std::size_t axis = normalize_axis(axis_, input.shape.rank());
-    const auto given = attribute_        ? attribute_
-                       : args.present(1) ? std::optional(read_ints(args.in(1)))
+    const ElementsOf<std::int64_t> lengths(args.in_or_undefined(1));
+    const auto given = attribute_        ? span_of(attribute_)
+                       : args.present(1) ? std::optional(IntSpan(lengths))
                                          : std::nullopt;
     Walk source = walk_of(input.shape);
     for (std::size_t i = 0; i < args.outputs.size(); ++i) {

@@ -89,7 +89,7 @@ class Tile final : public Op {
     const auto first = known_ints(args, 1);
     const auto second = one_axis_ ? known_ints(args, 2) : std::nullopt;
     if (first && (second || !one_axis_)) {
-      const auto repeats = repeats_of(*first, second, input.rank());
+      const auto repeats = repeats_of(*first, second ? IntSpan(*second) : IntSpan(), input.rank());
       for (std::size_t axis = 0; axis < dims.size(); ++axis) {
         const Dim factors[] = {Dim(repeats[axis]), (*input.dims)[axis]};
         dims[axis] = DimProduct(factors).as_dim();
@@ -102,8 +102,9 @@ class Tile final : public Op {
 
   void run(const RunArgs& args) const override {
     const Shape& shape = args.in(0).shape;
-    const auto repeats = repeats_of(
-        read_ints(args.in(1)), one_axis_ ? std::optional(read_ints(args.in(2))) : std::nullopt, shape.rank());
+    const ElementsOf<std::int64_t> first(args.in(1));
+    const ElementsOf<std::int64_t> second(one_axis_ ? args.in(2) : TensorView{});
+    const auto repeats = repeats_of(first, second, shape.rank());
     const Shape in_strides = strides_of(shape);
     const Shape out_strides = strides_of(args.out(0).shape);
     Shape extents;
@@ -147,22 +148,21 @@ class Tile final : public Op {
   }
 
  private:
-  std::optional<std::vector<std::int64_t>> known_repeats(const FoldArgs& args) const {
+  std::optional<TemporaryVector<std::int64_t>> known_repeats(const FoldArgs& args) const {
     const auto first = known_ints(args, 1);
     const auto second = one_axis_ ? known_ints(args, 2) : std::nullopt;
     if (!first || (one_axis_ && !second) || !args.inputs[0].ranked()) return std::nullopt;
-    return repeats_of(*first, second, args.inputs[0].rank());
+    return repeats_of(*first, second ? IntSpan(*second) : IntSpan(), args.inputs[0].rank());
   }
 
-  std::vector<std::int64_t> repeats_of(const std::vector<std::int64_t>& first,
-                                       const std::optional<std::vector<std::int64_t>>& second,
-                                       std::size_t rank) const {
-    std::vector<std::int64_t> repeats = first;
+  /// `second`: the axis of the only one, if it has just that.
+  TemporaryVector<std::int64_t> repeats_of(IntSpan first, IntSpan second, std::size_t rank) const {
+    TemporaryVector<std::int64_t> repeats(first.begin(), first.end());
     if (one_axis_) {
-      if (first.size() != 1 || second->size() != 1)
+      if (first.size() != 1 || second.size() != 1)
         fail(ErrorCode::invalid_model, "tiles and axis must be single numbers");
       repeats.assign(rank, 1);
-      repeats[normalize_axis(second->front(), rank)] = first.front();
+      repeats[normalize_axis(second.front(), rank)] = first.front();
     }
     if (repeats.size() != rank)
       fail(ErrorCode::invalid_model, "{} repeats are given for a tensor of rank {}", repeats.size(), rank);

@@ -28,10 +28,12 @@ struct Padding {
 
 /// For each coordinate of the padded axis the one it is copied from, -1 where the constant stands. Elements
 /// are removed first: what is mirrored or repeated is what remains.
-std::vector<std::int64_t> source_coordinates(Mode mode, const Padding& padding, std::int64_t extent) {
+TemporaryVector<std::int64_t> source_coordinates(Mode mode, const Padding& padding, std::int64_t extent) {
   const std::int64_t low = std::max<std::int64_t>(0, -padding.before);
   const std::int64_t left = extent - low - std::max<std::int64_t>(0, -padding.after);
-  std::vector<std::int64_t> sources;
+  TemporaryVector<std::int64_t> sources;
+  sources.reserve(
+      static_cast<std::size_t>(std::max<std::int64_t>(0, extent + padding.before + padding.after)));
   for (std::int64_t i = 0; i < extent + padding.before + padding.after; ++i) {
     std::int64_t at = i - std::max<std::int64_t>(0, padding.before);
     if (mode != Mode::constant && left <= 0)
@@ -60,13 +62,13 @@ std::vector<std::int64_t> source_coordinates(Mode mode, const Padding& padding, 
 
 /// out[i, j, ...] = data[sources[0][i], sources[1][j], ...]; coordinates of -1 are left alone.
 template <class T>
-void copy_from(const T* data, T* out, const std::vector<std::vector<std::int64_t>>& sources,
+void copy_from(const T* data, T* out, std::span<const TemporaryVector<std::int64_t>> sources,
                const Shape& data_strides, const Shape& out_strides, std::size_t axis) {
   if (sources.empty()) {
     *out = *data;
     return;
   }
-  const std::vector<std::int64_t>& of_axis = sources[axis];
+  const IntSpan of_axis = sources[axis];
   const bool last = axis + 1 == sources.size();
   for (std::size_t i = 0; i < of_axis.size(); ++i) {
     const std::int64_t from = of_axis[i];
@@ -124,7 +126,7 @@ class Pad final : public Op {
     const auto pads = by_attributes_ ? pads_ : known_ints(args, 1);
     const auto axes = known_ints(args, 3);
     if (!pads || (args.present(3) && !axes)) return {{data.dtype, Dims(data.rank())}};
-    const auto paddings = paddings_of(*pads, axes, data.rank());
+    const auto paddings = paddings_of(*pads, span_of(axes), data.rank());
     Dims dims = *data.dims;
     for (std::size_t axis = 0; axis < dims.size(); ++axis) {
       const std::int64_t growth = sum_of_extents(paddings[axis].before, paddings[axis].after);
@@ -145,11 +147,13 @@ class Pad final : public Op {
     const TensorView& data = args.in(0);
     const MutableTensorView& out = args.out(0);
     const std::size_t rank = data.shape.rank();
-    const auto paddings =
-        paddings_of(by_attributes_ ? *pads_ : read_ints(args.in(1)),
-                    args.present(3) ? std::optional(read_ints(args.in(3))) : std::nullopt, rank);
+    const ElementsOf<std::int64_t> pads(by_attributes_ ? TensorView{} : args.in(1));
+    const ElementsOf<std::int64_t> axes(args.in_or_undefined(3));
+    const auto paddings = paddings_of(by_attributes_ ? IntSpan(*pads_) : pads,
+                                      args.present(3) ? std::optional(IntSpan(axes)) : std::nullopt, rank);
     if (mode_ == Mode::constant) fill_with_constant(args);
-    std::vector<std::vector<std::int64_t>> sources;
+    TemporaryVector<TemporaryVector<std::int64_t>> sources;
+    sources.reserve(rank);
     for (std::size_t axis = 0; axis < rank; ++axis)
       sources.push_back(source_coordinates(mode_, paddings[axis], data.shape[axis]));
     dispatch_moved(data.dtype, [&]<class T>() {
@@ -186,8 +190,9 @@ class Pad final : public Op {
                        padding.after < kMostCopies;
       if (!few || dim.extent() + padding.removed() <= 0)
         return Declined{Decline::axis_unproven, "how many channels it pads is unknown"};
-      const AxisCopies copies{axis, axis, static_cast<std::size_t>(dim.extent()),
-                              source_coordinates(mode_, (*paddings)[axis], dim.extent())};
+      const auto sources = source_coordinates(mode_, (*paddings)[axis], dim.extent());
+      const AxisCopies copies{
+          axis, axis, static_cast<std::size_t>(dim.extent()), {sources.begin(), sources.end()}};
       auto moved = carried(map, from, copies);
       if (auto* declined = std::get_if<Declined>(&moved)) return std::move(*declined);
       passed = std::get<ChannelAffine>(std::move(moved));
@@ -203,7 +208,7 @@ class Pad final : public Op {
 
  private:
   /// Some axis but `except` grows.
-  static bool adds(const std::vector<Padding>& paddings, std::size_t except = static_cast<std::size_t>(-1)) {
+  static bool adds(std::span<const Padding> paddings, std::size_t except = static_cast<std::size_t>(-1)) {
     for (std::size_t axis = 0; axis < paddings.size(); ++axis) {
       if (axis != except && (paddings[axis].before > 0 || paddings[axis].after > 0)) return true;
     }
@@ -225,11 +230,11 @@ class Pad final : public Op {
     return args.present(2) ? leaves_alone(map, args.constant(2)) : leaves_alone(map, value_);
   }
 
-  std::optional<std::vector<Padding>> known_paddings(const FoldArgs& args) const {
+  std::optional<TemporaryVector<Padding>> known_paddings(const FoldArgs& args) const {
     const auto pads = by_attributes_ ? pads_ : known_ints(args, 1);
     const auto axes = known_ints(args, 3);
     if (!pads || (args.present(3) && !axes) || !args.inputs[0].ranked()) return std::nullopt;
-    return paddings_of(*pads, axes, args.inputs[0].rank());
+    return paddings_of(*pads, span_of(axes), args.inputs[0].rank());
   }
 
   void fill_with_constant(const RunArgs& args) const {
@@ -238,21 +243,17 @@ class Pad final : public Op {
         fail(ErrorCode::invalid_model, "the constant is {}{}, the data is {}", name_of(args.in(2).dtype),
              to_string(args.in(2).shape), name_of(args.in(0).dtype));
       fill(args.out(0), args.in(2));
-    } else if (value_ != 0.0) {
-      fill(args.out(0), convert(Tensor({}, std::vector<double>{value_}), args.out(0).dtype));
     } else {
-      fill(args.out(0), Tensor(args.out(0).dtype, {}));
+      fill(args.out(0), Scalar(value_, args.out(0).dtype).view());
     }
   }
 
   /// One for each axis of the data as it lies; pads and axes count them as the model does.
-  std::vector<Padding> paddings_of(const std::vector<std::int64_t>& pads,
-                                   const std::optional<std::vector<std::int64_t>>& axes,
-                                   std::size_t rank) const {
+  TemporaryVector<Padding> paddings_of(IntSpan pads, std::optional<IntSpan> axes, std::size_t rank) const {
     const std::size_t count = axes ? axes->size() : rank;
     if (pads.size() != 2 * count)
       fail(ErrorCode::invalid_model, "{} pads are given for {} axes", pads.size(), count);
-    std::vector<Padding> paddings(rank);
+    TemporaryVector<Padding> paddings(rank);
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t axis = axes ? normalize_axis((*axes)[i], rank) : i;
       paddings[moved_ ? axis_with_channels_last(axis, rank) : axis] = {pads[i], pads[count + i]};

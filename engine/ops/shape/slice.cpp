@@ -74,7 +74,7 @@ class Slice final : public Op {
       for (std::size_t axis = 0; !axes && axis < starts->size() && axis < dims.size(); ++axis)
         dims[axis] = Dim();
     } else {
-      const auto bounds = bounds_of(*starts, *ends, axes, steps, data.rank());
+      const auto bounds = bounds_of(*starts, *ends, span_of(axes), span_of(steps), data.rank());
       for (std::size_t axis = 0; axis < data.rank(); ++axis) {
         if (bounds[axis].whole()) continue;
         dims[axis] = dims[axis].known() ? Dim(select(bounds[axis], dims[axis].extent()).count) : Dim();
@@ -86,13 +86,16 @@ class Slice final : public Op {
 
   void run(const RunArgs& args) const override {
     const TensorView& data = args.in(0);
-    const auto optional = [&](std::size_t i) {
-      return args.present(i) ? std::optional(read_ints(args.in(i))) : std::nullopt;
-    };
     const std::size_t rank = data.shape.rank();
-    const auto bounds = by_attributes_ ? bounds_of(*starts_, *ends_, axes_, steps_, rank)
-                                       : bounds_of(read_ints(args.in(1)), read_ints(args.in(2)), optional(3),
-                                                   optional(4), rank);
+    const auto given = [&](std::size_t i) {
+      return ElementsOf<std::int64_t>(by_attributes_ ? TensorView{} : args.in_or_undefined(i));
+    };
+    const auto starts = given(1), ends = given(2), axes = given(3), steps = given(4);
+    const auto optional = [&](std::size_t i, const ElementsOf<std::int64_t>& ints) {
+      return args.present(i) ? std::optional(IntSpan(ints)) : std::nullopt;
+    };
+    const auto bounds = by_attributes_ ? bounds_of(*starts_, *ends_, span_of(axes_), span_of(steps_), rank)
+                                       : bounds_of(starts, ends, optional(3, axes), optional(4, steps), rank);
     const Shape strides = strides_of(data.shape);
     Walk walk{strides};
     for (std::size_t axis = 0; axis < rank; ++axis) {
@@ -163,16 +166,16 @@ class Slice final : public Op {
   }
 
  private:
-  std::optional<std::vector<Bounds>> known_bounds(const FoldArgs& args) const {
+  std::optional<TemporaryVector<Bounds>> known_bounds(const FoldArgs& args) const {
     if (!args.inputs[0].ranked()) return std::nullopt;
     const std::size_t rank = args.inputs[0].rank();
-    if (by_attributes_) return bounds_of(*starts_, *ends_, axes_, steps_, rank);
+    if (by_attributes_) return bounds_of(*starts_, *ends_, span_of(axes_), span_of(steps_), rank);
     const auto starts = known_ints(args, 1);
     const auto ends = known_ints(args, 2);
     const auto axes = known_ints(args, 3);
     const auto steps = known_ints(args, 4);
     if (!starts || !ends || (args.present(3) && !axes) || (args.present(4) && !steps)) return std::nullopt;
-    return bounds_of(*starts, *ends, axes, steps, rank);
+    return bounds_of(*starts, *ends, span_of(axes), span_of(steps), rank);
   }
 
   /// The axes that are listed, where that is known; it may be without bounds.
@@ -185,7 +188,7 @@ class Slice final : public Op {
   }
 
   /// Everything along this axis.
-  static bool keeps(const std::vector<Bounds>& bounds, const ValueType& data, std::size_t axis) {
+  static bool keeps(std::span<const Bounds> bounds, const ValueType& data, std::size_t axis) {
     if (axis >= bounds.size()) return false;
     const Dim& dim = (*data.dims)[axis];
     if (bounds[axis].whole()) return true;
@@ -195,7 +198,7 @@ class Slice final : public Op {
   }
 
   /// nullopt where everything is taken or the extent is unknown.
-  static std::optional<AxisCopies> copies_along(const std::vector<Bounds>& bounds, const ValueType& data,
+  static std::optional<AxisCopies> copies_along(std::span<const Bounds> bounds, const ValueType& data,
                                                 std::size_t axis) {
     if (axis >= bounds.size() || !(*data.dims)[axis].known() || keeps(bounds, data, axis))
       return std::nullopt;
@@ -208,17 +211,14 @@ class Slice final : public Op {
     return copies;
   }
 
-  static std::vector<Bounds> bounds_of(const std::vector<std::int64_t>& starts,
-                                       const std::vector<std::int64_t>& ends,
-                                       const std::optional<std::vector<std::int64_t>>& axes,
-                                       const std::optional<std::vector<std::int64_t>>& steps,
-                                       std::size_t rank) {
+  static TemporaryVector<Bounds> bounds_of(IntSpan starts, IntSpan ends, std::optional<IntSpan> axes,
+                                           std::optional<IntSpan> steps, std::size_t rank) {
     const std::size_t count = starts.size();
     if (ends.size() != count || (axes && axes->size() != count) || (steps && steps->size() != count) ||
         (!axes && count > rank))
       fail(ErrorCode::invalid_model, "starts, ends, axes and steps differ in length");
-    std::vector<Bounds> bounds(rank, {0, std::numeric_limits<std::int64_t>::max(), 1});
-    std::vector<bool> seen(rank, false);
+    TemporaryVector<Bounds> bounds(rank, {0, std::numeric_limits<std::int64_t>::max(), 1});
+    std::array<bool, Shape::kMaxRank> seen{};
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t axis = axes ? normalize_axis((*axes)[i], rank) : i;
       if (seen[axis]) fail(ErrorCode::invalid_model, "axis {} is listed twice", axis);
