@@ -26,17 +26,21 @@ void* allocate_aligned(std::size_t bytes);
 /// REQUIRES: `memory` is that of allocate_aligned(bytes), or null.
 void free_aligned(void* memory, std::size_t bytes) noexcept;
 
+struct AlignedMemory {
+  static void* take(std::size_t bytes) { return allocate_aligned(bytes); }
+  static void give_back(void* memory, std::size_t bytes) noexcept { free_aligned(memory, bytes); }
+};
+
 /// `size` uninitialised elements of a trivial type at a multiple of 64 bytes.
-template <class T>
-class AlignedBuffer {
+template <class T, class Memory>
+class Buffer {
  public:
-  AlignedBuffer() = default;
-  explicit AlignedBuffer(std::size_t size)
-      : size_(size), memory_(static_cast<T*>(allocate_aligned(size * sizeof(T)))) {}
-  ~AlignedBuffer() { free_aligned(memory_, size_ * sizeof(T)); }
-  AlignedBuffer(AlignedBuffer&& other) noexcept
+  Buffer() = default;
+  explicit Buffer(std::size_t size) : size_(size), memory_(static_cast<T*>(Memory::take(size * sizeof(T)))) {}
+  ~Buffer() { Memory::give_back(memory_, size_ * sizeof(T)); }
+  Buffer(Buffer&& other) noexcept
       : size_(std::exchange(other.size_, 0)), memory_(std::exchange(other.memory_, nullptr)) {}
-  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+  Buffer& operator=(Buffer&& other) noexcept {
     std::swap(size_, other.size_);
     std::swap(memory_, other.memory_);
     return *this;
@@ -49,6 +53,9 @@ class AlignedBuffer {
   std::size_t size_ = 0;
   T* memory_ = nullptr;
 };
+
+template <class T>
+using AlignedBuffer = Buffer<T, AlignedMemory>;
 
 /// Takes whole cache lines, so that no other thread writes to one of them.
 template <class T>

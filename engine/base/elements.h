@@ -1,6 +1,7 @@
 // The elements of a tensor as plain vectors.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -68,7 +69,8 @@ inline std::optional<IntSpan> span_of(const std::optional<std::vector<std::int64
 class Scalar {
  public:
   Scalar(double value, DType dtype) : dtype_(dtype) {
-    if (value != 0.0) convert(TensorView{DType::float64, {}, &value}, MutableTensorView{dtype, {}, bytes_});
+    if (value != 0.0 || std::signbit(value))
+      convert(TensorView{DType::float64, {}, &value}, MutableTensorView{dtype, {}, bytes_});
   }
 
   TensorView view() const {

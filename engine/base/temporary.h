@@ -5,15 +5,17 @@
 #include <cstddef>
 #include <limits>
 #include <new>
-#include <utility>
 #include <vector>
+
+#include "base/aligned_buffer.h"
 
 namespace bnrun {
 
-/// Keeps the blocks that a thread has given back, so that a run of the same shapes as one before allocates nothing. What is
+/// Keeps the blocks that a thread has given back, so that runs of the same shapes allocate nothing after a few. It holds
+/// no more large ones than were in use at once, none larger than one that was asked for. What is
 /// taken where none is lent comes from the heap and goes back there; blocks may be given back on another thread than the
 /// one that took them. Under AddressSanitizer, which is to see each block for itself, nothing is kept.
-class TemporaryMemory {
+class alignas(kCacheLine) TemporaryMemory {
  public:
   TemporaryMemory() = default;
   ~TemporaryMemory();
@@ -32,20 +34,33 @@ class TemporaryMemory {
     TemporaryMemory* before_;
   };
 
-  /// Uninitialised bytes at a multiple of 64, in the smallest block that holds them. Throws std::bad_alloc.
+  /// Uninitialised bytes at a multiple of 64. Throws std::bad_alloc.
   static void* take(std::size_t bytes);
-  static void give_back(void* memory) noexcept;
+  /// What was taken for so many bytes, or null.
+  static void give_back(void* memory, std::size_t bytes) noexcept;
 
  private:
   struct Block {
     void* memory;  ///< what users see
     std::size_t bytes;
   };
-  /// More than any operator takes at once; the smallest goes when there is one more.
-  static constexpr std::size_t kMostKept = 64;
+  /// Blocks of one kind.
+  class Blocks {
+   public:
+    void* take(std::size_t bytes) noexcept;  ///< the smallest that holds them; null: none
+    void keep(const Block& block) noexcept;
+    void free_largest() noexcept;
+    void free_all() noexcept;
 
-  std::array<Block, kMostKept> kept_;  ///< the first count_, of which the smallest is first
-  std::size_t count_ = 0;
+   private:
+    std::array<Block, 64> kept_;  ///< the first count_, of which the smallest is first
+    std::size_t count_ = 0;
+  };
+  Blocks& blocks_for(std::size_t bytes) { return bytes < kLeastLarge ? small_ : large_; }
+
+  static constexpr std::size_t kLeastLarge = std::size_t{64} << 10;
+  Blocks small_;  ///< do not take the place of large ones, nor large ones theirs
+  Blocks large_;
 };
 
 /// For containers.
@@ -61,34 +76,16 @@ struct TemporaryAllocator {
     if (size > std::numeric_limits<std::size_t>::max() / (2 * sizeof(T))) throw std::bad_array_new_length();
     return static_cast<T*>(TemporaryMemory::take(size * sizeof(T)));
   }
-  void deallocate(T* memory, std::size_t) noexcept { TemporaryMemory::give_back(memory); }
+  void deallocate(T* memory, std::size_t size) noexcept {
+    TemporaryMemory::give_back(memory, size * sizeof(T));
+  }
   bool operator==(const TemporaryAllocator&) const = default;
 };
 
 template <class T>
 using TemporaryVector = std::vector<T, TemporaryAllocator<T>>;
 
-/// `size` uninitialised elements of a trivial type.
 template <class T>
-class TemporaryBuffer {
- public:
-  TemporaryBuffer() = default;
-  explicit TemporaryBuffer(std::size_t size) : size_(size), memory_(TemporaryAllocator<T>().allocate(size)) {}
-  ~TemporaryBuffer() { TemporaryMemory::give_back(memory_); }
-  TemporaryBuffer(TemporaryBuffer&& other) noexcept
-      : size_(std::exchange(other.size_, 0)), memory_(std::exchange(other.memory_, nullptr)) {}
-  TemporaryBuffer& operator=(TemporaryBuffer&& other) noexcept {
-    std::swap(size_, other.size_);
-    std::swap(memory_, other.memory_);
-    return *this;
-  }
-
-  std::size_t size() const { return size_; }
-  T* data() const { return memory_; }
-
- private:
-  std::size_t size_ = 0;
-  T* memory_ = nullptr;
-};
+using TemporaryBuffer = Buffer<T, TemporaryMemory>;
 
 }  // namespace bnrun

@@ -113,11 +113,11 @@ void ThreadPool::wake_up(Share& share) {
   share.wake.notify_one();
 }
 
-bool ThreadPool::run(std::int64_t count, Call call, const void* body) {
+std::optional<bool> ThreadPool::run(std::int64_t count, Call call, const void* body) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
   if (count <= 1 || workers_.empty() || count > kMost || busy_.exchange(true)) {
     for (std::int64_t index = 0; index < count; ++index) call(body, index, 0);
-    return false;
+    return std::nullopt;
   }
   Failure failure;
   const std::int64_t parts = std::min<std::int64_t>(count, threads());
@@ -227,7 +227,6 @@ void ThreadPool::serve(int worker) {
       if (stop_) return;
       continue;
     }
-    __builtin_prefetch(own.body);
     // The other shares lie in the caches of others: the caller is not to wait until they have been looked at.
     const std::int64_t part = work_on(own, worker);
     report(own, part);

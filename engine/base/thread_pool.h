@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -38,9 +39,9 @@ class ThreadPool {
   /// many, so that it finds in its caches what it left there, and then helps the others. Returns when all calls have.
   /// When calls throw, the rest may be left out and the exception of the lowest index that threw is rethrown. Allocates
   /// nothing. A loop that finds the pool busy with another caller's runs on its own thread alone, and so does one of
-  /// 2^31 indices or more. Whether the caller found nothing left to do and had to wait for a helper.
+  /// 2^31 indices or more: nullopt. Else whether the caller found nothing left to do and had to wait for a helper.
   template <class F>
-  bool parallel_for(std::int64_t count, F&& body) {
+  std::optional<bool> parallel_for(std::int64_t count, F&& body) {
     using Body = std::remove_reference_t<F>;
     return run(
         count,
@@ -71,7 +72,7 @@ class ThreadPool {
 
   static std::thread start_thread(std::function<void()> body) { return std::thread(std::move(body)); }
   void stop();
-  bool run(std::int64_t count, Call call, const void* body);
+  std::optional<bool> run(std::int64_t count, Call call, const void* body);
   /// Makes calls of all shares, beginning with that of `worker`; returns how many, those left out after a failure among
   /// them.
   std::int64_t work(int worker);

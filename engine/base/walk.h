@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <span>
 #include <type_traits>
-#include <vector>
 
 #include "base/temporary.h"
 #include "bnrun/tensor.h"

@@ -321,8 +321,8 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
   BlockProgress told(progress, number, program_.stages.size(), count, stage.steps.size());
   const BlockJob job{this, &stage, number, cut, &pool, progress ? &told : nullptr};
   if (cut.has_blocks_for_all(pool.threads())) {
-    const bool waited = pool.parallel_for(count, job);
-    if (most_head_start > 0) head_start.learn(waited, most_head_start);
+    const std::optional<bool> waited = pool.parallel_for(count, job);
+    if (waited && most_head_start > 0) head_start.learn(*waited, most_head_start);
   } else {
     for (std::int64_t block = 0; block < count; ++block) job.run(block, 0, workspace(pool), &pool);
   }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"

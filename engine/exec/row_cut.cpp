@@ -1,5 +1,7 @@
 #include "exec/row_cut.h"
 
+#include "base/numbers.h"
+
 namespace bnrun {
 namespace {
 
@@ -16,21 +18,24 @@ std::int64_t even_size(const RowBlocks& blocks, std::int64_t rows, int threads) 
 }  // namespace
 
 RowCut::RowCut(const RowBlocks& blocks, std::int64_t rows, int threads)
-    : rows_(rows), size_(static_cast<std::int32_t>(even_size(blocks, rows, threads))) {}
+    : rows_(rows), size_(static_cast<std::int32_t>(even_size(blocks, rows, threads))) {
+  blocks_ = ceil_div(rows, size_);
+}
 
 std::int64_t RowCut::most_head_start(const RowBlocks& blocks, int threads) const {
   constexpr std::int64_t kFewRounds = 2;
-  const std::int64_t rounds = this->blocks() / threads;
-  if (threads < 2 || rounds < 1 || rounds > kFewRounds || rounds * threads != this->blocks()) return 0;
+  const std::int64_t rounds = blocks_ / threads;
+  const bool even =
+      rounds * threads == blocks_ && size_ == ceil_div(rows_, std::max<std::int64_t>(blocks_, 1));
+  if (threads < 2 || rounds < 1 || rounds > kFewRounds || !even) return 0;
   return rounds * std::min<std::int64_t>(size_ / 4, blocks.most_rows - size_);
 }
 
 void RowCut::give_head_start(std::int64_t rows, int threads) {
   if (rows == 0) return;
-  const std::int64_t rounds = blocks() / threads;
+  const std::int64_t rounds = blocks_ / threads;
   head_blocks_ = static_cast<std::int32_t>(rounds);
-  head_size_ = size_ + static_cast<std::int32_t>(rows / rounds);
-  size_ = static_cast<std::int32_t>(ceil_div(rows_ - head_rows(), rounds * (threads - 1)));
+  size_ += static_cast<std::int32_t>(rows / rounds);
 }
 
 }  // namespace bnrun

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "base/numbers.h"
 #include "program/program.h"
 
 namespace bnrun {
@@ -15,9 +14,12 @@ namespace bnrun {
 class HeadStart {
  public:
   std::int64_t rows() const { return units_ / kUnitsOfRow; }
-  /// After a run: whether the caller had to wait for a helper. More than `most` rows are never wanted.
+  /// After a run in which more than `most` rows would not have been given: whether the caller had to wait for a helper.
   void learn(bool waited, std::int64_t most) {
-    units_ = std::clamp<std::int64_t>(units_ + (waited ? 1 : -1), 0, kUnitsOfRow * most);
+    if (!waited)
+      units_ = std::max<std::int64_t>(units_ - 1, 0);
+    else if (units_ < kUnitsOfRow * most)
+      ++units_;
   }
 
  private:
@@ -36,26 +38,26 @@ class RowCut {
   /// What a head start may be: none where threads get too few rows for it, or so many blocks that they even out by
   /// themselves.
   std::int64_t most_head_start(const RowBlocks& blocks, int threads) const;
-  /// REQUIRES: 0 <= rows <= most_head_start(); not called before.
+  /// There are as many blocks as before. REQUIRES: 0 <= rows <= most_head_start(); not called before.
   void give_head_start(std::int64_t rows, int threads);
 
-  std::int64_t blocks() const { return head_blocks_ + ceil_div(rows_ - head_rows(), size_); }
+  std::int64_t blocks() const { return blocks_; }
+  /// That of blocks() is the end.
   std::int64_t first_row(std::int64_t block) const {
-    return block < head_blocks_ ? block * head_size_ : head_rows() + (block - head_blocks_) * size_;
+    if (head_blocks_ == 0) return std::min(block * size_, rows_);
+    if (block < head_blocks_) return block * size_;
+    const std::int64_t head = std::int64_t{head_blocks_} * size_;
+    return head + (block - head_blocks_) * (rows_ - head) / (blocks_ - head_blocks_);
   }
-  std::int64_t rows_of(std::int64_t block) const {
-    return std::min<std::int64_t>(block < head_blocks_ ? head_size_ : size_, rows_ - first_row(block));
-  }
+  std::int64_t rows_of(std::int64_t block) const { return first_row(block + 1) - first_row(block); }
   /// Threads work on blocks of their own; otherwise they share each step.
-  bool has_blocks_for_all(int threads) const { return blocks() >= threads; }
+  bool has_blocks_for_all(int threads) const { return blocks_ >= threads; }
 
  private:
-  std::int64_t head_rows() const { return std::int64_t{head_blocks_} * head_size_; }
-
   std::int64_t rows_;
-  std::int32_t size_;           ///< of a block
-  std::int32_t head_size_ = 0;  ///< of one of the first `head_blocks_`
-  std::int32_t head_blocks_ = 0;
+  std::int64_t blocks_;
+  std::int32_t size_;  ///< of a block: of each, or of the first `head_blocks_`, which others share evenly
+  std::int32_t head_blocks_ = 0;  ///< 0: all are alike
 };
 
 }  // namespace bnrun

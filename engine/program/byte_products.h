@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "base/function_ref.h"
 #include "base/temporary.h"

@@ -78,8 +78,32 @@ TEST_F(Temporary, ManyBlocksAtOnceAreKeptUpToALimit) {
   take_many();
   const auto before = allocations();
   take_many();
-  EXPECT_GT(allocations(), before);  // the small ones again
+  EXPECT_GT(allocations(), before);
   EXPECT_LT(allocations(), before + 200);
+}
+
+TEST_F(Temporary, LargeBlocksBecomeLargerAndNotMore) {
+  constexpr std::size_t kLarge = std::size_t{1} << 20;
+  TemporaryMemory memory;
+  const TemporaryMemory::Loan loan(memory);
+  for (std::size_t i = 1; i <= 8; ++i) {
+    const TemporaryBuffer<char> growing(i * kLarge);
+  }
+  const auto before = allocations();
+  const TemporaryBuffer<char> one(7 * kLarge);
+  EXPECT_EQ(allocations(), before);
+  const TemporaryBuffer<char> two(kLarge);
+  EXPECT_EQ(allocations(), before + 1) << "the smaller ones are gone";
+}
+
+TEST_F(Temporary, SmallBlocksLeaveLargeOnesAlone) {
+  TemporaryMemory memory;
+  const TemporaryMemory::Loan loan(memory);
+  { const TemporaryBuffer<char> large(1 << 20); }
+  const TemporaryBuffer<char> small(10);
+  const auto before = allocations();
+  const TemporaryBuffer<char> large(1 << 20);
+  EXPECT_EQ(allocations(), before);
 }
 
 TEST_F(Temporary, NothingIsKeptWhereNoneIsLent) {

@@ -59,7 +59,7 @@ TEST(ThreadPool, EachThreadBeginsWithTheSamePartOfEveryLoop) {
 
 TEST(ThreadPool, TellsWhetherTheCallerWaitedForAHelper) {
   ThreadPool pool(2);
-  EXPECT_FALSE(pool.parallel_for(1, [](std::int64_t, int) {}));
+  EXPECT_EQ(pool.parallel_for(1, [](std::int64_t, int) {}), std::nullopt);
   const auto caller = std::filesystem::path("/proc/self/task") / std::to_string(::gettid()) / "stat";
   const auto caller_sleeps = [&] {
     std::ifstream file(caller);
@@ -68,11 +68,12 @@ TEST(ThreadPool, TellsWhetherTheCallerWaitedForAHelper) {
     return line.find(") S ") != std::string::npos;
   };
   std::atomic<int> begun{0};
-  EXPECT_TRUE(pool.parallel_for(2, [&](std::int64_t, int worker) {
+  const auto waited = pool.parallel_for(2, [&](std::int64_t, int worker) {
     ++begun;
     while (begun < 2) std::this_thread::yield();
     while (worker == 1 && !caller_sleeps()) std::this_thread::yield();
-  }));
+  });
+  EXPECT_EQ(waited, true);
 }
 
 TEST(ThreadPool, NoWorkerRunsTwoCallsAtOnce) {

@@ -134,6 +134,20 @@ TEST(Allocations, NoStepMakesAnyAfterWarmUp) {
   }
 }
 
+TEST(Allocations, LargeTemporaryMemoryIsNotTakenForManySmallBlocks) {
+  if (kWatched)
+    GTEST_SKIP() << "under AddressSanitizer temporary memory is new each time, so that it is watched";
+  GraphBuilder b(17);
+  const auto x = b.input("x", F32, {1, 3, 200, 150});
+  const Tensor scales(Shape{4}, std::vector<float>{1, 1, 2, 1.5F});
+  b.output(
+      b.op("Resize", {x, Tensor(Shape{0}, std::vector<float>{}), scales}, {{"mode", std::string("linear")}}));
+  const Tensor data = random_tensor({1, 3, 200, 150}, 6);
+  const TensorView given[] = {data};
+  const Session session(b.model(), {.threads = 1});
+  EXPECT_EQ(allocations_of_a_run(session, given), 0U);
+}
+
 TEST(Allocations, StagesOfSeveralInputsMakeNone) {
   GraphBuilder b;
   const auto x = b.input("x", F32, {"N", 8, 9, 7});

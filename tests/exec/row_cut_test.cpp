@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
+
+#include "bnrun/session.h"
+#include "support/graph_building.h"
 
 namespace bnrun {
 namespace {
@@ -29,14 +33,17 @@ void check_covers(const RowCut& cut, const RowBlocks& blocks, std::int64_t rows)
 
 TEST(RowCut, CoversAllRowsWithAnyHeadStart) {
   for (const RowBlocks& blocks :
-       {blocks_of(64, 10, 80), blocks_of(64, 64, 64), blocks_of(2, 1, 2), blocks_of(1, 1, 1)}) {
+       {blocks_of(64, 10, 80), blocks_of(64, 64, 64), blocks_of(64, 64, 80), blocks_of(4, 3, 5),
+        blocks_of(32, 9, 40), blocks_of(2, 1, 2), blocks_of(1, 1, 1)}) {
     for (std::int64_t rows = 0; rows < 700; ++rows) {
-      for (const int threads : {1, 2, 3, 8}) {
+      for (const int threads : {1, 2, 3, 6, 16}) {
         const std::int64_t most = RowCut(blocks, rows, threads).most_head_start(blocks, threads);
         for (std::int64_t head_start = 0; head_start <= most; ++head_start) {
           SCOPED_TRACE(::testing::Message() << rows << " rows, " << threads << " threads, " << head_start);
           RowCut cut(blocks, rows, threads);
+          const std::int64_t count = cut.blocks();
           cut.give_head_start(head_start, threads);
+          EXPECT_EQ(cut.blocks(), count);
           check_covers(cut, blocks, rows);
         }
       }
@@ -95,8 +102,31 @@ TEST(HeadStart, GrowsWhileTheCallerWaitsAndShrinksWhileItDoesNot) {
   EXPECT_EQ(start.rows(), 5);
   for (int i = 0; i < 400; ++i) start.learn(true, 10);
   EXPECT_EQ(start.rows(), 10);
+  start.learn(true, 2);
+  EXPECT_EQ(start.rows(), 10) << "a small batch forgets nothing";
   for (int i = 0; i < 400; ++i) start.learn(false, 10);
   EXPECT_EQ(start.rows(), 0);
+}
+
+TEST(HeadStart, OfOneBatchChangesNoBitOfAnother) {
+  testing::GraphBuilder b;
+  auto h = b.input("x", DType::float32, {"N", 16});
+  for (int layer = 0; layer < 2; ++layer)
+    h = b.op("Softmax",
+             {b.op("Gemm", {h, testing::random_tensor({16, 16}, 1), testing::random_tensor({16}, 2)})});
+  b.output(h);
+  const Session one(b.model(), {.threads = 1});
+  const Session two(b.model(), {.threads = 2});
+  for (const std::int64_t learned : {128, 256}) {
+    const Tensor x = testing::random_tensor({learned, 16}, 3);
+    for (int i = 0; i < 300; ++i) two.run(std::vector<TensorView>{x});
+    for (std::int64_t rows = 1; rows <= 300; ++rows) {
+      const Tensor some = testing::random_tensor({rows, 16}, 4);
+      const Tensor expected = one.run(std::vector<TensorView>{some})[0];
+      const Tensor found = two.run(std::vector<TensorView>{some})[0];
+      EXPECT_TRUE(std::ranges::equal(found.span<float>(), expected.span<float>())) << rows << " rows";
+    }
+  }
 }
 
 }  // namespace

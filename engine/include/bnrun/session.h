@@ -90,7 +90,7 @@ class BNRUN_API Session {
   /// The same by position: views in model order, an undefined one for an optional input to keep its default.
   std::vector<Tensor> run(std::span<const TensorView> inputs, const RunOptions& options = {}) const;
 
-  /// The same between the caller's buffers, in model order. Once each thread has run this batch shape nothing is
+  /// The same between the caller's buffers, in model order. Once this batch shape has been run a few times nothing is
   /// allocated, but for strings, for values whose shapes depend on data and by If, Loop and Scan. An undefined view keeps
   /// an optional input's default. `outputs` have the type and shape that `output_types` tells and share no memory with
   /// inputs or each other; throws invalid_input otherwise and for null pointers to elements, before anything is written.

@@ -11,7 +11,6 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "base/numbers.h"
 #include "kernels/conv/byte_lanes.h"

@@ -17,7 +17,6 @@
 #include <cstring>
 #include <limits>
 #include <type_traits>
-#include <vector>
 
 #include "base/numbers.h"
 #include "kernels/gemm/add_four-inl.h"

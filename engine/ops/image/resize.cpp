@@ -60,7 +60,24 @@ struct Tap {
 };
 
 /// The taps of each output along one axis; none where the output lies outside and takes extrapolation_value.
-using AxisTaps = TemporaryVector<TemporaryVector<Tap>>;
+class AxisTaps {
+ public:
+  std::size_t size() const { return ends_.size(); }  ///< of outputs
+  std::span<const Tap> operator[](std::size_t o) const {
+    const std::size_t first = o == 0 ? 0 : ends_[o - 1];
+    return std::span(taps_).subspan(first, ends_[o] - first);
+  }
+
+  void reserve(std::int64_t outputs) { ends_.reserve(static_cast<std::size_t>(outputs)); }
+  /// To the output that comes next, which `end_output` ends.
+  void add(const Tap& tap) { taps_.push_back(tap); }
+  std::span<Tap> of_next() { return std::span(taps_).subspan(ends_.empty() ? 0 : ends_.back()); }
+  void end_output() { ends_.push_back(taps_.size()); }
+
+ private:
+  TemporaryVector<Tap> taps_;
+  TemporaryVector<std::size_t> ends_;
+};
 
 class Resize final : public Op {
  public:
@@ -161,7 +178,7 @@ class Resize final : public Op {
       if (resized[axis])
         taps[axis] = taps_of(*resized[axis]);
       else
-        for (std::int64_t o = 0; o < X.shape[axis]; ++o) taps[axis].push_back({{o, 1.0}});
+        taps[axis] = identity(X.shape[axis]);
     }
     if (mode_ == Mode::nearest)
       pick(args, taps);
@@ -420,20 +437,30 @@ class Resize final : public Op {
     return t < 2.0 ? a * (((t - 5.0) * t + 8.0) * t - 4.0) : 0.0;
   }
 
+  static AxisTaps identity(std::int64_t extent) {
+    AxisTaps taps;
+    taps.reserve(extent);
+    for (std::int64_t o = 0; o < extent; ++o) {
+      taps.add({o, 1.0});
+      taps.end_output();
+    }
+    return taps;
+  }
+
   AxisTaps taps_of(const ResizedAxis& axis) const {
     const auto clamped = [&](std::int64_t index) { return std::clamp<std::int64_t>(index, 0, axis.in - 1); };
     const double shrink = antialias_ ? std::min(1.0, axis.scale) : 1.0;
     const double reach = (mode_ == Mode::linear ? 1.0 : 2.0) / shrink;
-    AxisTaps taps(static_cast<std::size_t>(axis.out));
-    for (std::int64_t o = 0; o < axis.out; ++o) {
-      auto& of_output = taps[static_cast<std::size_t>(o)];
+    AxisTaps taps;
+    taps.reserve(axis.out);
+    for (std::int64_t o = 0; o < axis.out; ++o, taps.end_output()) {
       const double position = position_of(axis, o);
       // Rounding decisions use the position in float, the type of
       // `scales`: there 1 / 0.33333334F is exactly 3.
       const double rounded = static_cast<double>(static_cast<float>(position));
       if (crops() && !(rounded >= 0.0 && rounded <= static_cast<double>(axis.in - 1))) continue;
       if (mode_ == Mode::nearest) {
-        of_output.push_back({clamped(nearest_to(rounded, axis.scale)), 1.0});
+        taps.add({clamped(nearest_to(rounded, axis.scale)), 1.0});
         continue;
       }
       double sum = 0.0;
@@ -441,13 +468,13 @@ class Resize final : public Op {
            static_cast<double>(i) <= position + reach; ++i) {
         const double weight = kernel((static_cast<double>(i) - position) * shrink);
         if (weight == 0.0 || (exclude_outside_ && clamped(i) != i)) continue;
-        of_output.push_back({clamped(i), weight});
+        taps.add({clamped(i), weight});
         sum += weight;
       }
-      if (of_output.empty()) {
-        of_output.push_back({clamped(static_cast<std::int64_t>(position)), 1.0});
+      if (taps.of_next().empty()) {
+        taps.add({clamped(static_cast<std::int64_t>(position)), 1.0});
       } else if (exclude_outside_ || shrink != 1.0) {
-        for (Tap& tap : of_output) tap.weight /= sum;
+        for (Tap& tap : taps.of_next()) tap.weight /= sum;
       }
     }
     return taps;
@@ -455,7 +482,7 @@ class Resize final : public Op {
 
   /// Whether an axis of this extent stays as it is.
   static bool is_identity(const AxisTaps& taps, std::int64_t extent) {
-    if (std::ssize(taps) != extent) return false;
+    if (static_cast<std::int64_t>(taps.size()) != extent) return false;
     for (std::size_t o = 0; o < taps.size(); ++o) {
       if (taps[o].size() != 1 || taps[o][0].index != static_cast<std::int64_t>(o) || taps[o][0].weight != 1.0)
         return false;
@@ -472,8 +499,10 @@ class Resize final : public Op {
       TemporaryVector<std::int64_t> next;
       next.reserve(sources.size() * taps[axis].size());
       for (const std::int64_t outer : sources) {
-        for (const auto& of_output : taps[axis])
+        for (std::size_t o = 0; o < taps[axis].size(); ++o) {
+          const auto of_output = taps[axis][o];
           next.push_back(outer < 0 || of_output.empty() ? -1 : outer * X[axis] + of_output[0].index);
+        }
       }
       sources = std::move(next);
     }
@@ -497,7 +526,8 @@ class Resize final : public Op {
       const T* from = moved<T>(X);
       const T fill = *moved<T>(outside.view());
       const auto pick_line = [&](std::int64_t source, T* to) {
-        for (const auto& of_output : taps[last]) {
+        for (std::size_t o = 0; o < taps[last].size(); ++o) {
+          const auto of_output = taps[last][o];
           if (source < 0 || of_output.empty())
             std::fill_n(to, inner, fill);
           else
@@ -522,7 +552,8 @@ class Resize final : public Op {
 
   /// Positions of an axis that has these taps, of `inner` elements each.
   static void interpolate_lines(const double* from, std::int64_t inner, const AxisTaps& taps, double* to) {
-    for (const auto& of_output : taps) {
+    for (std::size_t o = 0; o < taps.size(); ++o) {
+      const auto of_output = taps[o];
       if (inner == 1) {
         double sum = 0.0;
         for (const Tap& tap : of_output) sum += tap.weight * from[tap.index];
@@ -539,11 +570,8 @@ class Resize final : public Op {
   void interpolate(const TensorView& X, std::span<const AxisTaps> taps, const MutableTensorView& Y,
                    const Workspace& workspace) const {
     Shape shape = X.shape;
-    TemporaryVector<double> current;
-    {
-      const ElementsOf<double> given(X);
-      current.assign(given.begin(), given.end());
-    }
+    TemporaryVector<double> current(static_cast<std::size_t>(shape.elements()));
+    convert(X, {DType::float64, shape, current.data()});
     for (std::size_t axis = 0; axis < X.shape.rank(); ++axis) {
       if (is_identity(taps[axis], X.shape[axis])) continue;
       const std::int64_t outer = shape.elements(0, axis);

@@ -20,6 +20,16 @@ void store(std::span<const double> values, const MutableTensorView& out) {
   });
 }
 
+namespace {
+
+TemporaryVector<double> doubles_of(const TensorView& X) {
+  TemporaryVector<double> x(static_cast<std::size_t>(X.elements()));
+  convert(X, {DType::float64, X.shape, x.data()});
+  return x;
+}
+
+}  // namespace
+
 FeatureRows FeatureRows::of(const Shape& X) {
   if (X.rank() == 0) fail(ErrorCode::invalid_model, "X has rank 0, it needs a feature axis");
   return {X.elements(0, X.rank() - 1), X.back()};
@@ -66,8 +76,7 @@ class Scaler final : public Op {
   }
 
   void run(const RunArgs& args) const override {
-    const ElementsOf<double> given(args.in(0));
-    TemporaryVector<double> x(given.begin(), given.end());
+    TemporaryVector<double> x = doubles_of(args.in(0));
     const auto features = static_cast<std::size_t>(FeatureRows::of(args.in(0).shape).features);
     for (std::size_t i = 0; i < x.size(); ++i) {
       const std::size_t feature = i % features;
@@ -116,8 +125,7 @@ class Normalizer final : public Op {
   }
 
   void run(const RunArgs& args) const override {
-    const ElementsOf<double> given(args.in(0));
-    TemporaryVector<double> x(given.begin(), given.end());
+    TemporaryVector<double> x = doubles_of(args.in(0));
     const auto [rows, features] = FeatureRows::of(args.in(0).shape);
     for (std::int64_t r = 0; r < rows && features > 0; ++r) {
       const std::span row(x.data() + r * features, static_cast<std::size_t>(features));

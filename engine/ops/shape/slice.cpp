@@ -1,5 +1,6 @@
 // Slice: along each listed axis the elements start, start + step, ... before end, as numpy counts them.
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "base/fail.h"
