@@ -314,18 +314,17 @@ void Arena::run_blocks(const Stage& stage, std::size_t number, bool on_heap, Thr
     keep(value.slot, std::move(tensor));
   }
   RowCut cut(blocks, rows, pool.threads());
-  HeadStart& head_start = head_starts_[number];
-  const std::int64_t most_head_start = cut.most_head_start(blocks, pool.threads());
-  cut.give_head_start(std::min(head_start.rows(), most_head_start), pool.threads());
-  const std::int64_t count = cut.blocks();
-  BlockProgress told(progress, number, program_.stages.size(), count, stage.steps.size());
-  const BlockJob job{this, &stage, number, cut, &pool, progress ? &told : nullptr};
-  if (cut.has_blocks_for_all(pool.threads())) {
-    const std::optional<bool> waited = pool.parallel_for(count, job);
-    if (waited && most_head_start > 0) head_start.learn(*waited, most_head_start);
-  } else {
-    for (std::int64_t block = 0; block < count; ++block) job.run(block, 0, workspace(pool), &pool);
+  BlockProgress told(progress, number, program_.stages.size(), cut.blocks(), stage.steps.size());
+  const auto job = [&] { return BlockJob{this, &stage, number, cut, &pool, progress ? &told : nullptr}; };
+  if (!cut.has_blocks_for_all(pool.threads())) {
+    for (std::int64_t block = 0; block < cut.blocks(); ++block) job().run(block, 0, workspace(pool), &pool);
+    return;
   }
+  HeadStart& head_start = head_starts_[number];
+  const std::int64_t most = cut.most_head_start(blocks, pool.threads());
+  cut.give_head_start(std::min(head_start.rows(), most), pool.threads());
+  const std::optional<bool> waited = pool.parallel_for(cut.blocks(), job());
+  if (waited && most > 0) head_start.learn(*waited, most);
 }
 
 void Arena::run_block(const Stage& stage, std::size_t number, std::int64_t first_row, std::int64_t rows,

@@ -152,8 +152,9 @@ def markdown(measured, cells, layers):
         "optimisations, IoBinding between preallocated buffers and the same number of threads. \"Folded\" is its time on the model that",
         "bnfold wrote. \"Without folding\" is how many times as long bnrun takes with `--fold off`. The limit is what multiply-adds in registers",
         "reached in the same turns: a processor's clock changes with its load and with what else it does. \"Than one thread\" is how many times as",
-        "fast two threads run. Turns in which the machine did something else, as far as multiply-adds and additions on all threads tell",
-        "(`tests/bench/yardsticks.h`), are taken again while there is time: processors of a virtual machine may for a while be two halves of one.",
+        "fast two threads run. Turns in which the machine did something else, or another machine, as far as multiply-adds, additions and",
+        "passing something on tell (`tests/bench/yardsticks.h`), are taken again while there is time: processors of a virtual machine may for a",
+        "while be two halves of one, or far from each other.",
         "",
         f"Measured on: {'; '.join(machine)}. bnrun {measured['bnrun']}, ONNX Runtime {measured['ort']}.",
     ]
