@@ -13,6 +13,8 @@ namespace bnrun::testing {
 namespace {
 
 constexpr DType F32 = DType::float32;
+constexpr const char* kNothingIsKept =
+    "under AddressSanitizer temporary memory is new each time, so that it is watched";
 using Ints = std::vector<std::int64_t>;
 
 /// Of a run after the first ones: of many where threads share them, since a helper may sleep while all others run.
@@ -117,8 +119,7 @@ std::vector<Row> rows() {
 }
 
 TEST(Allocations, NoStepMakesAnyAfterWarmUp) {
-  if (kWatched)
-    GTEST_SKIP() << "under AddressSanitizer temporary memory is new each time, so that it is watched";
+  if (kWatched) GTEST_SKIP() << kNothingIsKept;
   for (const Row& row : rows()) {
     GraphBuilder b(17);
     const auto x = b.input("x", F32, {"N", 4, 6, 6});
@@ -135,8 +136,7 @@ TEST(Allocations, NoStepMakesAnyAfterWarmUp) {
 }
 
 TEST(Allocations, LargeTemporaryMemoryIsNotTakenForManySmallBlocks) {
-  if (kWatched)
-    GTEST_SKIP() << "under AddressSanitizer temporary memory is new each time, so that it is watched";
+  if (kWatched) GTEST_SKIP() << kNothingIsKept;
   GraphBuilder b(17);
   const auto x = b.input("x", F32, {1, 3, 200, 150});
   const Tensor scales(Shape{4}, std::vector<float>{1, 1, 2, 1.5F});

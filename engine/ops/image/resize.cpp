@@ -13,6 +13,7 @@
 #include "op/layout.h"
 #include "op/passing.h"
 #include "op/shape_rules.h"
+#include "ops/image/axis_taps.h"
 #include "ops/image/kinds.h"
 
 namespace bnrun {
@@ -51,32 +52,6 @@ struct ResizedAxis {
   double scale = 1.0;
   double roi_start = 0.0;
   double roi_end = 1.0;
-};
-
-/// An element of X with its share in an element of Y.
-struct Tap {
-  std::int64_t index;
-  double weight;
-};
-
-/// The taps of each output along one axis; none where the output lies outside and takes extrapolation_value.
-class AxisTaps {
- public:
-  std::size_t size() const { return ends_.size(); }  ///< of outputs
-  std::span<const Tap> operator[](std::size_t o) const {
-    const std::size_t first = o == 0 ? 0 : ends_[o - 1];
-    return std::span(taps_).subspan(first, ends_[o] - first);
-  }
-
-  void reserve(std::int64_t outputs) { ends_.reserve(static_cast<std::size_t>(outputs)); }
-  /// To the output that comes next, which `end_output` ends.
-  void add(const Tap& tap) { taps_.push_back(tap); }
-  std::span<Tap> of_next() { return std::span(taps_).subspan(ends_.empty() ? 0 : ends_.back()); }
-  void end_output() { ends_.push_back(taps_.size()); }
-
- private:
-  TemporaryVector<Tap> taps_;
-  TemporaryVector<std::size_t> ends_;
 };
 
 class Resize final : public Op {
@@ -178,7 +153,7 @@ class Resize final : public Op {
       if (resized[axis])
         taps[axis] = taps_of(*resized[axis]);
       else
-        taps[axis] = identity(X.shape[axis]);
+        taps[axis] = AxisTaps::identity(X.shape[axis]);
     }
     if (mode_ == Mode::nearest)
       pick(args, taps);
@@ -437,16 +412,6 @@ class Resize final : public Op {
     return t < 2.0 ? a * (((t - 5.0) * t + 8.0) * t - 4.0) : 0.0;
   }
 
-  static AxisTaps identity(std::int64_t extent) {
-    AxisTaps taps;
-    taps.reserve(extent);
-    for (std::int64_t o = 0; o < extent; ++o) {
-      taps.add({o, 1.0});
-      taps.end_output();
-    }
-    return taps;
-  }
-
   AxisTaps taps_of(const ResizedAxis& axis) const {
     const auto clamped = [&](std::int64_t index) { return std::clamp<std::int64_t>(index, 0, axis.in - 1); };
     const double shrink = antialias_ ? std::min(1.0, axis.scale) : 1.0;
@@ -480,35 +445,6 @@ class Resize final : public Op {
     return taps;
   }
 
-  /// Whether an axis of this extent stays as it is.
-  static bool is_identity(const AxisTaps& taps, std::int64_t extent) {
-    if (static_cast<std::int64_t>(taps.size()) != extent) return false;
-    for (std::size_t o = 0; o < taps.size(); ++o) {
-      if (taps[o].size() != 1 || taps[o][0].index != static_cast<std::int64_t>(o) || taps[o][0].weight != 1.0)
-        return false;
-    }
-    return true;
-  }
-
-  /// For each position of Y along the first `axes` axes that of its first tap in X, or -1 where Y takes
-  /// extrapolation_value.
-  static TemporaryVector<std::int64_t> sources_of(const Shape& X, std::span<const AxisTaps> taps,
-                                                  std::size_t axes) {
-    TemporaryVector<std::int64_t> sources{0};
-    for (std::size_t axis = 0; axis < axes; ++axis) {
-      TemporaryVector<std::int64_t> next;
-      next.reserve(sources.size() * taps[axis].size());
-      for (const std::int64_t outer : sources) {
-        for (std::size_t o = 0; o < taps[axis].size(); ++o) {
-          const auto of_output = taps[axis][o];
-          next.push_back(outer < 0 || of_output.empty() ? -1 : outer * X[axis] + of_output[0].index);
-        }
-      }
-      sources = std::move(next);
-    }
-    return sources;
-  }
-
   /// Line by line along the last axis that is resized; what lies behind it moves as it is.
   void pick(const RunArgs& args, std::span<const AxisTaps> taps) const {
     const TensorView& X = args.in(0);
@@ -516,7 +452,7 @@ class Resize final : public Op {
     const std::size_t rank = taps.size();
     if (rank == 0) return copy_elements(X, args.out(0));
     std::size_t last = rank - 1;
-    while (last > 0 && is_identity(taps[last], X.shape[last])) --last;
+    while (last > 0 && taps[last].is_identity(X.shape[last])) --last;
     const std::int64_t inner = X.shape.elements(last + 1, rank);
     const auto lines = sources_of(X.shape, taps, last);
     const auto width = static_cast<std::int64_t>(taps[last].size()) * inner;
@@ -550,30 +486,13 @@ class Resize final : public Op {
     });
   }
 
-  /// Positions of an axis that has these taps, of `inner` elements each.
-  static void interpolate_lines(const double* from, std::int64_t inner, const AxisTaps& taps, double* to) {
-    for (std::size_t o = 0; o < taps.size(); ++o) {
-      const auto of_output = taps[o];
-      if (inner == 1) {
-        double sum = 0.0;
-        for (const Tap& tap : of_output) sum += tap.weight * from[tap.index];
-        *to++ = sum;
-        continue;
-      }
-      for (const Tap& tap : of_output) {
-        for (std::int64_t j = 0; j < inner; ++j) to[j] += tap.weight * from[tap.index * inner + j];
-      }
-      to += inner;
-    }
-  }
-
   void interpolate(const TensorView& X, std::span<const AxisTaps> taps, const MutableTensorView& Y,
                    const Workspace& workspace) const {
     Shape shape = X.shape;
     TemporaryVector<double> current(static_cast<std::size_t>(shape.elements()));
     convert(X, {DType::float64, shape, current.data()});
     for (std::size_t axis = 0; axis < X.shape.rank(); ++axis) {
-      if (is_identity(taps[axis], X.shape[axis])) continue;
+      if (taps[axis].is_identity(X.shape[axis])) continue;
       const std::int64_t outer = shape.elements(0, axis);
       const std::int64_t inner = shape.elements(axis + 1, shape.rank());
       const std::int64_t in = shape[axis];
